@@ -1,0 +1,67 @@
+"""What one trial costs the search itself: propose and tell, wall time, nothing in between.
+
+    python tests/benchmarks/ask_tell.py [trials]
+
+Printed at 50, 500 and 2000 trials, over the last 40 trials before each, for five parameters. Target: 50 ms at 500.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tuner.study.search import Search
+from tuner.study.space import Parameter, Space, Value
+
+SPACE = Space(
+    parameters=(
+        Parameter(name="NUM_STREAMS", values=(1, 2, 4, 8, 16, 32)),
+        Parameter(name="INFERENCE_NUM_THREADS", values=(1, 2, 4, 8, 16, 32)),
+        Parameter(name="ENABLE_CPU_PINNING", values=(True, False)),
+        Parameter(name="batch_size", values=(1, 2, 4, 8, 16, 32)),
+        Parameter(name="infer_requests", values=(1, 2, 4, 8, 16, 32, 64, 128, 256)),
+    )
+)
+RECORD = {"key": "0123456789abcdef", "windows": [{"duration_s": 0.4, "samples": 1234 + i} for i in range(12)]}
+LOOKED_AT = 40
+
+
+def log_ratio(point: Mapping[str, Value]) -> float:
+    """A smooth hill with its top at 8 streams, 16 threads, batch 4, 32 requests."""
+    tops = {"NUM_STREAMS": 8, "INFERENCE_NUM_THREADS": 16, "batch_size": 4, "infer_requests": 32}
+    numbers = {name: value for name, value in point.items() if isinstance(value, int)}
+    return -0.05 * sum((math.log2(numbers[name]) - math.log2(top)) ** 2 for name, top in tops.items())
+
+
+def main(trials: int) -> None:
+    costs_ms: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "study.db"
+        with Search.open(path, name="ask-tell", space=SPACE, sampler="tpe", seed=0) as search:
+            for number in range(1, trials + 1):
+                started_s = time.perf_counter()
+                proposal = search.propose()
+                search.tell(
+                    proposal.number,
+                    value=log_ratio(proposal.assignment),
+                    constraints={"latency_p99_ms": -1.0},
+                    record=RECORD,
+                )
+                costs_ms.append(1000 * (time.perf_counter() - started_s))
+                if number in (50, 500, 2000):
+                    last = sorted(costs_ms[-LOOKED_AT:])
+                    p95 = last[math.ceil(0.95 * LOOKED_AT) - 1]
+                    print(f"{number:5} trials: median {statistics.median(last):5.1f} ms, p95 {p95:5.1f} ms", flush=True)
+        started_s = time.perf_counter()
+        with Search.open(path, name="ask-tell", space=SPACE, sampler="tpe", seed=0):
+            opened_s = time.perf_counter() - started_s
+        print(f"opened again with {trials} trials in {opened_s:.2f} s, {path.stat().st_size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)

@@ -1,0 +1,84 @@
+"""Compute the one-sided levels of the confirmation's looks by simulation, and their Monte-Carlo error.
+
+Prints the table that is `tuner.study.decision.LEVELS`. Run: python tests/benchmarks/confirmation_levels.py [studies]
+
+A study without any gain is twelve standard normal session values; a look after n of them is a one-sample t test with
+p-value p_n. With the same level at every look, a study is a false win if the smallest p_n of its looks is below the
+level: so the level for a share is the share's quantile of the smallest p-value. Both tails are counted, by symmetry.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.study.decision import FIRST_SHARE, LATER_SHARE, SESSIONS
+
+Floats = npt.NDArray[np.float64]
+
+CHECK_SHARE = 0.025
+SHARES = (CHECK_SHARE, FIRST_SHARE, *(LATER_SHARE / 2.0**r for r in (1, 2, 3, 4)))
+CHUNK = 500_000
+KEEP_BELOW = 0.03
+"""Only p-values that can matter for the largest share are kept: they fit in memory."""
+
+
+def t_tail(t: Floats, df: int) -> Floats:
+    """P(T > t) for whole degrees of freedom and t > 0 (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
+    theta = np.arctan(t / np.sqrt(df))
+    cos2, sin = np.cos(theta) ** 2, np.sin(theta)
+    total, term = np.zeros_like(t), np.ones_like(t)
+    for k in range(3 if df % 2 else 2, df + 1, 2):
+        total += term
+        term *= (k - 1) / k * cos2
+    half: Floats = (theta + sin * np.sqrt(cos2) * total) / np.pi if df % 2 else sin * total / 2.0
+    return np.subtract(0.5, half)
+
+
+def smallest_p(values: Floats) -> Iterator[Floats]:
+    """For 1, 2, 3 and 4 looks: each study's smallest p-value so far. `values` has shape [studies, 12]."""
+    smallest = np.ones(len(values))
+    for n in SESSIONS:
+        x = values[:, :n]
+        mean = x.mean(axis=1)
+        t = mean / (x.std(axis=1, ddof=1) / np.sqrt(n))
+        smallest = np.minimum(smallest, np.where(t > 0.0, t_tail(np.abs(t), n - 1), 1.0))
+        yield smallest
+
+
+def simulate(studies: int, seed: int) -> list[Floats]:
+    """The smallest p-values below KEEP_BELOW, sorted, for each number of looks; two for each of `studies`."""
+    rng = np.random.default_rng(seed)
+    kept: list[list[Floats]] = [[] for _ in SESSIONS]
+    for start in range(0, studies, CHUNK):
+        values = rng.standard_normal((min(CHUNK, studies - start), SESSIONS[-1]))
+        for tail in (values, -values):
+            for found, p in zip(kept, smallest_p(tail), strict=True):
+                found.append(p[p < KEEP_BELOW])
+    return [np.sort(np.concatenate(found)) for found in kept]
+
+
+def level_and_error(p: Floats, share: float, studies: int) -> tuple[float, float]:
+    """The share's quantile of the p-values of 2 * `studies` tails, and its standard error."""
+    n = 2 * studies
+    rank = share * n
+    spread = np.sqrt(rank * (1.0 - share))
+    low, middle, high = (float(p[min(len(p), max(1, round(r))) - 1]) for r in (rank - spread, rank, rank + spread))
+    return middle, (high - low) / 2.0
+
+
+def main() -> None:
+    studies = int(float(sys.argv[1])) if len(sys.argv) > 1 else 20_000_000
+    found = simulate(studies, seed=20)
+    print(f"{studies} studies, both tails; level +- standard error, for looks after")
+    print("share        " + "".join(f"{', '.join(map(str, SESSIONS[: i + 1])):<24}" for i in range(len(SESSIONS))))
+    for share in SHARES:
+        cells = [level_and_error(p, share, studies) for p in found]
+        print(f"{share:<13.7f}" + "".join(f"{f'{a:.7f} +- {e:.7f}':<24}" for a, e in cells))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Limits: lenient in the search, strict in the confirmation, refused where there is too little data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.bench import histogram
+from tuner.bench.protocol import Effective, Window, Windows
+from tuner.study.constraint import check_limit, lower_rank, search_violation, upper_rank
+from tuner.study.estimate import t_quantile
+from tuner.study.study import Limit
+
+
+def member(blocks: Sequence[Sequence[float]], *, samples: int | None = None, duration_s: float = 1.0) -> Windows:
+    """Windows of one second; `blocks` are the latencies (ms) of each."""
+    windows = tuple(
+        Window(
+            block=block,
+            turn=0,
+            started_s=0.0,
+            duration_s=duration_s,
+            samples=len(ms) if samples is None else samples,
+            latency_counts=histogram.count(list(ms)) if ms else {},
+            latency_sum_ms=math.fsum(ms),
+        )
+        for block, ms in enumerate(blocks)
+    )
+    return Windows(effective=Effective(properties={}, batch_size=1, infer_requests=1), windows=windows, compile_s=0.1)
+
+
+def at_rate(per_s: int) -> Windows:
+    return member([[10.0] * 5], samples=per_s)
+
+
+def steady(latency_ms: float, requests: int = 700) -> Windows:
+    return member([[latency_ms] * requests])
+
+
+# In the search
+
+
+@pytest.mark.parametrize(
+    ("limit", "violation"),
+    [
+        (Limit(metric="throughput", min=120), math.log(1.2)),
+        (Limit(metric="throughput", max=80), math.log(100 / 80)),
+        (Limit(metric="throughput", min=50), -math.log(2)),
+        (Limit(metric="throughput", min_ratio=1.0), math.log(2)),
+        (Limit(metric="throughput", max_ratio=0.25), math.log(2)),
+        (Limit(metric="throughput", min=50, min_ratio=1.0), math.log(2)),
+    ],
+)
+def test_the_search_reads_the_excess_of_the_worst_bound(limit: Limit, violation: float) -> None:
+    found = search_violation(limit, at_rate(100), at_rate(200), 0.0, 0.0)
+    assert found == pytest.approx(violation)
+
+
+def test_the_search_gives_a_candidate_the_benefit_of_one_sd() -> None:
+    limit = Limit(metric="throughput", min=104)
+    for sd, is_feasible in [(0.0, False), (0.03, False), (0.05, True)]:
+        found = search_violation(limit, at_rate(100), at_rate(100), 0.0, sd)
+        assert found is not None
+        assert (found <= 0.0) == is_feasible
+
+
+def test_a_ratio_is_to_the_best_baseline_and_not_to_the_reference() -> None:
+    # The reference has 1.5 x the latency of the best baseline, the candidate half of the reference's: 0.75 x.
+    limit = Limit(metric="latency_p50_ms", max_ratio=0.75)
+    found = search_violation(limit, steady(5.0), steady(10.0), -math.log(1.5), 0.0)
+    assert found == pytest.approx(0.0, abs=2 * histogram.WIDTH)
+
+
+def test_the_search_judges_a_percentile_of_few_requests() -> None:
+    limit = Limit(metric="latency_p99_ms", max=10.0)
+    found = search_violation(limit, steady(20.0, requests=30), steady(20.0, requests=30), 0.0, 0.0)
+    assert found == pytest.approx(math.log(2), abs=histogram.WIDTH)
+
+
+def test_nothing_measured_has_no_violation() -> None:
+    nothing = member([[]])
+    limit = Limit(metric="latency_p99_ms", max=10.0)
+    assert search_violation(limit, nothing, steady(1.0), 0.0, 0.0) is None
+    assert search_violation(Limit(metric="throughput", min_ratio=0.5), nothing, steady(1.0), 0.0, 0.0) is None
+    assert search_violation(Limit(metric="throughput", min=1), member([[1.0]], samples=0), steady(1.0), 0.0, 0) is None
+
+
+# In the confirmation: percentiles
+
+
+def exact_cdf(k: int, n: int, q: float) -> float:
+    return math.fsum(math.comb(n, i) * q**i * (1 - q) ** (n - i) for i in range(k + 1))
+
+
+@pytest.mark.parametrize(("n", "q"), [(20, 0.5), (100, 0.9), (300, 0.95), (700, 0.99)])
+def test_the_bounding_ranks_are_the_tightest_that_hold(n: int, q: float) -> None:
+    upper, lower = upper_rank(n, q, 0.025), lower_rank(n, q, 0.025)
+    assert upper is not None
+    assert lower is not None
+    assert exact_cdf(upper - 1, n, q) >= 0.975 > exact_cdf(upper - 2, n, q)
+    assert exact_cdf(lower - 1, n, q) <= 0.025 < exact_cdf(lower, n, q)
+
+
+def test_a_median_of_20_requests_is_bounded_by_the_6th_and_the_15th() -> None:
+    # The textbook sign-test interval: P(Binomial(20, 1/2) <= 5) = 0.0207.
+    assert (lower_rank(20, 0.5, 0.025), upper_rank(20, 0.5, 0.025)) == (6, 15)
+
+
+def test_367_requests_cannot_bound_the_99th_percentile_and_368_can() -> None:
+    assert upper_rank(367, 0.99, 0.025) is None
+    assert upper_rank(368, 0.99, 0.025) == 368
+
+
+def test_the_bounding_rank_of_a_million_requests_is_the_normal_one() -> None:
+    found = upper_rank(1_000_000, 0.99, 0.025)
+    assert found == pytest.approx(990_000 + 1.96 * math.sqrt(1e6 * 0.99 * 0.01), abs=2)
+
+
+def test_a_percentile_well_below_its_limit_is_kept() -> None:
+    sessions = [(steady(4.0, 200), steady(5.0, 200))] * 4
+    (found,) = check_limit(Limit(metric="latency_p99_ms", max=50.0), sessions, 0.0)
+    assert found.is_kept
+    assert found.reason == ""
+    assert found.requests == 800
+    assert found.bound == "max"
+    assert found.measured == pytest.approx(4.0, rel=0.003)
+    assert found.confidence_bound is not None
+    assert 4.0 <= found.confidence_bound <= 4.0 * 1.005
+
+
+def test_a_percentile_below_its_limit_whose_upper_bound_is_not_is_not_kept() -> None:
+    # 0.9 % of the requests are slow: the p99 is 5 ms, but 1.1 % would not have been surprising.
+    candidate = member([[5.0] * 991 + [80.0] * 9])
+    (found,) = check_limit(Limit(metric="latency_p99_ms", max=50.0), [(candidate, candidate)], 0.0)
+    assert found.measured == pytest.approx(5.0, rel=0.003)
+    assert found.confidence_bound == pytest.approx(80.0, rel=0.006)
+    assert not found.is_kept
+    assert "upper 97.5 % bound" in found.reason
+    assert "max 50" in found.reason
+
+
+def test_a_percentile_of_too_few_requests_is_not_kept_and_the_reason_says_how_many_are_needed() -> None:
+    (found,) = check_limit(Limit(metric="latency_p99_ms", max=50.0), [(steady(1.0, 661), steady(1.0))], 0.0)
+    assert not found.is_kept
+    assert found.confidence_bound is None
+    assert found.measured == pytest.approx(1.0, rel=0.003)
+    assert "there were 661" in found.reason
+    assert "needs 662 requests" in found.reason
+
+
+def test_no_session_at_all_keeps_no_limit() -> None:
+    limit = Limit(metric="latency_p99_ms", max=50.0, max_ratio=2.0)
+    assert [c.is_kept for c in check_limit(limit, [], 0.0)] == [False, False]
+    assert [c.measured for c in check_limit(limit, [], 0.0)] == [None, None]
+
+
+def test_the_upper_bound_of_a_percentile_holds_in_97_5_per_cent_of_samples() -> None:
+    rng = np.random.default_rng(2)
+    true_p90, held = math.exp(1.0 + 0.3 * 1.2815516), 0
+    for _ in range(400):
+        candidate = member([rng.lognormal(1.0, 0.3, 200).tolist()])
+        (found,) = check_limit(Limit(metric="latency_p90_ms", max=50.0), [(candidate, candidate)], 0.0)
+        assert found.confidence_bound is not None
+        held += found.confidence_bound >= true_p90
+    assert held / 400 >= 0.955
+
+
+# In the confirmation: throughput, means and ratios
+
+
+def test_a_throughput_limit_is_judged_by_the_t_interval_over_sessions() -> None:
+    rates = [100, 104, 98, 102]
+    logs = np.log(rates)
+    lower = math.exp(logs.mean() - t_quantile(0.975, 3) * logs.std(ddof=1) / 2.0)
+    sessions = [(at_rate(r), at_rate(50)) for r in rates]
+    for limit, is_kept in [(math.floor(lower), True), (math.ceil(lower), False)]:
+        (found,) = check_limit(Limit(metric="throughput", min=limit), sessions, 0.0)
+        assert found.measured == pytest.approx(math.exp(logs.mean()))
+        assert found.confidence_bound == pytest.approx(lower)
+        assert found.is_kept == is_kept
+        assert bool(found.reason) != is_kept
+
+
+def test_a_ratio_is_paired_in_each_session_so_that_host_moods_cancel() -> None:
+    sessions = [(at_rate(95 * mood), at_rate(100 * mood)) for mood in (1, 2, 1, 3)]
+    kept, broken = (
+        check_limit(Limit(metric="throughput", min_ratio=ratio), sessions, 0.0)[0] for ratio in (0.94, 0.96)
+    )
+    assert kept.is_kept
+    assert kept.measured == pytest.approx(0.95)
+    assert not broken.is_kept
+    assert "ratio to the best baseline" in broken.reason
+
+
+def test_a_ratio_counts_how_far_the_reference_is_behind_the_best_baseline() -> None:
+    sessions = [(steady(10.0), steady(10.0))] * 4
+    limit = Limit(metric="latency_p99_ms", max_ratio=1.5)
+    assert check_limit(limit, sessions, -math.log(1.4))[0].is_kept
+    (broken,) = check_limit(limit, sessions, -math.log(1.6))
+    assert broken.measured == pytest.approx(1.6)
+    assert not broken.is_kept
+
+
+def test_a_ratio_of_percentiles_needs_enough_requests_in_every_session() -> None:
+    sessions = [(steady(10.0), steady(10.0)), (steady(10.0), steady(10.0, 100))]
+    (found,) = check_limit(Limit(metric="latency_p99_ms", max_ratio=2.0), sessions, 0.0)
+    assert not found.is_kept
+    assert "one had 100" in found.reason
+
+
+def test_a_single_session_proves_no_throughput() -> None:
+    (found,) = check_limit(Limit(metric="throughput", min=1), [(at_rate(100), at_rate(100))], 0.0)
+    assert not found.is_kept
+    assert "2 sessions" in found.reason
+
+
+def test_a_window_in_which_nothing_completed_breaks_a_throughput_limit() -> None:
+    stalled = member([[10.0] * 5, []])
+    (found,) = check_limit(Limit(metric="throughput", min=1), [(stalled, at_rate(100))] * 2, 0.0)
+    assert not found.is_kept
+    assert "nothing completed" in found.reason
+
+
+def test_every_bound_of_a_limit_is_checked() -> None:
+    limit = Limit(metric="throughput", min=50, max=1000, min_ratio=0.5, max_ratio=2.0)
+    found = check_limit(limit, [(at_rate(100), at_rate(100))] * 3, 0.0)
+    assert {c.bound for c in found} == {"min", "max", "min_ratio", "max_ratio"}
+    assert all(c.is_kept for c in found)
+
+
+@given(st.lists(st.integers(min_value=1, max_value=1000), min_size=2, max_size=8), st.sampled_from(["min", "max"]))
+def test_the_confidence_bound_is_never_better_than_what_was_measured(rates: list[int], side: str) -> None:
+    limit = Limit(metric="throughput", min=10) if side == "min" else Limit(metric="throughput", max=10)
+    (found,) = check_limit(limit, [(at_rate(r), at_rate(1)) for r in rates], 0.0)
+    assert found.measured is not None
+    assert found.confidence_bound is not None
+    excess = found.confidence_bound - found.measured
+    assert (excess <= 1e-9) if side == "min" else (excess >= -1e-9)

@@ -1,0 +1,606 @@
+"""Study files: what a right one becomes, and every problem of a wrong one at its line and column."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuner.errors import DeviceError, InputError, StudyFileError
+from tuner.study.file import Probe, load_study
+from tuner.study.space import Parameter, Space, Value
+from tuner.study.space_file import MAX_PARAMETERS
+from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SpaceSpec, Study
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+BASE = """\
+schema_version: 1
+name: x
+model: m.onnx
+device: CPU
+objective: {maximize: throughput}
+baselines: {}
+space: auto
+budget: {minutes: 5}
+search: {}
+decision: {}
+"""
+Load = Callable[..., Study]
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
+    folder = tmp_path_factory.mktemp("studies")
+
+    def load_text(text: str, *, file: str = "study.yaml", probe: Probe | None = None) -> Study:
+        path = folder / file
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        return load_study(path, probe=probe)
+
+    return load_text
+
+
+def changed(**sections: str) -> str:
+    """BASE with other values; an empty one takes the line out."""
+    lines = []
+    for line in BASE.splitlines():
+        key = line.partition(":")[0]
+        value = sections.pop(key, line.partition(": ")[2])
+        lines += [f"{key}:{value}" if value.startswith("\n") else f"{key}: {value}"] if value else []
+    return "\n".join([*lines, *(f"{key}: {value}" for key, value in sections.items())])
+
+
+def problems_of(load: Load, text: str, *, file: str = "study.yaml", probe: Probe | None = None) -> list[str]:
+    with pytest.raises(StudyFileError) as caught:
+        load(text, file=file, probe=probe)
+    assert caught.value.exit_code == 2
+    assert len(str(caught.value).splitlines()) == len(caught.value.problems)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def parameters_of(load: Load, space: str) -> dict[str, tuple[Value, ...]]:
+    return {p.name: p.values for p in load(changed(space=space)).space.parameters}
+
+
+def test_a_small_file_is_a_study_with_defaults(load: Load) -> None:
+    text = changed(name="", baselines="", space="", search="", decision="")
+    study = load(text, file="my-study.yaml")
+    assert study.name == "my-study"
+    assert study.text == text
+    assert study.path.is_absolute()
+    assert (study.model.path, study.model.folder, dict(study.model.inputs)) == ("m.onnx", study.path.parent, {})
+    assert study.objective == Objective(metric="throughput")
+    assert study.space == SpaceSpec(is_auto=True)
+    assert study.budget == Budget(minutes=5)
+    assert (study.seed, study.sampler, study.min_gain_pct, study.warnings) == (0, "auto", 1.0, ())
+    assert not study.model.assume_batch_legal
+    assert not study.baselines
+
+
+def test_every_key_arrives(load: Load) -> None:
+    study = load(
+        changed(
+            model="{path: m.onnx, assume_batch_legal: true, "
+            "inputs: {a: {shape: [1, 3], layout: NC, range: [0, 9]}, b: {}}}",
+            device="AUTO:GPU.0,CPU",
+            objective="{minimize: latency_p99_ms, subject_to: {throughput: {min: 10, min_ratio: 0.9}, "
+            "latency_p50_ms: {max: 5, max_ratio: 1.5}}}",
+            baselines="{bare: {}, "
+            "today: {NUM_STREAMS: 2, ENABLE_CPU_PINNING: false, batch_size: 4, infer_requests: 3}}",
+            budget="{minutes: 0.5, trials: 200}",
+            search="{seed: 7, sampler: tpe}",
+            decision="{min_gain_pct: 2}",
+        )
+    )
+    a, b = study.model.inputs["a"], study.model.inputs["b"]
+    assert (a.shape, a.layout, a.range) == ((1, 3), "NC", (0.0, 9.0))
+    assert (b.shape, b.layout, b.range) == (None, None, (0.0, 1.0))
+    assert study.model.assume_batch_legal
+    assert study.device == "AUTO:GPU.0,CPU"
+    assert study.objective == Objective(
+        metric="latency_p99_ms",
+        limits=(
+            Limit(metric="throughput", min=10, min_ratio=0.9),
+            Limit(metric="latency_p50_ms", max=5, max_ratio=1.5),
+        ),
+    )
+    today = {"NUM_STREAMS": 2, "ENABLE_CPU_PINNING": False}
+    assert study.baselines["today"] == BaselineSpec(properties=today, batch_size=4, infer_requests=3)
+    assert study.baselines["bare"] == BaselineSpec(properties={})
+    assert study.budget == Budget(minutes=0.5, trials=200)
+    assert (study.seed, study.sampler, study.min_gain_pct) == (7, "tpe", 2.0)
+
+
+@pytest.mark.parametrize(
+    "device", ["CPU", "GPU", "GPU.0", "NPU.3720", "AUTO", "AUTO:-CPU", "MULTI:CPU,GPU", "BATCH:CPU(4)"]
+)
+def test_devices_are_named_as_openvino_names_them(load: Load, device: str) -> None:
+    assert load(changed(device=device)).device == device
+
+
+def test_the_space_keeps_the_order_of_the_file_and_its_conditions(load: Load) -> None:
+    space = load(
+        changed(
+            space="""
+  PERFORMANCE_HINT: {choices: [LATENCY, THROUGHPUT, null]}
+  infer_requests: {choices: [null, 2]}
+  NUM_STREAMS: {low: 1, high: 3, when: {PERFORMANCE_HINT: null, infer_requests: [2, null]}}
+  batch_size: {low: 1, high: 2}"""
+        )
+    ).space
+    assert space == SpaceSpec(
+        is_auto=False,
+        parameters=(
+            Parameter(name="PERFORMANCE_HINT", values=("LATENCY", "THROUGHPUT", None)),
+            Parameter(name="infer_requests", values=(None, 2)),
+            Parameter(
+                name="NUM_STREAMS", values=(1, 2, 3), when={"PERFORMANCE_HINT": (None,), "infer_requests": (2, None)}
+            ),
+            Parameter(name="batch_size", values=(1, 2)),
+        ),
+    )
+    assert Space(parameters=space.parameters).size == 2 * 2 * (2 + 3)
+
+
+def test_the_automatic_space_can_be_narrowed(load: Load) -> None:
+    space = load(changed(space="{extends: auto, batch_size: {choices: [1]}}")).space
+    assert space == SpaceSpec(is_auto=True, parameters=(Parameter(name="batch_size", values=(1,)),))
+    assert load(changed(space="{extends: auto}")).space == SpaceSpec(is_auto=True)
+
+
+@pytest.mark.parametrize(
+    ("form", "values"),
+    [
+        ("{low: 1, high: 4}", (1, 2, 3, 4)),
+        ("{low: 3, high: 3}", (3,)),
+        ("{low: -1, high: 8, step: 3}", (-1, 2, 5, 8)),
+        ("{low: 1, high: 8, step: 3}", (1, 4, 7)),
+        ("{low: 0.1, high: 0.4, step: 0.1}", (0.1, 0.2, 0.3, 0.4)),
+        ("{low: 0, high: 1, step: 0.5}", (0.0, 0.5, 1.0)),
+        ("{low: 1, high: 16, log: true}", tuple(range(1, 17))),
+        ("{low: 3, high: 66, log: true}", tuple(range(3, 67))),
+        ("{low: 3, high: 67, log: true}", (3, 4, 8, 16, 32, 64, 67)),
+        ("{low: 1, high: 1024, log: true}", tuple(1 << n for n in range(11))),
+        ("{low: 1, high: 5, log: false, step: 2}", (1, 3, 5)),
+        ("{choices: [1, true, 1.0, '1', null]}", (1, True, 1.0, "1", None)),
+        ("{low: 1, high: 10000}", tuple(range(1, 10001))),
+    ],
+)
+def test_ranges_are_spelled_out(load: Load, form: str, values: tuple[Value, ...]) -> None:
+    found = parameters_of(load, f"{{P: {form}}}")["P"]
+    assert [(type(v), v) for v in found] == [(type(v), v) for v in values]
+
+
+@given(low=st.integers(1, 5000), above=st.integers(0, 5000))
+@settings(max_examples=20, deadline=None)
+def test_a_logarithmic_range_ascends_from_low_to_high_in_steps_of_at_most_two(load: Load, low: int, above: int) -> None:
+    high = low + above
+    values = parameters_of(load, f"{{P: {{low: {low}, high: {high}, log: true}}}}")["P"]
+    numbers = [v for v in values if isinstance(v, int)]
+    assert (numbers[0], numbers[-1]) == (low, high)
+    assert all(a < b <= 2 * a for a, b in pairwise(numbers))
+    assert len(numbers) == above + 1 if above < 64 else len(numbers) < 16
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        # keys
+        ("objektive", "{}", '11:1: unknown key "objektive"; did you mean objective? allowed: schema_version, name'),
+        ("deployment", "{cpus: 1}", '11:1: unknown key "deployment"; '),
+        ("load", "closed_loop", '11:1: unknown key "load"; '),
+        ("accuracy", "{}", '11:1: unknown key "accuracy"; '),
+        ("schema_version", "", "1:1: key `schema_version` is missing"),
+        ("schema_version", "2", "1:17: schema_version 2: this file needs a newer tuner; this one reads 1"),
+        ("schema_version", "0", "1:17: this tuner reads schema_version 1, got 0"),
+        ("schema_version", "'1'", '1:17: expected a whole number, got "1"; remove the quotes'),
+        ("schema_version", "true", "1:17: expected a whole number, got true"),
+        ("name", "a/b", "2:7: must be one plain folder name"),
+        ("name", ".hidden", "2:7: must be one plain folder name"),
+        ("name", "5", "2:7: expected text, got 5"),
+        ("name", "~", "2:7: this key has no value; give it one or take the line out"),
+        # model
+        ("model", "''", "3:8: expected a file, `package:FOLDER/FILE` or `builtin:mlp`"),
+        ("model", "[m]", "3:8: expected a mapping, got a list"),
+        ("model", "{inputs: {}}", "3:1: key `path` is missing"),
+        ("model", "{path: m, input: {}}", '3:18: unknown key "input"; did you mean inputs? allowed: path, inputs'),
+        ("model", "{path: m, model_variant: int8}", '3:18: unknown key "model_variant"'),
+        ("model", "{path: m, inputs: {x: {shape: [1, '3']}}}", '3:42: expected a whole number, got "3"; remove the'),
+        ("model", "{path: m, inputs: {x: {shape: [1, true]}}}", "3:42: expected a whole number, got true"),
+        ("model", "{path: m, inputs: {x: {shape: [0]}}}", "3:39: must be at least 1, got 0"),
+        ("model", "{path: m, inputs: {x: {shape: 3}}}", "3:38: expected a list, got 3"),
+        ("model", "{path: m, inputs: {x: {layout: nchw}}}", "3:39: a layout has one capital letter a dimension"),
+        ("model", "{path: m, inputs: {x: {layout: NCC}}}", "3:39: a layout has one capital letter a dimension"),
+        ("model", "{path: m, inputs: {x: {shape: [1], layout: NC}}}", "3:51: the layout NC has 2 letters, the shape 1"),
+        ("model", "{path: m, inputs: {x: {range: [5, 1]}}}", "3:38: the low end comes first: 1, 5"),
+        ("model", "{path: m, inputs: {x: {range: [5]}}}", "3:38: number of values must be at least 2, got 1"),
+        ("model", "{path: m, inputs: {x: {range: [0, .inf]}}}", "3:42: expected a finite number, got .inf"),
+        ("model", "{path: m, inputs: {x: ~}}", "3:30: expected a mapping, got nothing (null)"),
+        ("model", "{path: m, assume_batch_legal: yes}", '3:38: expected true or false, got "yes"; YAML 1.2 spells it'),
+        # device
+        ("device", "cpu", "4:9: expected a device as OpenVINO names it, such as CPU, GPU, GPU.0, NPU or AUTO:GPU,CPU"),
+        ("device", "''", "4:9: expected a device"),
+        # objective
+        ("objective", "{}", "5:1: the objective needs one of maximize and minimize"),
+        ("objective", "throughput", '5:12: expected a mapping, got "throughput"'),
+        ("objective", "{maximize: throughput, minimize: latency_p50_ms}", "5:35: an objective has one of maximize"),
+        ("objective", "{maximise: throughput}", '5:13: unknown key "maximise"; did you mean maximize?'),
+        ("objective", "{maximize: latency_p50_ms}", "5:13: latency_p50_ms is better when lower; write `minimize:"),
+        ("objective", "{minimize: throughput}", "5:13: throughput is better when higher; write `maximize:"),
+        (
+            "objective",
+            "{maximize: throughputs}",
+            '5:23: unknown metric "throughputs"; did you mean throughput? allowed:',
+        ),
+        ("objective", "{maximize: 5}", "5:23: expected text, got 5"),
+        ("objective", "{maximize: throughput, subject_to: {latency_p9_ms: {max: 5}}}", '5:48: unknown metric "latency'),
+        (
+            "objective",
+            "{maximize: throughput, subject_to: {throughput: {}}}",
+            "5:48: throughput needs a bound: min, max",
+        ),
+        (
+            "objective",
+            "{maximize: throughput, subject_to: {throughput: {min: 0}}}",
+            "5:66: must be greater than 0, got 0",
+        ),
+        (
+            "objective",
+            "{maximize: throughput, subject_to: {throughput: {min: 5, max: 4}}}",
+            "5:66: no value keeps both",
+        ),
+        (
+            "objective",
+            "{maximize: throughput, subject_to: {throughput: {max_ratio: 1, min_ratio: 2}}}",
+            "5:86: no value keeps both bounds: min_ratio 2, max_ratio 1",
+        ),
+        (
+            "objective",
+            "{maximize: throughput, subject_to: {throughput: {maxi: 5}}}",
+            '5:61: unknown key "maxi"; did you',
+        ),
+        ("objective", "{maximize: throughput, subject_to: {throughput: {min: .nan}}}", "5:66: "),
+        ("objective", "{maximize: throughput, subject_to: ~}", "5:47: this key has no value"),
+        # baselines
+        ("baselines", "{LATENCY: {}}", "6:13: every study has the baselines default, LATENCY, THROUGHPUT"),
+        ("baselines", "{default: {}}", "6:13: every study has the baselines"),
+        ("baselines", "{a b: {}}", '6:13: "a b" is no plain name'),
+        (
+            "baselines",
+            "{a: {num_streams: 1}}",
+            '6:17: unknown key "num_streams"; allowed: batch_size, infer_requests and',
+        ),
+        ("baselines", "{a: {batchsize: 1}}", '6:17: unknown key "batchsize"; did you mean batch_size?'),
+        ("baselines", "{a: {NumStreams: 1}}", '6:17: "NumStreams" is neither a property in UPPER_CASE nor one of'),
+        ("baselines", "{a: {batch_size: 0}}", "6:29: must be at least 1, got 0"),
+        ("baselines", "{a: {infer_requests: 1.5}}", "6:33: expected a whole number, got 1.5"),
+        ("baselines", "{a: {X: null}}", "6:20: expected text, a number, true or false; leave the line out"),
+        ("baselines", "{a: {X: [1]}}", "6:20: expected text, a number"),
+        ("baselines", "{a: {PERF_COUNT: true}}", "6:17: PERF_COUNT is refused while measuring"),
+        ("baselines", "{a: 5}", "6:16: expected a mapping, got 5"),
+        # space
+        ("space", "Auto", '7:8: expected `auto` or a mapping of parameters, got "Auto"'),
+        ("space", "{}", "7:8: the space is empty; write `auto`, or at least one parameter"),
+        ("space", "~", "7:8: this key has no value"),
+        ("space", "[auto]", "7:8: expected a mapping, got a list"),
+        ("space", "{extends: all}", '7:18: "all" is not allowed; allowed: auto'),
+        (
+            "space",
+            "{batchsize: {choices: [1]}}",
+            '7:9: unknown parameter "batchsize"; did you mean batch_size? allowed:',
+        ),
+        ("space", "{model_variant: {choices: [a]}}", '7:9: unknown parameter "model_variant"; allowed: extends, batch'),
+        ("space", "{Streams: {choices: [1]}}", '7:9: "Streams" is neither a property in UPPER_CASE nor'),
+        ("space", "{PERF_COUNT: {choices: [true]}}", "7:9: PERF_COUNT is refused while measuring"),
+        ("space", "{LOG_LEVEL: 5}", "7:9: LOG_LEVEL is refused while measuring"),
+        ("space", "{P: [1, 2]}", "7:12: expected a mapping, got a list"),
+        ("space", "{P: {}}", "7:9: P needs `choices`, or `low` and `high`"),
+        ("space", "{P: {low: 1}}", "7:9: P needs `high`"),
+        ("space", "{P: {low: 1, hihg: 2}}", '7:21: unknown key "hihg"; did you mean high?'),
+        ("space", "{P: {choices: []}}", "7:22: number of values must be at least 1, got 0"),
+        ("space", "{P: {choices: [1], low: 1}}", "7:27: low does not go with choices"),
+        ("space", "{P: {choices: [1, 2, 1]}}", "7:29: 1 is already one of the choices"),
+        ("space", "{P: {choices: [null, ~]}}", "7:29: null is already one of the choices"),
+        ("space", "{P: {choices: [.nan, [1]]}}", "7:23: expected a finite number, got .nan", "7:29: expected text, a"),
+        ("space", "{P: {low: 2, high: 1}}", "7:18: low is above high: low 2, high 1"),
+        ("space", "{P: {low: 1, high: '2'}}", '7:27: expected a number, got "2"'),
+        ("space", "{P: {low: true, high: 2}}", "7:18: expected a number, got true"),
+        ("space", "{P: {low: 0, high: .inf}}", "7:27: expected a number, got .inf"),
+        ("space", "{P: {low: 0.5, high: 2}}", "7:9: a range of numbers that are not whole needs a step"),
+        ("space", "{P: {low: 0.5, high: 2, step: 0}}", "7:38: step must be greater than 0, got 0"),
+        ("space", "{P: {low: 1, high: 2, log: true, step: 1}}", "7:41: step does not go with log"),
+        ("space", "{P: {low: 0.5, high: 2, log: true}}", "7:32: log is for whole numbers"),
+        ("space", "{P: {low: 0, high: 2, log: true}}", "7:18: a logarithmic range begins at 1 or above, got 0"),
+        ("space", "{P: {low: 1, high: 10001}}", "7:9: 10001 values, at most 10000 are allowed"),
+        ("space", "{P: {low: 0, high: 1e300, step: 1e-300}}", "7:9: "),
+        (
+            "space",
+            "{batch_size: {choices: [1, null, 0, true, 2.0]}}",
+            "7:35: batch_size is a whole number from 1, got nothing",
+            "7:41: batch_size is",
+            "7:44: batch_size is",
+            "7:50: batch_size is",
+        ),
+        ("space", "{infer_requests: {choices: [null, 0]}}", "7:42: infer_requests is a whole number from 1 or null"),
+        ("space", "{infer_requests: {low: 0, high: 2}}", "7:31: infer_requests is a whole number from 1, got 0"),
+        ("space", "{batch_size: {low: 1, high: 2, step: 0.5}}", "7:45: batch_size is a whole number from 1, got 0.5"),
+        (
+            "space",
+            "{INFERENCE_PRECISION_HINT: {choices: [f32]}, EXECUTION_MODE_HINT: {choices: [ACCURACY]}}",
+            "7:53: EXECUTION_MODE_HINT and INFERENCE_PRECISION_HINT exclude each other",
+        ),
+        # when
+        (
+            "space",
+            "{P: {choices: [1], when: {Q: 1}}, Q: {choices: [1]}}",
+            "7:34: Q stands below P, `when` may refer only",
+        ),
+        ("space", "{P: {choices: [1], when: {P: 1}}}", "7:34: P cannot depend on itself; above P: nothing"),
+        (
+            "space",
+            "{PQR: {choices: [1]}, B: {choices: [1], when: {PQ: 1}}}",
+            '7:55: there is no parameter "PQ" in this file; did you mean PQR? above B: PQR',
+        ),
+        (
+            "space",
+            "{P: {low: 1, high: 3}, B: {choices: [1], when: {P: [3, 4]}}}",
+            "7:63: P never has the value 4; it takes 1, 2, 3",
+        ),
+        (
+            "space",
+            "{P: {choices: [1]}, B: {choices: [1], when: {P: true}}}",
+            "7:56: P never has the value true; it takes 1",
+        ),
+        ("space", "{P: {choices: [1]}, B: {choices: [1], when: {P: []}}}", "7:56: number of values must be at least 1"),
+        ("space", "{P: {choices: [1]}, B: {choices: [1], when: [P]}}", "7:52: expected a mapping, got a list"),
+        # budget, search, decision
+        ("budget", "{}", "8:1: the budget needs minutes, trials or both"),
+        ("budget", "5", "8:9: expected a mapping, got 5"),
+        ("budget", "{minutes: '5'}", '8:19: expected a number, got "5"; remove the quotes'),
+        ("budget", "{minutes: 0}", "8:19: must be greater than 0, got 0"),
+        ("budget", "{minutes: .inf}", "8:19: expected a finite number, got .inf"),
+        ("budget", "{trials: true}", "8:18: expected a whole number, got true"),
+        ("budget", "{trials: 1.0}", "8:18: expected a whole number, got 1.0"),
+        ("budget", "{minuts: 5}", '8:10: unknown key "minuts"; did you mean minutes? allowed: minutes, trials'),
+        ("search", "{seed: -1}", "9:16: must be at least 0, got -1"),
+        ("search", "{seed: 4294967296}", "9:16: must be at most 4294967295"),
+        (
+            "search",
+            "{sampler: tpee}",
+            '9:19: "tpee" is not allowed; did you mean tpe? allowed: auto, race, tpe, random, grid',
+        ),
+        ("search", "{sampler: gp}", '9:19: "gp" is not allowed'),
+        ("decision", "{min_gain_pct: -1}", "10:26: must be at least 0, got -1"),
+        ("decision", "{min_gain_pct: .nan}", "10:26: "),
+    ],
+)
+def test_a_wrong_value_is_reported_at_its_position(load: Load, row: tuple[str, ...]) -> None:
+    key, value, *expected = row
+    found = problems_of(load, changed(**{key: value}))
+    assert [f[: len(e)] for f, e in zip(found, expected, strict=False)] == expected
+    assert len(found) == len(expected), found
+
+
+def test_what_is_misspelt_is_not_also_missing(load: Load) -> None:
+    (problem,) = problems_of(load, changed(device="", devise="CPU"))
+    assert problem.startswith('10:1: unknown key "devise"; did you mean device?')
+
+
+def test_every_missing_key_is_named(load: Load) -> None:
+    found = problems_of(load, changed(schema_version="", device="", objective="", budget="", model=""))
+    keys = ("budget", "device", "model", "objective", "schema_version")
+    assert found == [f"1:1: key `{key}` is missing" for key in keys]
+
+
+def test_all_problems_of_all_kinds_come_together(load: Load) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def probe(device: str, names: Sequence[str]) -> Mapping[str, str]:
+        asked.append((device, list(names)))
+        return {"NUM_STREAM": 'unknown property "NUM_STREAM"; did you mean NUM_STREAMS?'}
+
+    text = changed(
+        objective="{maximize: throughputs}",
+        baselines="{today: {NUM_STREAM: 1, OK: 2}, other: {OK: 1}}",
+        space="""
+  NUM_STREAM: {low: 2, high: 1}
+  OK: {choices: [1], step: 3}
+  LOG_LEVEL: {choices: [1]}
+  OK: {choices: [2]}""",
+        budget="!!python/name:x {}",
+        extra="1",
+    )
+    found = problems_of(load, text, probe=probe)
+    assert [problem.split(" ", 1)[0] for problem in found] == [
+        *("5:23:", "6:21:", "8:3:", "8:21:", "9:22:", "10:3:", "11:3:", "12:9:", "15:1:")
+    ]
+    assert asked == [("CPU", ["NUM_STREAM", "OK"])]
+    assert "did you mean NUM_STREAMS?" in found[1]
+    assert "did you mean NUM_STREAMS?" in found[2]
+    assert 'duplicate key "OK"' in found[6]
+
+
+def test_properties_are_not_checked_without_a_probe_or_with_nothing_to_ask(load: Load) -> None:
+    def never(device: str, names: Sequence[str]) -> Mapping[str, str]:
+        raise AssertionError(device, names)
+
+    load(changed(space="{WHATEVER: {choices: [1]}}"))
+    load(BASE, probe=never)
+    problems_of(load, changed(device="5", space="{WHATEVER: {choices: [1]}}"), probe=never)
+
+
+def test_a_missing_device_is_told_only_when_the_file_is_right(load: Load) -> None:
+    def no_device(device: str, names: Sequence[str]) -> Mapping[str, str]:
+        raise DeviceError(f"no {device} here")
+
+    space = "{WHATEVER: {choices: [1]}}"
+    with pytest.raises(DeviceError, match="no CPU here"):
+        load(changed(space=space), probe=no_device)
+    assert problems_of(load, changed(space=space, budget="{}"), probe=no_device)
+
+
+def test_a_newer_file_is_refused_for_that_alone(load: Load) -> None:
+    text = changed(schema_version="2", objective="{}", whatever="new", name="a/b")
+    assert problems_of(load, text) == ["1:17: schema_version 2: this file needs a newer tuner; this one reads 1"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "INFERENCE_PRECISION_HINT",
+        "EXECUTION_MODE_HINT",
+        "KV_CACHE_PRECISION",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE",
+        "CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE",
+    ],
+)
+def test_a_parameter_that_changes_the_answers_is_warned_about(load: Load, name: str) -> None:
+    warnings = load(changed(space=f"{{{name}: {{choices: [a, b]}}}}")).warnings
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"{name} is in the space: its values change what the model answers")
+
+
+def test_a_latency_objective_may_ask_for_batches_when_the_file_says_so(load: Load) -> None:
+    study = load(changed(objective="{minimize: latency_p50_ms}", space="{batch_size: {choices: [1, 4]}}"))
+    assert study.space.parameters[0].values == (1, 4)
+
+
+def test_too_many_parameters_are_refused_at_the_first_too_many(load: Load) -> None:
+    space = "".join(f"\n  P{i}: {{choices: [1]}}" for i in range(MAX_PARAMETERS + 1))
+    assert problems_of(load, changed(space=space)) == [f"{8 + MAX_PARAMETERS}:3: more than {MAX_PARAMETERS} parameters"]
+
+
+def test_a_file_whose_name_is_no_folder_name_needs_a_name(load: Load) -> None:
+    assert load(BASE, file="two words.yaml").name == "x"
+    (problem,) = problems_of(load, changed(name=""), file="two words.yaml")
+    assert problem.startswith('1:1: the file\'s name "two words" is no plain folder name; add a key `name`')
+
+
+def test_messages_begin_with_the_file_as_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Load
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.yaml").write_text(changed(budget="{}"))
+    with pytest.raises(StudyFileError, match=r"^bad\.yaml:8:1: the budget needs"):
+        load_study(Path("bad.yaml"))
+    Path("good.yaml").write_text(BASE)
+    study = load_study(Path("good.yaml"))
+    assert (study.path, study.model.folder) == (tmp_path / "good.yaml", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "message"), [("none.yaml", "there is no such file"), (".", "this is not a file")])
+def test_what_is_no_file_is_the_users_mistake(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_study(tmp_path / name)
+    assert caught.value.exit_code == 2
+    assert caught.value.advice
+
+
+def test_a_path_that_cannot_be_one_is_the_users_mistake() -> None:
+    for name in ("a\0b.yaml", "x" * 5000):
+        with pytest.raises(InputError):
+            load_study(Path(name))
+
+
+def test_an_unreadable_file_is_the_users_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    path = tmp_path / "x.yaml"
+    path.write_text(BASE)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
+        load_study(path)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_study_of_this_repository_loads(path: Path) -> None:
+    study = load_study(path)
+    assert study.name == path.stem
+    assert not study.warnings
+
+
+def test_the_quickstart_is_there() -> None:
+    assert "quickstart.yaml" in [path.name for path in CONFIGS]
+
+
+WORDS = ["auto", "choices", "low", "high", "log", "step", "when", "P", "Q", "batch_size", "throughput", "max", "x", ""]
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 70) | st.floats() | st.sampled_from(WORDS) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=2), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+SKELETON: dict[str, Any] = {
+    "schema_version": 1,
+    "name": "x",
+    "model": {"path": "m", "inputs": {"x": {"shape": [1], "layout": "N", "range": [0, 1]}}},
+    "device": "CPU",
+    "objective": {"maximize": "throughput", "subject_to": {"latency_p50_ms": {"max": 5}}},
+    "baselines": {"a": {"P": 1, "batch_size": 2}},
+    "space": {"P": {"choices": [1, None]}, "Q": {"low": 1, "high": 3, "when": {"P": [1]}}},
+    "budget": {"minutes": 1},
+    "search": {"seed": 1},
+    "decision": {"min_gain_pct": 1},
+}
+
+
+def _places(tree: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    below: list[tuple[str | int, ...]] = [path] if path else []
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for step, part in items:
+        below += _places(part, (*path, step))
+    return below
+
+
+def _put(tree: Any, path: tuple[str | int, ...], value: object) -> None:
+    """Replace one part; where an earlier change took its surroundings away, nothing."""
+    try:
+        for step in path[:-1]:
+            tree = tree[step]
+        tree[path[-1]] = value
+    except (KeyError, IndexError, TypeError):
+        return
+
+
+def _outcome(load: Load, text: str) -> Study | StudyFileError:
+    try:
+        return load(text)
+    except StudyFileError as error:
+        return error
+
+
+@given(st.lists(st.tuples(st.sampled_from(_places(SKELETON)), anything), min_size=1, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_any_document_loads_or_is_refused(load: Load, changes: list[tuple[tuple[str | int, ...], Any]]) -> None:
+    tree = copy.deepcopy(SKELETON)
+    for path, value in changes:
+        _put(tree, path, value)
+    words = re.sub(r"\b(NaN|Infinity)\b", lambda found: {"NaN": ".nan", "Infinity": ".inf"}[found[0]], json.dumps(tree))
+    outcome = _outcome(load, words)
+    if isinstance(outcome, StudyFileError):
+        assert len(str(outcome).splitlines()) == len(outcome.problems) > 0
+    else:
+        assert all(p.values for p in outcome.space.parameters)
+        assert Space(parameters=outcome.space.parameters).size > 0
+
+
+@given(st.sampled_from(CONFIGS), st.data())
+@settings(max_examples=40, deadline=None)
+def test_any_text_loads_or_is_refused(load: Load, path: Path, data: st.DataObject) -> None:
+    text = path.read_text()
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 10)))
+    text = text[:start] + data.draw(st.text(st.sampled_from(":{}[],-?&*!|>'\"%@` \n\tax1."), max_size=6)) + text[end:]
+    outcome = _outcome(load, text)
+    if isinstance(outcome, StudyFileError):
+        assert len(str(outcome).splitlines()) == len(outcome.problems) > 0

@@ -1,0 +1,246 @@
+"""What a worker process does with OpenVINO: inspect the model, compile a configuration, read back, take turns.
+
+Runs only inside a worker. Every failure leaves as an exception that `worker.py` turns into a `Failure`.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from tuner.bench import histogram, load
+from tuner.bench.loop import Turn, count, run_async, run_sync
+from tuner.bench.protocol import DeploymentConfig, Effective
+from tuner.model.batching import prove_batch
+from tuner.model.inputs import random_inputs
+from tuner.model.property_text import as_text
+from tuner.model.read import batch_axes, read
+from tuner.model.spec import ModelSpec
+
+REPORTING = {
+    "SUPPORTED_PROPERTIES",
+    "NETWORK_NAME",
+    "OPTIMAL_NUMBER_OF_INFER_REQUESTS",
+    "EXECUTION_DEVICES",
+    "RUNTIME_REQUIREMENTS",
+    "LOADED_FROM_CACHE",
+    "PERFORMANCE_HINT",
+    "PERFORMANCE_HINT_NUM_REQUESTS",
+    "PERF_COUNT",
+    "LOG_LEVEL",
+    "MULTI_DEVICE_PRIORITIES",
+    "DEVICE_PROPERTIES",
+    "MODEL_PRIORITY",
+}
+"""Read back but no part of what the device does: reporting, and hints whose effect shows in other properties."""
+PASSING_DOWN = ("AUTO", "MULTI", "HETERO", "BATCH")
+"""Devices that hand properties down and cannot report them (openvino.md): there the request is the identity."""
+SETTLE_LIMIT_S = 30.0
+"""AUTO serves its first requests on the CPU; the chosen device is ready well within this."""
+
+
+class TooSlow(Exception):
+    """A member that could not complete four rounds of its requests in the longest window allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A compiled configuration with its requests filled; `run(window_s, drop_s, max_s)` takes one turn."""
+
+    config: DeploymentConfig
+    effective: Effective
+    compiled: ov.CompiledModel
+    run: Callable[[float, float, float], Turn]
+
+
+class OpenVinoBackend:
+    """One model on one core object; members are compiled and released by number."""
+
+    def __init__(self, spec: ModelSpec, seed: int = 0) -> None:
+        self.spec = spec
+        self.seed = seed
+        self.core = ov.Core()
+        self.models: dict[int, ov.Model] = {}
+        self.members: dict[int, Member] = {}
+        self.next_id = 0
+
+    def inspect(self, device: str, batch_sizes: list[int]) -> dict[str, Any]:
+        """Facts of the model and the device, after one real inference: inputs, default precision, which properties
+        the device lists as writable, and the proof of batching for the largest of `batch_sizes` that matters."""
+        model = self._model(1)
+        axes = batch_axes(model, self.spec)
+        compiled = self.core.compile_model(model, device, {})
+        request = compiled.create_infer_request()
+        for port, array in zip(compiled.inputs, random_inputs(model, self.spec, self.seed), strict=True):
+            request.set_tensor(port, ov.Tensor(array))
+        request.infer()
+        proofs = [prove_batch(self.core, self.spec, size, device=device) for size in batch_sizes]
+        illegal = next((p for p in proofs if not p.is_legal), None)
+        proof = illegal or (proofs[0] if proofs else None)
+        return {
+            "inputs": [
+                {
+                    "name": port.get_any_name(),
+                    "shape": list(port.shape),
+                    "dtype": port.element_type.get_type_name(),
+                    "batch_axis": axes.get(port.get_any_name()),
+                }
+                for port in model.inputs
+            ],
+            "precision": self._read(compiled, "INFERENCE_PRECISION_HINT"),
+            "device_properties": sorted(_writable(self.core, device)),
+            "device_name": str(self.core.get_property(device, "FULL_DEVICE_NAME")) if ":" not in device else device,
+            "batch_legal": proof.is_legal if proof else False,
+            "batch_reason": proof.reason if proof else "",
+        }
+
+    def unknown_properties(self, device: str, names: list[str]) -> list[str]:
+        """The names that the device calls unsupported when a tiny model is compiled with each alone (openvino.md: its
+        own SUPPORTED_PROPERTIES is no oracle). Empty values switch nothing on."""
+        ops: Any = ov.opset13
+        x = ops.parameter([1], np.float32)
+        tiny = ov.Model([ops.relu(x)], [x], "tiny")
+        unknown = []
+        for name in names:
+            try:
+                self.core.compile_model(tiny, device, {name: ""})
+            except RuntimeError as error:
+                if "Unsupported property" in str(error):
+                    unknown.append(name)
+        return unknown
+
+    def compile(self, config: DeploymentConfig) -> tuple[int, Effective]:
+        """Compiles, reads back, creates and fills every request. Returns the member's number."""
+        model = self._model(config.batch_size)
+        compiled = self.core.compile_model(model, config.device, dict(config.properties))
+        effective = self.effective(compiled, config)
+        member = Member(
+            config=config,
+            effective=effective,
+            compiled=compiled,
+            run=self._runner(compiled, model, config, effective),
+        )
+        number, self.next_id = self.next_id, self.next_id + 1
+        self.members[number] = member
+        return number, effective
+
+    def resolve(self, config: DeploymentConfig) -> Effective:
+        model = self._model(config.batch_size)
+        return self.effective(self.core.compile_model(model, config.device, dict(config.properties)), config)
+
+    def release_others(self, keep: int | None) -> None:
+        """Lets every member go but one."""
+        self.members = {number: member for number, member in self.members.items() if number == keep}
+        gc.collect()
+
+    def settle(self, number: int) -> None:
+        """The first inference of every request, and AUTO's decision for its final device."""
+        member = self.members[number]
+        member.run(0.0, 0.0, 0.0)
+        if member.config.device.split(":")[0] == "AUTO":
+            self._wait_for_device(member)
+
+    def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float) -> dict[str, Any]:
+        """One turn; everything but the loop itself happens outside the timed stretch."""
+        member = self.members[number]
+        gc.collect()
+        gc.disable()
+        try:
+            before = load.read_cpu_times()
+            turn = member.run(window_s, drop_s, max_s)
+            after = load.read_cpu_times()
+        finally:
+            gc.enable()
+        counted = count(turn)
+        if counted is None:
+            raise TooSlow(
+                f"too slow for this budget: {turn.requests} requests in flight did not complete four rounds "
+                f"in {max_s:.1f} s"
+            )
+        steal, other = load.loads_pct(before, after)
+        return {
+            "duration_s": counted.duration_s,
+            "samples": counted.completions * member.effective.batch_size,
+            "latency_counts": histogram.count(counted.latencies_ms),
+            "latency_sum_ms": float(np.sum(counted.latencies_ms)),
+            "steal_pct": steal,
+            "other_cpu_pct": other,
+        }
+
+    def effective(self, compiled: ov.CompiledModel, config: DeploymentConfig) -> Effective:
+        """What came back, as strings. What cannot be read back counts with the value asked for."""
+        names = {str(name) for name in compiled.get_property("SUPPORTED_PROPERTIES")}
+        properties = {}
+        if not config.device.startswith(PASSING_DOWN):
+            properties = {name: self._read(compiled, name) for name in sorted(names - REPORTING)}
+        for name, value in config.properties.items():
+            if name not in properties and name not in REPORTING:
+                properties[name] = str(value)
+        optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        requests = 1 if config.api == "sync" else config.infer_requests or optimal
+        return Effective(
+            properties=properties,
+            batch_size=config.batch_size,
+            infer_requests=requests,
+            api=config.api,
+            variant=config.variant,
+        )
+
+    def _model(self, batch_size: int) -> ov.Model:
+        """Read once for each batch size: compiling leaves a model as it is."""
+        if batch_size not in self.models:
+            self.models[batch_size] = read(self.core, self.spec, batch_size=batch_size)
+        return self.models[batch_size]
+
+    @staticmethod
+    def _read(compiled: ov.CompiledModel, name: str) -> str:
+        try:
+            return as_text(compiled.get_property(name))
+        except RuntimeError:
+            return "unreadable"
+
+    def _runner(
+        self, compiled: ov.CompiledModel, model: ov.Model, config: DeploymentConfig, effective: Effective
+    ) -> Callable[[float, float, float], Turn]:
+        clock = time.perf_counter
+        if config.api == "sync":
+            request = compiled.create_infer_request()
+            self._fill(request, compiled, model, self.seed)
+            return lambda window_s, drop_s, max_s: run_sync(
+                request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock
+            )
+        queue = ov.AsyncInferQueue(compiled, effective.infer_requests)
+        requests = [queue[i] for i in range(len(queue))]
+        for i, request in enumerate(requests):
+            self._fill(request, compiled, model, self.seed + i)
+        return lambda window_s, drop_s, max_s: run_async(
+            queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock
+        )
+
+    def _fill(self, request: ov.InferRequest, compiled: ov.CompiledModel, model: ov.Model, seed: int) -> None:
+        """Each request gets tensors of its own: shared inputs may be cached and flatter the figures (openvino.md)."""
+        for port, array in zip(compiled.inputs, random_inputs(model, self.spec, seed), strict=True):
+            request.set_tensor(port, ov.Tensor(array))
+
+    def _wait_for_device(self, member: Member) -> None:
+        seen: list[str] = []
+        deadline = time.perf_counter() + SETTLE_LIMIT_S
+        while time.perf_counter() < deadline:
+            member.run(0.1, 0.0, SETTLE_LIMIT_S)
+            seen.append(as_text(member.compiled.get_property("EXECUTION_DEVICES")))
+            if len(seen) >= 3 and len(set(seen[-3:])) == 1 and "(CPU)" not in seen[-1]:
+                return
+
+
+def _writable(core: ov.Core, device: str) -> set[str]:
+    try:
+        listed = core.get_property(device.split(":")[0], "SUPPORTED_PROPERTIES")
+    except RuntimeError:
+        return set()
+    return {str(name) for name in listed}

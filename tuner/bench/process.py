@@ -1,0 +1,164 @@
+"""The parent's handle on one worker process: start it, send a command, wait with a limit, end it.
+
+Knows what a command costs when it goes wrong (hang, crash, garbage), not what the commands mean.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from tuner import errors
+from tuner.bench.protocol import Failure, FailureKind
+
+START_LIMIT_S = 60.0
+"""Starting Python and importing OpenVINO takes 0.5 s here; a cold disk or a busy host takes longer, never minutes."""
+_numbers = itertools.count(1)
+
+
+class WorkerLost(Exception):
+    """The process is gone or was ended; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+class CommandFailed(Exception):
+    """The command failed, the process lives; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSetup:
+    """What every worker of a bench is opened with; `backend` is `module:function` called with (ModelSpec, seed)."""
+
+    backend: str
+    model: Mapping[str, Any]
+    seed: int
+    memory_limit_bytes: int | None
+
+
+class WorkerProcess:
+    """One child process, started at once. Not shared between threads."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        ours, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tuner.bench.worker", str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which decides
+            )
+        self._channel = ours
+        self._buffer = b""
+        self.name = f"{os.getpid()}-{next(_numbers)}"
+        try:
+            self.call(
+                "open",
+                limit_s=START_LIMIT_S,
+                backend=setup.backend,
+                model=setup.model,
+                seed=setup.seed,
+                memory_limit_bytes=setup.memory_limit_bytes,
+            )
+        except CommandFailed as error:
+            self.kill()
+            raise errors.HostError(f"a worker process cannot start: {error.failure.message}") from error
+        except WorkerLost as error:
+            raise errors.HostError(
+                f"a worker process did not start: {error.failure.message}",
+                advice=f"try: {sys.executable} -c 'import openvino'",
+            ) from error
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def call(self, command: str, *, limit_s: float, **fields: Any) -> Any:
+        """Sends one command and sleeps until its answer. Raises CommandFailed, WorkerLost (the process has been
+        ended), or the TunerError that the worker refused with."""
+        try:
+            self._channel.sendall(json.dumps({"do": command, **fields}).encode() + b"\n")
+            line = self._read_line(time.monotonic() + limit_s)
+        except (BrokenPipeError, ConnectionResetError, EOFError):
+            raise WorkerLost(self._obituary(command)) from None
+        except TimeoutError:
+            self.kill()
+            message = f"{command} did not end within {limit_s:.0f} s; the process was ended"
+            raise WorkerLost(Failure(kind=FailureKind.TIMEOUT, message=message)) from None
+        try:
+            answer = json.loads(line)
+            ((verb, content),) = answer.items()
+        except (ValueError, AttributeError):
+            self.kill()
+            message = f"{command}: the process answered with garbage"
+            raise WorkerLost(Failure(kind=FailureKind.CRASH, message=message)) from None
+        if verb == "failed":
+            raise CommandFailed(Failure(kind=FailureKind(content["kind"]), message=content["message"]))
+        if verb == "refused":
+            raise getattr(errors, content["error"])(content["message"], advice=content["advice"])
+        return content
+
+    def close(self) -> None:
+        """Lets the process end by itself, then makes sure."""
+        self._channel.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=2.0)
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends the process and everything it may have started; returns when it is gone."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._channel.close()
+        self._errors.close()
+
+    def _read_line(self, deadline: float) -> bytes:
+        while b"\n" not in self._buffer:
+            self._channel.settimeout(max(1e-3, deadline - time.monotonic()))
+            piece = self._channel.recv(1 << 20)
+            if not piece:
+                raise EOFError
+            self._buffer += piece
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _obituary(self, command: str) -> Failure:
+        try:
+            code = self._process.wait(timeout=5.0)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return Failure(kind=FailureKind.CRASH, message=f"the process closed its channel during {command}")
+        self._channel.close()
+        self._errors.seek(0)
+        words = self._errors.read().decode(errors="replace").strip().splitlines()
+        self._errors.close()
+        if code == -signal.SIGKILL:
+            message = f"the process was killed during {command}: the host ran out of memory"
+            return Failure(kind=FailureKind.MEMORY, message=message)
+        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        last = f": {words[-1][:200]}" if words else ""
+        return Failure(kind=FailureKind.CRASH, message=f"the process ended during {command} ({ended}){last}")

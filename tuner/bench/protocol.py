@@ -1,0 +1,197 @@
+"""The one seam: what search may ask of measurement, and the values that cross it.
+
+Knows neither OpenVINO nor Optuna; every value is frozen and can be written as JSON.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+PropertyValue = str | int | float | bool
+Api = Literal["async", "sync"]
+Phase = Literal["baselines", "search", "race", "final", "confirm", "measure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeploymentConfig:
+    """One complete choice. Equal when every field is, with `1` and `True` kept apart."""
+
+    device: str
+    properties: Mapping[str, PropertyValue] = field(default_factory=dict)
+    batch_size: int = 1
+    infer_requests: int | None = None
+    """None: as many as the compiled model suggests."""
+    api: Api = "async"
+    variant: str = "default"
+
+    @property
+    def key(self) -> str:
+        """Canonical JSON of every field: the identity of the *request*."""
+        return json.dumps(
+            {
+                "device": self.device,
+                "properties": dict(self.properties),
+                "batch_size": self.batch_size,
+                "infer_requests": self.infer_requests,
+                "api": self.api,
+                "variant": self.variant,
+            },
+            sort_keys=True,
+        )
+
+    @property
+    def properties_key(self) -> str:
+        return json.dumps([self.device, dict(self.properties), self.variant], sort_keys=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DeploymentConfig) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __str__(self) -> str:
+        words = [f"{name}={value}" for name, value in sorted(self.properties.items())]
+        words.append(f"batch_size={self.batch_size}")
+        if self.infer_requests is not None:
+            words.append(f"infer_requests={self.infer_requests}")
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """What the device made of a configuration; `key` is the configuration's identity.
+
+    `properties` holds what the compiled model reports, as strings, without pure reporting; for properties
+    that cannot be read back it holds the requested value.
+    """
+
+    properties: Mapping[str, str]
+    batch_size: int
+    infer_requests: int
+    api: Api = "async"
+    variant: str = "default"
+
+    @property
+    def key(self) -> str:
+        content = [sorted(self.properties.items()), self.batch_size, self.infer_requests, self.api, self.variant]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+class FailureKind(enum.StrEnum):
+    COMPILE = "compile"
+    RUNTIME = "runtime"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    MEMORY = "memory"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A candidate that cannot be used: data, not an exception. `message` is one line."""
+
+    kind: FailureKind
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """One timed stretch of steady inference by one member.
+
+    `samples` completed within `duration_s`; every request's latency is in `latency_counts`
+    (bucket -> requests, see `tuner.bench.histogram`) and summed in `latency_sum_ms`.
+    """
+
+    block: int
+    turn: int
+    started_s: float
+    """Since the session began."""
+    duration_s: float
+    samples: int
+    latency_counts: Mapping[int, int]
+    latency_sum_ms: float
+    steal_pct: float = 0.0
+    """CPU time taken by the hypervisor, of all CPUs, during the window."""
+    other_cpu_pct: float = 0.0
+    """CPU time used by processes other than the worker, of all CPUs, during the window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """What one member of a session delivered."""
+
+    effective: Effective
+    windows: tuple[Window, ...]
+    compile_s: float
+    is_steady: bool = True
+    """False where the warm-up ended at its cap without three alike windows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Where the wall time of a session went, in seconds; the rest of `Session.wall_s` is the tuner's own."""
+
+    start_s: float = 0.0
+    compile_s: float = 0.0
+    warm_up_s: float = 0.0
+    timed_s: float = 0.0
+    """Turns: the dropped ramp, the window and the drain."""
+
+    @property
+    def total_s(self) -> float:
+        return self.start_s + self.compile_s + self.warm_up_s + self.timed_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One run of a lineup. `members[i]` belongs to `lineup[i]`."""
+
+    lineup: tuple[DeploymentConfig, ...]
+    members: tuple[Windows | Failure, ...]
+    started_unix_s: float
+    wall_s: float
+    costs: Costs
+    process: str
+    """Which worker process measured it; sessions with the same name shared one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlan:
+    """How one session is to be run."""
+
+    phase: Phase
+    seed: int
+    blocks: int
+    """Every member gets one window in each block."""
+    window_s: float = 0.4
+    warm_up_s: float = 0.5
+    steady_tolerance: float = 0.10
+    """Three warm-up windows within this log-range are steady (measurement.md: max(10 %, 3.3 window sd))."""
+    drop_s: float = 0.1
+    """The start of every turn that does not count: queues fill, caches warm."""
+    max_window_s: float = 3.0
+    """A member that cannot complete four rounds of its requests in this time is too slow for the budget."""
+    is_fresh: bool = False
+    """Fresh processes, nothing resident (baselines, confirmation)."""
+    compile_limit_s: float = 120.0
+    hang_limit_s: float = 15.0
+    """How much longer than planned any inference step may take before the member counts as hung."""
+    enough: Callable[[Sequence[Windows | Failure]], bool] | None = field(default=None, compare=False, repr=False)
+    """Asked between blocks, never inside a window, with the members so far; True ends the session."""
+
+
+class Bench(Protocol):
+    def resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        """Compile, read back, no timing."""
+
+    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        """Run one session; `lineup[0]` is the reference and may stay resident. A member that fails has its
+        `Failure` in its place. Raises `HostError` where no member can be measured on this host at all."""

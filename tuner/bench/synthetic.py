@@ -1,0 +1,219 @@
+"""SyntheticBench: an analytic surface with a known optimum, in virtual time, with noise, drift and failures to compose.
+
+Ships with the package: tests, demos and simulations of the decision use it. Sessions run through the same code as real
+ones; only the seats are made up. Knows no OpenVINO and no real clock.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from tuner.bench import histogram
+from tuner.bench.process import CommandFailed, WorkerLost
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan, Windows
+from tuner.bench.session import MemberLost, run_session
+
+START_S, COMPILE_S = 0.35, 0.5
+LATENCY_SPREAD = (0.9, 1.0, 1.0, 1.1)
+"""A request's latency in quarters, relative to the mean: enough for percentiles to differ."""
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """Virtual seconds; time passes only when somebody says so."""
+
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+class Effect(Protocol):
+    """One disturbance: the log-factor on the speed of a window. `process` is the number of the worker process."""
+
+    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: int) -> float: ...
+
+
+class Noise:
+    """Independent noise of each window, `sd` for one second, scaled by 1 / sqrt(seconds); one in twenty is three times
+    as wide (shared/landscapes: heavy tails, as neighbours make them)."""
+
+    def __init__(self, sd: float, *, seed: int = 0) -> None:
+        self.sd = sd
+        self.rng = random.Random(seed)
+
+    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: int) -> float:
+        width = 3.0 if self.rng.random() < 0.05 else 1.0
+        return self.rng.gauss(0.0, width * self.sd / math.sqrt(window_s))
+
+
+class Drift:
+    """The host's moods: an Ornstein-Uhlenbeck process shared by everybody, with `sd` and a time constant in seconds."""
+
+    def __init__(self, sd: float, *, time_constant_s: float = 60.0, seed: int = 0) -> None:
+        self.sd = sd
+        self.time_constant_s = time_constant_s
+        self.rng = random.Random(seed)
+        self.level = self.rng.gauss(0.0, sd)
+        self.at_s = 0.0
+
+    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: int) -> float:
+        keep = math.exp(-max(0.0, now_s - self.at_s) / self.time_constant_s)
+        self.level = keep * self.level + self.rng.gauss(0.0, self.sd * math.sqrt(1 - keep * keep))
+        self.at_s = now_s
+        return self.level
+
+
+class CompileEffect:
+    """What differs between two compiles of one configuration, fixed within a process."""
+
+    def __init__(self, sd: float, *, seed: int = 0) -> None:
+        self.sd = sd
+        self.seed = seed
+
+    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: int) -> float:
+        return random.Random(f"{self.seed}/{process}/{config.key}").gauss(0.0, self.sd)
+
+
+Surface = Callable[[DeploymentConfig], float]
+"""The true samples/s of a configuration."""
+
+
+def hill(config: DeploymentConfig, *, cpus: int = 8) -> float:
+    """A surface with one optimum: `cpus` streams, batch 8, two requests a stream, unpinned. Made up, not measured."""
+    resolved = effective_of(config, cpus=cpus)
+    streams = int(resolved.properties["NUM_STREAMS"])
+    threads = int(resolved.properties["INFERENCE_NUM_THREADS"])
+    busy = min(1.0, resolved.infer_requests / streams)
+    speed = 100.0 * threads**0.9 * (streams / cpus) ** 0.15 * busy
+    speed *= 1.0 + 0.1 * min(3.0, math.log2(resolved.batch_size)) - 0.05 * max(0.0, math.log2(resolved.batch_size) - 3)
+    speed *= 1.0 + 0.06 * min(1.0, math.log2(max(1.0, resolved.infer_requests / streams)))
+    return float(speed * (1.03 if resolved.properties["ENABLE_CPU_PINNING"] == "False" else 1.0))
+
+
+def effective_of(config: DeploymentConfig, *, cpus: int = 8) -> Effective:
+    """What a made-up device of `cpus` CPUs makes of a configuration: hints are spelled out, too much is clamped."""
+    asked = config.properties
+    is_throughput = asked.get("PERFORMANCE_HINT") == "THROUGHPUT"
+    threads = min(cpus, int(asked.get("INFERENCE_NUM_THREADS") or cpus))
+    streams = min(threads, int(asked.get("NUM_STREAMS") or (max(1, cpus // 2) if is_throughput else 1)))
+    properties = {
+        "NUM_STREAMS": str(streams),
+        "INFERENCE_NUM_THREADS": str(threads),
+        "ENABLE_CPU_PINNING": str(asked.get("ENABLE_CPU_PINNING", True)),
+        **{name: str(v) for name, v in asked.items() if name.startswith("CPU_RUNTIME")},
+    }
+    requests = 1 if config.api == "sync" else config.infer_requests or streams
+    return Effective(properties=properties, batch_size=config.batch_size, infer_requests=requests, api=config.api)
+
+
+@dataclass(slots=True, kw_only=True)
+class SyntheticBench:
+    """A Bench over `surface`. `failure_of` names the members that fail: politely at compile, or, where `is_fatal` says
+    so, with their process."""
+
+    surface: Surface = hill
+    resolver: Callable[[DeploymentConfig], Effective] = effective_of
+    effects: Sequence[Effect] = ()
+    failure_of: Callable[[DeploymentConfig], Failure | None] = lambda config: None
+    is_fatal: Callable[[DeploymentConfig], bool] = lambda config: False
+    clock: FakeClock = field(default_factory=FakeClock)
+    process: int = 0
+    sessions: list[Session] = field(default_factory=list)
+
+    def resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        failure = self.failure_of(config)
+        if failure is not None and failure.kind is FailureKind.COMPILE:
+            return failure
+        return self.resolver(config)
+
+    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        begin_s = self.clock()
+        failures: dict[int, Failure] = {}
+        if plan.is_fresh or self.process == 0:
+            self._start()
+        while True:
+            alive = [i for i in range(len(lineup)) if i not in failures]
+            try:
+                session = run_session(
+                    [lineup[i] for i in alive],
+                    plan,
+                    open_seat=self._open_seat,
+                    is_seen=lambda config: True,
+                    clock=self.clock,
+                    unix_clock=self.clock,
+                )
+                break
+            except MemberLost as lost:
+                failures[alive[lost.index]] = lost.failure
+                self._start()
+        found: dict[int, Windows | Failure] = {**failures, **dict(zip(alive, session.members, strict=True))}
+        members = tuple(found[i] for i in range(len(lineup)))
+        done = replace(session, lineup=tuple(lineup), members=members, wall_s=self.clock() - begin_s)
+        self.sessions.append(done)
+        return done
+
+    def _start(self) -> None:
+        self.process += 1
+        self.clock.advance(START_S)
+
+    def _open_seat(self, config: DeploymentConfig) -> SyntheticSeat:
+        failure = self.failure_of(config)
+        if failure is not None and failure.kind is FailureKind.COMPILE:
+            raise CommandFailed(failure)
+        self.clock.advance(COMPILE_S)
+        return SyntheticSeat(self, config, self.resolver(config))
+
+
+class SyntheticSeat:
+    """A member in a made-up process."""
+
+    start_s = 0.0
+    compile_s = COMPILE_S
+
+    def __init__(self, bench: SyntheticBench, config: DeploymentConfig, effective: Effective) -> None:
+        self.bench = bench
+        self.config = config
+        self.effective = effective
+        self.process = f"synthetic-{bench.process}"
+
+    def settle(self, limit_s: float) -> None:
+        failure = self.bench.failure_of(self.config)
+        if failure is not None:
+            raise WorkerLost(failure) if self.bench.is_fatal(self.config) else CommandFailed(failure)
+
+    def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
+        bench, effective = self.bench, self.effective
+        now_s = bench.clock()
+        log_speed = sum(
+            effect(self.config, now_s=now_s, window_s=window_s, process=bench.process) for effect in bench.effects
+        )
+        speed = bench.surface(self.config) * math.exp(log_speed)
+        round_s = effective.infer_requests * effective.batch_size / speed
+        rounds = max(4, math.ceil(window_s / round_s))
+        duration_s = rounds * round_s
+        if duration_s > max_s:
+            bench.clock.advance(drop_s + max_s)
+            message = f"too slow for this budget: four rounds did not complete in {max_s:.1f} s"
+            raise CommandFailed(Failure(kind=FailureKind.TIMEOUT, message=message))
+        bench.clock.advance(drop_s + duration_s)
+        requests = rounds * effective.infer_requests
+        latencies = [1e3 * round_s * factor for factor in LATENCY_SPREAD]
+        counts: dict[int, int] = {}
+        for i, latency in enumerate(latencies):
+            share = requests // len(latencies) + (1 if i < requests % len(latencies) else 0)
+            (bucket,) = histogram.count([latency])
+            counts[bucket] = counts.get(bucket, 0) + share
+        return {
+            "duration_s": duration_s,
+            "samples": requests * effective.batch_size,
+            "latency_counts": {b: n for b, n in counts.items() if n},
+            "latency_sum_ms": requests * 1e3 * round_s,
+        }

@@ -1,0 +1,285 @@
+"""The production Bench: worker processes with limits, a resident reference, and a guilty member for every failure.
+
+Knows processes and sessions; what to measure and why is search's affair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
+from tuner.bench.protocol import Costs, DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan, Windows
+from tuner.bench.session import MemberLost, Seat, run_session
+from tuner.errors import DeviceError, HostError, ModelError
+from tuner.model.spec import ModelSpec
+
+OPENVINO = "tuner.bench.openvino_backend:OpenVinoBackend"
+RENEW_AFTER = 20
+"""Sessions in one process before it is renewed (measurement.md): a process start has an effect of its own."""
+SPOILING = ("ENABLE_CPU_RESERVATION",)
+"""Properties after which later compiles in the same process fail (openvino.md): such a member gets its own process."""
+MEMORY_SHARE = 0.8
+"""Of the memory that is available at the start: the rest is left to the host and to this process."""
+COMPILE_LIMIT_S = 120.0
+INSPECT_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What one look at the model on its device told, after a real inference."""
+
+    inputs: Sequence[Mapping[str, Any]]
+    precision: str
+    """What the device reports for INFERENCE_PRECISION_HINT when nothing is asked; `unreadable` where it does not."""
+    device_properties: Sequence[str]
+    device_name: str
+    batch_legal: bool
+    batch_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ProcessSeat:
+    """A compiled member in a worker process."""
+
+    worker: WorkerProcess
+    number: int
+    effective: Effective
+    start_s: float
+    compile_s: float
+
+    @property
+    def process(self) -> str:
+        return self.worker.name
+
+    def settle(self, limit_s: float) -> None:
+        self.worker.call("settle", limit_s=limit_s, member=self.number)
+
+    def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
+        answer = self.worker.call(
+            "turn", limit_s=limit_s, member=self.number, window_s=window_s, drop_s=drop_s, max_s=max_s
+        )
+        return {**answer, "latency_counts": {int(b): n for b, n in answer["latency_counts"].items()}}
+
+
+class WorkerBench:
+    """`resolve` and `measure` in child processes. A context manager: leaving it ends every worker."""
+
+    def __init__(
+        self,
+        model: ModelSpec,
+        *,
+        seed: int = 0,
+        backend: str = OPENVINO,
+        memory_limit_bytes: int | None = None,
+    ) -> None:
+        limit = memory_limit_bytes or int(MEMORY_SHARE * psutil.virtual_memory().available)
+        spec = {**asdict(model), "folder": str(model.folder)}
+        self._setup = WorkerSetup(backend=backend, model=spec, seed=seed, memory_limit_bytes=limit)
+        self._resident: WorkerProcess | None = None
+        self._reference: tuple[DeploymentConfig, Seat] | None = None
+        self._extra: list[WorkerProcess] = []
+        self._compiled: list[DeploymentConfig] = []
+        self._sessions = 0
+        self._effective: dict[str, Effective | Failure] = {}
+        self._seen: set[DeploymentConfig] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for worker in filter(None, [self._resident, *self._extra]):
+            worker.kill()
+
+    def inspect(self, device: str, batch_sizes: Sequence[int]) -> ModelFacts:
+        """Reads the model, runs one inference, proves or refutes batching. Raises ModelError or DeviceError."""
+        try:
+            answer = self._worker().call(
+                "inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes)
+            )
+        except WorkerLost as error:
+            self._retire()
+            raise ModelError(f"the model cannot be run on {device}: {error.failure.message}") from error
+        except CommandFailed as error:
+            text = error.failure.message
+            if any(sign in text for sign in ("not registered", "Cannot load library", "No available devices")):
+                import openvino
+
+                devices = ", ".join(openvino.Core().available_devices)
+                raise DeviceError(
+                    f"device {device} is not available: {text}", advice=f"available: {devices}"
+                ) from error
+            raise ModelError(f"the model does not run on {device}: {text}") from error
+        return ModelFacts(**answer)
+
+    def unknown_properties(self, device: str, names: Sequence[str]) -> list[str]:
+        """Which of `names` the device refuses as unsupported. Raises HostError where the device does not answer."""
+        try:
+            unknown = self._worker().call(
+                "unknown_properties", limit_s=INSPECT_LIMIT_S, device=device, names=list(names)
+            )
+        except (WorkerLost, CommandFailed) as error:
+            self._retire()
+            raise HostError(f"device {device} does not answer: {error.failure.message}") from error
+        return list(unknown)
+
+    def resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        """Compiled once for each set of properties: requests never change what comes back, nor does batch."""
+        if config.properties_key not in self._effective:
+            plain = replace(config, batch_size=1, infer_requests=None)
+            self._effective[config.properties_key] = self._resolve(plain)
+        known = self._effective[config.properties_key]
+        if isinstance(known, Failure):
+            return known
+        return replace(
+            known,
+            batch_size=config.batch_size,
+            infer_requests=1 if config.api == "sync" else config.infer_requests or known.infer_requests,
+            api=config.api,
+        )
+
+    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        begin, started_unix_s = time.perf_counter(), time.time()
+        if plan.is_fresh or self._sessions >= RENEW_AFTER:
+            self._retire()
+        failures: dict[int, Failure] = {}
+        while True:
+            alive = [i for i in range(len(lineup)) if i not in failures]
+            if not alive or (plan.phase != "baselines" and alive == [0] and len(lineup) > 1):
+                session = None
+                break
+            try:
+                session = run_session(
+                    [lineup[i] for i in alive],
+                    plan,
+                    open_seat=lambda config: self._open_seat(config, lineup[0], plan),
+                    is_seen=lambda config: config in self._seen,
+                    clock=time.perf_counter,
+                    unix_clock=time.time,
+                )
+                break
+            except MemberLost as lost:
+                failures[alive[lost.index]] = lost.failure
+                self._retire()
+            except _Spoiled as spoiled:
+                self._retire()
+                if spoiled.by in lineup:
+                    failures[lineup.index(spoiled.by)] = spoiled.failure
+        members: list[Windows | Failure] = [failures.get(i) or self._unmeasured(lineup[i]) for i in range(len(lineup))]
+        for i, member in zip(alive, session.members if session else (), strict=session is not None):
+            members[i] = member
+        self._sessions += 1
+        self._seen.update(c for c, m in zip(lineup, members, strict=True) if isinstance(m, Windows) and m.is_steady)
+        if plan.is_fresh or any(isinstance(m, Failure) for m in members):
+            self._retire()
+        else:
+            self._release_candidates()
+        return Session(
+            lineup=tuple(lineup),
+            members=tuple(members),
+            started_unix_s=started_unix_s,
+            wall_s=time.perf_counter() - begin,
+            costs=session.costs if session else Costs(),
+            process=session.process if session else "",
+        )
+
+    def _unmeasured(self, config: DeploymentConfig) -> Windows | Failure:
+        """The place of a member that was fine but had nobody left to be compared with."""
+        effective = self.resolve(config)
+        return effective if isinstance(effective, Failure) else Windows(effective=effective, windows=(), compile_s=0.0)
+
+    def _resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        worker = self._new_extra() if _spoils(config) else self._worker()
+        try:
+            answer = worker.call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config))
+        except WorkerLost as error:
+            self._retire()
+            return error.failure
+        except CommandFailed as error:
+            return error.failure
+        finally:
+            self._end_extra()
+        return Effective(**answer)
+
+    def _open_seat(self, config: DeploymentConfig, reference: DeploymentConfig, plan: SessionPlan) -> Seat:
+        if self._reference is not None and self._reference[0] == config:
+            return self._reference[1]
+        begin = time.perf_counter()
+        is_new = self._resident is None or _spoils(config)
+        worker = self._new_extra() if _spoils(config) else self._worker()
+        started = time.perf_counter()
+        try:
+            answer = worker.call("compile", limit_s=plan.compile_limit_s, config=asdict(config))
+        except CommandFailed as error:
+            suspects = [c for c in self._compiled if c != reference] if worker is self._resident else []
+            if suspects and self._compiles_alone(config, plan):
+                raise _Spoiled(suspects[-1], error.failure) from error
+            raise
+        compile_s = time.perf_counter() - started
+        start_s = started - begin if is_new else 0.0
+        seat = _ProcessSeat(worker, answer["member"], Effective(**answer["effective"]), start_s, compile_s)
+        if worker is self._resident:
+            self._compiled.append(config)
+            if config == reference and not plan.is_fresh:
+                resident_seat = _ProcessSeat(worker, seat.number, seat.effective, 0.0, 0.0)
+                self._reference = (config, resident_seat)
+        return seat
+
+    def _compiles_alone(self, config: DeploymentConfig, plan: SessionPlan) -> bool:
+        """Whether a new process compiles what a used one refused: then the used one was spoiled by somebody else."""
+        try:
+            self._new_extra().call("compile", limit_s=plan.compile_limit_s, config=asdict(config))
+        except (CommandFailed, WorkerLost):
+            return False
+        finally:
+            self._end_extra()
+        return True
+
+    def _worker(self) -> WorkerProcess:
+        if self._resident is None:
+            self._resident = WorkerProcess(self._setup)
+            self._sessions = 0
+        return self._resident
+
+    def _new_extra(self) -> WorkerProcess:
+        self._extra.append(WorkerProcess(self._setup))
+        return self._extra[-1]
+
+    def _end_extra(self) -> None:
+        while self._extra:
+            self._extra.pop().kill()
+
+    def _retire(self) -> None:
+        if self._resident is not None:
+            self._resident.kill()
+        self._resident, self._reference, self._compiled = None, None, []
+        self._end_extra()
+
+    def _release_candidates(self) -> None:
+        """Only the reference stays compiled between the sessions of one process."""
+        self._end_extra()
+        keep = self._reference[1] if self._reference else None
+        if self._resident is not None:
+            number = keep.number if isinstance(keep, _ProcessSeat) else None
+            with suppress(CommandFailed, WorkerLost):
+                self._resident.call("release_others", limit_s=COMPILE_LIMIT_S, keep=number)
+
+
+class _Spoiled(Exception):
+    """A compile failed only because of what its process had compiled before: `by` gets the failure."""
+
+    def __init__(self, by: DeploymentConfig, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.by = by
+        message = f"spoils its process: a later compile there fails with: {failure.message}"
+        self.failure = Failure(kind=FailureKind.CRASH, message=message)
+
+
+def _spoils(config: DeploymentConfig) -> bool:
+    return any(str(config.properties.get(name, "")).upper() in ("TRUE", "YES", "1") for name in SPOILING)

@@ -1,0 +1,177 @@
+"""The command line: parses, calls one function, prints, and turns errors into exit codes. Makes no decisions.
+
+Exit codes: 0 done; 1 the answer is no; 2 the input is wrong; 3 the environment is broken; 130 interrupted, resumable.
+Results go to stdout, everything else to stderr. Whatever is slow to import is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from tuner import __version__
+from tuner.errors import InputError, Interrupted, TunerError
+
+app = typer.Typer(
+    name="tuner",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Finds, by honest measurement, the OpenVINO settings to deploy a model with on this machine.",
+)
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the study folders are.")]
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait while another study measures on this host.")]
+RESULTS = Path("results")
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    results: Results = RESULTS,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Total budget, instead of the file's.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Move earlier results aside and start anew.")] = False,
+    wait: Wait = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would be done, and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start or resume a study; Ctrl-C is safe."""
+    from tuner.report import summary
+    from tuner.report.terminal import TerminalReporter, print_lines
+    from tuner.study.run import RunOptions, plan_study, run_study
+
+    options = RunOptions(results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait)
+    with TerminalReporter(sys.stderr) as reporter:
+        if plan:
+            lines = plan_study(study, options, reporter)
+        else:
+            outcome = run_study(study, options, reporter)
+    if plan:
+        print_lines(lines, sys.stdout)
+    elif as_json:
+        print_json(summary.outcome_json(outcome))
+    else:
+        print_lines(summary.outcome_lines(outcome), sys.stdout)
+    if not plan and not outcome.result.is_answer:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(folder: Annotated[Path, typer.Argument(metavar="RESULTS", show_default=False)], as_json: Json = False) -> None:
+    """Baselines, best, trials and noise of a study, from its folder."""
+    from tuner.report import summary
+    from tuner.report.terminal import print_lines
+    from tuner.study.show import read_study
+
+    found = read_study(folder)
+    if as_json:
+        print_json(summary.study_json(found))
+    else:
+        print_lines(summary.study_lines(found), sys.stdout)
+
+
+@app.command()
+def measure(
+    study: StudyFile,
+    sets: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One property.")] = None,
+    results: Results = RESULTS,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """One configuration against the baselines, without a search."""
+    from tuner.report import summary
+    from tuner.report.terminal import TerminalReporter, print_lines
+    from tuner.study.measure import measure_study
+    from tuner.study.run import RunOptions
+
+    with TerminalReporter(sys.stderr) as reporter:
+        measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
+    if as_json:
+        print_json(summary.measured_json(measured))
+    else:
+        print_lines(summary.measured_lines(measured), sys.stdout)
+
+
+@app.command()
+def apply(
+    best: Annotated[Path, typer.Argument(metavar="BEST.yaml", show_default=False)],
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where this host or model differs.")] = False,
+) -> None:
+    """Check that a best.yaml compiles and runs here, and print the code that uses it."""
+    import warnings
+
+    from tuner.deploy.apply import check, describe
+    from tuner.deploy.best_file import load_best
+
+    loaded = load_best(best)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        deployment = check(loaded, strict=strict)
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    used = "the fallback baseline" if deployment.is_fallback else "the tuned configuration"
+    print(f"{best}: {used} compiles and runs here", file=sys.stderr)
+    print(describe(loaded), end="")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of study files, for editors."""
+    from tuner.study.schema import json_schema
+
+    print_json(json_schema())
+
+
+def print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2))
+
+
+def show_version(value: bool) -> None:
+    if value:
+        print(f"tuner {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of expected failures.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
+) -> None:
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def interrupt(signum: int, frame: object) -> NoReturn:
+    """SIGTERM ends a run as Ctrl-C does: workers gone, record whole, resumable."""
+    raise Interrupted("terminated", advice="the same command continues where it stopped")
+
+
+def main() -> None:
+    """The entry point: every expected failure is one message, its advice, and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        fail(Interrupted("interrupted", advice="the same command continues where it stopped"))
+    except TunerError as error:
+        fail(error)
+    except typer.TyperException as error:
+        fail(InputError(error.format_message(), advice="`tuner --help` lists commands and options"))
+
+
+def fail(error: TunerError) -> NoReturn:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    print(f"tuner: {error}", file=sys.stderr)
+    if error.advice:
+        print(f"       {error.advice}", file=sys.stderr)
+    sys.exit(error.exit_code)

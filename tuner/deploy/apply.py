@@ -1,0 +1,131 @@
+"""Shows how to use a best.yaml, and tries on this host that it works.
+
+Knows the words and the code of `tuner apply`; must not print.
+"""
+
+from __future__ import annotations
+
+import os
+import pprint
+from typing import TYPE_CHECKING
+
+from tuner.deploy.best import Best
+from tuner.deploy.deployment import Deployment, compile_best
+from tuner.errors import DeviceError, ModelError
+from tuner.model.locate import locate
+from tuner.model.openvino_error import first_line
+
+if TYPE_CHECKING:
+    import openvino
+
+
+def check(
+    best: Best,
+    *,
+    strict: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    core: openvino.Core | None = None,
+) -> Deployment:
+    """Compiles and runs one inference on random inputs. Raises what `Best.compile` raises, DeviceError if it fails."""
+    from tuner.model.inputs import random_inputs
+
+    deployment = compile_best(best, strict=strict, model=model, device=device, core=core, stacklevel=3)
+    inputs = random_inputs(deployment.compiled_model, best.spec(model), seed=0)
+    try:
+        deployment.infer_request().infer(inputs)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"the model compiles on {deployment.device} but does not run: {first_line(error)}",
+            advice="Check the device's driver and its free memory.",
+        ) from error
+    return deployment
+
+
+def describe(best: Best) -> str:
+    """Comments on what was found, and Python code that deploys it: with this package, and with OpenVINO alone."""
+    return "\n".join([*_comments(best), "", *_with_tuner(best), "", *_without_tuner(best), ""])
+
+
+def _comments(best: Best) -> list[str]:
+    objective = f"{best.objective.metric} {best.objective.value:g} {best.objective.unit}"
+    lines = [f"# {best.study}: {objective}, {_gain(best)}"]
+    if best.reason:
+        lines += [f"# {line}" for line in best.reason.splitlines()]
+    facts = {name: best.environment.get(name) for name in ("cpu_model", "cpus_allowed", "cpu_quota", "openvino")}
+    known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+    if known:
+        lines.append(f"# Measured on: {known}")
+    settings = " ".join(f"{name}={value}" for name, value in best.properties.items()) or "none, the defaults"
+    lines.append(f"# Device {best.device}; properties: {settings}")
+    lines.append(f"# Batch size {best.batch_size}; infer requests: {best.infer_requests}; calls: {best.api}")
+    return lines
+
+
+def _gain(best: Best) -> str:
+    baseline = best.baseline.name
+    if best.verdict == "baseline":
+        return f"which is the baseline {baseline}"
+    if best.gain is None:
+        return "no gain claimed"
+    gain = best.gain
+    return (
+        f"{gain.estimate_pct:.1f} % better than the baseline {baseline} "
+        f"({gain.low_pct:.1f} to {gain.high_pct:.1f} %, confidence {gain.confidence:g})"
+    )
+
+
+def _with_tuner(best: Best) -> list[str]:
+    file = "best.yaml" if best.source is None else str(best.source)
+    name, shape = _first_input(best)
+    lines = [
+        "# With tuner installed: warns where the host differs, falls back where it must",
+        "import tuner",
+        "",
+        f"deployment = tuner.load_best({file!r}).compile()",
+    ]
+    if best.api == "sync":
+        return [
+            *lines,
+            "request = deployment.infer_request()",
+            f"# request.infer({{{name!r}: array}})  # an array of shape {shape}",
+        ]
+    return [
+        *lines,
+        "with deployment.infer_queue() as queue:",
+        f"    pass  # queue.start_async({{{name!r}: array}})  # an array of shape {shape}",
+    ]
+
+
+def _without_tuner(best: Best) -> list[str]:
+    try:
+        path = locate(best.spec())
+    except ModelError:
+        path = None
+    if path is None and best.model.path.startswith("builtin:"):
+        return [f"# {best.model.path} is built by tuner: OpenVINO alone cannot read it"]
+    shapes = {name: given.batched_shape(best.batch_size) for name, given in best.inputs.items()}
+    reshape = [f"model.reshape({shapes!r})"] if shapes else []
+    properties = pprint.pformat(dict(best.properties), width=100, sort_dicts=False)
+    run = (
+        "request = compiled.create_infer_request()"
+        if best.api == "sync"
+        else f"queue = openvino.AsyncInferQueue(compiled, {best.infer_requests})"
+    )
+    return [
+        "# With OpenVINO alone",
+        "import openvino",
+        "",
+        "core = openvino.Core()",
+        f"model = core.read_model({str(path or best.model.path)!r})",
+        *reshape,
+        f"properties = {properties}",
+        f"compiled = core.compile_model(model, {best.device!r}, properties)",
+        run,
+    ]
+
+
+def _first_input(best: Best) -> tuple[str, list[int]]:
+    for name, given in best.inputs.items():
+        return name, given.batched_shape(best.batch_size)
+    return "input", []

@@ -1,0 +1,173 @@
+"""best.yaml as values: what to deploy, how it was found, and where that holds.
+
+Knows the file's content, in the order of its lines; `best_file.py` knows text and disk, `deployment.py` OpenVINO.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuner.errors import BestFileError
+from tuner.model.spec import InputSpec, ModelSpec
+
+if TYPE_CHECKING:
+    import openvino
+
+    from tuner.deploy.deployment import Deployment
+
+SCHEMA_VERSION = 1
+PropertyValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestModel:
+    """`path` is absolute, `package:...`, `builtin:...`, or relative to the folder of best.yaml."""
+
+    path: str
+    sha256: str
+    variant: str = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestInput:
+    """`shape` is for one sample; `batch_axis` is multiplied by the batch size, None where there is none."""
+
+    shape: tuple[int, ...]
+    batch_axis: int | None
+    layout: str | None = None
+    range: tuple[float, float] = (0.0, 1.0)
+    """Of random data, as in the study file: what the check after `tuner apply` feeds."""
+
+    def batched_shape(self, batch_size: int) -> list[int]:
+        return [dim * batch_size if axis == self.batch_axis else dim for axis, dim in enumerate(self.shape)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestObjective:
+    metric: str
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestBaseline:
+    """The reference: what was compared with, and what `compile` falls back to."""
+
+    name: str
+    value: float
+    properties: Mapping[str, PropertyValue]
+    batch_size: int = 1
+    infer_requests: int | None = None
+    """None: as many as the compiled model suggests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestGain:
+    """Over the reference, positive = better whatever the metric's direction."""
+
+    estimate_pct: float
+    low_pct: float
+    high_pct: float
+    confidence: float
+    sessions: int
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestConstraint:
+    """A limit of the study and what the confirmation measured. Bounds that are None do not apply."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    min_ratio: float | None = None
+    max_ratio: float | None = None
+    measured: float
+    requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """One best.yaml. `reason` says why a verdict is `baseline`; `gain` is None where none was shown."""
+
+    study: str
+    verdict: Literal["tuned", "baseline"]
+    reason: str | None = None
+    device: str
+    model: BestModel
+    properties: Mapping[str, PropertyValue]
+    inputs: Mapping[str, BestInput]
+    batch_size: int
+    infer_requests: int
+    api: Literal["async", "sync"]
+    effective: Mapping[str, str]
+    objective: BestObjective
+    baseline: BestBaseline
+    baselines: Mapping[str, float]
+    gain: BestGain | None = None
+    constraints: tuple[BestConstraint, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """`cpu_model`, `cpus_allowed`, `cpu_quota` and `openvino` are compared with the host; others are for people."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    source: Path | None = field(default=None, compare=False)
+    """The file it was read from."""
+
+    @property
+    def folder(self) -> Path:
+        """Where relative model paths start."""
+        return Path() if self.source is None else self.source.parent
+
+    def spec(self, model: str | os.PathLike[str] | None = None) -> ModelSpec:
+        """The model as the study ran it; `model` names another file, relative to the current folder."""
+        inputs = {
+            name: InputSpec(shape=given.shape, layout=_layout(name, given), range=given.range)
+            for name, given in self.inputs.items()
+        }
+        if model is None:
+            return ModelSpec(path=self.model.path, folder=self.folder, inputs=inputs)
+        return ModelSpec(path=os.fspath(model), folder=Path.cwd(), inputs=inputs)
+
+    def compile(
+        self,
+        *,
+        strict: bool = False,
+        model: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        core: openvino.Core | None = None,
+    ) -> Deployment:
+        """Reads, reshapes and compiles the model with the tuned properties.
+
+        Warns (`DeploymentWarning`) where this host, OpenVINO or the model differ from what was measured; falls back to
+        the reference baseline, with a warning, where the tuned configuration does not compile. `strict` raises instead
+        of every warning. `model` and `device` replace what the file says.
+        Raises ModelError (no such model, unreadable), DeviceError (nothing compiles on the device).
+        """
+        from tuner.deploy.deployment import compile_best
+
+        return compile_best(self, strict=strict, model=model, device=device, core=core, stacklevel=3)
+
+
+def portable_path(spec: ModelSpec, folder: Path) -> str:
+    """The model's path as a best.yaml in `folder` has to say it: a relative one is made relative to that folder."""
+    path = Path(spec.path)
+    if ":" in spec.path.split("/")[0] or path.is_absolute() or spec.path.startswith("~"):
+        return spec.path
+    return Path(os.path.relpath(spec.folder / path, folder)).as_posix()
+
+
+def _layout(name: str, given: BestInput) -> str | None:
+    """A layout whose N is at `batch_axis`: the file decides, not a guess from the shape."""
+    if given.layout is None:
+        return "".join("N" if axis == given.batch_axis else "?" for axis in range(len(given.shape))) or None
+    if len(given.layout) == len(given.shape):
+        marked = given.layout.find("N")
+        if marked != (-1 if given.batch_axis is None else given.batch_axis):
+            raise BestFileError(
+                f"inputs.{name}: the layout {given.layout!r} and the batch_axis {given.batch_axis} disagree",
+                advice="N in the layout is the batch axis, counted from 0.",
+            )
+    return given.layout

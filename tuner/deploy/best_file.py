@@ -1,0 +1,282 @@
+"""best.yaml on disk: read with every problem named, written so that a crash leaves the old file or the new one.
+
+Knows YAML and files; must not know OpenVINO nor what happens with the values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from tuner.deploy.best import (
+    SCHEMA_VERSION,
+    Best,
+    BestBaseline,
+    BestConstraint,
+    BestGain,
+    BestInput,
+    BestModel,
+    BestObjective,
+)
+from tuner.deploy.fields import Fields, is_number, is_scalar
+from tuner.errors import BestFileError, OutputError
+
+HEADER = """\
+# What to deploy. `properties` go to Core.compile_model as they are; `batch_size` is a reshape of each input at its
+# `batch_axis`; `infer_requests` is the size of the AsyncInferQueue. `tuner apply` prints the code that does it.
+"""
+VERDICTS: tuple[Literal["tuned", "baseline"], ...] = ("tuned", "baseline")
+APIS: tuple[Literal["async", "sync"], ...] = ("async", "sync")
+SCALAR = "text, a finite number, true or false"
+STYLE: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 120, "default_flow_style": None}
+"""Keys in the order given; what holds no further mapping stands on one line."""
+REWRITE = "Correct the file, or let `tuner run` write it again."
+
+
+def load_best(path: str | os.PathLike[str]) -> Best:
+    """Reads best.yaml. Keys that this version does not know are left alone.
+
+    Raises BestFileError with everything wrong: no file, no YAML, a newer `schema_version`, missing or wrong values.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except IsADirectoryError as error:
+        raise BestFileError(f"{file} is a folder", advice=f"Name the file in it: {file / 'best.yaml'}") from error
+    except OSError as error:
+        raise BestFileError(
+            f"cannot read {file}: {error.strerror or error}", advice="`tuner run STUDY.yaml` writes best.yaml."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BestFileError(f"{file} is not a text file", advice="Name a best.yaml that tuner wrote.") from error
+    return replace(parse_best(text, str(file)), source=Path(os.path.abspath(file)))
+
+
+def write_best(path: str | os.PathLike[str], best: Best) -> None:
+    """Writes best.yaml in one step. Raises OutputError where it cannot be written."""
+    file = Path(path)
+    text = format_best(best)
+    # A file that could not be read back must never replace one that can.
+    if parse_best(text, str(file)) != best:
+        raise ValueError("best.yaml would not read back as it was written")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with temporary.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, file)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(file.parent)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {file}: {error.strerror or error}",
+            advice=f"Check that {file.parent} exists, that you may write there and that the disk has room.",
+        ) from error
+
+
+def format_best(best: Best) -> str:
+    """The text of best.yaml."""
+    content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "study": best.study, "verdict": best.verdict}
+    if best.reason is not None:
+        content["reason"] = best.reason
+    content |= {
+        "device": best.device,
+        "model": {"path": best.model.path, "variant": best.model.variant, "sha256": best.model.sha256},
+        "properties": dict(best.properties),
+        "inputs": {name: _Line(_input_content(given)) for name, given in best.inputs.items()},
+        "batch_size": best.batch_size,
+        "infer_requests": best.infer_requests,
+        "api": best.api,
+        "effective": dict(best.effective),
+        "objective": asdict(best.objective),
+        "baseline": _Line({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
+        "baselines": dict(best.baselines),
+        "gain": None if best.gain is None else asdict(best.gain),
+        "constraints": [_without_none(asdict(constraint)) for constraint in best.constraints],
+        "environment": dict(best.environment),
+        "provenance": dict(best.provenance),
+    }
+    text: str = yaml.dump(content, Dumper=_Dumper, **STYLE)
+    return HEADER + text
+
+
+def parse_best(text: str, name: str) -> Best:
+    """The values of a best.yaml's text; `name` is for messages. Raises BestFileError."""
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise BestFileError(f"{name} is not YAML: {_yaml_problem(error)}", advice=REWRITE) from error
+    if not isinstance(content, dict):
+        raise BestFileError(f"{name} is not a best.yaml: it holds no keys", advice=REWRITE)
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BestFileError(
+            f"{name} has schema_version {version}; this program reads up to {SCHEMA_VERSION}", advice="Upgrade tuner."
+        )
+    problems: list[str] = []
+    best = _best(Fields(content, problems))
+    if problems:
+        raise BestFileError("\n".join(f"{name}: {problem}" for problem in problems), advice=REWRITE)
+    return best
+
+
+def _best(fields: Fields) -> Best:
+    fields.one_of("schema_version", (SCHEMA_VERSION,))
+    model = fields.inside("model")
+    objective = fields.inside("objective")
+    return Best(
+        study=fields.text("study"),
+        verdict=fields.one_of("verdict", VERDICTS),
+        reason=fields.optional_text("reason"),
+        device=fields.text("device"),
+        model=BestModel(path=model.text("path"), variant=model.text("variant"), sha256=model.text("sha256")),
+        properties=fields.mapping_of("properties", SCALAR, is_scalar),
+        inputs=_inputs(fields.inside("inputs")),
+        batch_size=fields.integer("batch_size", 1),
+        infer_requests=fields.integer("infer_requests", 1),
+        api=fields.one_of("api", APIS),
+        effective=fields.mapping_of("effective", "text", lambda value: isinstance(value, str)),
+        objective=BestObjective(
+            metric=objective.text("metric"), value=objective.number("value"), unit=objective.text("unit")
+        ),
+        baseline=_baseline(fields.inside("baseline")),
+        baselines=fields.mapping_of("baselines", "a finite number", is_number),
+        gain=None if fields.content.get("gain") is None else _gain(fields.inside("gain")),
+        constraints=tuple(_constraint(item) for item in fields.items("constraints")),
+        environment=_environment(fields),
+        provenance=fields.mapping("provenance"),
+    )
+
+
+def _inputs(fields: Fields) -> dict[str, BestInput]:
+    inputs = {}
+    for name in fields.content:
+        given = fields.inside(name)
+        shape = given.numbers("shape", None, 1, are_whole=True)
+        axis = given.optional_integer("batch_axis", 0)
+        if axis is not None and shape and axis >= len(shape):
+            given.problems.append(f"{given.prefix}batch_axis: {axis} is not an axis of the shape {list(shape)}")
+        limits = (0.0, 1.0)
+        if "range" in given.content:
+            limits = given.numbers("range", 2, float("-inf"), are_whole=False) or limits
+        inputs[name] = BestInput(shape=shape, batch_axis=axis, layout=given.optional_text("layout"), range=limits)
+    return inputs
+
+
+def _baseline(fields: Fields) -> BestBaseline:
+    return BestBaseline(
+        name=fields.text("name"),
+        value=fields.number("value"),
+        properties=fields.mapping_of("properties", SCALAR, is_scalar),
+        batch_size=1 if "batch_size" not in fields.content else fields.integer("batch_size", 1),
+        infer_requests=fields.optional_integer("infer_requests", 1),
+    )
+
+
+def _gain(fields: Fields) -> BestGain:
+    return BestGain(
+        estimate_pct=fields.number("estimate_pct"),
+        low_pct=fields.number("low_pct"),
+        high_pct=fields.number("high_pct"),
+        confidence=fields.number("confidence"),
+        sessions=fields.integer("sessions", 0),
+        pairs=fields.integer("pairs", 0),
+    )
+
+
+def _constraint(fields: Fields) -> BestConstraint:
+    return BestConstraint(
+        metric=fields.text("metric"),
+        min=fields.optional_number("min"),
+        max=fields.optional_number("max"),
+        min_ratio=fields.optional_number("min_ratio"),
+        max_ratio=fields.optional_number("max_ratio"),
+        measured=fields.number("measured"),
+        requests=fields.optional_integer("requests", 0),
+    )
+
+
+def _environment(fields: Fields) -> Mapping[str, Any]:
+    """Only what is compared with the host has to be of a type."""
+    found = fields.inside("environment")
+    found.optional_text("cpu_model")
+    found.optional_integer("cpus_allowed", 1)
+    found.optional_number("cpu_quota")
+    found.optional_text("openvino")
+    return found.content
+
+
+def _input_content(given: BestInput) -> dict[str, Any]:
+    content: dict[str, Any] = {"shape": list(given.shape)}
+    if given.layout is not None:
+        content["layout"] = given.layout
+    content["batch_axis"] = given.batch_axis
+    if given.range != (0.0, 1.0):
+        content["range"] = list(given.range)
+    return content
+
+
+def _without_none(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if value is not None}
+
+
+def _sync_folder(folder: Path) -> None:
+    # The new name is safe on disk only when its folder is. Windows cannot open folders.
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _yaml_problem(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "it cannot be parsed"
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark is not None else str(problem)
+
+
+class _Line(dict[str, Any]):
+    """A mapping that is written on one line, whatever it holds."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """No anchors: a person reads it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    _Line,
+    lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", dict(line), flow_style=True),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe; a key given twice is an error, and a date stays the text it is."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

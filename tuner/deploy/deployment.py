@@ -1,0 +1,256 @@
+"""Compiles what a best.yaml says, on this host, and says where that differs from what was measured.
+
+Knows OpenVINO and the host; must not know how the configuration was found.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tuner.deploy.best import Best, PropertyValue
+from tuner.errors import BestFileError, DeviceError, InputError, ModelError
+from tuner.model.host import HostFacts, host_facts
+from tuner.model.locate import sha256
+from tuner.model.openvino_error import first_line
+from tuner.model.property_text import as_text
+from tuner.model.read import read
+from tuner.model.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import openvino
+
+COMPARED = ("NUM_STREAMS", "INFERENCE_NUM_THREADS")
+"""What a host changes silently, beside the properties asked for."""
+PRECISION = "INFERENCE_PRECISION_HINT"
+QUOTA_TOLERANCE = 0.01
+"""Of a CPU: quotas are ratios of microseconds."""
+
+
+class DeploymentWarning(UserWarning):
+    """The deployment works, but is not the one that was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A compiled model and what belongs beside it."""
+
+    compiled_model: openvino.CompiledModel
+    device: str
+    properties: Mapping[str, PropertyValue]
+    """As they were asked for: those of the baseline after a fallback."""
+    batch_size: int
+    infer_requests: int
+    api: str
+    is_fallback: bool
+    warnings: tuple[str, ...]
+
+    @contextmanager
+    def infer_queue(self) -> Iterator[openvino.AsyncInferQueue]:
+        """An AsyncInferQueue with the tuned number of requests; leaving waits for all of them."""
+        import openvino
+
+        queue = openvino.AsyncInferQueue(self.compiled_model, self.infer_requests)
+        try:
+            yield queue
+        finally:
+            queue.wait_all()
+
+    def infer_request(self) -> openvino.InferRequest:
+        """One request, for synchronous use."""
+        return self.compiled_model.create_infer_request()
+
+
+class Differences:
+    """What is said about this deployment: collected, or with `strict` raised at once."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self.strict = strict
+        self.messages: list[str] = []
+
+    def add(self, message: str, *, advice: str, error: type[InputError] = BestFileError) -> None:
+        if self.strict:
+            raise error(message, advice=advice)
+        self.messages.append(message)
+
+
+def compile_best(
+    best: Best,
+    *,
+    strict: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    core: openvino.Core | None = None,
+    stacklevel: int = 2,
+) -> Deployment:
+    """See `Best.compile`."""
+    import openvino
+
+    differences = Differences(strict=strict)
+    spec = best.spec(model)
+    device = device or best.device
+    core = core or openvino.Core()
+    _compare_model(best, spec, differences)
+    _compare_host(best, host_facts(), differences)
+    if device != best.device:
+        differences.add(f"tuned for {best.device}, compiled for {device}", advice=f"Tune for {device}.")
+    deployment = _tuned(best, core, spec, device, differences) or _fallback(best, core, spec, device, differences)
+    for message in deployment.warnings:
+        warnings.warn(message, DeploymentWarning, stacklevel=stacklevel)
+    return deployment
+
+
+def _tuned(
+    best: Best, core: openvino.Core, spec: ModelSpec, device: str, differences: Differences
+) -> Deployment | None:
+    """None where it does not compile; the reason is the last of the differences."""
+    try:
+        compiled = _compile(core, spec, device, best.properties, best.batch_size)
+    except (ModelError, RuntimeError) as error:
+        if isinstance(error, ModelError) and best.batch_size == 1:
+            raise
+        _check_device(core, device)
+        differences.add(
+            f"the tuned configuration does not compile here: {first_line(error)}",
+            advice="Tune again on this host; without `strict` the baseline is used instead.",
+        )
+        return None
+    if device == best.device:
+        _compare_effective(best, compiled, differences)
+    return Deployment(
+        compiled_model=compiled,
+        device=device,
+        properties=best.properties,
+        batch_size=best.batch_size,
+        infer_requests=best.infer_requests,
+        api=best.api,
+        is_fallback=False,
+        warnings=tuple(differences.messages),
+    )
+
+
+def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, differences: Differences) -> Deployment:
+    """The reference baseline, with the tuned batch if it can, else with one sample; in the end no property at all."""
+    baseline = best.baseline
+    attempts: list[tuple[str, Mapping[str, PropertyValue], int]] = [
+        (f"the baseline {baseline.name}", baseline.properties, best.batch_size),
+        (f"the baseline {baseline.name}", baseline.properties, 1),
+        ("no properties", {}, 1),
+    ]
+    failure: Exception | None = None
+    for name, properties, batch_size in attempts:
+        try:
+            compiled = _compile(core, spec, device, properties, batch_size)
+        except (ModelError, RuntimeError) as error:
+            failure = error
+            continue
+        said = f"using {name} instead, at batch size {batch_size}"
+        if batch_size != best.batch_size:
+            said += f" (tuned: {best.batch_size}): feed {batch_size} samples a request"
+        optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        return Deployment(
+            compiled_model=compiled,
+            device=device,
+            properties=properties,
+            batch_size=batch_size,
+            infer_requests=1 if best.api == "sync" else baseline.infer_requests or optimal,
+            api=best.api,
+            is_fallback=True,
+            warnings=(*differences.messages[:-1], f"{differences.messages[-1]}; {said}"),
+        )
+    if isinstance(failure, ModelError):
+        raise failure
+    line = first_line(failure) if failure is not None else ""
+    raise DeviceError(f"{spec.path!r} does not compile on {device}: {line}", advice=_devices(core)) from failure
+
+
+def _compile(
+    core: openvino.Core, spec: ModelSpec, device: str, properties: Mapping[str, PropertyValue], batch_size: int
+) -> openvino.CompiledModel:
+    return core.compile_model(read(core, spec, batch_size=batch_size), device, dict(properties))
+
+
+def _check_device(core: openvino.Core, device: str) -> None:
+    """A device that is not there is no reason to fall back. Composed ones (`AUTO:...`) tell when compiling."""
+    plain = device.split(".")[0]
+    if ":" in device or plain in ("AUTO", "MULTI", "HETERO", "BATCH"):
+        return
+    if plain not in {name.split(".")[0] for name in core.available_devices}:
+        raise DeviceError(f"there is no device {device} here", advice=_devices(core))
+
+
+def _devices(core: openvino.Core) -> str:
+    return f"OpenVINO finds here: {', '.join(core.available_devices) or 'no device'}."
+
+
+def _compare_model(best: Best, spec: ModelSpec, differences: Differences) -> None:
+    found = sha256(spec)
+    if found != best.model.sha256:
+        differences.add(
+            f"the model {spec.path!r} is not the one that was tuned: "
+            f"its SHA-256 begins with {found[:12]}, the tuned one's with {best.model.sha256[:12]}",
+            advice="Put the tuned model there, or tune this one.",
+            error=ModelError,
+        )
+
+
+def _compare_host(best: Best, host: HostFacts, differences: Differences) -> None:
+    """One message with everything that differs. What the file does not say is not compared."""
+    tuned = best.environment
+    found = []
+    if tuned.get("cpu_model") not in (None, host.cpu_model):
+        found.append(f"on {tuned['cpu_model']} (here {host.cpu_model})")
+    if tuned.get("cpus_allowed") not in (None, host.cpus_allowed):
+        found.append(f"with {tuned['cpus_allowed']} CPUs (here {host.cpus_allowed})")
+    if "cpu_quota" in tuned and not _same_quota(tuned["cpu_quota"], host.cpu_quota):
+        found.append(f"with {_quota_words(tuned['cpu_quota'])} (here {_quota_words(host.cpu_quota)})")
+    if tuned.get("openvino") not in (None, host.openvino):
+        found.append(f"with OpenVINO {tuned['openvino']} (here {host.openvino})")
+    if found:
+        differences.add(
+            f"tuned {', '.join(found)}", advice="`tuner measure` with these settings shows whether the gain holds here."
+        )
+
+
+def _same_quota(tuned: float | None, here: float | None) -> bool:
+    if tuned is None or here is None:
+        return tuned is here
+    return abs(tuned - here) <= QUOTA_TOLERANCE
+
+
+def _quota_words(quota: float | None) -> str:
+    return "no CPU quota" if quota is None else f"a quota of {quota:g} CPUs"
+
+
+def _compare_effective(best: Best, compiled: openvino.CompiledModel, differences: Differences) -> None:
+    """What the device makes of the properties here against what it made of them when they were measured."""
+    asked: Any = best.properties.get(PRECISION)
+    tuned = best.effective.get(PRECISION, None if asked is None else as_text(asked))
+    here = _readable(compiled, PRECISION)
+    if tuned is not None and here is not None and tuned != here:
+        pinned = f"{PRECISION} is pinned to {asked}" if asked is not None else f"it was measured in {tuned}"
+        differences.add(
+            f"{pinned}, but the device computes in {here} here: results and speed may differ",
+            advice="Tune on this host.",
+        )
+    changed = []
+    for name in sorted({*COMPARED, *best.properties} - {PRECISION}):
+        tuned, here = best.effective.get(name), _readable(compiled, name)
+        if tuned is not None and here is not None and tuned != here:
+            changed.append(f"{name} {here} (tuned: {tuned})")
+    if changed:
+        differences.add(
+            f"the device makes something else of the configuration here: {', '.join(changed)}",
+            advice="Tune on this host.",
+        )
+
+
+def _readable(compiled: openvino.CompiledModel, name: str) -> str | None:
+    try:
+        return as_text(compiled.get_property(name))
+    except (RuntimeError, TypeError):
+        return None

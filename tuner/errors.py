@@ -1,0 +1,95 @@
+"""Every expected failure, with its exit code. Knows nothing of what raises it.
+
+TunerError
+├── InputError           2   what the user gave is wrong
+│   ├── StudyFileError       a study file; carries every Problem found
+│   ├── ModelError           a model that is missing, unreadable or cannot run
+│   ├── BestFileError        a best.yaml that cannot be used
+│   └── StudyChangedError    a results folder that belongs to another study
+├── HostError            3   the environment is broken
+│   ├── DeviceError          the device is not there
+│   ├── OutputError          the results cannot be written (no right, no space)
+│   ├── RecordError          the records on disk are damaged or newer than this program
+│   └── BusyError            another study is measuring on this host
+├── NoAnswerError        1   the question was fine, the answer is no
+└── Interrupted        130   stopped by a signal; the same command resumes
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class TunerError(Exception):
+    """An expected failure: `str(error)` says what happened, `advice` what to do next."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class InputError(TunerError):
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in a study file. `line` and `column` count from 1."""
+
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}: {self.message}"
+
+
+class StudyFileError(InputError):
+    """Everything wrong with one study file, in the order of its lines."""
+
+    def __init__(self, path: str, problems: list[Problem], *, advice: str = "") -> None:
+        self.path = path
+        self.problems = sorted(problems, key=lambda p: (p.line, p.column, p.message))
+        super().__init__("\n".join(f"{path}:{p}" for p in self.problems), advice=advice)
+
+
+class ModelError(InputError):
+    pass
+
+
+class BestFileError(InputError):
+    pass
+
+
+class StudyChangedError(InputError):
+    pass
+
+
+class HostError(TunerError):
+    exit_code = 3
+
+
+class DeviceError(HostError):
+    pass
+
+
+class OutputError(HostError):
+    pass
+
+
+class RecordError(HostError):
+    pass
+
+
+class BusyError(HostError):
+    pass
+
+
+class NoAnswerError(TunerError):
+    exit_code = 1
+
+
+class Interrupted(TunerError):
+    exit_code = 130

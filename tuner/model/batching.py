@@ -1,0 +1,228 @@
+"""Proves that a model may be batched, or says why not.
+
+`reshape` to a batch fails on some models and silently gives wrong results on others. So batching is a claim, and this
+is its proof: each of B different samples must give in the batch the result it gives alone. Knows nothing of speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.errors import ModelError
+from tuner.model.inputs import Array, random_inputs
+from tuner.model.openvino_error import first_line
+from tuner.model.read import batch_axes, input_name, read
+from tuner.model.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import openvino
+
+TOLERANCE = 1e-4
+"""Of the output's largest value: f32 kernels for another batch sum in another order, which costs about 1e-6."""
+
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProof:
+    """`reason` says in a user's words why, whichever way it went."""
+
+    is_legal: bool
+    reason: str
+
+
+def prove_batch(core: openvino.Core, spec: ModelSpec, batch_size: int, *, device: str = "CPU") -> BatchProof:
+    """Whether `batch_size` samples in one request give the results of one sample each, shown in f32 on `device`.
+
+    Raises ModelError where the model cannot be read at batch size 1, RuntimeError where it does not run there.
+    """
+    if batch_size == 1:
+        return _legal("batch size 1 is the model as it is")
+    model = read(core, spec)
+    axes = batch_axes(model, spec)
+    refusal = _refuse_axes(model, axes)
+    if refusal:
+        return _illegal(refusal)
+    one = random_inputs(model, spec, SEED)
+    try:
+        batched_model = read(core, spec, batch_size=batch_size)
+        batched = _compile(core, batched_model, device).create_infer_request()
+        stacked = random_inputs(batched_model, spec, SEED)
+        samples = _split(model, axes, stacked, one)
+        together = _infer(batched, [_join(column, axis) for column, axis in _columns(model, axes, samples)])
+    except ModelError as error:
+        return _illegal(
+            f"the model cannot be reshaped to batch size {batch_size}: {_cause(error)}{_other_inputs(model, axes)}"
+        )
+    except RuntimeError as error:
+        return _illegal(f"the model does not run at batch size {batch_size}: {first_line(error)}")
+    single = _compile(core, model, device)
+    # A request each: a model with variables would remember the sample before.
+    alone = [_infer(single.create_infer_request(), sample) for sample in samples]
+    return _judge(model, alone, together, batch_size, assume_legal=spec.assume_batch_legal)
+
+
+def _refuse_axes(model: openvino.Model, axes: dict[str, int]) -> str:
+    if not axes:
+        return "no input carries a batch: none has 1 as its first dimension, and no layout marks an axis with N"
+    for port in model.inputs:
+        axis = axes.get(input_name(port))
+        if axis is not None and port.shape[axis] != 1:
+            return f"input {input_name(port)!r} already has {port.shape[axis]} at its batch axis at batch size 1"
+    return ""
+
+
+def _other_inputs(model: openvino.Model, axes: dict[str, int]) -> str:
+    names = [input_name(port) for port in model.inputs if input_name(port) not in axes]
+    if not names:
+        return ""
+    listed = ", ".join(map(repr, names))
+    return f" (taken to carry no batch: {listed}; if that is wrong, mark the axis with N in the input's layout)"
+
+
+def _compile(core: openvino.Core, model: openvino.Model, device: str) -> openvino.CompiledModel:
+    # In bf16, the default of CPUs that have it, a right batch may differ by more than a wrong one.
+    return core.compile_model(model, device, {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+def _split(model: openvino.Model, axes: dict[str, int], stacked: list[Array], rest: list[Array]) -> list[list[Array]]:
+    """Samples, each a list of arrays in the order of the inputs; what carries no batch is the same in all."""
+    count = next(
+        array.shape[axes[input_name(port)]]
+        for port, array in zip(model.inputs, stacked, strict=True)
+        if input_name(port) in axes
+    )
+    samples: list[list[Array]] = []
+    for index in range(count):
+        sample = []
+        for port, many, one in zip(model.inputs, stacked, rest, strict=True):
+            axis = axes.get(input_name(port))
+            sample.append(one if axis is None else np.ascontiguousarray(np.take(many, [index], axis=axis)))
+        samples.append(sample)
+    return samples
+
+
+def _columns(
+    model: openvino.Model, axes: dict[str, int], samples: list[list[Array]]
+) -> list[tuple[list[Array], int | None]]:
+    names = [input_name(port) for port in model.inputs]
+    return [([sample[index] for sample in samples], axes.get(name)) for index, name in enumerate(names)]
+
+
+def _join(column: list[Array], axis: int | None) -> Array:
+    return column[0] if axis is None else np.concatenate(column, axis=axis)
+
+
+def _infer(request: openvino.InferRequest, inputs: Sequence[Array]) -> list[Array]:
+    results = request.infer(list(inputs))
+    return [_decoded(results[index], request.model_outputs[index]) for index in range(len(results))]
+
+
+def _decoded(array: Array, port: Any) -> Array:
+    if port.get_element_type().to_string() == "bf16":
+        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array
+
+
+def _judge(
+    model: openvino.Model, alone: list[list[Array]], together: list[Array], batch_size: int, *, assume_legal: bool
+) -> BatchProof:
+    """Every output must carry the batch and match, or not depend on it at all; one at least must carry it."""
+    carriers = 0
+    is_telling = False
+    for index, batched in enumerate(together):
+        name = _output_name(model, index)
+        singles = [sample[index] for sample in alone]
+        if any(not np.all(np.isfinite(np.asarray(single, np.float64))) for single in singles):
+            return _illegal(f"output {name!r} is not a finite number for random inputs, so that values prove nothing")
+        candidates = _carrying_axes(singles[0].shape, batched.shape, batch_size)
+        if candidates:
+            carriers += 1
+            worst = min((_worst(singles, batched, axis) for axis in candidates), key=lambda found: found[0])
+            if worst[0] > TOLERANCE:
+                return _illegal(
+                    f"sample {worst[1] + 1} of {batch_size} gives another result in the batch than alone: "
+                    f"output {name!r} differs by {worst[0]:.2g} of its scale"
+                )
+            is_telling = is_telling or _are_telling(singles)
+        elif batched.shape != singles[0].shape:
+            return _illegal(
+                f"output {name!r} has no axis for {batch_size} samples: its shape is {list(singles[0].shape)} for one "
+                f"and {list(batched.shape)} for the batch, so the samples are mixed within another axis"
+            )
+        elif max(_difference(single, batched) for single in singles) > TOLERANCE:
+            return _illegal(f"output {name!r} keeps the shape of one sample but depends on all of them")
+    if not carriers:
+        return _illegal(f"no output has an axis for {batch_size} samples")
+    if is_telling:
+        return _legal(f"each of {batch_size} different samples gives in the batch the result it gives alone")
+    alike = "the model gives the same result for different inputs, so that values prove nothing"
+    if assume_legal:
+        return _legal(f"assumed, not proved: the shapes fit, but {alike} (assume_batch_legal)")
+    return _illegal(f"{alike}; where you know that batching is right, set model: {{assume_batch_legal: true}}")
+
+
+def _carrying_axes(single: tuple[int, ...], batched: tuple[int, ...], batch_size: int) -> list[int]:
+    """Axes that grow from 1 to the batch size while all others stay. Boxes that grow from 100 to 400 do not count."""
+    if len(single) != len(batched):
+        return []
+    return [
+        axis
+        for axis in range(len(single))
+        if single[axis] == 1
+        and batched[axis] == batch_size
+        and single[:axis] == batched[:axis]
+        and single[axis + 1 :] == batched[axis + 1 :]
+    ]
+
+
+def _worst(singles: list[Array], batched: Array, axis: int) -> tuple[float, int]:
+    """The largest difference relative to the output's scale, and the sample that shows it."""
+    slices = [np.take(batched, [index], axis=axis) for index in range(len(singles))]
+    scale = _scale(singles)
+    return max(
+        ((_difference(one, many, scale), index) for index, (one, many) in enumerate(zip(singles, slices, strict=True))),
+        key=lambda found: found[0],
+    )
+
+
+def _are_telling(singles: list[Array]) -> bool:
+    """Whether a sample in the place of another would be seen."""
+    scale = _scale(singles)
+    return any(_difference(singles[0], other, scale) > TOLERANCE for other in singles[1:])
+
+
+def _scale(arrays: Sequence[Array]) -> float:
+    return max((float(np.max(np.abs(np.asarray(array, np.float64)), initial=0.0)) for array in arrays), default=0.0)
+
+
+def _difference(one: Array, other: Array, scale: float | None = None) -> float:
+    if one.dtype.kind in "biu":
+        return 0.0 if np.array_equal(one, other) else 1.0
+    scale = _scale([one, other]) if scale is None else scale
+    gap = float(np.max(np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)), initial=0.0))
+    if np.isnan(gap):
+        return float("inf")
+    return gap / scale if scale > 0 else gap
+
+
+def _output_name(model: openvino.Model, index: int) -> str:
+    port = model.outputs[index]
+    names: set[str] = port.get_names()
+    return min(names) if names else str(port.node.get_friendly_name())
+
+
+def _cause(error: ModelError) -> str:
+    return first_line(error.__cause__) if error.__cause__ is not None else str(error)
+
+
+def _legal(reason: str) -> BatchProof:
+    return BatchProof(is_legal=True, reason=reason)
+
+
+def _illegal(reason: str) -> BatchProof:
+    return BatchProof(is_legal=False, reason=reason)

@@ -1,0 +1,74 @@
+"""Random inputs for a model: seeded, in the ranges that its specification allows.
+
+Knows element types and ranges; must not know what the data is used for.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.errors import ModelError
+from tuner.model.read import input_name, input_spec
+from tuner.model.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import openvino
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+FLOATS: dict[str, type[np.floating[Any]]] = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
+INTEGERS: dict[str, type[np.integer[Any]]] = {
+    "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
+    "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64,
+}  # fmt: skip
+
+
+def random_inputs(model: openvino.Model, spec: ModelSpec, seed: int) -> list[Array]:
+    """One array an input, in the model's order, of its static shape. The same seed gives the same data.
+
+    Floats lie in [low, high), integers from low to high with both, booleans are either. An array for a bf16 input
+    is float16 by name and bf16 by bits, which is how OpenVINO's own tensors of that type look in numpy.
+    Raises ModelError for element types that cannot be made up (strings) and ranges that do not fit.
+    """
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for port in model.inputs:
+        low, high = input_spec(port, spec).range
+        arrays.append(_random(rng, input_name(port), port.get_element_type().to_string(), tuple(port.shape), low, high))
+    return arrays
+
+
+def _random(rng: np.random.Generator, name: str, kind: str, shape: tuple[int, ...], low: float, high: float) -> Array:
+    if kind in FLOATS:
+        return _floats(rng, FLOATS[kind], shape, low, high)
+    if kind == "bf16":
+        bits = _floats(rng, np.float32, shape, low, high).view(np.uint32) >> 16
+        return bits.astype(np.uint16).view(np.float16)
+    if kind in INTEGERS:
+        limits = np.iinfo(INTEGERS[kind])
+        first, last = math.ceil(low), math.floor(high)
+        if first > last or first < limits.min or last > limits.max:
+            raise ModelError(
+                f"input {name!r} takes {kind} values; the range {low:g} to {high:g} holds none it can take",
+                advice=f"Give it a range within {limits.min} to {limits.max}, as `range: [0, 255]`.",
+            )
+        return rng.integers(first, last, size=shape, dtype=INTEGERS[kind], endpoint=True)
+    if kind == "boolean":
+        return rng.integers(0, 2, size=shape).astype(np.bool_)
+    raise ModelError(
+        f"input {name!r} has element type {kind}, for which no random data can be made",
+        advice="Use a model with float, integer or boolean inputs: cut the text preprocessing off.",
+    )
+
+
+def _floats(
+    rng: np.random.Generator, kind: type[np.floating[Any]], shape: tuple[int, ...], low: float, high: float
+) -> Array:
+    values = (rng.random(shape) * (high - low) + low).astype(kind)
+    if high <= low:
+        return values
+    # Rounding to fewer bits may reach the end that the range excludes.
+    return np.asarray(np.minimum(values, np.nextafter(kind(high), kind(low))))

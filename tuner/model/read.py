@@ -1,0 +1,221 @@
+"""Reads a model and gives every input a static shape, at any batch size.
+
+Turns what OpenVINO says of a bad file into one line with advice; must not know why the model is wanted.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuner.errors import ModelError
+from tuner.model.builtin import BUILTINS
+from tuner.model.locate import BUILTIN, locate
+from tuner.model.openvino_error import first_line, unsupported_operations
+from tuner.model.spec import InputSpec, ModelSpec
+
+if TYPE_CHECKING:
+    import openvino
+
+
+def read(core: openvino.Core, spec: ModelSpec, *, batch_size: int = 1) -> openvino.Model:
+    """The model with the shapes of `spec.inputs`, every dimension static, batch axes multiplied by `batch_size`.
+
+    Raises ModelError: no such file, unreadable, unknown input, a shape it does not accept, a dimension left open.
+    """
+    model = _read_file(core, spec)
+    _check_input_names(model, spec)
+    _set_layouts(model, spec)
+    axes = batch_axes(model, spec)
+    if batch_size != 1 and not axes:
+        raise ModelError(
+            f"batch size {batch_size}: no input of {spec.path!r} carries a batch",
+            advice="Mark the batch axis with N in the input's layout, or use batch size 1.",
+        )
+    shapes = {port: _shape(port, spec, axes, batch_size) for port in model.inputs}
+    open_ports = [port for port, shape in shapes.items() if shape is None]
+    if open_ports:
+        raise _dynamic(spec, open_ports)
+    try:
+        model.reshape(dict(shapes))
+    except RuntimeError as error:
+        at = f" at batch size {batch_size}" if batch_size != 1 else ""
+        wanted = ", ".join(f"{input_name(port)} {shape}" for port, shape in shapes.items())
+        raise ModelError(
+            f"{spec.path!r} does not accept the shapes {wanted}{at}: {first_line(error)}",
+            advice="Give shapes the model was made for." if batch_size == 1 else "The model cannot be batched.",
+        ) from error
+    return model
+
+
+def batch_axes(model: openvino.Model, spec: ModelSpec) -> dict[str, int]:
+    """Input name -> axis of the batch, for the inputs that carry it. `model` is at batch size 1 or as read.
+
+    The layout of the study file decides, then the model's own; without either it is axis 0 where that is 1 or dynamic.
+    """
+    from openvino import Layout, layout_helpers
+
+    axes: dict[str, int] = {}
+    for port in model.inputs:
+        rank = port.partial_shape.rank
+        if rank.is_dynamic and input_spec(port, spec).shape is None:
+            continue
+        given = input_spec(port, spec)
+        dims = list(given.shape) if given.shape is not None else _dims(port)
+        layout = Layout(given.layout) if given.layout is not None else port.node.layout
+        if not layout.empty:
+            if layout_helpers.has_batch(layout):
+                axes[input_name(port)] = layout_helpers.batch_idx(layout) % len(dims)
+        elif dims and dims[0] in (1, None):
+            axes[input_name(port)] = 0
+    return axes
+
+
+def input_name(port: openvino.Output) -> str:
+    """The name by which files and messages know an input: the first of its names in the alphabet."""
+    names: set[str] = port.get_names()
+    return min(names) if names else str(port.node.get_friendly_name())
+
+
+def input_spec(port: openvino.Output, spec: ModelSpec) -> InputSpec:
+    """What the file says of this input, under any of its names."""
+    for name in sorted(_names(port)):
+        if name in spec.inputs:
+            return spec.inputs[name]
+    return InputSpec()
+
+
+def _names(port: openvino.Output) -> set[str]:
+    return {*port.get_names(), port.node.get_friendly_name()}
+
+
+def _dims(port: openvino.Output) -> list[int | None]:
+    return [dim.get_length() if dim.is_static else None for dim in port.partial_shape]
+
+
+def _shape(port: openvino.Output, spec: ModelSpec, axes: dict[str, int], batch_size: int) -> list[int] | None:
+    """The static shape of an input, or None where a dimension is left open."""
+    given = input_spec(port, spec)
+    if given.shape is None and port.partial_shape.rank.is_dynamic:
+        return None
+    dims: list[int | None] = list(given.shape) if given.shape is not None else _dims(port)
+    axis = axes.get(input_name(port))
+    if axis is not None:
+        # Only a layout can say that an open dimension is the batch: elsewhere axis 0 may mean anything.
+        if dims[axis] is None and _has_layout(port, given):
+            dims[axis] = 1
+        length = dims[axis]
+        dims[axis] = None if length is None else length * batch_size
+    fixed = [dim for dim in dims if dim is not None]
+    return fixed if len(fixed) == len(dims) else None
+
+
+def _has_layout(port: openvino.Output, given: InputSpec) -> bool:
+    return given.layout is not None or not port.node.layout.empty
+
+
+def _dynamic(spec: ModelSpec, ports: list[openvino.Output]) -> ModelError:
+    found = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in ports)
+    lines = []
+    for port in ports:
+        if port.partial_shape.rank.is_dynamic:
+            wanted = "..."
+        else:
+            dims = _dims(port)
+            wanted = ", ".join(
+                str(dim) if dim is not None else ("1" if axis == 0 else "?") for axis, dim in enumerate(dims)
+            )
+        lines.append(f"    {input_name(port)}: {{shape: [{wanted}]}}")
+    return ModelError(
+        f"{spec.path!r} has inputs with dimensions that nothing fixes: {found}",
+        advice="Add to the study file, with numbers for the question marks:\nmodel:\n  inputs:\n" + "\n".join(lines),
+    )
+
+
+def _check_input_names(model: openvino.Model, spec: ModelSpec) -> None:
+    known = {name for port in model.inputs for name in _names(port)}
+    unknown = [name for name in spec.inputs if name not in known]
+    if not unknown:
+        return
+    proper = [input_name(port) for port in model.inputs]
+    close = difflib.get_close_matches(unknown[0], proper, n=1, cutoff=0.5)
+    has = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in model.inputs) or "none"
+    raise ModelError(
+        f"{spec.path!r} has no input {', '.join(map(repr, unknown))}",
+        advice=(f"Did you mean {close[0]!r}? " if close else "") + f"Its inputs: {has}.",
+    )
+
+
+def _set_layouts(model: openvino.Model, spec: ModelSpec) -> None:
+    from openvino import Layout
+
+    for port in model.inputs:
+        given = input_spec(port, spec)
+        name = input_name(port)
+        rank = port.partial_shape.rank
+        if given.shape is not None and rank.is_static and rank.get_length() != len(given.shape):
+            raise ModelError(
+                f"input {name!r} of {spec.path!r} has {rank.get_length()} dimensions, "
+                f"but the shape {list(given.shape)} has {len(given.shape)}",
+                advice=f"The model declares {port.partial_shape}.",
+            )
+        if given.layout is None:
+            continue
+        try:
+            layout = Layout(given.layout)
+        except RuntimeError as error:
+            raise ModelError(
+                f"the layout {given.layout!r} of input {name!r} is not one: {first_line(error)}",
+                advice="One letter a dimension, N for the batch: NCHW.",
+            ) from error
+        length = len(given.shape) if given.shape is not None else (rank.get_length() if rank.is_static else None)
+        if length is not None and "..." not in given.layout and _letters(given.layout) != length:
+            raise ModelError(
+                f"the layout {given.layout!r} of input {name!r} does not have {length} letters",
+                advice=f"One letter a dimension of {port.partial_shape}, N for the batch: NCHW.",
+            )
+        port.node.layout = layout
+
+
+def _letters(layout: str) -> int:
+    return layout.count(",") + 1 if layout.startswith("[") else len(layout)
+
+
+def _read_file(core: openvino.Core, spec: ModelSpec) -> openvino.Model:
+    path = locate(spec)
+    if path is None:
+        return BUILTINS[spec.path.removeprefix(BUILTIN)].build()
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path} is empty", advice="Copy or export the model again.")
+    try:
+        return core.read_model(str(path))
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: RuntimeError) -> ModelError:
+    """Classified by text: OpenVINO raises RuntimeError for everything (2026.4)."""
+    text = str(error)
+    weights = path.with_suffix(".bin").name
+    if unsupported_operations(text) or "OpConversionFailure" in text:
+        return ModelError(
+            f"{path} cannot be converted: {first_line(error)}",
+            advice="Export it with another opset or with static shapes, or convert it by `ovc` and name the .xml.",
+        )
+    if "Empty weights data" in text:
+        return ModelError(f"{path} has no weights: {weights} is missing", advice=f"Put {weights} beside the .xml.")
+    if "Incorrect weights" in text:
+        return ModelError(
+            f"{path} and {weights} do not belong together, or {weights} is truncated", advice="Copy both again."
+        )
+    if "Could not open the file" in text:
+        return ModelError(f"{path} cannot be opened", advice="Check the rights of the file.")
+    if "Unable to read the model" in text:
+        return ModelError(
+            f"{path} is damaged, truncated or no model that OpenVINO reads",
+            advice="Copy or export it again. OpenVINO reads .xml with .bin, .onnx, .tflite, TensorFlow and Paddle.",
+        )
+    if path.suffix == ".xml":
+        return ModelError(f"{path} is damaged or truncated: {first_line(error)}", advice="Copy or export it again.")
+    return ModelError(f"{path} cannot be read: {first_line(error)}", advice="Copy or export it again.")

@@ -1,0 +1,144 @@
+"""The end of a run, a study's folder and a single measurement, as lines and tables or as JSON. Words only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from tuner.deploy.best import Best
+from tuner.report.terminal import figure, metrics_table, percent
+from tuner.study.measure import Measured
+from tuner.study.run import Outcome
+from tuner.study.show import StudyRecord
+
+SHOWN_TRIALS = 15
+
+
+def outcome_lines(outcome: Outcome) -> list[str | Table]:
+    """The verdict, everything side by side, and what to do with it."""
+    best = outcome.best
+    deployed = "tuned" if outcome.result.is_tuned else outcome.result.reference
+    table = metrics_table(outcome.levels, objective=best.objective.metric, deployed=deployed)
+    lines: list[str | Table] = [*verdict_lines(best), "", table, "  * is what best.yaml deploys"]
+    lines += [f"limit {_limit(c)}: measured {figure(c['measured'])}" for c in map(asdict, best.constraints)]
+    if best.batch_size > 1:
+        lines.append(f"  latency is per request of {best.batch_size} samples: a larger batch makes each request slower")
+    path = outcome.folder / "best.yaml"
+    return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
+
+
+def verdict_lines(best: Best) -> list[str]:
+    """What was decided and on what evidence."""
+    if best.gain is not None:
+        gain = best.gain
+        return [
+            f"verdict: tuned, {gain.estimate_pct:+.1f} % {best.objective.metric} over baseline {best.baseline.name}",
+            f"  at least {gain.low_pct:+.1f} % (interval {gain.low_pct:+.1f} to {gain.high_pct:+.1f} %, "
+            f"{100 * gain.confidence:.1f} %), from {gain.sessions} fresh sessions and {gain.pairs} pairs of windows",
+            f"  {_settings(best)}",
+        ]
+    if best.verdict == "tuned":
+        return [f"verdict: tuned, {best.reason}", f"  {_settings(best)}"]
+    return [f"verdict: baseline, keep {best.baseline.name} ({best.reason})", f"  {_settings(best)}"]
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    best = outcome.best
+    return {
+        "folder": str(outcome.folder),
+        "verdict": best.verdict,
+        "reason": best.reason,
+        "gain": asdict(best.gain) if best.gain else None,
+        "reference": best.baseline.name,
+        "properties": dict(best.properties),
+        "batch_size": best.batch_size,
+        "infer_requests": best.infer_requests,
+        "api": best.api,
+        "metrics": {name: dict(level) for name, level in outcome.levels.items()},
+        "constraints": [asdict(c) for c in best.constraints],
+    }
+
+
+def study_lines(found: StudyRecord) -> list[str | Table]:
+    lines: list[str | Table] = [
+        f"study {found.study.name}: {found.study.model.path} on {found.study.device}, {found.study.objective.metric}",
+        f"measured for {found.spent_s:.0f} s on {found.environment.get('cpu_model')}, "
+        f"{found.environment.get('cpus_allowed')} CPUs, OpenVINO {found.environment.get('openvino')}",
+    ]
+    if found.standing is None or found.calibration is None:
+        return [*lines, "nothing is measured yet"]
+    lines.append(f"noise: neighbouring windows differ by {100 * found.calibration.window_sd:.1f} % (sd)")
+    lines += ["", "baselines, as first measured (* is the reference):"]
+    lines.append(
+        metrics_table(found.baselines, objective=found.study.objective.metric, deployed=found.standing.reference)
+    )
+    shown = found.candidates[:SHOWN_TRIALS]
+    lines += ["", f"candidates: {len(found.candidates)} measured, {len(found.failures)} failed; best first"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("trial", "gain", "+-", "sessions", "configuration"):
+        table.add_column(name, justify="left" if name == "configuration" else "right", overflow="fold")
+    for c in shown:
+        limits = "" if c.is_feasible else " (beyond a limit)"
+        sd = f"{100 * c.sd:.1f} %"
+        table.add_row(str(c.trial), percent(c.value), sd, str(len(c.judgements)), f"{c.config}{limits}")
+    lines += [table] if shown else []
+    lines += [f"  trial {c.trial} failed: {c.failure}" for c in found.failures[:SHOWN_TRIALS]]
+    lines.append("")
+    lines += verdict_lines(found.best) if found.best else ["no verdict yet: the same `tuner run` continues"]
+    return lines
+
+
+def study_json(found: StudyRecord) -> dict[str, Any]:
+    return {
+        "study": found.study.name,
+        "objective": found.study.objective.metric,
+        "environment": dict(found.environment),
+        "spent_s": found.spent_s,
+        "noise": found.calibration.window_sd if found.calibration else None,
+        "reference": found.standing.reference if found.standing else None,
+        "baselines": {name: dict(level) for name, level in found.baselines.items()},
+        "candidates": [
+            {"trial": c.trial, "value": c.value, "sd": c.sd, "is_feasible": c.is_feasible, "config": asdict(c.config)}
+            for c in found.candidates
+        ],
+        "failures": [{"trial": c.trial, "failure": str(c.failure)} for c in found.failures],
+        "verdict": found.best.verdict if found.best else None,
+        "gain": asdict(found.best.gain) if found.best and found.best.gain else None,
+    }
+
+
+def measured_lines(measured: Measured) -> list[str | Table]:
+    gain = measured.gain
+    metric = measured.metric
+    return [
+        f"{measured.config}",
+        f"  {percent(gain.estimate)} {metric} against {measured.reference}, the strongest baseline "
+        f"({100 * gain.confidence:.0f} % interval {percent(gain.low)} to {percent(gain.high)}, "
+        f"{gain.sessions} fresh sessions)",
+        "",
+        metrics_table(measured.levels, objective=metric, deployed=""),
+        "",
+        f"evidence: {measured.folder / 'measure.jsonl'}",
+    ]
+
+
+def measured_json(measured: Measured) -> dict[str, Any]:
+    return {
+        "config": asdict(measured.config),
+        "reference": measured.reference,
+        "gain": {**asdict(measured.gain), "confidence": measured.gain.confidence},
+        "metrics": {name: dict(level) for name, level in measured.levels.items()},
+    }
+
+
+def _settings(best: Best) -> str:
+    words = [f"{name}={value}" for name, value in best.properties.items()]
+    return " ".join([*words, f"batch_size={best.batch_size}", f"infer_requests={best.infer_requests}", best.api])
+
+
+def _limit(constraint: Mapping[str, Any]) -> str:
+    bounds = [f"{name} {constraint[name]:g}" for name in ("min", "max", "min_ratio", "max_ratio") if constraint[name]]
+    return f"{constraint['metric']} {' '.join(bounds)}"

@@ -1,0 +1,100 @@
+"""What a person sees while a study runs, and the tables at its end. Words only; every number comes from the caller.
+
+Draws when it is told to and never by itself: no thread of its own disturbs a window that is being timed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tuner.bench.metrics import METRICS
+from tuner.study.status import Status
+
+
+def percent(log_ratio: float) -> str:
+    return f"{100 * math.expm1(log_ratio):+.1f} %"
+
+
+def status_line(status: Status) -> str:
+    """One line with everything known: phase, time left, incumbent, counts, noise."""
+    words = [status.phase]
+    if status.left_s is not None:
+        words.append(f"{int(status.left_s) // 60}:{int(status.left_s) % 60:02d} left")
+    if status.incumbent:
+        gain = f" {percent(status.incumbent_gain)}" if status.incumbent_gain is not None else ""
+        words.append(f"best so far{gain}: {status.incumbent}")
+    if status.trials or status.duplicates or status.failures:
+        words.append(f"{status.trials} trials, {status.duplicates} repeats, {status.failures} failures")
+    if status.noise is not None:
+        words.append(f"noise {100 * status.noise:.0f} %")
+    if status.note:
+        words.append(status.note)
+    return " | ".join(words)
+
+
+class TerminalReporter:
+    """Lines that stay and, on a terminal, one that changes below them. Use as a context manager."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True) if stream.isatty() else None
+        self._last = ""
+
+    def __enter__(self) -> TerminalReporter:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        self._console.print(Text(line))
+
+    def show(self, status: Status) -> None:
+        line = status_line(status)
+        if self._live is not None:
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+        elif line != self._last:
+            self._console.print(Text(line))
+        self._last = line
+
+
+def metrics_table(levels: Mapping[str, Mapping[str, float]], *, objective: str, deployed: str) -> Table:
+    """Winner, reference and the other baselines side by side; the objective's row comes first."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    names = list(levels)
+    for name in names:
+        table.add_column(name + (" *" if name == deployed else ""), justify="right")
+    rows = [objective, *(name for name in METRICS if name != objective)]
+    for row in rows:
+        unit = METRICS[row].unit
+        values = [levels[name].get(row) for name in names]
+        table.add_row(f"{row} ({unit})" if not row.endswith("_ms") else row, *(figure(v) for v in values))
+    return table
+
+
+def figure(value: float | None) -> str:
+    """Four significant digits, without an exponent."""
+    if value is None:
+        return "-"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
+
+
+def print_lines(lines: Sequence[str | Table], stream: TextIO) -> None:
+    """Results, on stdout; tables keep their columns whatever the terminal's width."""
+    console = Console(file=stream, highlight=False, soft_wrap=True, width=max(160, Console(file=stream).width))
+    for line in lines:
+        console.print(Text(line) if isinstance(line, str) else line)

@@ -1,0 +1,182 @@
+"""What a user has without tuning, which of it is the reference, and how noisy this host is while measuring it.
+
+Knows baselines and calibration; not the search.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import DeploymentConfig, Failure, Session, Windows
+from tuner.errors import NoAnswerError
+from tuner.study.budget import SessionCost, measured_cost, shrunk_sd
+from tuner.study.constraint import bounds
+from tuner.study.estimate import mad_sd, pair_ratios, session_value
+from tuner.study.evidence import plain_ratio
+from tuner.study.study import Objective, Study
+
+HINTS = {"default": None, "LATENCY": "LATENCY", "THROUGHPUT": "THROUGHPUT"}
+PRIOR_SD, PRIOR_SD_TINY = 0.015, 0.04
+"""The sd of session values, before anything is measured: 1.5 %, and 4 % for models below a millisecond
+(measurement.md)."""
+PRIOR_WINDOW_SD = 0.08
+"""The sd of one pair where there are too few pairs to tell: the upper half of what was measured on CNNs."""
+MIN_PAIRS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The baselines against each other. `values`: log-ratio to the reference on the objective, without failures."""
+
+    reference: str
+    is_feasible: bool
+    """Whether the reference keeps the limits; where no baseline does, it is the one nearest to them."""
+    values: Mapping[str, float]
+    failures: Mapping[str, Failure]
+    limit_levels: Mapping[str, Mapping[str, float]]
+    """Metric of a limit -> baseline -> its log-ratio to one and the same baseline."""
+
+    @property
+    def best_ratios_log(self) -> dict[str, float]:
+        """Metric of a limit -> how much better the reference is on it than the best baseline; at most 0."""
+        return self.ratios_of(self.reference)
+
+    def ratios_of(self, name: str) -> dict[str, float]:
+        """As `best_ratios_log`, for any baseline that ran."""
+        return {metric: found[name] - max(found.values()) for metric, found in self.limit_levels.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What the baselines told of the host. Spreads are log-ratios."""
+
+    window_sd: float
+    session_sd: float
+    cost: SessionCost
+    requests_per_window: float
+    longest_window_s: float
+    """Both of the reference."""
+    steal_pct: float
+    other_cpu_pct: float
+    unsteady: tuple[str, ...]
+    """Baselines that did not become steady while warming up."""
+
+
+def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
+    """Name -> configuration. Under a latency objective every baseline runs one request, synchronously."""
+    is_latency = study.objective.is_latency
+    configs = {}
+    for name, hint in HINTS.items():
+        configs[name] = DeploymentConfig(
+            device=study.device,
+            properties={"PERFORMANCE_HINT": hint} if hint else {},
+            infer_requests=1 if is_latency else None,
+            api="sync" if is_latency else "async",
+        )
+    for name, own in study.baselines.items():
+        requests = own.infer_requests or (1 if is_latency else None)
+        configs[name] = DeploymentConfig(
+            device=study.device,
+            properties=own.properties,
+            batch_size=own.batch_size,
+            infer_requests=requests,
+            api="sync" if is_latency and requests == 1 else "async",
+        )
+    return configs
+
+
+def stand(objective: Objective, members: Mapping[str, Windows | Failure]) -> Standing:
+    """Who is the strongest of the baselines measured in one session, by name. Under limits it is the strongest that
+    keeps them. Raises NoAnswerError where every baseline failed."""
+    windows = {name: m for name, m in members.items() if isinstance(m, Windows)}
+    failures = {name: m for name, m in members.items() if isinstance(m, Failure)}
+    if not windows:
+        causes = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
+        raise NoAnswerError(f"every baseline failed: {causes}", advice="the model does not run here as it is")
+    anchor = next(iter(windows.values()))
+    levels = {name: session_value(objective.row, w, anchor, min_requests=1) or 0.0 for name, w in windows.items()}
+    ratios = {
+        limit.metric: {name: plain_ratio(METRICS[limit.metric], w, anchor) for name, w in windows.items()}
+        for limit in objective.limits
+    }
+    excess = {name: _excess(objective, name, windows[name], ratios) for name in windows}
+    feasible = [name for name in windows if excess[name] <= 0.0]
+    reference = max(feasible, key=levels.__getitem__) if feasible else min(windows, key=excess.__getitem__)
+    return Standing(
+        reference=reference,
+        is_feasible=bool(feasible),
+        values={name: level - levels[reference] for name, level in levels.items()},
+        failures=failures,
+        limit_levels=ratios,
+    )
+
+
+def calibrate(
+    objective: Objective,
+    session: Session,
+    members: Mapping[str, Windows | Failure],
+    reference: str,
+    window_s: float,
+) -> Calibration:
+    """From the baselines' session: the spread of pairs by MAD, the cost of a session, the load of the host. The sd
+    between sessions is the prior, and the difference between two equal members where the lineup holds such a pair."""
+    metric = objective.row
+    measured = {name: m for name, m in members.items() if isinstance(m, Windows)}
+    ours = measured[reference]
+    spreads = []
+    for name, theirs in measured.items():
+        ratios = pair_ratios(metric, theirs.windows, ours.windows) if name != reference else ()
+        if len(ratios) >= MIN_PAIRS:
+            spreads.append(mad_sd(ratios))
+    window_sd = statistics.median(spreads) if spreads else PRIOR_WINDOW_SD
+    windows = [w for m in measured.values() for w in m.windows]
+    requests = sum(sum(w.latency_counts.values()) for w in ours.windows)
+    latency_ms = sum(w.latency_sum_ms for w in ours.windows) / max(1, requests)
+    prior = PRIOR_SD_TINY if latency_ms < 1.0 else PRIOR_SD
+    twins = _equal_pairs(metric.name, measured)
+    sample_sd = math.sqrt(sum(v * v for v in twins) / len(twins)) if twins else 0.0
+    return Calibration(
+        window_sd=max(window_sd, 1e-3),
+        session_sd=shrunk_sd(sample_sd, len(twins), prior),
+        cost=measured_cost(
+            session.costs, wall_s=session.wall_s, members=len(measured), turns=len(windows), window_s=window_s
+        ),
+        requests_per_window=requests / max(1, len(ours.windows)),
+        longest_window_s=max(w.duration_s for w in ours.windows),
+        steal_pct=statistics.fmean(w.steal_pct for w in windows),
+        other_cpu_pct=statistics.fmean(w.other_cpu_pct for w in windows),
+        unsteady=tuple(name for name, m in measured.items() if not m.is_steady),
+    )
+
+
+def _equal_pairs(metric: str, measured: Mapping[str, Windows]) -> list[float]:
+    """Session values of members with one effective configuration: on a CPU `{}` and LATENCY are such a pair."""
+    values = []
+    seen: dict[str, Windows] = {}
+    for member in measured.values():
+        twin = seen.setdefault(member.effective.key, member)
+        if twin is not member:
+            value = session_value(METRICS[metric], member, twin, min_requests=1)
+            if value is not None:
+                values.append(value)
+    return values
+
+
+def _excess(objective: Objective, name: str, windows: Windows, ratios: Mapping[str, Mapping[str, float]]) -> float:
+    """How far a baseline is beyond the limits (log); <= 0 keeps them, -inf where there are none."""
+    worst = -math.inf
+    for limit in objective.limits:
+        metric = METRICS[limit.metric]
+        for bound, value in bounds(limit):
+            if bound.endswith("_ratio"):
+                found = ratios[limit.metric]
+                measured_log = metric.sign * (found[name] - max(found.values()))
+            else:
+                measured_log = math.log(metric.read(windows.windows))
+            side = 1 if bound.startswith("max") else -1
+            worst = max(worst, side * (measured_log - math.log(value)))
+    return worst

@@ -1,0 +1,251 @@
+"""How a study's time is divided, and what can be proved in it.
+
+Responsible for arithmetic on seconds and standard deviations. Must not know clocks, benches or the search.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.bench.protocol import Costs
+from tuner.study.decision import FIRST_SHARE, FUTILE_CONFIDENCE, FUTILE_GAIN_LOG, SESSIONS, gain_pct, level, looks
+from tuner.study.estimate import t_quantile
+
+Floats = npt.NDArray[np.float64]
+
+BASELINES_SHARE = 0.10
+CONFIRM_SHARE = 0.40
+"""What the confirmation may take where it has the choice between more sessions and more search."""
+CONFIRM_SHARE_AT_MOST = 0.60
+"""Four sessions may take so much; beyond it they are made shorter."""
+PAIRS, WINDOW_S = 8, 0.4
+SHORT_PAIRS, SHORT_WINDOW_S = 6, 0.3
+SMALL_FINAL_FROM_S = 100.0
+FULL_FINAL_FROM_S = 300.0
+TRIALS_ONLY_K_MAX = 6
+"""Where only trials are budgeted nobody waits for a minute: six sessions, the first number whose false wins stay at the
+nominal level where compiles differ (measurement.md)."""
+ROUNDING_S = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCost:
+    """What a session of two members takes, in seconds: `fixed_s` for start, compiling and warming up both, and `turn_s`
+    beyond the window itself for each turn (the dropped ramp, the drain). The defaults make the usual session 10 s."""
+
+    fixed_s: float = 2.0
+    turn_s: float = 0.1
+
+    def of(self, pairs: int, window_s: float) -> float:
+        return self.fixed_s + 2 * pairs * (window_s + self.turn_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalPlan:
+    """The best `top` candidates and the baselines in `rounds` shuffled blocks. Each entry of `keep` says how many
+    candidates stay after its equal part of the rounds."""
+
+    top: int
+    rounds: int
+    keep: tuple[int, ...]
+
+
+NO_FINAL = FinalPlan(top=0, rounds=0, keep=())
+SMALL_FINAL = FinalPlan(top=3, rounds=4, keep=(1,))
+FULL_FINAL = FinalPlan(top=6, rounds=8, keep=(3, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetPlan:
+    """Seconds for each phase; None for the search where only trials are budgeted. `overruns`: even four short sessions
+    do not fit, and the study will take `overrun_s` longer than its budget. `notes` are lines for the user."""
+
+    total_s: float | None
+    baselines_s: float
+    search_s: float | None
+    final_s: float
+    confirm_s: float
+    final: FinalPlan
+    k_max: int
+    pairs: int
+    window_s: float
+    session_cost_s: float
+    overrun_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def overruns(self) -> bool:
+        return self.overrun_s > 0.0
+
+
+def measured_cost(costs: Costs, *, wall_s: float, members: int, turns: int, window_s: float) -> SessionCost:
+    """The cost of a session of two, from one session of `members` that had `turns` windows of `window_s` in all.
+
+    Raises ValueError where nobody had a turn."""
+    if members < 1 or turns < 1:
+        raise ValueError(f"a cost needs a member and a turn, got {members} and {turns}")
+    own_s = max(0.0, wall_s - costs.total_s)
+    return SessionCost(
+        fixed_s=own_s + costs.start_s + (costs.compile_s + costs.warm_up_s) * 2.0 / members,
+        turn_s=max(0.0, costs.timed_s / turns - window_s),
+    )
+
+
+def plan_budget(
+    total_s: float | None,
+    cost: SessionCost,
+    *,
+    baselines: int = 3,
+    baselines_s: float | None = None,
+    min_window_s: float = SHORT_WINDOW_S,
+    min_pairs: int = 1,
+) -> BudgetPlan:
+    """Divide `total_s`, the budget after preflight and resolving (None: only trials are budgeted), by measurement.md.
+
+    The confirmation is reserved first: the most of 4, 6, 9, 12 sessions that take at most max(40 %, four sessions); if
+    four take more than 60 %, sessions of 6 pairs of 0.3 s; if those do too, the confirmation overruns. `baselines`: how
+    many there are; `baselines_s`: what they took where they have run (else 10 % is reserved, and 0 without a total);
+    `min_window_s`: the shortest window that holds enough completions on this model; `min_pairs`: the fewest pairs that
+    hold enough requests for a percentile. The full final takes both halves of
+    its rounds with every baseline beside the best 6, then 3.
+    """
+    spent_s = baselines_s if baselines_s is not None else BASELINES_SHARE * (total_s or 0.0)
+    pairs, window_s = max(PAIRS, min_pairs), max(WINDOW_S, min_window_s)
+    session_s = cost.of(pairs, window_s)
+    if total_s is None:
+        final_s = _final_s(FULL_FINAL, cost, baselines, window_s)
+        return BudgetPlan(
+            total_s=None,
+            baselines_s=spent_s,
+            search_s=None,
+            final_s=final_s,
+            confirm_s=TRIALS_ONLY_K_MAX * session_s,
+            final=FULL_FINAL,
+            k_max=TRIALS_ONLY_K_MAX,
+            pairs=pairs,
+            window_s=window_s,
+            session_cost_s=session_s,
+        )
+    notes: list[str] = []
+    fewest = SESSIONS[0]
+    at_most_s = CONFIRM_SHARE_AT_MOST * total_s + ROUNDING_S
+    if fewest * session_s > at_most_s:
+        pairs, window_s = max(SHORT_PAIRS, min_pairs), max(SHORT_WINDOW_S, min_window_s)
+        session_s = cost.of(pairs, window_s)
+        notes.append(f"the budget is short: confirmation sessions have {pairs} pairs of {window_s:g} s windows")
+    allowed_s = max(CONFIRM_SHARE * total_s, fewest * session_s) + ROUNDING_S
+    k_max = max(k for k in SESSIONS if k * session_s <= allowed_s)
+    confirm_s = k_max * session_s
+    overrun_s = 0.0
+    if confirm_s > at_most_s:
+        overrun_s = confirm_s - CONFIRM_SHARE_AT_MOST * total_s
+        notes.append(
+            f"{k_max} confirmation sessions take {confirm_s:.0f} s, which is more than "
+            f"{100 * CONFIRM_SHARE_AT_MOST:.0f} % of {total_s:.0f} s: the study takes about {overrun_s:.0f} s longer"
+        )
+    left_s = max(0.0, total_s + overrun_s - confirm_s - spent_s)
+    final, final_s = _affordable_final(total_s, left_s, cost, baselines, window_s, notes)
+    return BudgetPlan(
+        total_s=total_s,
+        baselines_s=spent_s,
+        search_s=left_s - final_s,
+        final_s=final_s,
+        confirm_s=confirm_s,
+        final=final,
+        k_max=k_max,
+        pairs=pairs,
+        window_s=window_s,
+        session_cost_s=session_s,
+        overrun_s=overrun_s,
+        notes=tuple(notes),
+    )
+
+
+def _final_s(final: FinalPlan, cost: SessionCost, baselines: int, window_s: float) -> float:
+    """What a final takes: the small one has only the reference beside its candidates, the full one every baseline."""
+    if not final.rounds:
+        return 0.0
+    others = 1 if final is SMALL_FINAL else baselines
+    fields = (final.top, *final.keep)[:-1]
+    turns = sum(field + others for field in fields) * final.rounds // len(fields)
+    return cost.fixed_s / 2.0 * (final.top + others) + turns * (window_s + cost.turn_s)
+
+
+def _affordable_final(
+    total_s: float, left_s: float, cost: SessionCost, baselines: int, window_s: float, notes: list[str]
+) -> tuple[FinalPlan, float]:
+    """The final for this budget; a smaller one where it would take longer than the search before it."""
+    wanted = [NO_FINAL]
+    if total_s >= SMALL_FINAL_FROM_S:
+        wanted.insert(0, SMALL_FINAL)
+    if total_s >= FULL_FINAL_FROM_S:
+        wanted.insert(0, FULL_FINAL)
+    for final in wanted:
+        final_s = _final_s(final, cost, baselines, window_s)
+        if final_s <= left_s / 2.0:
+            break
+    if final is not wanted[0]:
+        notes.append("windows and compiles are slow on this model: the final is smaller than the budget would have it")
+    return final, final_s
+
+
+def shrunk_sd(sample_sd: float, df: int, prior_sd: float, prior_df: int = 4) -> float:
+    """A standard deviation from `df` degrees of freedom, drawn towards a prior worth `prior_df`: the root of the
+    weighted mean of the variances (inverse-gamma conjugate). Same unit as both. Raises ValueError where both weigh
+    nothing."""
+    if df < 0 or prior_df < 0 or df + prior_df == 0:
+        raise ValueError(f"degrees of freedom must be positive together, got {df} and {prior_df}")
+    return math.sqrt((df * sample_sd**2 + prior_df * prior_sd**2) / (df + prior_df))
+
+
+def smallest_provable_gain_pct(
+    session_sd: float,
+    k_max: int,
+    share: float = FIRST_SHARE,
+    power: float = 0.8,
+    *,
+    min_gain_log: float = 0.0,
+) -> float:
+    """The true gain (%) that a confirmation of at most `k_max` sessions confirms with probability `power`.
+
+    `session_sd`: the sd of session values between sessions, a log-ratio. By simulation: for each of 20 000 seeded
+    normal studies the smallest gain that would have won, futility and `min_gain_log` included, of which the
+    `power`-quantile. Raises ValueError for a power outside (0, 1).
+    """
+    if not 0.0 < power < 1.0:
+        raise ValueError(f"a power lies between 0 and 1, got {power}")
+    needed = gains_needed(_standard_values(), session_sd, k_max, share, min_gain_log)
+    return gain_pct(float(np.quantile(needed, power)))
+
+
+SIMULATED_STUDIES = 20_000
+"""Puts the 80 % quantile of the gain needed within 1 % of itself."""
+
+
+@cache
+def _standard_values() -> Floats:
+    return np.random.default_rng(4).standard_normal((SIMULATED_STUDIES, SESSIONS[-1]))
+
+
+def gains_needed(standard_values: Floats, sd: float, k_max: int, share: float, min_gain_log: float) -> Floats:
+    """Per study the smallest true gain (log-ratio) that wins: at some look it wins, and at none before it is futile.
+
+    `standard_values`: what noise does to each session in units of `sd`, shape [studies, at least k_max]. Each condition
+    reads `gain >= something`, so the smallest gain is a minimum over looks of a maximum of bounds.
+    """
+    found = np.full(len(standard_values), np.inf)
+    not_futile = np.full(len(standard_values), -np.inf)
+    one_sided = level(k_max, share)
+    for n in looks(k_max):
+        values = sd * standard_values[:, :n]
+        mean, se = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(n)
+        wins = np.maximum(t_quantile(1.0 - one_sided, n - 1) * se, min_gain_log) - mean
+        found = np.minimum(found, np.maximum(wins, not_futile))
+        upper = mean + t_quantile(FUTILE_CONFIDENCE, n - 1) * se
+        not_futile = np.maximum(not_futile, max(FUTILE_GAIN_LOG, min_gain_log) - upper)
+    return found

@@ -1,0 +1,39 @@
+"""From a point of the space to a configuration that can be measured. Knows neither the search nor OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuner.bench.protocol import Api, DeploymentConfig, PropertyValue
+from tuner.study.space import Assignment, Value
+
+
+def to_config(
+    assignment: Assignment, *, device: str, api: Api, fixed: Mapping[str, PropertyValue] | None = None
+) -> DeploymentConfig:
+    """UPPER_CASE names are properties, None leaves one unset; lower_case names are ours.
+
+    `fixed` are properties of every candidate; what the assignment says of one, None too, goes first.
+    Raises `ValueError` for a lower_case name that is not ours.
+    """
+    properties = dict(fixed or {})
+    own: dict[str, Value] = {}
+    for name, value in assignment.items():
+        if name != name.upper():
+            own[name] = value
+        elif value is None:
+            properties.pop(name, None)
+        else:
+            properties[name] = value
+    batch_size, infer_requests = own.pop("batch_size", None), own.pop("infer_requests", None)
+    variant = own.pop("model_variant", None)
+    if own:
+        raise ValueError(f"no parameter of ours: {', '.join(sorted(own))}")
+    return DeploymentConfig(
+        device=device,
+        properties=properties,
+        batch_size=1 if batch_size is None else int(batch_size),
+        infer_requests=None if infer_requests is None else int(infer_requests),
+        api=api,
+        variant="default" if variant is None else str(variant),
+    )

@@ -1,0 +1,155 @@
+"""Phases 5 and 6: winner against reference in fresh processes on fresh data, and the verdict that follows.
+
+Knows sessions on record and the decision's rules; nothing that the search measured counts here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import DeploymentConfig, Failure, Windows
+from tuner.study.campaign import Campaign, Ground, plan_session
+from tuner.study.constraint import ConstraintCheck, check_limit
+from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
+from tuner.study.estimate import session_value
+from tuner.study.records import ConfirmationLine, VerdictLine
+
+FAILURES_ALLOWED = 1
+"""A winner that fails in two of its fresh processes is not one to deploy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What the confirmation of one round has shown so far."""
+
+    head: ConfirmationLine
+    pairs: Sequence[tuple[Windows, Windows]]
+    """(winner, reference) of each session in which both ran and the objective could be claimed."""
+    values: Sequence[float]
+    failures: Sequence[str]
+    look: Look | None
+    """The last look that was due."""
+    checks: Sequence[ConstraintCheck]
+
+    @property
+    def interval(self) -> Interval | None:
+        return self.look.interval if self.look else None
+
+    @property
+    def keeps_limits(self) -> bool:
+        return all(check.is_kept for check in self.checks)
+
+
+def confirm(campaign: Campaign, ground: Ground, winner: DeploymentConfig, reference_name: str) -> Confirmation:
+    """Runs what is left of the confirmation. The number of sessions is fixed, on disk, before the first."""
+    head = campaign.log.confirmation(campaign.round)
+    if head is None:
+        earlier = sum(1 for r in range(1, campaign.round) if campaign.log.confirmation(r))
+        head = ConfirmationLine(
+            round=campaign.round,
+            winner=winner,
+            reference=reference_name,
+            k_max=ground.plan.k_max,
+            share=share_of(earlier),
+            pairs=ground.plan.pairs,
+            window_s=ground.plan.window_s,
+        )
+        campaign.log.append(head)
+    reference = campaign.setting.baselines[head.reference]
+    while not is_decided(state := read_confirmation(campaign, ground, head), ground):
+        found = f"{gain_pct(state.interval.estimate):+.1f} %" if state.interval else ""
+        campaign.show(
+            replace(
+                campaign.status,
+                phase="confirm",
+                left_s=campaign.left_s(),
+                incumbent=str(head.winner),
+                reference=head.reference,
+                note=f"session {len(state.values) + 1} of at most {head.k_max} {found}".strip(),
+            )
+        )
+        plan = plan_session(campaign, ground, "confirm", blocks=head.pairs, window_s=head.window_s, is_fresh=True)
+        campaign.measure([reference, head.winner], plan)
+    return state
+
+
+def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine) -> Confirmation:
+    """The state of a confirmation from the record alone."""
+    objective, metric = campaign.study.objective, campaign.study.objective.row
+    pairs: list[tuple[Windows, Windows]] = []
+    values: list[float] = []
+    failures: list[str] = []
+    for line in campaign.log.sessions("confirm", round=head.round):
+        reference, winner = line.session.members
+        if isinstance(winner, Failure):
+            failures.append(str(winner))
+        elif isinstance(reference, Failure):
+            failures.append(f"reference {reference}")
+        elif (value := session_value(metric, winner, reference)) is None:
+            failures.append(f"too few requests to claim {metric.name}: it needs {metric.min_requests} on each side")
+        else:
+            pairs.append((winner, reference))
+            values.append(value)
+    due = [n for n in looks(head.k_max) if n <= len(values)]
+    min_gain_log = gain_log(campaign.study.min_gain_pct)
+    last = look(values[: due[-1]], k_max=head.k_max, share=head.share, min_gain_log=min_gain_log) if due else None
+    ratios = ground.standing.ratios_of(head.reference)
+    checks = [c for limit in objective.limits for c in check_limit(limit, pairs, ratios[limit.metric])] if due else []
+    return Confirmation(head=head, pairs=pairs, values=values, failures=failures, look=last, checks=checks)
+
+
+def is_decided(state: Confirmation, ground: Ground) -> bool:
+    """Whether more sessions cannot change the verdict. A winner that is ahead but does not yet keep its limits goes on:
+    their bounds tighten with every session."""
+    if len(state.failures) > FAILURES_ALLOWED:
+        return True
+    if state.look is None or len(state.values) < state.look.interval.sessions:
+        return False
+    is_last = state.look.interval.sessions == state.head.k_max and len(state.values) >= state.head.k_max
+    if not ground.standing.is_feasible:
+        return is_last or state.keeps_limits
+    if state.look.outcome is Outcome.WIN:
+        return is_last or state.keeps_limits
+    return is_last or state.look.outcome is Outcome.FUTILE
+
+
+def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation | None, failure: str) -> VerdictLine:
+    """The verdict of a round in measurement.md's words; `failed` where no candidate ran, with `failure` as the cause."""
+    budget = campaign.study.budget
+
+    def line(verdict: str, reason: str, detail: str) -> VerdictLine:
+        return VerdictLine(
+            round=campaign.round,
+            verdict="tuned" if verdict == "tuned" else "baseline",
+            reason=reason,
+            detail=detail,
+            minutes=budget.minutes,
+            trials=budget.trials,
+        )
+
+    if confirmation is None:
+        if failure:
+            return line("baseline", "failed", failure)
+        if not ground.standing.is_feasible:
+            return line("baseline", "constraint", "no configuration keeps the limits")
+        return line("baseline", "futile", "no candidate was better than the reference")
+    if len(confirmation.failures) > FAILURES_ALLOWED:
+        return line("baseline", "unstable", f"the winner did not hold: {confirmation.failures[-1]}")
+    look_, checks = confirmation.look, confirmation.checks
+    assert look_ is not None
+    broken = next((check.reason for check in checks if not check.is_kept), "")
+    unit = METRICS[campaign.study.objective.metric].name
+    bounds = f"{gain_pct(look_.interval.low):+.1f} to {gain_pct(look_.interval.high):+.1f} %"
+    if not ground.standing.is_feasible:
+        if broken:
+            return line("baseline", "constraint", f"no configuration keeps the limits: {broken}")
+        return line("tuned", "first_feasible", "the first configuration that keeps the limits; no gain is claimed")
+    if look_.outcome is Outcome.WIN:
+        if broken:
+            return line("baseline", "constraint", broken)
+        return line("tuned", "", f"{unit} is better, and fresh data confirm it")
+    if look_.outcome is Outcome.FUTILE:
+        return line("baseline", "futile", f"the best candidate gains too little to matter: {bounds}")
+    return line("baseline", "not_significant", f"the best candidate's gain may be noise: {bounds}")

@@ -1,0 +1,218 @@
+"""What a session says about one metric: a log-ratio to the reference and its standard error.
+
+Responsible for the statistics of windows and for Student's t. Must not know phases, trials, limits or verdicts.
+Every value is the log of how much better the candidate is: positive = better, whatever the metric's direction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.bench import histogram
+from tuner.bench.metrics import Metric, request_count
+from tuner.bench.protocol import Window, Windows
+
+MAD_TO_SD = 1.0 / NormalDist().inv_cdf(0.75)
+"""1.4826: makes the median absolute deviation of normal values their standard deviation."""
+SMALL_SAMPLE_MAD = {2: 1.195, 3: 1.487, 4: 1.360, 5: 1.217, 6: 1.190, 7: 1.138, 8: 1.127, 9: 1.101}
+"""The MAD of few values is too small on average; by so much, from 2 million normal samples each (Croux & Rousseeuw,
+Compstat 1992, have the same numbers to 1 % and n / (n - 0.8) for the larger)."""
+HODGES_LEHMANN_SE = math.sqrt(math.pi / 3.0)
+"""Its standard error over that of the mean, for normal values (Hodges & Lehmann, 1963: efficiency 3 / pi)."""
+MIN_JACKKNIFE_BLOCKS = 4
+"""With fewer blocks the spread between them is anybody's guess, and the binomial error stands alone."""
+
+
+def hodges_lehmann(values: Sequence[float]) -> float:
+    """The median of all pairwise means, each value also with itself (Hodges & Lehmann, 1963). Same unit as `values`.
+
+    Robust as a median (29 % outliers), nearly as exact as a mean. Raises ValueError when there are no values.
+    """
+    if not values:
+        raise ValueError("no values to estimate from")
+    x = np.asarray(values, dtype=np.float64)
+    rows, columns = np.triu_indices(len(x))
+    return float(np.median((x[rows] + x[columns]) / 2.0))
+
+
+def mad_sd(values: Sequence[float]) -> float:
+    """The standard deviation by the median absolute deviation, unbiased for normal values. Same unit as `values`.
+
+    Where more than half of the values are equal the MAD is zero and says nothing: then it is the ordinary standard
+    deviation. Raises ValueError for fewer than two values.
+    """
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"a spread needs two values, got {n}")
+    x = np.asarray(values, dtype=np.float64)
+    mad = float(np.median(np.abs(x - np.median(x))))
+    if mad == 0.0:
+        return float(np.std(x, ddof=1))
+    return mad * MAD_TO_SD * SMALL_SAMPLE_MAD.get(n, n / (n - 0.8))
+
+
+def t_cdf(t: float, df: int) -> float:
+    """Student's distribution function for whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4).
+
+    Raises ValueError when `df` is not a positive whole number.
+    """
+    if df < 1:
+        raise ValueError(f"degrees of freedom must be at least 1, got {df}")
+    theta = math.atan(t / math.sqrt(df))
+    cos, sin = math.cos(theta), math.sin(theta)
+    total, term = 0.0, 1.0
+    if df % 2:
+        for k in range(3, df + 1, 2):
+            total += term
+            term *= (k - 1) / k * cos * cos
+        central = 2.0 / math.pi * (theta + sin * cos * total)
+    else:
+        for k in range(2, df + 1, 2):
+            total += term
+            term *= (k - 1) / k * cos * cos
+        central = sin * total
+    return 0.5 + central / 2.0
+
+
+@cache
+def t_quantile(p: float, df: int) -> float:
+    """The value that Student's t with `df` degrees of freedom stays below with probability `p` in (0, 1).
+
+    Bisection of `t_cdf`. Raises ValueError for a `p` outside (0, 1) or `df` below 1.
+    """
+    if not 0.0 < p < 1.0:
+        raise ValueError(f"a probability lies between 0 and 1, got {p}")
+    if p < 0.5:
+        return -t_quantile(1.0 - p, df)
+    low, high = 0.0, 1.0
+    while t_cdf(high, df) < p:
+        low, high = high, 2.0 * high
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2.0
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if t_cdf(middle, df) < p else (low, middle)
+    return (low + high) / 2.0
+
+
+def paired_windows(candidate: Iterable[Window], reference: Iterable[Window]) -> list[tuple[Window, Window]]:
+    """Neighbours: the windows of the same block, in the order of their turns. A block only one side has is left out."""
+    theirs = _by_block(reference)
+    pairs: list[tuple[Window, Window]] = []
+    for block, ours in sorted(_by_block(candidate).items()):
+        pairs.extend(zip(ours, theirs.get(block, ()), strict=False))
+    return pairs
+
+
+def pair_ratios(metric: Metric, candidate: Iterable[Window], reference: Iterable[Window]) -> tuple[float, ...]:
+    """The log-ratio of each pair of neighbouring windows, positive = candidate better.
+
+    Empty when in any window nothing completed: leaving out only that pair would discard by the result.
+    """
+    pairs = paired_windows(candidate, reference)
+    if any(_is_empty(w) for pair in pairs for w in pair):
+        return ()
+    return tuple(metric.sign * math.log(metric.read((a,)) / metric.read((b,))) for a, b in pairs)
+
+
+def session_value(
+    metric: Metric, candidate: Windows, reference: Windows, *, min_requests: int | None = None
+) -> float | None:
+    """How much better the candidate was in one session, as a log-ratio; positive = better. None: refused.
+
+    Throughput and means: Hodges-Lehmann over the pairs of neighbouring windows. Percentiles: the log-ratio of the
+    percentiles pooled over all windows; refused when either side has fewer requests than `min_requests` (default: what
+    a claim needs, `metric.min_requests`; a search may accept fewer). Also refused where nothing completed in a window.
+    """
+    if metric.quantile is None:
+        ratios = pair_ratios(metric, candidate.windows, reference.windows)
+        return hodges_lehmann(ratios) if ratios else None
+    needed = max(1, metric.min_requests if min_requests is None else min_requests)
+    if min(request_count(candidate.windows), request_count(reference.windows)) < needed:
+        return None
+    ours, theirs = _pooled(candidate.windows), _pooled(reference.windows)
+    return metric.sign * (log_percentile(ours, metric.quantile) - log_percentile(theirs, metric.quantile))
+
+
+def session_sd(metric: Metric, candidate: Windows, reference: Windows) -> float | None:
+    """The standard error of `session_value`, as a log-ratio, from what happened inside this session alone.
+
+    What differs from session to session (compiles, memory layout) is not in it. None where there are fewer than two
+    pairs, or no requests. Throughput and means: the MAD of the pairs over the root of their number, times 1.023 for
+    Hodges-Lehmann. Percentiles: the larger of the binomial error, as if requests were independent, and the jackknife
+    over blocks, which sees what the requests of a block and the two sides of a pair have in common.
+    """
+    if metric.quantile is None:
+        ratios = pair_ratios(metric, candidate.windows, reference.windows)
+        if len(ratios) < 2:
+            return None
+        return HODGES_LEHMANN_SE * mad_sd(ratios) / math.sqrt(len(ratios))
+    ours, theirs = _pooled(candidate.windows), _pooled(reference.windows)
+    if not ours or not theirs:
+        return None
+    binomial = math.hypot(_binomial_se(ours, metric.quantile), _binomial_se(theirs, metric.quantile))
+    return max(binomial, _jackknife_se(metric.quantile, candidate.windows, reference.windows))
+
+
+def log_percentile(counts: Mapping[int, int], q: float) -> float:
+    """The log of the nearest-rank percentile (ms), the request placed inside its bucket by its rank there.
+
+    Bucket centres alone would make ratios multiples of 0.5 %: a session-to-session spread of zero, and a "proven" gain
+    of 0.5 % between two percentiles that lie 0.01 % apart on the two sides of a bucket's edge.
+    Raises ValueError when there are no requests.
+    """
+    n = sum(counts.values())
+    rank = max(1, math.ceil(q * n - 1e-9))
+    below = 0
+    for bucket in sorted(counts):
+        inside = counts[bucket]
+        if below + inside >= rank:
+            return (bucket + (rank - below - 0.5) / inside) * histogram.WIDTH
+        below += inside
+    raise ValueError("no requests to take a percentile of")
+
+
+def _binomial_se(counts: Mapping[int, int], q: float) -> float:
+    """Half the log-distance between the order statistics one binomial standard deviation to either side."""
+    n = sum(counts.values())
+    spread = math.sqrt(q * (1.0 - q) / n)
+    low, high = max(q - spread, 1.0 / n), min(q + spread, 1.0)
+    return (log_percentile(counts, high) - log_percentile(counts, low)) / 2.0
+
+
+def _jackknife_se(q: float, candidate: Sequence[Window], reference: Sequence[Window]) -> float:
+    ours, theirs = _by_block(candidate), _by_block(reference)
+    blocks = sorted(ours.keys() & theirs.keys())
+    g = len(blocks)
+    if g < MIN_JACKKNIFE_BLOCKS:
+        return 0.0
+    without: list[float] = []
+    for left_out in blocks:
+        a = _pooled([w for b in blocks if b != left_out for w in ours[b]])
+        b = _pooled([w for b in blocks if b != left_out for w in theirs[b]])
+        if not a or not b:
+            return 0.0
+        without.append(log_percentile(a, q) - log_percentile(b, q))
+    values: npt.NDArray[np.float64] = np.asarray(without)
+    return float(math.sqrt((g - 1) / g * np.sum((values - values.mean()) ** 2)))
+
+
+def _by_block(windows: Iterable[Window]) -> dict[int, list[Window]]:
+    blocks: dict[int, list[Window]] = {}
+    for window in sorted(windows, key=lambda w: (w.block, w.turn)):
+        blocks.setdefault(window.block, []).append(window)
+    return blocks
+
+
+def _pooled(windows: Iterable[Window]) -> dict[int, int]:
+    return {b: n for b, n in histogram.pool(w.latency_counts for w in windows).items() if n}
+
+
+def _is_empty(window: Window) -> bool:
+    return window.samples == 0 or window.duration_s <= 0.0 or not any(window.latency_counts.values())

@@ -1,0 +1,243 @@
+"""A study file -> Study: reads, judges section by section, and reports everything wrong at once.
+
+Knows the rules between keys; neither what a device supports (the probe says) nor where the model is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tuner.bench.metrics import METRICS
+from tuner.errors import InputError, StudyFileError, TunerError
+from tuner.model.spec import InputSpec, ModelSpec
+from tuner.study.document import MAX_BYTES, Document, NodePath, read_document
+from tuner.study.problem import ProblemList, listed, shown, unknown
+from tuner.study.schema import (
+    RESERVED_BASELINES,
+    SCHEMA_VERSION,
+    BaselineBlock,
+    BudgetBlock,
+    InputBlock,
+    LimitBlock,
+    ObjectiveBlock,
+    StudyBlock,
+    keys_at,
+)
+from tuner.study.space import Parameter
+from tuner.study.space_file import REFUSED_PROPERTIES, check_names, output_warnings, read_parameters
+from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SpaceSpec, Study
+from tuner.study.value import DEVICE, PROPERTY, SAFE_NAME
+
+Probe = Callable[[str, Sequence[str]], Mapping[str, str]]
+"""Asked with the device and every property a file names: name -> what is wrong, for those the device does not know."""
+
+
+def load_study(path: Path, *, probe: Probe | None = None) -> Study:
+    """Raises StudyFileError with every problem of the file, InputError where it cannot be read, and what `probe`
+    raises where nothing else is wrong. Without a probe, properties are not checked."""
+    document = read_document(_read(path), name=str(path))
+    problems = ProblemList(document)
+    _refuse_newer(document)
+    _check_structure(problems)
+    _check_name(problems, path)
+    _check_inputs(problems)
+    _check_objective(problems)
+    _check_baselines(problems)
+    _check_budget(problems)
+    parameters = read_parameters(problems)
+    try:
+        _check_properties(problems, probe)
+    except TunerError:
+        if not problems.problems:
+            raise
+    if problems.problems:
+        raise StudyFileError(document.name, problems.problems)
+    return _study(StudyBlock.model_validate(document.value), document, path, parameters)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file", advice="the README shows a study file to start from")
+        if not path.is_file():
+            raise InputError(f"{path}: this is not a file", advice="give the study file itself, such as configs/x.yaml")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL character in the path.
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(f"{str(path)!r} cannot be read: {reason}") from None
+
+
+def _refuse_newer(document: Document) -> None:
+    """Alone, because a newer file may be right in everything that looks wrong here."""
+    version = document.value.get("schema_version")
+    if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
+        problems = ProblemList(document)
+        message = f"schema_version {version}: this file needs a newer tuner; this one reads {SCHEMA_VERSION}"
+        problems.at_value(("schema_version",), message)
+        raise StudyFileError(document.name, problems.problems[-1:])
+
+
+def _check_structure(problems: ProblemList) -> None:
+    check_names(problems, ("space",), kind="parameter", also=("extends",))
+    baselines = problems.find(("baselines",))
+    for name in baselines if isinstance(baselines, Mapping) else ():
+        check_names(problems, ("baselines", name), kind="key")
+    try:
+        StudyBlock.model_validate(problems.document.value)
+    except ValidationError as error:
+        problems.add_errors(error, keys_at)
+
+
+def _check_name(problems: ProblemList, path: Path) -> None:
+    if "name" not in problems.document.value and not re.fullmatch(SAFE_NAME, path.stem):
+        message = f"the file's name {shown(path.stem)} is no plain folder name; add a key `name`"
+        problems.at_key((), f"{message} (letters, digits, `.`, `_` and `-`)")
+
+
+def _check_inputs(problems: ProblemList) -> None:
+    inputs = problems.find(("model", "inputs"))
+    for name in inputs if isinstance(inputs, Mapping) else ():
+        path: NodePath = ("model", "inputs", name)
+        block = problems.block(InputBlock, path)
+        if block and block.shape is not None and block.layout is not None and len(block.shape) != len(block.layout):
+            counts = f"{len(block.layout)} letters, the shape {len(block.shape)} dimensions"
+            problems.at_value((*path, "layout"), f"the layout {block.layout} has {counts}")
+
+
+def _check_objective(problems: ProblemList) -> None:
+    path: NodePath = ("objective",)
+    content = problems.find(path)
+    if not isinstance(content, Mapping):
+        return
+    given = [key for key in content if key in ("maximize", "minimize")]
+    if len(given) == 2:
+        message = "an objective has one of maximize and minimize; what must be kept goes under subject_to"
+        problems.at_key((*path, given[1]), message)
+    if not given and not problems.has_unknown(path) and not problems.is_spoilt(path):
+        problems.at_key(path, "the objective needs one of maximize and minimize, such as `maximize: throughput`")
+    for key in given:
+        if problems.is_right((*path, key)):
+            _check_direction(problems, key, content[key])
+    limits = content.get("subject_to")
+    for metric in limits if isinstance(limits, Mapping) else ():
+        _check_limit(problems, metric)
+
+
+def _check_direction(problems: ProblemList, key: str, name: str) -> None:
+    path: NodePath = ("objective", key)
+    metric = METRICS.get(name)
+    other = "minimize" if key == "maximize" else "maximize"
+    if metric is None:
+        problems.at_value(path, unknown("metric", name, list(METRICS)))
+    elif metric.is_higher_better != (key == "maximize"):
+        better = "higher" if metric.is_higher_better else "lower"
+        problems.at_key(path, f"{name} is better when {better}; write `{other}: {name}`")
+
+
+def _check_limit(problems: ProblemList, metric: str) -> None:
+    path: NodePath = ("objective", "subject_to", metric)
+    if metric not in METRICS:
+        problems.at_key(path, unknown("metric", metric, list(METRICS)))
+    limit = problems.block(LimitBlock, path)
+    if limit is None:
+        return
+    if not limit.model_fields_set and not problems.has_unknown(path):
+        problems.at_key(path, f"{metric} needs a bound: {listed(list(LimitBlock.model_fields))}")
+    for low_key, high_key in (("min", "max"), ("min_ratio", "max_ratio")):
+        low, high = getattr(limit, low_key), getattr(limit, high_key)
+        if low is not None and high is not None and low > high:
+            bounds = f"{low_key} {low:g}, {high_key} {high:g}"
+            problems.at_value((*path, low_key), f"no value keeps both bounds: {bounds}")
+
+
+def _check_baselines(problems: ProblemList) -> None:
+    baselines = problems.find(("baselines",))
+    for name in baselines if isinstance(baselines, Mapping) else ():
+        if name in RESERVED_BASELINES:
+            message = f"every study has the baselines {listed(RESERVED_BASELINES)}; give yours another name"
+            problems.at_key(("baselines", name), message)
+        elif not re.fullmatch(SAFE_NAME, name):
+            problems.at_key(("baselines", name), f"{shown(name)} is no plain name (letters, digits, `.`, `_` and `-`)")
+
+
+def _check_budget(problems: ProblemList) -> None:
+    budget = problems.block(BudgetBlock, ("budget",))
+    if budget and not budget.model_fields_set and not problems.has_unknown(("budget",)):
+        problems.at_key(("budget",), "the budget needs minutes, trials or both, such as `minutes: 5`")
+
+
+def _check_properties(problems: ProblemList, probe: Probe | None) -> None:
+    device = problems.find(("device",))
+    mentions = _properties(problems)
+    if probe is None or not mentions or not isinstance(device, str) or not re.fullmatch(DEVICE, device):
+        return
+    answers = probe(device, list(dict.fromkeys(str(path[-1]) for path in mentions)))
+    for path in mentions:
+        if message := answers.get(str(path[-1])):
+            problems.at_key(path, message)
+
+
+def _properties(problems: ProblemList) -> list[NodePath]:
+    """Where a property is named, whatever else is wrong there."""
+    baselines = problems.find(("baselines",))
+    sections: list[NodePath] = [("space",)]
+    sections += [("baselines", name) for name in (baselines if isinstance(baselines, Mapping) else ())]
+    paths: list[NodePath] = []
+    for section in sections:
+        content = problems.find(section)
+        paths += [(*section, name) for name in (content if isinstance(content, Mapping) else ())]
+    return [p for p in paths if re.fullmatch(PROPERTY, str(p[-1])) and p[-1] not in REFUSED_PROPERTIES]
+
+
+def _study(block: StudyBlock, document: Document, path: Path, parameters: tuple[Parameter, ...]) -> Study:
+    absolute = Path(os.path.abspath(path))
+    inputs = {
+        name: InputSpec(
+            shape=None if given.shape is None else tuple(given.shape),
+            layout=given.layout,
+            range=(given.range[0], given.range[1]),
+        )
+        for name, given in block.model.inputs.items()
+    }
+    return Study(
+        name=block.name or path.stem,
+        path=absolute,
+        text=document.text,
+        model=ModelSpec(
+            path=block.model.path,
+            folder=absolute.parent,
+            inputs=inputs,
+            assume_batch_legal=block.model.assume_batch_legal,
+        ),
+        device=block.device,
+        objective=_objective(block.objective),
+        space=SpaceSpec(is_auto=block.space.extends == "auto", parameters=parameters),
+        budget=Budget(minutes=block.budget.minutes, trials=block.budget.trials),
+        baselines={name: _baseline(given) for name, given in block.baselines.items()},
+        seed=block.search.seed,
+        sampler=block.search.sampler,
+        min_gain_pct=block.decision.min_gain_pct,
+        warnings=tuple(output_warnings(parameters)),
+    )
+
+
+def _objective(block: ObjectiveBlock) -> Objective:
+    limits = tuple(
+        Limit(metric=name, min=b.min, max=b.max, min_ratio=b.min_ratio, max_ratio=b.max_ratio)
+        for name, b in block.subject_to.items()
+    )
+    metric = block.maximize or block.minimize
+    assert metric is not None, "the check of the objective lets exactly one pass"
+    return Objective(metric=metric, limits=limits)
+
+
+def _baseline(block: BaselineBlock) -> BaselineSpec:
+    properties = dict(block.model_extra or {})
+    return BaselineSpec(properties=properties, batch_size=block.batch_size, infer_requests=block.infer_requests)

@@ -1,0 +1,147 @@
+"""The folder of a study under results/: where it is, whether it can be written, whose it is, and the locks.
+
+Knows files and locks; not what is measured.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import BusyError, OutputError, RecordError, StudyChangedError
+from tuner.study.records import full_disk_advice
+
+HOST_LOCK = Path(tempfile.gettempdir()) / "tuner-measuring.lock"
+"""One measuring study per host: two would measure each other."""
+SCHEMA_VERSION = 1
+WAIT_STEP_S = 1.0
+
+
+def prepare(folder: Path, *, is_fresh: bool = False) -> None:
+    """Makes the folder and proves that it can be written, before anything slow happens. `is_fresh` moves an older one
+    aside to `<name>.1`, `<name>.2`, ... Raises OutputError."""
+    try:
+        if is_fresh and folder.exists():
+            folder.rename(_free_name(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-") as probe:
+            probe.write(b"x" * 4096)
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {folder}: {error.strerror or error}", advice=full_disk_advice(error)
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Atomically: a reader sees the old file or the new one. Raises OutputError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", advice=full_disk_advice(error)) from error
+
+
+def check_identity(folder: Path, identity: Mapping[str, Any], host: Mapping[str, Any]) -> None:
+    """Writes environment.json where there is none; else refuses when the study on disk is another one, with every
+    difference. Raises StudyChangedError or RecordError."""
+    path = folder / "environment.json"
+    wanted = json.loads(json.dumps(identity))
+    if not path.exists():
+        content = {"schema_version": SCHEMA_VERSION, "identity": wanted, "host": host}
+        write_text(path, json.dumps(content, indent=2) + "\n")
+        return
+    found = read_environment(folder)["identity"]
+    differences = [
+        f"  {name}: was {_short(found.get(name))}, is {_short(wanted.get(name))}"
+        for name in sorted({*found, *wanted})
+        if found.get(name) != wanted.get(name)
+    ]
+    if differences:
+        raise StudyChangedError(
+            f"{folder} holds the results of a different study:\n" + "\n".join(differences),
+            advice="run with --fresh to move them aside and start anew, or change it back",
+        )
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """environment.json as it was written. Raises RecordError when it is damaged or newer."""
+    path = folder / "environment.json"
+    advice = "--fresh moves these results aside and starts anew"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version, _ = content["schema_version"], content["identity"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}", advice=advice) from error
+    if version > SCHEMA_VERSION:
+        raise RecordError(f"{path}: written by a newer tuner (schema {version})", advice=advice)
+    return dict(content)
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool, say: Callable[[str], None], host_lock: Path = HOST_LOCK) -> Iterator[None]:
+    """Holds the host's lock and the folder's. Both end with the process, however it ends; children inherit neither.
+
+    Raises BusyError that names the holder, or waits where `wait` is given.
+    """
+    with _lock(host_lock, f"{folder}", wait, say), _lock(folder / ".lock", f"{folder}", wait, say):
+        yield
+
+
+@contextmanager
+def _lock(path: Path, what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise OutputError(f"cannot open the lock {path}: {error.strerror}") from error
+    try:
+        has_said = False
+        while not _try_lock(fd):
+            holder = os.pread(fd, 4096, 0).decode(errors="replace").strip() or "another process"
+            if not wait:
+                raise BusyError(
+                    f"this host is already measuring: {holder}",
+                    advice="wait for it to end, or run with --wait",
+                )
+            if not has_said:
+                say(f"waiting for {holder}")
+                has_said = True
+            time.sleep(WAIT_STEP_S)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"process {os.getpid()}, {what}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    return aside
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,83 @@
+"""The space as the device sees it: every assignment resolved before anything is measured.
+
+Knows configurations and effective keys; nothing is timed here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tuner.bench.protocol import DeploymentConfig, Failure
+from tuner.study.campaign import Campaign
+from tuner.study.candidate import to_config
+from tuner.study.space import Assignment
+
+RESOLVE_SHARE = 0.10
+"""Of the budget (measurement.md): what takes longer is resolved as it is proposed."""
+ENUMERABLE = 20_000
+"""Assignments that are listed up front; the auto space of a 64-core server has about 6 000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The space as the device sees it. `distinct`: effective key -> the first assignment that gives it."""
+
+    requested: int
+    distinct: Mapping[str, Assignment]
+    without_effect: Sequence[str]
+    """Parameters whose value never changes the effective configuration here."""
+
+    def lines(self) -> list[str]:
+        """For the user."""
+        words = f"space: {self.requested} configurations requested, {len(self.distinct)} distinct here"
+        return [words + (f"; without effect: {', '.join(self.without_effect)}" if self.without_effect else "")]
+
+
+def config_of(campaign: Campaign, assignment: Assignment) -> DeploymentConfig:
+    """A latency objective has one request in flight, called synchronously, unless the space says otherwise."""
+    study = campaign.study
+    config = to_config(assignment, device=study.device, api="async", fixed=campaign.setting.fixed)
+    if not study.objective.is_latency:
+        return config
+    requests = config.infer_requests or 1
+    return replace(config, infer_requests=requests, api="sync" if requests == 1 else "async")
+
+
+def list_space(campaign: Campaign) -> Listing | None:
+    """Resolves every assignment; None where there are too many, or where that would take a tenth of the budget."""
+    space = campaign.setting.space
+    if space.size > ENUMERABLE:
+        return None
+    minutes = campaign.study.budget.minutes
+    limit_s = float("inf") if minutes is None else RESOLVE_SHARE * 60 * minutes
+    begin = campaign.clock()
+    keys: dict[str, str] = {}
+    distinct: dict[str, Assignment] = {}
+    assignments = list(itertools.chain(campaign.setting.seeds, space.assignments()))
+    for assignment in assignments:
+        effective = campaign.bench.resolve(config_of(campaign, assignment))
+        if campaign.clock() - begin > limit_s:
+            campaign.reporter.say("the space takes too long to list here: candidates are resolved as they are proposed")
+            return None
+        key = str(effective) if isinstance(effective, Failure) else effective.key
+        keys[_text(assignment)] = key
+        if not isinstance(effective, Failure):
+            distinct.setdefault(key, assignment)
+    names = [p.name for p in space.parameters if len(p.values) > 1 and _is_without_effect(p.name, keys, assignments)]
+    return Listing(requested=space.size, distinct=distinct, without_effect=names)
+
+
+def _is_without_effect(name: str, keys: Mapping[str, str], assignments: Sequence[Assignment]) -> bool:
+    """Whether assignments that differ in this parameter alone always have one effective configuration."""
+    groups: dict[str, set[str]] = {}
+    for assignment in assignments:
+        if name in assignment:
+            rest = {k: v for k, v in assignment.items() if k != name}
+            groups.setdefault(_text(rest), set()).add(keys[_text(assignment)])
+    return all(len(found) == 1 for found in groups.values())
+
+
+def _text(assignment: Assignment) -> str:
+    return repr(sorted(assignment.items()))

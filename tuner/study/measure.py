@@ -1,0 +1,133 @@
+"""`tuner measure`: one configuration beside the baselines, in fresh processes, without a search.
+
+Knows sessions and one t-interval; keeps its evidence apart from the study's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tuner.bench.metrics import request_count
+from tuner.bench.protocol import DeploymentConfig, Failure, Windows
+from tuner.errors import InputError, NoAnswerError, StudyFileError
+from tuner.study.baselines import stand
+from tuner.study.campaign import plan_session
+from tuner.study.decision import Interval, interval
+from tuner.study.document import read_document
+from tuner.study.estimate import session_value
+from tuner.study.evidence import metrics_of, pooled
+from tuner.study.listing import config_of
+from tuner.study.records import open_log
+from tuner.study.run import RunOptions, prepared_study, probe_properties
+from tuner.study.space import Value
+from tuner.study.status import Reporter
+
+SESSIONS, BLOCKS, MOST_BLOCKS = 4, 6, 60
+"""A percentile takes more blocks than six until it has its requests, up to a minute for four members."""
+LEVEL = 0.025
+"""A plain two-sided 95 % interval: nothing was selected, there is one look."""
+OWN = ("batch_size", "infer_requests")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One configuration against the strongest baseline. `levels`: name -> metrics, pooled over all sessions."""
+
+    config: DeploymentConfig
+    metric: str
+    reference: str
+    gain: Interval
+    levels: Mapping[str, Mapping[str, float]]
+    folder: Path
+
+
+def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
+    """`NUM_STREAMS=2` -> {"NUM_STREAMS": 2}, values read as in a study file. Raises InputError."""
+    assignment: dict[str, Value] = {}
+    for text in sets:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {text}: write NAME=VALUE, as in --set NUM_STREAMS=2")
+        if name in assignment:
+            raise InputError(f"--set {name} is given twice")
+        if not name.isupper() and name not in OWN:
+            raise InputError(f"--set {name}: neither an OpenVINO property (UPPER_CASE) nor one of {', '.join(OWN)}")
+        found = _scalar(text, value)
+        if name in OWN and (isinstance(found, bool) or not isinstance(found, int) or found < 1):
+            raise InputError(f"--set {text}: {name} is a whole number from 1")
+        assignment[name] = found
+    return assignment
+
+
+def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter: Reporter) -> Measured:
+    """Measures the configuration of `sets` against the study's baselines. Raises TunerError."""
+    assignment = parse_sets(sets)
+    names = [name for name in assignment if name not in OWN]
+    with prepared_study(path, options, reporter, is_search=False) as prepared:
+        campaign, folder = prepared.campaign, prepared.folder
+        if unknown := probe_properties(campaign.study.device, names):
+            raise InputError("\n".join(f"--set {name}: {message}" for name, message in unknown.items()))
+        campaign.log = open_log(folder / "measure.jsonl")
+        config = config_of(campaign, assignment)
+        if config.batch_size > 1 and not prepared.facts.batch_legal:
+            raise InputError(
+                f"batch_size {config.batch_size} is not legal for this model: {prepared.facts.batch_reason}"
+            )
+        resolved = campaign.bench.resolve(config)
+        if isinstance(resolved, Failure):
+            raise NoAnswerError(f"this configuration does not compile: {resolved}")
+        baselines = campaign.setting.baselines
+        sessions = []
+        metric = campaign.study.objective.row
+
+        def enough(members: Sequence[Windows | Failure]) -> bool:
+            ran = [m for m in members if isinstance(m, Windows)]
+            has_requests = all(request_count(m.windows) >= metric.min_requests for m in ran)
+            return all(len(m.windows) >= BLOCKS for m in ran) and has_requests
+
+        for i in range(SESSIONS):
+            campaign.show(replace(campaign.status, phase="measure", note=f"session {i + 1} of {SESSIONS}: {config}"))
+            plan = plan_session(campaign, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, enough=enough)
+            session = campaign.measure([config, *baselines.values()], plan).session
+            if isinstance(session.members[0], Failure):
+                raise NoAnswerError(f"this configuration fails: {session.members[0]}")
+            sessions.append(session)
+        members = dict(zip(baselines, sessions[0].members[1:], strict=True))
+        reference = stand(campaign.study.objective, members).reference
+        place = 1 + list(baselines).index(reference)
+        values = []
+        for session in sessions:
+            ours, theirs = session.members[0], session.members[place]
+            if isinstance(ours, Windows) and isinstance(theirs, Windows):
+                value = session_value(metric, ours, theirs)
+                if value is not None:
+                    values.append(value)
+        if len(values) < SESSIONS:
+            raise NoAnswerError(
+                f"{SESSIONS - len(values)} of {SESSIONS} sessions gave no {metric.name} for both sides",
+                advice=f"it needs {metric.min_requests} requests on each side; is the model too slow for it?",
+            )
+        named = {"measured": config, **baselines}
+        pools = {name: pooled(sessions, one) for name, one in named.items()}
+        return Measured(
+            config=config,
+            metric=metric.name,
+            reference=reference,
+            gain=interval(values, LEVEL),
+            levels={name: metrics_of(member) for name, member in pools.items() if member is not None},
+            folder=folder,
+        )
+
+
+def _scalar(text: str, value: str) -> Value:
+    """One value as a study file would have it."""
+    try:
+        document = read_document(f"value: {value}".encode(), name="--set")
+    except StudyFileError as error:
+        raise InputError(f"--set {text}: the value cannot be read: {error.problems[0].message}") from error
+    found = document.value.get("value")
+    if document.problems or isinstance(found, list | dict):
+        raise InputError(f"--set {text}: a value is one number, word, true, false or null")
+    return found

@@ -1,0 +1,184 @@
+"""From a study's result to best.yaml: every figure is read off the sessions on record.
+
+Knows the file's values and the evidence; writes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from tuner import __version__
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import DeploymentConfig, Effective, Windows
+from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
+from tuner.model.host import HostFacts
+from tuner.study.campaign import Campaign, Ground
+from tuner.study.decision import gain_pct
+from tuner.study.evidence import metrics_of, plain_ratio
+from tuner.study.phases import Result
+
+
+def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, dict[str, float]]:
+    """Name -> every metric, for the winner (`tuned`), the reference and the other baselines, side by side.
+
+    Winner and reference come from the confirmation where there was one. The others were last measured beside the
+    reference in the final or the baselines' session: their ratio to it there, times its level in the confirmation.
+    """
+    levels: dict[str, dict[str, float]] = {}
+    reference = campaign.setting.baselines[result.reference]
+    beside = _beside(campaign, reference)
+    confirmation = result.confirmation
+    if confirmation is not None and confirmation.pairs:
+        levels["tuned"] = metrics_of(_pooled([winner for winner, _ in confirmation.pairs]))
+        anchor = _pooled([ours for _, ours in confirmation.pairs])
+    else:
+        anchor = beside[reference][1]
+    levels[result.reference] = metrics_of(anchor)
+    for name, config in campaign.setting.baselines.items():
+        if name == result.reference:
+            continue
+        found = beside.get(config) or _same_effective(campaign, ground, name, beside)
+        if found is not None:
+            theirs, ours = found
+            levels[name] = {
+                row.name: levels[result.reference][row.name] * _ratio(row.name, theirs, ours)
+                for row in METRICS.values()
+            }
+    return levels
+
+
+def make_best(
+    campaign: Campaign,
+    ground: Ground,
+    result: Result,
+    *,
+    inputs: Mapping[str, BestInput],
+    model: BestModel,
+    effective: Effective,
+    precision: str,
+    host: HostFacts,
+) -> Best:
+    """best.yaml of a finished round. `precision` is what the device uses by default: pinned, so that another host does
+    not silently compute in another one; empty where the device does not tell."""
+    study, metric = campaign.study, campaign.study.objective.row
+    levels = standings(campaign, ground, result)
+    reference = campaign.setting.baselines[result.reference]
+    mine = levels["tuned"] if result.is_tuned else levels[result.reference]
+    interval = result.confirmation.interval if result.confirmation else None
+    claims_gain = result.is_tuned and ground.standing.is_feasible and interval is not None
+    gain = None
+    if claims_gain and interval is not None and result.confirmation is not None:
+        gain = BestGain(
+            estimate_pct=round(gain_pct(interval.estimate), 2),
+            low_pct=round(gain_pct(interval.low), 2),
+            high_pct=round(gain_pct(interval.high), 2),
+            confidence=round(interval.confidence, 4),
+            sessions=interval.sessions,
+            pairs=sum(min(len(a.windows), len(b.windows)) for a, b in result.confirmation.pairs),
+        )
+    properties = dict(result.config.properties)
+    if precision and "EXECUTION_MODE_HINT" not in properties:
+        properties.setdefault("INFERENCE_PRECISION_HINT", precision)
+    reason = ": ".join(filter(None, [result.line.reason, result.line.detail]))
+    searched = campaign.log.sessions("search", "race")
+    return Best(
+        study=study.name,
+        verdict=result.line.verdict,
+        reason=reason if not claims_gain else None,
+        device=study.device,
+        model=model,
+        properties=properties,
+        inputs=inputs,
+        batch_size=effective.batch_size,
+        infer_requests=effective.infer_requests,
+        api=effective.api,
+        effective=effective.properties,
+        objective=BestObjective(metric=metric.name, value=_round(mine[metric.name]), unit=metric.unit),
+        baseline=BestBaseline(
+            name=result.reference,
+            value=_round(levels[result.reference][metric.name]),
+            properties=dict(reference.properties),
+            batch_size=reference.batch_size,
+            infer_requests=reference.infer_requests,
+        ),
+        baselines={name: _round(level[metric.name]) for name, level in levels.items() if name != "tuned"},
+        gain=gain,
+        constraints=_constraints(campaign, ground, result, mine),
+        environment=asdict(host),
+        provenance={
+            "tuner": __version__,
+            "study_sha256": sha256(study.text.encode()).hexdigest(),
+            "seed": study.seed,
+            "trials": len({n for line in searched for n in line.trials if n is not None}),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+
+
+def _constraints(
+    campaign: Campaign, ground: Ground, result: Result, mine: Mapping[str, float]
+) -> tuple[BestConstraint, ...]:
+    """The limits with what the deployed configuration measured: absolute, or as the ratio that the limit is about."""
+    checks = result.confirmation.checks if result.is_tuned and result.confirmation else ()
+    measured = {(c.metric, c.bound): (c.measured, c.requests) for c in checks}
+    found = []
+    for limit in campaign.study.objective.limits:
+        for bound in ("min", "max", "min_ratio", "max_ratio"):
+            value = getattr(limit, bound)
+            if value is None:
+                continue
+            if (limit.metric, bound) in measured and measured[limit.metric, bound][0] is not None:
+                level, requests = measured[limit.metric, bound]
+            elif bound.endswith("_ratio"):
+                row = METRICS[limit.metric]
+                ratio_log = ground.standing.ratios_of(result.reference)[limit.metric]
+                level, requests = math.exp(row.sign * ratio_log), 0
+            else:
+                level, requests = mine[limit.metric], 0
+            found.append(
+                BestConstraint(
+                    metric=limit.metric, measured=_round(level or 0.0), requests=requests or None, **{bound: value}
+                )
+            )
+    return tuple(found)
+
+
+def _beside(campaign: Campaign, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:
+    """Configuration -> (its windows, the reference's) of the last session outside the confirmation that had both."""
+    found: dict[DeploymentConfig, tuple[Windows, Windows]] = {}
+    for line in campaign.log.sessions("baselines", "final"):
+        members = dict(zip(line.session.lineup, line.session.members, strict=True))
+        ours = members.get(reference)
+        if not isinstance(ours, Windows) or not ours.windows:
+            continue
+        for config, theirs in members.items():
+            if isinstance(theirs, Windows) and theirs.windows:
+                found[config] = (theirs, ours)
+    return found
+
+
+def _same_effective(
+    campaign: Campaign, ground: Ground, name: str, beside: Mapping[DeploymentConfig, tuple[Windows, Windows]]
+) -> tuple[Windows, Windows] | None:
+    key = ground.baseline_keys.get(name)
+    return next((pair for pair in beside.values() if pair[0].effective.key == key), None)
+
+
+def _ratio(name: str, theirs: Windows, ours: Windows) -> float:
+    row = METRICS[name]
+    return math.exp(row.sign * plain_ratio(row, theirs, ours))
+
+
+def _pooled(members: Sequence[Windows]) -> Windows:
+    first = members[0]
+    windows = tuple(w for member in members for w in member.windows)
+    return Windows(effective=first.effective, windows=windows, compile_s=first.compile_s)
+
+
+def _round(value: float) -> float:
+    """Four significant digits more than any measurement here supports, for a readable file."""
+    return float(f"{value:.6g}")

@@ -1,0 +1,162 @@
+"""The order of the phases, from the baselines to the verdict. Runs on any Bench; what is on record is not done again.
+
+Knows what follows what; each phase has its own module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tuner.bench.protocol import DeploymentConfig
+from tuner.study.budget import smallest_provable_gain_pct
+from tuner.study.campaign import Campaign, Ground, plan_session, read_ground
+from tuner.study.confirm import Confirmation, confirm, judge_round, read_confirmation
+from tuner.study.decision import gain_pct, share_of
+from tuner.study.explore import ALL_FAILED, explore
+from tuner.study.final import pick_winner
+from tuner.study.records import VerdictLine
+from tuner.study.search import Search
+from tuner.study.study import Budget
+
+BASELINE_BLOCKS = ((300.0, 8), (100.0, 6), (0.0, 4))
+"""(from this budget in seconds, blocks): a tenth of the budget goes into the baselines (measurement.md)."""
+NOISY_WINDOW_SD = 0.15
+NOISY_STEAL_PCT, NOISY_OTHER_PCT = 2.0, 10.0
+"""Above these the host gets a warning: windows of one configuration differ by more than most gains worth having."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a study ended with. `config` is what to deploy: the winner, or the reference baseline."""
+
+    line: VerdictLine
+    config: DeploymentConfig
+    reference: str
+    is_reference_feasible: bool
+    confirmation: Confirmation | None
+
+    @property
+    def is_tuned(self) -> bool:
+        return self.line.verdict == "tuned"
+
+    @property
+    def is_answer(self) -> bool:
+        """False where no configuration ran, or none keeps the limits: what is written then is only the nearest."""
+        return self.is_tuned or (self.line.reason != "failed" and self.is_reference_feasible)
+
+
+def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
+    """Phases 1 to 6, from wherever the record stands. Raises TunerErrors of the phases."""
+    verdicts = campaign.log.verdicts()
+    if verdicts and not _is_larger(campaign.study.budget, verdicts[-1]):
+        campaign.round = len(verdicts)
+        ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
+        assert ground is not None
+        return read_result(campaign, ground)
+    campaign.round = len(verdicts) + 1
+    ground = settle_ground(campaign)
+    for line in plan_lines(ground, campaign.round):
+        campaign.reporter.say(line)
+    why = ""
+    if campaign.log.confirmation(campaign.round) is None:
+        why = explore(campaign, ground, open_search())
+        campaign.reporter.say(f"search ended: {why}")
+    campaign.log.append(_conclude(campaign, ground, why))
+    return read_result(campaign, ground)
+
+
+def settle_ground(campaign: Campaign) -> Ground:
+    """Phases 1 and 2: the baselines, interleaved in fresh processes, and what follows from them."""
+    ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
+    if ground is None:
+        budget = campaign.study.budget
+        total_s = float("inf") if budget.minutes is None else 60 * budget.minutes
+        blocks = next(blocks for from_s, blocks in BASELINE_BLOCKS if total_s >= from_s)
+        configs = campaign.setting.baselines
+        campaign.show(replace(campaign.status, phase="baselines", left_s=campaign.left_s(), note=", ".join(configs)))
+        campaign.measure(
+            list(configs.values()), plan_session(campaign, None, "baselines", blocks=blocks, is_fresh=True)
+        )
+        ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
+        assert ground is not None
+    for line in baseline_lines(ground):
+        campaign.reporter.say(line)
+    return ground
+
+
+def baseline_lines(ground: Ground) -> list[str]:
+    """The baselines against the reference, and a calm warning about a noisy host, each one line."""
+    standing, calibration = ground.standing, ground.calibration
+    others = [f"{n} {gain_pct(v):+.1f} %" for n, v in standing.values.items() if n != standing.reference]
+    lines = [f"reference: {standing.reference}; beside it {', '.join(others)}"] if others else []
+    if not standing.is_feasible:
+        lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
+    lines += [f"baseline {name} failed: {failure}" for name, failure in standing.failures.items()]
+    noise = f"noise: neighbouring windows differ by {100 * calibration.window_sd:.1f} % (sd)"
+    if calibration.other_cpu_pct > NOISY_OTHER_PCT or calibration.steal_pct > NOISY_STEAL_PCT:
+        noise += (
+            f"; other processes used {calibration.other_cpu_pct:.0f} % and the hypervisor "
+            f"{calibration.steal_pct:.0f} % of the CPUs: stop the neighbours or lengthen the budget"
+        )
+    elif calibration.window_sd > NOISY_WINDOW_SD:
+        noise += ": this host is noisy; a longer budget proves smaller gains"
+    return [*lines, noise]
+
+
+def plan_lines(ground: Ground, round: int) -> list[str]:
+    """The budget by phases, and the smallest gain that it can prove."""
+    plan = ground.plan
+    search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
+    provable = smallest_provable_gain_pct(ground.calibration.session_sd, plan.k_max, share_of(round - 1))
+    return [
+        f"plan: baselines {plan.baselines_s:.0f} s, search {search}, final {plan.final_s:.0f} s, confirmation "
+        f"{plan.confirm_s:.0f} s (at most {plan.k_max} sessions of {plan.pairs} pairs)",
+        f"provable here within this budget: a gain of {provable:.1f} % or more",
+        *plan.notes,
+    ]
+
+
+def _conclude(campaign: Campaign, ground: Ground, why: str) -> VerdictLine:
+    head = campaign.log.confirmation(campaign.round)
+    if head is None:
+        winner = pick_winner(campaign, ground)
+        if winner is None:
+            return judge_round(campaign, ground, None, why if why.startswith(ALL_FAILED) else "")
+        state = confirm(campaign, ground, winner.candidate.config, winner.reference)
+    else:
+        state = confirm(campaign, ground, head.winner, head.reference)
+    return judge_round(campaign, ground, state, "")
+
+
+def read_result(campaign: Campaign, ground: Ground) -> Result:
+    """The best verdict of all rounds: a gain once confirmed stays, unless a later round confirmed a larger one."""
+    results = [_read_round(campaign, ground, line) for line in campaign.log.verdicts()]
+    tuned = [r for r in results if r.is_tuned]
+    return max(tuned, key=_estimate) if tuned else results[-1]
+
+
+def _read_round(campaign: Campaign, ground: Ground, line: VerdictLine) -> Result:
+    head = campaign.log.confirmation(line.round)
+    state = read_confirmation(campaign, ground, head) if head else None
+    reference = head.reference if head else ground.standing.reference
+    is_tuned = line.verdict == "tuned" and head is not None
+    return Result(
+        line=line,
+        config=head.winner if is_tuned and head is not None else campaign.setting.baselines[reference],
+        reference=reference,
+        is_reference_feasible=ground.standing.is_feasible,
+        confirmation=state,
+    )
+
+
+def _estimate(result: Result) -> float:
+    interval = result.confirmation.interval if result.confirmation else None
+    return interval.estimate if interval else 0.0
+
+
+def _is_larger(budget: Budget, line: VerdictLine) -> bool:
+    """Whether a budget goes beyond the one that led to a verdict, in any of its totals."""
+    more_time = line.minutes is not None and (budget.minutes is None or budget.minutes > line.minutes)
+    more_trials = line.trials is not None and (budget.trials is None or budget.trials > line.trials)
+    return more_time or more_trials

@@ -1,0 +1,194 @@
+"""What is wrong with a study file, in words: where, what was given, what is allowed, a close match.
+
+Knows the document's positions and pydantic's errors; not which rules a study file has.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tuner.errors import Problem
+from tuner.study.document import MAX_TEXT, Document, NodePath, quote
+
+BlockT = TypeVar("BlockT", bound=BaseModel)
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+_BOUNDS = {
+    "greater_than": ("must be greater than", "gt"),
+    "greater_than_equal": ("must be at least", "ge"),
+    "less_than": ("must be less than", "lt"),
+    "less_than_equal": ("must be at most", "le"),
+    "too_short": ("number of values must be at least", "min_length"),
+    "too_long": ("number of values must be at most", "max_length"),
+}
+_NUMBER = re.compile(r"\s*[-+]?[0-9]*\.?[0-9]+\s*")
+
+
+def shown(value: object) -> str:
+    """A value of a document as a YAML author knows it."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' if value < 0 else ''}.inf"
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return "a list" if isinstance(value, list | tuple) else "a mapping"
+
+
+def listed(values: Collection[object], *, limit: int = 12) -> str:
+    """`1, 2, null`: for the end of a message."""
+    words = [_word(value) for value in list(values)[:limit]]
+    return ", ".join(words) + (f" and {len(values) - limit} more" if len(values) > limit else "")
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "null"
+    return value if isinstance(value, str) and value.isprintable() and len(value) <= MAX_TEXT else shown(value)
+
+
+def closest(given: str, allowed: Collection[str]) -> str | None:
+    """The allowed word that was probably meant, letter case aside."""
+    lower = {word.lower(): word for word in allowed}
+    found = difflib.get_close_matches(given.lower()[:MAX_TEXT], lower, n=1, cutoff=0.6)
+    return lower[found[0]] if found else None
+
+
+def unknown(kind: str, given: str, allowed: Collection[str]) -> str:
+    """`unknown metric "x"; did you mean "y"? allowed: ...`"""
+    close = closest(given, allowed)
+    question = f"did you mean {close}? " if close else ""
+    return f"unknown {kind} {shown(given)}; {question}allowed: {listed(allowed, limit=40)}"
+
+
+class ProblemList:
+    """Problems of one document, each at the position of its path. What lies below a spoilt path is not judged again."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems = list(document.problems)
+        self._wrong: set[NodePath] = set(document.broken)
+        self._spoilt: set[NodePath] = set(document.broken)
+        self._unknown: set[NodePath] = set()
+
+    def at_key(self, path: NodePath, message: str) -> None:
+        self._add(path, message, is_key=True)
+
+    def at_value(self, path: NodePath, message: str) -> None:
+        self._add(path, message, is_key=False)
+
+    def unknown_key(self, path: NodePath, message: str) -> None:
+        """Reported; then as if the key were not there."""
+        self.at_key(path, message)
+        self._unknown.add(path)
+        self._spoilt.add(path)
+
+    def is_spoilt(self, path: NodePath) -> bool:
+        return any(path[:n] in self._spoilt for n in range(len(path) + 1))
+
+    def is_right(self, path: NodePath) -> bool:
+        """Nothing wrong at, below or above `path`, unknown keys below it aside."""
+        below = any(wrong[: len(path)] == path for wrong in self._wrong - self._unknown)
+        return not below and not self.is_spoilt(path)
+
+    def has_unknown(self, path: NodePath) -> bool:
+        """An unknown key right below `path`: what seems to be missing may be misspelt."""
+        return any(key[:-1] == path for key in self._unknown)
+
+    def find(self, path: NodePath) -> Any:
+        """The document's value at `path`, None where there is none."""
+        value: Any = self.document.value
+        for step in path:
+            if not isinstance(value, Mapping) or step not in value:
+                return None
+            value = value[step]
+        return value
+
+    def block(self, model: type[BlockT], path: NodePath) -> BlockT | None:
+        """The part at `path` as values, without its unknown keys; None where it is not there or not right."""
+        value = self.find(path)
+        if value is None or not self.is_right(path):
+            return None
+        return model.model_validate(self._without_unknown(value, path))
+
+    def add_errors(self, error: ValidationError, keys_at: Callable[[NodePath], Collection[str]]) -> None:
+        """pydantic's errors in words; `keys_at` says which keys are allowed at a path."""
+        details = error.errors(include_url=False)
+        meant: set[NodePath] = set()
+        for detail in details:
+            path = detail["loc"]
+            if detail["type"] == "extra_forbidden":
+                allowed = keys_at(path[:-1])
+                self.unknown_key(path, unknown("key", str(path[-1]), allowed))
+                if close := closest(str(path[-1]), allowed):
+                    meant.add((*path[:-1], close))
+        for detail in details:
+            path = detail["loc"]
+            if detail["type"] == "missing" and path not in meant:
+                self.at_key(path[:-1], f"key `{path[-1]}` is missing")
+                self._wrong.add(path)
+            elif detail["type"] not in ("extra_forbidden", "missing"):
+                self.at_value(path, _in_words(detail))
+
+    def _add(self, path: NodePath, message: str, *, is_key: bool) -> None:
+        if self.is_spoilt(path):
+            return
+        at = self.document.key_at(path) if is_key else self.document.value_at(path)
+        self.problems.append(Problem(line=at.line, column=at.column, message=message))
+        self._wrong.add(path)
+
+    def _without_unknown(self, value: Any, path: NodePath) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: self._without_unknown(part, (*path, key))
+            for key, part in value.items()
+            if (*path, key) not in self._unknown
+        }
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}, got {shown(given)}{_hint(kind, given)}"
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        got = str(len(given)) if kind.startswith("too_") else shown(given)
+        limit = context[bound]
+        return f"{words} {int(limit) if limit == int(limit) else limit}, got {got}"
+    if kind == "finite_number":
+        return f"expected a finite number, got {shown(given)}"
+    if kind == "literal_error":
+        allowed = [word.strip("'") for word in re.split(r", | or ", str(context["expected"]))]
+        close = closest(given, allowed) if isinstance(given, str) else None
+        question = f"did you mean {close}? " if close else ""
+        return f"{shown(given)} is not allowed; {question}allowed: {listed(allowed)}"
+    return f"{detail['msg']}, got {shown(given)}"
+
+
+def _hint(kind: str, given: object) -> str:
+    if not isinstance(given, str):
+        return ""
+    if kind in ("int_type", "float_type") and _NUMBER.fullmatch(given):
+        return "; remove the quotes"
+    if kind == "bool_type" and given.lower() in ("yes", "no", "on", "off"):
+        return "; YAML 1.2 spells it true or false"
+    return ""

@@ -1,0 +1,186 @@
+"""sessions.jsonl: the append-only evidence of a study and its only source of truth. Every line is one fact.
+
+Knows how lines are written, flushed and read back; not what they mean for the search.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from tuner.bench.protocol import DeploymentConfig, Phase, PropertyValue, Session
+from tuner.errors import OutputError, RecordError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderLine:
+    """The first line of every file."""
+
+    kind: Literal["header"] = "header"
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLine:
+    """One session, failures too. `trials` and `assignments` run parallel to `session.lineup`; None for baselines."""
+
+    kind: Literal["session"] = "session"
+    phase: Phase
+    round: int
+    """Counts verdicts: 1 until the first, then one more each time a larger budget searches on."""
+    step: int
+    """Which session of its phase and round, from 0."""
+    trials: tuple[int | None, ...]
+    assignments: tuple[Mapping[str, PropertyValue | None] | None, ...]
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationLine:
+    """Fixed before the first confirmation session: who is confirmed against whom, in how many sessions."""
+
+    kind: Literal["confirmation"] = "confirmation"
+    round: int
+    winner: DeploymentConfig
+    reference: str
+    """The baseline's name."""
+    k_max: int
+    share: float
+    pairs: int
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictLine:
+    """The end of a round. `reason` is a word of measurement.md for a baseline verdict, `detail` a sentence."""
+
+    kind: Literal["verdict"] = "verdict"
+    round: int
+    verdict: Literal["tuned", "baseline"]
+    reason: str
+    detail: str
+    minutes: float | None
+    trials: int | None
+    """The budget that led here: a larger one searches on."""
+
+
+Line = HeaderLine | SessionLine | ConfirmationLine | VerdictLine
+_ADAPTER: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
+
+
+def full_disk_advice(error: OSError) -> str:
+    """What to do about a failed write, in one line."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free some space and run the same command: it continues after the last finished session"
+    return "make the folder writable, or name another with --results"
+
+
+@dataclass(slots=True)
+class Log:
+    """The lines of one study, in memory and on disk. `append` returns once the line is on the disk."""
+
+    path: Path
+    lines: list[Line] = field(default_factory=list)
+    dropped_torn_line: bool = False
+    _size: int = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.lines)
+
+    def append(self, line: Line) -> None:
+        """Writes, flushes and syncs. Raises OutputError; what was half-written is taken back."""
+        data = _ADAPTER.dump_json(line) + b"\n"
+        try:
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                os.lseek(fd, self._size, os.SEEK_SET)
+                try:
+                    rest = data
+                    while rest:
+                        rest = rest[os.write(fd, rest) :]
+                    os.fsync(fd)
+                except OSError:
+                    os.ftruncate(fd, self._size)
+                    raise
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {self.path}: {error.strerror or error}", advice=full_disk_advice(error)
+            ) from error
+        self._size += len(data)
+        self.lines.append(line)
+
+    def sessions(self, *phases: Phase, round: int | None = None) -> list[SessionLine]:
+        return [
+            line
+            for line in self.lines
+            if isinstance(line, SessionLine) and line.phase in phases and round in (None, line.round)
+        ]
+
+    def spent_s(self) -> float:
+        """What the sessions of all phases and rounds took. A killed session cost nothing."""
+        return sum(line.session.wall_s for line in self.lines if isinstance(line, SessionLine))
+
+    def verdicts(self) -> list[VerdictLine]:
+        return [line for line in self.lines if isinstance(line, VerdictLine)]
+
+    def confirmation(self, round: int) -> ConfirmationLine | None:
+        found = [line for line in self.lines if isinstance(line, ConfirmationLine) and line.round == round]
+        return found[-1] if found else None
+
+
+def open_log(path: Path) -> Log:
+    """Reads what is there; a file that does not exist is an empty log. A torn last line, as `kill -9` leaves it, is
+    dropped, and overwritten by the next append. Raises RecordError for damage anywhere else and for newer files."""
+    log = read_log(path)
+    if not log.lines:
+        log.append(HeaderLine())
+    return log
+
+
+def read_log(path: Path) -> Log:
+    """As `open_log`, but leaves the file as it is."""
+    log = Log(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return log
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+    pieces = data.split(b"\n")
+    log.dropped_torn_line = bool(pieces.pop())
+    for number, piece in enumerate(pieces, start=1):
+        _refuse_newer(path, piece)
+        try:
+            log.lines.append(_ADAPTER.validate_json(piece))
+        except ValidationError as error:
+            raise RecordError(
+                f"{path}:{number}: damaged: {error.errors()[0]['msg']}",
+                advice="--fresh moves these results aside and starts anew",
+            ) from error
+        log._size += len(piece) + 1
+    return log
+
+
+def _refuse_newer(path: Path, piece: bytes) -> None:
+    if not piece.startswith(b'{"kind":"header"'):
+        return
+    try:
+        version = json.loads(piece)["schema_version"]
+    except (ValueError, KeyError):
+        return
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RecordError(
+            f"{path}: written by a newer tuner (schema {version}, this one reads {SCHEMA_VERSION})",
+            advice="update tuner, or use --fresh to move these results aside",
+        )

@@ -1,0 +1,332 @@
+"""`tuner run` and `tuner measure`, put together: file, folder, locks, worker bench, phases, best.yaml.
+
+The only module of the search side that opens a real bench and writes what `deploy` reads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure
+from tuner.bench.worker_bench import ModelFacts, WorkerBench
+from tuner.deploy.best import Best, BestInput, BestModel, portable_path
+from tuner.deploy.best_file import write_best
+from tuner.errors import HostError, ModelError, NoAnswerError, StudyFileError
+from tuner.model.host import HostFacts, has_smt, host_facts, is_hybrid
+from tuner.model.locate import locate, sha256
+from tuner.model.spec import ModelSpec
+from tuner.study.auto import auto_space, extend, seeds
+from tuner.study.baselines import baseline_configs
+from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
+from tuner.study.campaign import Campaign, Ground, Setting, read_ground
+from tuner.study.file import load_study
+from tuner.study.folder import check_identity, locked, prepare, write_text
+from tuner.study.listing import list_space
+from tuner.study.outcome import make_best, standings
+from tuner.study.phases import Result, plan_lines, run_phases
+from tuner.study.records import open_log
+from tuner.study.search import Search
+from tuner.study.space import Parameter, Space
+from tuner.study.status import Reporter, RunLog, Status
+from tuner.study.study import Budget, Study
+
+PROOF_BATCH = 4
+"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (openvino.md)."""
+NO_PRECISION = ("unreadable", "dynamic", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line adds to a study file. None keeps the file's budget."""
+
+    results: Path
+    minutes: float | None = None
+    trials: int | None = None
+    is_fresh: bool = False
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A finished run: the verdict, what was deployed, and every baseline's metrics beside it."""
+
+    folder: Path
+    best: Best
+    result: Result
+    levels: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A study whose model has run once on its device: nothing that follows can fail for a reason known before."""
+
+    campaign: Campaign
+    facts: ModelFacts
+    host: HostFacts
+    folder: Path
+    model_sha256: str
+
+
+def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
+    """Starts or resumes a study and writes its best.yaml. Raises TunerError."""
+    with prepared_study(path, options, reporter) as prepared:
+        campaign, folder = prepared.campaign, prepared.folder
+        with _lazy_search(campaign, folder) as open_search:
+            result = run_phases(campaign, open_search)
+        ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
+        assert ground is not None
+        best = _best(prepared, ground, result)
+        write_best(folder / "best.yaml", best)
+        return Outcome(folder=folder, best=best, result=result, levels=standings(campaign, ground, result))
+
+
+def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:
+    """What `tuner run` would do, in lines: nothing is timed. Noise and costs are the usual ones until the baselines of
+    this study are on record. Raises TunerError."""
+    with prepared_study(path, options, reporter) as prepared:
+        campaign = prepared.campaign
+        names = [f"{name}: {config}" for name, config in campaign.setting.baselines.items()]
+        lines = [f"baselines: {'; '.join(names)}"]
+        listing = list_space(campaign)
+        if listing is not None:
+            lines += listing.lines()
+        ground = read_ground(campaign.setting, campaign.log, round=len(campaign.log.verdicts()) + 1)
+        if ground is not None:
+            return [*lines, *plan_lines(ground, len(campaign.log.verdicts()) + 1)]
+        minutes = campaign.study.budget.minutes
+        plan = plan_budget(None if minutes is None else 60 * minutes, SessionCost(), baselines=len(names))
+        usual = smallest_provable_gain_pct(0.015, plan.k_max)
+        search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
+        lines.append(
+            f"plan, before this host's noise is known: baselines {plan.baselines_s:.0f} s, search {search}, "
+            f"final {plan.final_s:.0f} s, confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions)"
+        )
+        return [*lines, f"provable with the usual noise (1.5 %): a gain of {usual:.1f} % or more", *plan.notes]
+
+
+@contextmanager
+def prepared_study(
+    path: Path, options: RunOptions, reporter: Reporter, *, is_search: bool = True
+) -> Iterator[Prepared]:
+    """Phase 0: file, folder, locks, model, one inference, identity. The folder is proved writable before OpenVINO is
+    even imported. Without a search the folder may hold whatever study it does: nothing of it is touched."""
+    study = _with_budget(_load(path), options)
+    folder = options.results / study.name
+    prepare(folder)
+    with locked(folder, wait=options.wait, say=reporter.say):
+        if options.is_fresh:
+            prepare(folder, is_fresh=True)
+        reporter = RunLog(inner=reporter, path=folder / "run.log")
+        locate(study.model)
+        reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
+        study = _with_budget(load_study(path, probe=probe_properties), options)
+        for warning in study.warnings:
+            reporter.say(f"warning: {warning}")
+        with WorkerBench(study.model, seed=study.seed) as bench:
+            facts = bench.inspect(study.device, _proof_sizes(study))
+            host = host_facts()
+            setting = make_setting(study, facts, host, bench.resolve, reporter.say)
+            digest = sha256(study.model)
+            if is_search:
+                check_identity(folder, _identity(setting, facts, host, digest), asdict(host))
+                write_text(folder / "study.yaml", study.text)
+            log = open_log(folder / "sessions.jsonl")
+            if log.dropped_torn_line:
+                reporter.say("the last line of sessions.jsonl was torn by an interruption and is dropped")
+            campaign = Campaign(
+                setting=setting,
+                bench=bench,
+                log=log,
+                reporter=reporter,
+                clock=time.perf_counter,
+                round=len(log.verdicts()) + 1,
+            )
+            yield Prepared(campaign=campaign, facts=facts, host=host, folder=folder, model_sha256=digest)
+
+
+def probe_properties(device: str, names: Sequence[str]) -> Mapping[str, str]:
+    """Property -> what is wrong with it, for those that the device does not know (openvino.md)."""
+    import difflib
+
+    if not names:
+        return {}
+    tiny = ModelSpec(path="builtin:mlp", folder=Path())
+    with WorkerBench(tiny) as bench:
+        facts = bench.inspect(device, [])
+        unknown = bench.unknown_properties(device, names)
+    messages = {}
+    for name in unknown:
+        close = difflib.get_close_matches(name, facts.device_properties, n=1)
+        messages[name] = f"unknown property on {device}" + (f"; did you mean {close[0]}?" if close else "")
+    return messages
+
+
+def make_setting(
+    study: Study,
+    facts: ModelFacts,
+    host: HostFacts,
+    resolve: Callable[[DeploymentConfig], Effective | Failure],
+    say: Callable[[str], None],
+) -> Setting:
+    """The space that this device, host and model allow, its seeds, and the pinned precision."""
+    is_latency = study.objective.is_latency
+    is_batch_legal = facts.batch_legal and not is_latency
+    if not is_latency and not facts.batch_legal and facts.batch_reason:
+        say(f"batch_size leaves the space: {facts.batch_reason}")
+    if study.space.is_auto:
+        cpus = host.cpus_allowed if host.cpu_quota is None else max(1, min(host.cpus_allowed, round(host.cpu_quota)))
+        space = auto_space(
+            device=study.device,
+            is_latency=is_latency,
+            cpus=cpus,
+            is_batch_legal=is_batch_legal,
+            has_smt=has_smt(),
+            is_hybrid=is_hybrid(),
+            device_properties=facts.device_properties,
+        )
+        space = extend(space, study.space.parameters)
+    else:
+        space = Space(parameters=study.space.parameters)
+    if not facts.batch_legal:
+        space = Space(parameters=tuple(p for parameter in space.parameters for p in _without_batches(parameter)))
+    for name, baseline in study.baselines.items():
+        if baseline.batch_size > 1 and not facts.batch_legal:
+            raise ModelError(
+                f"baseline {name}: batch_size {baseline.batch_size} is not legal for this model: {facts.batch_reason}",
+                advice="a batch that changes results is no baseline; take it out of the study file",
+            )
+    throughput = resolve(baseline_configs(study)["THROUGHPUT"])
+    return Setting(
+        study=study,
+        space=space,
+        seeds=seeds(
+            space,
+            cpus=host.cpus_allowed,
+            quota=host.cpu_quota,
+            throughput=throughput if isinstance(throughput, Effective) else None,
+            is_latency=is_latency,
+        ),
+        fixed=_pinned_precision(space, facts),
+        cpu_quota=host.cpu_quota,
+    )
+
+
+def _pinned_precision(space: Space, facts: ModelFacts) -> dict[str, str | int | float | bool]:
+    """The device's own precision, spelled out, unless the space decides about it."""
+    names = {p.name for p in space.parameters}
+    if facts.precision in NO_PRECISION or names & {"INFERENCE_PRECISION_HINT", "EXECUTION_MODE_HINT"}:
+        return {}
+    return {"INFERENCE_PRECISION_HINT": facts.precision}
+
+
+def _without_batches(parameter: Parameter) -> list[Parameter]:
+    if parameter.name != "batch_size":
+        return [parameter]
+    return [replace(parameter, values=(1,))] if 1 in parameter.values else []
+
+
+def _proof_sizes(study: Study) -> list[int]:
+    """Which batch size is proved legal, where anything would use one."""
+    offered = [v for p in study.space.parameters if p.name == "batch_size" for v in p.values if isinstance(v, int)]
+    offered += [b.batch_size for b in study.baselines.values()]
+    explicit = [size for size in offered if size > 1]
+    if explicit:
+        return [max(min(explicit), min(PROOF_BATCH, max(explicit)))]
+    names = {p.name for p in study.space.parameters}
+    wants_auto = study.space.is_auto and "batch_size" not in names and not study.objective.is_latency
+    return [PROOF_BATCH] if wants_auto else []
+
+
+def _load(path: Path) -> Study:
+    """The study without asking the device; where the file is wrong anyway, what the device says is reported too."""
+    try:
+        return load_study(path)
+    except StudyFileError as plain:
+        try:
+            load_study(path, probe=probe_properties)
+        except HostError:
+            raise plain from None
+        raise
+
+
+def _with_budget(study: Study, options: RunOptions) -> Study:
+    budget = Budget(
+        minutes=study.budget.minutes if options.minutes is None else options.minutes,
+        trials=study.budget.trials if options.trials is None else options.trials,
+    )
+    return replace(study, budget=budget)
+
+
+def _identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str) -> dict[str, Any]:
+    """What makes a study the same study (design.md, section 8)."""
+    study = setting.study
+    return {
+        "model": digest,
+        "inputs": list(facts.inputs),
+        "ranges": {name: list(given.range) for name, given in study.model.inputs.items()},
+        "device": study.device,
+        "objective": asdict(study.objective),
+        "space": [asdict(parameter) for parameter in setting.space.parameters],
+        "baselines": {name: asdict(baseline) for name, baseline in study.baselines.items()},
+        "openvino": host.openvino,
+        "cpu_model": host.cpu_model,
+        "cpus_allowed": host.cpus_allowed,
+        "cpu_quota": host.cpu_quota,
+    }
+
+
+@contextmanager
+def _lazy_search(campaign: Campaign, folder: Path) -> Iterator[Callable[[], Search]]:
+    """Opens study.db when the search begins, and closes it in any case."""
+    opened: list[Search] = []
+
+    def open_search() -> Search:
+        study = campaign.study
+        opened.append(
+            Search.open(
+                folder / "study.db",
+                name="search",
+                space=campaign.setting.space,
+                sampler=study.sampler,
+                seed=study.seed,
+            )
+        )
+        return opened[-1]
+
+    try:
+        yield open_search
+    finally:
+        for search in opened:
+            search.close()
+
+
+def _best(prepared: Prepared, ground: Ground, result: Result) -> Best:
+    campaign, facts = prepared.campaign, prepared.facts
+    study = campaign.study
+    effective = campaign.bench.resolve(result.config)
+    if isinstance(effective, Failure):
+        raise NoAnswerError(f"the configuration to deploy no longer compiles: {effective}")
+    inputs = {}
+    for given in facts.inputs:
+        spec = study.model.inputs.get(given["name"])
+        inputs[given["name"]] = BestInput(
+            shape=tuple(given["shape"]),
+            batch_axis=given["batch_axis"],
+            layout=spec.layout if spec else None,
+            range=spec.range if spec else (0.0, 1.0),
+        )
+    return make_best(
+        campaign,
+        ground,
+        result,
+        inputs=inputs,
+        model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
+        effective=effective,
+        precision="" if facts.precision in NO_PRECISION else facts.precision,
+        host=prepared.host,
+    )

@@ -1,0 +1,288 @@
+"""The shape of a study file: which keys there are, their types and what they mean, for reading and for editors.
+
+Rules between keys (one of maximize and minimize, parameters above, ...) are with the readers of the sections.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from tuner.bench.metrics import METRICS
+from tuner.study.document import NodePath
+from tuner.study.study import SamplerName
+from tuner.study.value import (
+    MAX_SEED,
+    PROPERTY,
+    SAFE_NAME,
+    Choices,
+    Count,
+    Device,
+    Layout,
+    Maybe,
+    ModelPath,
+    Name,
+    Number,
+    Positive,
+    Range,
+    SetValue,
+    WhenValues,
+    wrong,
+)
+
+SCHEMA_VERSION = 1
+OWN_PARAMETERS = ("batch_size", "infer_requests")
+"""What a configuration holds beside properties: a closed set."""
+RESERVED_BASELINES = ("default", "LATENCY", "THROUGHPUT")
+"""The baselines that every study has."""
+
+
+def _version(given: int) -> int:
+    # Not a Literal, to which `true` is 1.
+    if given != SCHEMA_VERSION:
+        raise wrong(f"this tuner reads schema_version {SCHEMA_VERSION}")
+    return given
+
+
+def _model(given: Any) -> Any:
+    return {"path": given} if isinstance(given, str) else given
+
+
+def _space(given: Any) -> Any:
+    if isinstance(given, str):
+        if given != "auto":
+            raise wrong("expected `auto` or a mapping of parameters")
+        return {"extends": "auto"}
+    return given
+
+
+def _metrics(is_higher_better: bool) -> dict[str, Any]:
+    return {"enum": [m.name for m in METRICS.values() if m.is_higher_better == is_higher_better]}
+
+
+def _only_own_and_properties(schema: dict[str, Any]) -> None:
+    schema["patternProperties"] = {f"^{PROPERTY}$": schema.pop("additionalProperties")}
+    schema["additionalProperties"] = False
+
+
+class Block(BaseModel):
+    """One mapping of the file: its keys and no others; `"5"` is no number, `true` no integer, nothing no value."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_nothing(cls, value: Any) -> Any:
+        if value is None:
+            raise wrong("this key has no value; give it one or take the line out")
+        return value
+
+
+class InputBlock(Block):
+    """How one input of the model is fed."""
+
+    shape: Maybe[list[Count]] = Field(
+        default=None,
+        description="One request at batch size 1, such as [1, 3, 224, 224]. Default: the model's own shape.",
+    )
+    layout: Maybe[Layout] = Field(
+        default=None,
+        description="One letter a dimension; N is the batch, as in NCHW. Default: what the model says.",
+    )
+    range: Range = Field(default=[0.0, 1.0], description="The random data: [low, high). Integer inputs take both ends.")
+
+
+class ModelBlock(Block):
+    """What is run."""
+
+    path: ModelPath = Field(
+        description="A file, relative to this one; `package:FOLDER/FILE` in an installed package; or `builtin:mlp`.",
+    )
+    inputs: dict[str, InputBlock] = Field(default={}, description="Input name -> shape, layout and range of its data.")
+    assume_batch_legal: bool = Field(
+        default=False,
+        description="Batch although no output proves it right, for models whose outputs do not depend on their input.",
+    )
+
+
+class LimitBlock(Block):
+    """The bounds of one metric; at least one."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    min: Maybe[Positive] = Field(default=None, description="At least this, in the metric's unit.")
+    max: Maybe[Positive] = Field(default=None, description="At most this, in the metric's unit.")
+    min_ratio: Maybe[Positive] = Field(default=None, description="At least this times the best baseline.")
+    max_ratio: Maybe[Positive] = Field(default=None, description="At most this times the best baseline.")
+
+
+class ObjectiveBlock(Block):
+    """What is better: one of maximize and minimize."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["maximize"]}, {"required": ["minimize"]}]},
+    )
+
+    maximize: Maybe[str] = Field(
+        default=None, description="A metric that is better when higher.", json_schema_extra=_metrics(True)
+    )
+    minimize: Maybe[str] = Field(
+        default=None, description="A metric that is better when lower.", json_schema_extra=_metrics(False)
+    )
+    subject_to: dict[str, LimitBlock] = Field(
+        default={},
+        description="Metric -> bounds that the chosen configuration must keep.",
+        json_schema_extra={"propertyNames": {"enum": list(METRICS)}},
+    )
+
+
+class BaselineBlock(Block):
+    """A configuration as it runs today: OpenVINO properties in UPPER_CASE, batch_size and infer_requests."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_only_own_and_properties)
+    __pydantic_extra__: dict[str, SetValue] = Field(init=False)
+
+    batch_size: Count = Field(default=1, description="Samples in one request.")
+    infer_requests: Maybe[Count] = Field(
+        default=None, description="Requests in flight. Default: as many as the compiled model suggests."
+    )
+
+
+class ParameterBlock(Block):
+    """The values of one parameter: `choices`, or every number from `low` to `high`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["choices"],
+                    "not": {"anyOf": [{"required": [key]} for key in ("low", "high", "log", "step")]},
+                },
+                {"required": ["low", "high"], "not": {"required": ["choices"]}},
+            ]
+        }
+    )
+
+    choices: Maybe[Choices] = Field(default=None, description="The values; null leaves the property unset.")
+    low: Maybe[Number] = Field(default=None, description="The smallest value.")
+    high: Maybe[Number] = Field(default=None, description="The largest value.")
+    step: Maybe[Number] = Field(
+        default=None, description="The distance between values: 1 for whole numbers, required for others."
+    )
+    log: bool = Field(
+        default=False, description="Whole numbers only: ratios count, and ranges over 64 values go in powers of two."
+    )
+    when: dict[str, WhenValues] = Field(
+        default={},
+        description="Ask only if each of these parameters, all of them above this one, has (one of) these values.",
+    )
+
+
+class SpaceBlock(Block):
+    """What is tried: parameters in the order they are asked. UPPER_CASE is an OpenVINO property, passed on verbatim."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_only_own_and_properties)
+    __pydantic_extra__: dict[str, ParameterBlock] = Field(init=False)
+
+    extends: Maybe[Literal["auto"]] = Field(
+        default=None, description="Start from the automatic space; the parameters given here replace or join its own."
+    )
+    batch_size: Maybe[ParameterBlock] = Field(default=None, description="Samples in one request.")
+    infer_requests: Maybe[ParameterBlock] = Field(
+        default=None, description="Requests in flight; null is as many as the compiled model suggests."
+    )
+
+
+class BudgetBlock(Block):
+    """When to stop, in total over all resumes; whichever ends first. At least one."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    minutes: Maybe[Positive] = Field(default=None, description="Wall time.")
+    trials: Maybe[Count] = Field(default=None, description="Candidates measured.")
+
+
+class SearchBlock(Block):
+    """How candidates are proposed."""
+
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the sampler and of the random inputs.")
+    sampler: SamplerName = Field(default="auto", description="auto races small spaces and samples large ones.")
+
+
+class DecisionBlock(Block):
+    """When a gain counts."""
+
+    min_gain_pct: float = Field(
+        default=1.0, ge=0, description="A smaller gain than this is not worth a change, in percent."
+    )
+
+
+class StudyBlock(Block):
+    """A study of `tuner run`: one model, one device, one objective."""
+
+    model_config = ConfigDict(title="tuner study file")
+
+    schema_version: Annotated[int, AfterValidator(_version)] = Field(
+        description="The version of this file format.", json_schema_extra={"const": SCHEMA_VERSION}
+    )
+    name: Maybe[Name] = Field(
+        default=None,
+        description="The folder under results/. Default: the name of this file.",
+    )
+    model: Annotated[ModelBlock, BeforeValidator(_model, json_schema_input_type=str | ModelBlock)] = Field(
+        description="The model: its path, or a mapping of path and inputs."
+    )
+    device: Device = Field(
+        description="The device as OpenVINO names it: CPU, GPU, GPU.0, NPU, AUTO:GPU,CPU.",
+    )
+    objective: ObjectiveBlock = Field(description="What is better, and what must be kept.")
+    baselines: dict[str, BaselineBlock] = Field(
+        default={},
+        description="Your own configurations by name, measured beside default, LATENCY and THROUGHPUT.",
+        json_schema_extra={"propertyNames": {"pattern": f"^{SAFE_NAME}$", "not": {"enum": list(RESERVED_BASELINES)}}},
+    )
+    space: Annotated[SpaceBlock, BeforeValidator(_space, json_schema_input_type=Literal["auto"] | SpaceBlock)] = Field(
+        default_factory=lambda: SpaceBlock.model_validate({"extends": "auto"}),
+        description="`auto`, or a mapping of parameters.",
+        json_schema_extra={"default": "auto"},
+    )
+    budget: BudgetBlock = Field(description="When to stop: minutes, trials or both.")
+    search: SearchBlock = Field(default_factory=SearchBlock, description="How candidates are proposed.")
+    decision: DecisionBlock = Field(default_factory=DecisionBlock, description="When a gain counts.")
+
+
+_ANY_NAME = "*"
+_BLOCKS: dict[NodePath, type[Block]] = {
+    (): StudyBlock,
+    ("model",): ModelBlock,
+    ("model", "inputs", _ANY_NAME): InputBlock,
+    ("objective",): ObjectiveBlock,
+    ("objective", "subject_to", _ANY_NAME): LimitBlock,
+    ("space", _ANY_NAME): ParameterBlock,
+    ("budget",): BudgetBlock,
+    ("search",): SearchBlock,
+    ("decision",): DecisionBlock,
+}
+
+
+def keys_at(path: NodePath) -> tuple[str, ...]:
+    """The keys that the mapping at `path` may have."""
+    for pattern, block in _BLOCKS.items():
+        if len(pattern) == len(path) and all(p in (_ANY_NAME, step) for p, step in zip(pattern, path, strict=True)):
+            return tuple(block.model_fields)
+    return ()
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of study files, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_null(StudyBlock.model_json_schema())}
+
+
+def _without_null(schema: Any) -> Any:
+    """A key that is left out has no value, where pydantic writes `default: null`."""
+    if isinstance(schema, list):
+        return [_without_null(part) for part in schema]
+    if isinstance(schema, dict):
+        return {key: _without_null(part) for key, part in schema.items() if (key, part) != ("default", None)}
+    return schema

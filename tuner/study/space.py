@@ -1,0 +1,106 @@
+"""The search space: parameters, conditions, enumeration. Knows neither OpenVINO nor Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tuner.bench.protocol import PropertyValue
+
+Value = PropertyValue | None
+"""None: leave the property unset."""
+Assignment = Mapping[str, Value]
+"""Parameter name -> value, for the parameters that are active."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One dimension: `values` in their order, ranges already spelled out.
+
+    `is_ordinal`: the order means something (all values are numbers, ascending).
+    `when`: asked only if each named parameter, all of them above this one, is active with one of the values.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+
+    @property
+    def is_ordinal(self) -> bool:
+        numbers = [v for v in self.values if isinstance(v, int | float) and not isinstance(v, bool)]
+        return len(numbers) == len(self.values) and numbers == sorted(numbers)
+
+    def is_active(self, assignment: Assignment) -> bool:
+        return all(
+            name in assignment and any(is_same(assignment[name], v) for v in values)
+            for name, values in self.when.items()
+        )
+
+
+def is_same(a: Value, b: Value) -> bool:
+    """Equality that keeps `1`, `1.0` and `true` apart from each other where Python does not."""
+    return type(a) is type(b) and a == b
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """Parameters in the order they are asked."""
+
+    parameters: tuple[Parameter, ...]
+
+    def assignments(self) -> Iterator[dict[str, Value]]:
+        """Every point of the space, conditions respected, in a fixed order."""
+        yield from _extend({}, self.parameters)
+
+    @property
+    def size(self) -> int:
+        """How many assignments there are. Values that no condition tells apart are counted, not listed: the work grows
+        with the conditions, not with the space."""
+        return _count({}, self.parameters)
+
+    def nearest(self, wanted: Assignment) -> dict[str, Value]:
+        """The point that takes every wanted value it can: the same value, else the closest number at or below it
+        (the smallest where none is), else the first value listed."""
+        point: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if parameter.is_active(point):
+                point[parameter.name] = _closest(parameter.values, wanted.get(parameter.name))
+        return point
+
+
+def _extend(point: dict[str, Value], parameters: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
+    if not parameters:
+        yield dict(point)
+        return
+    first, rest = parameters[0], parameters[1:]
+    if not first.is_active(point):
+        yield from _extend(point, rest)
+        return
+    for value in first.values:
+        yield from _extend({**point, first.name: value}, rest)
+
+
+def _count(point: Mapping[str, Value], parameters: Sequence[Parameter]) -> int:
+    if not parameters:
+        return 1
+    first, rest = parameters[0], parameters[1:]
+    if not first.is_active(point):
+        return _count(point, rest)
+    asked = [p.when[first.name] for p in rest if first.name in p.when]
+    if not asked:
+        return len(first.values) * _count(point, rest)
+    alike: dict[tuple[bool, ...], list[Value]] = {}
+    for value in first.values:
+        alike.setdefault(tuple(any(is_same(value, v) for v in wanted) for wanted in asked), []).append(value)
+    return sum(len(values) * _count({**point, first.name: values[0]}, rest) for values in alike.values())
+
+
+def _closest(values: Sequence[Value], wanted: Value) -> Value:
+    for value in values:
+        if is_same(value, wanted):
+            return value
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if numbers and isinstance(wanted, int | float) and not isinstance(wanted, bool):
+        below = [v for v in numbers if v <= wanted]
+        return max(below) if below else min(numbers)
+    return values[0]

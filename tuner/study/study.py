@@ -1,0 +1,88 @@
+"""A study as values: what `load_study` returns and every phase reads. Every field is right once it exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tuner.bench.metrics import METRICS, Metric
+from tuner.bench.protocol import PropertyValue
+from tuner.model.spec import ModelSpec
+from tuner.study.space import Parameter
+
+SamplerName = Literal["auto", "race", "tpe", "random", "grid"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One entry of `subject_to`. Bounds that are None do not apply; ratios are to the best baseline."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    min_ratio: float | None = None
+    max_ratio: float | None = None
+
+    @property
+    def row(self) -> Metric:
+        return METRICS[self.metric]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    metric: str
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def row(self) -> Metric:
+        return METRICS[self.metric]
+
+    @property
+    def is_latency(self) -> bool:
+        """Latency objectives run one request at a time unless the study says otherwise."""
+        return self.metric.startswith("latency_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineSpec:
+    """A baseline named by the study file: properties as they run today, with batch and requests where it says so."""
+
+    properties: Mapping[str, PropertyValue]
+    batch_size: int = 1
+    infer_requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Totals over all resumes; whichever ends first. At least one is set."""
+
+    minutes: float | None = None
+    trials: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceSpec:
+    """`auto` extended by `parameters`, or `parameters` alone. A later parameter of the same name replaces."""
+
+    is_auto: bool
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    name: str
+    path: Path
+    text: str
+    """The file as it was read."""
+    model: ModelSpec
+    device: str
+    objective: Objective
+    space: SpaceSpec
+    budget: Budget
+    baselines: Mapping[str, BaselineSpec] = field(default_factory=dict)
+    seed: int = 0
+    sampler: SamplerName = "auto"
+    min_gain_pct: float = 1.0
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,115 @@
+"""The session of a trial: when it may end, and what Optuna is told of it.
+
+Knows windows, judgements and the record of a session; not which candidate comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from tuner.bench.metrics import METRICS, request_count
+from tuner.bench.protocol import Failure, Windows
+from tuner.study.campaign import Campaign, Ground
+from tuner.study.estimate import session_value
+from tuner.study.evidence import judge
+from tuner.study.hopeless import CAP_S, LOOKS_S, is_hopeless, is_precise
+from tuner.study.records import SessionLine
+from tuner.study.space import Assignment
+from tuner.study.trial import FinishedTrial
+
+PERCENTILE_CAP_S = 4 * CAP_S
+"""A percentile needs its requests: such a trial may last longer than the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What Optuna is told: a value (log-ratio) with its constraints, or a failure; with the trial's record."""
+
+    value: float | None = None
+    failure: str | None = None
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    record: Mapping[str, object] = field(default_factory=dict)
+
+
+def trials_of(line: SessionLine) -> Iterator[tuple[int, Assignment, int]]:
+    """(trial number, assignment, place in the lineup) of every candidate of a session."""
+    for i, (number, assignment) in enumerate(zip(line.trials, line.assignments, strict=True)):
+        if number is not None and assignment is not None:
+            yield number, assignment, i
+
+
+def answer_of(campaign: Campaign, ground: Ground, line: SessionLine, i: int) -> Answer:
+    """What the session says of the member at place `i`."""
+    member, reference = line.session.members[i], line.session.members[0]
+    record: dict[str, object] = {
+        "phase": line.phase,
+        "round": line.round,
+        "step": line.step,
+        "config": asdict(line.session.lineup[i]),
+    }
+    if isinstance(member, Failure):
+        return Answer(failure=str(member), record=record)
+    record["effective"] = asdict(member.effective)
+    judgement = None
+    if isinstance(reference, Windows):
+        judgement = judge(
+            campaign.study.objective,
+            member,
+            reference,
+            window_sd=ground.calibration.window_sd,
+            best_ratios_log=ground.standing.best_ratios_log,
+        )
+    if judgement is None:
+        return Answer(failure="not measured beside the reference", record=record)
+    record["sd"] = judgement.sd
+    record["metrics"] = {name: metric.read(member.windows) for name, metric in METRICS.items()}
+    return Answer(value=judgement.value, constraints=judgement.violations, record=record)
+
+
+def finished_trials(campaign: Campaign, ground: Ground) -> list[FinishedTrial]:
+    """Every trial that the record has a session of, with the answer that Optuna was or should have been told: that of
+    the first session, later ones of a race add evidence but no second answer."""
+    finished: dict[int, FinishedTrial] = {}
+    for line in campaign.log.sessions("search", "race"):
+        for number, assignment, i in trials_of(line):
+            if number not in finished:
+                answer = answer_of(campaign, ground, line, i)
+                finished[number] = FinishedTrial(
+                    number=number,
+                    assignment=assignment,
+                    value=answer.value,
+                    constraints=answer.constraints,
+                    record=answer.record,
+                    failure=answer.failure,
+                )
+    return list(finished.values())
+
+
+def enough_rule(
+    campaign: Campaign, ground: Ground, incumbent_gain: float
+) -> Callable[[Sequence[Windows | Failure]], bool]:
+    """When a trial of two ends: hopeless at 1.5 s and 3 s of both sides together, precise enough, or the cap
+    (measurement.md). A percentile also ends when it has its requests."""
+    metric, window_sd = campaign.study.objective.row, ground.calibration.window_sd
+    cap_s = CAP_S if metric.quantile is None else PERCENTILE_CAP_S
+    cap_pairs = max(1, int(CAP_S / (2 * campaign.setting.window_s)))
+
+    def enough(members: Sequence[Windows | Failure]) -> bool:
+        reference, candidate = members
+        if isinstance(reference, Failure) or isinstance(candidate, Failure):
+            return True
+        pairs = min(len(reference.windows), len(candidate.windows))
+        timed_s = sum(w.duration_s for member in (reference, candidate) for w in member.windows)
+        before_s = timed_s - reference.windows[-1].duration_s - candidate.windows[-1].duration_s
+        value = session_value(metric, candidate, reference, min_requests=1)
+        is_look = any(before_s < look_s <= timed_s for look_s in LOOKS_S)
+        if is_look and value is not None and is_hopeless(value, incumbent_gain, pairs, window_sd):
+            return True
+        if timed_s >= cap_s:
+            return True
+        if metric.quantile is not None:
+            return min(request_count(m.windows) for m in (reference, candidate)) >= metric.min_requests
+        return timed_s >= LOOKS_S[0] and is_precise(pairs, window_sd, cap_pairs)
+
+    return enough
