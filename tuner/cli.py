@@ -157,9 +157,7 @@ def interrupt(signum: int, frame: object) -> NoReturn:
 def main() -> None:
     """The entry point: every expected failure is one message, its advice, and an exit code."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        sys.exit(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         fail(Interrupted("interrupted", advice="the same command continues where it stopped"))
     except TunerError as error:

@@ -27,10 +27,11 @@ def read_cpu_times(stat: Path = STAT) -> CpuTimes:
     own = time.process_time()
     try:
         line = stat.read_text().split("\n", 1)[0].split()
-    except OSError:
+        tick = os.sysconf("SC_CLK_TCK")
+        user, nice, system, idle, iowait, irq, softirq, steal = (int(x) / tick for x in line[1:9])
+    except (OSError, ValueError):
+        # No such file, or one that a container's sandbox left empty: no figures, but no failure either.
         return CpuTimes(total_s=0.0, busy_s=0.0, steal_s=0.0, own_s=own)
-    tick = os.sysconf("SC_CLK_TCK")
-    user, nice, system, idle, iowait, irq, softirq, steal = (int(x) / tick for x in line[1:9])
     busy = user + nice + system + irq + softirq
     return CpuTimes(total_s=busy + idle + iowait + steal, busy_s=busy, steal_s=steal, own_s=own)
 

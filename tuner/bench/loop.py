@@ -5,12 +5,11 @@ Knows neither OpenVINO nor processes: it drives anything with the interface of `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-Clock = Callable[[], float]
-"""Seconds from an arbitrary origin, monotonic."""
+from tuner.bench.protocol import Clock
 
 
 class Request(Protocol):

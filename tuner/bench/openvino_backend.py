@@ -17,6 +17,8 @@ import openvino as ov
 from tuner.bench import histogram, load
 from tuner.bench.loop import Turn, count, run_async, run_sync
 from tuner.bench.protocol import DeploymentConfig, Effective
+from tuner.bench.session import SETTLE_CAP_S
+from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
 from tuner.model.inputs import random_inputs
 from tuner.model.property_text import as_text
@@ -41,8 +43,6 @@ REPORTING = {
 """Read back but no part of what the device does: reporting, and hints whose effect shows in other properties."""
 PASSING_DOWN = ("AUTO", "MULTI", "HETERO", "BATCH")
 """Devices that hand properties down and cannot report them (openvino.md): there the request is the identity."""
-SETTLE_LIMIT_S = 30.0
-"""AUTO serves its first requests on the CPU; the chosen device is ready well within this."""
 
 
 class TooSlow(Exception):
@@ -73,6 +73,7 @@ class OpenVinoBackend:
     def inspect(self, device: str, batch_sizes: list[int]) -> dict[str, Any]:
         """Facts of the model and the device, after one real inference: inputs, default precision, which properties
         the device lists as writable, and the proof of batching for the largest of `batch_sizes` that matters."""
+        check_device(self.core, device)
         model = self._model(1)
         axes = batch_axes(model, self.spec)
         compiled = self.core.compile_model(model, device, {})
@@ -175,13 +176,13 @@ class OpenVinoBackend:
 
     def effective(self, compiled: ov.CompiledModel, config: DeploymentConfig) -> Effective:
         """What came back, as strings. What cannot be read back counts with the value asked for."""
-        names = {str(name) for name in compiled.get_property("SUPPORTED_PROPERTIES")}
-        properties = {}
-        if not config.device.startswith(PASSING_DOWN):
-            properties = {name: self._read(compiled, name) for name in sorted(names - REPORTING)}
-        for name, value in config.properties.items():
-            if name not in properties and name not in REPORTING:
-                properties[name] = str(value)
+        if config.device.startswith(PASSING_DOWN):
+            properties = {name: str(value) for name, value in config.properties.items()}
+        else:
+            names = {str(name) for name in compiled.get_property("SUPPORTED_PROPERTIES")} - REPORTING
+            properties = {name: self._read(compiled, name) for name in sorted(names)}
+            unread = config.properties.keys() - properties.keys() - REPORTING
+            properties |= {name: str(config.properties[name]) for name in sorted(unread)}
         optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         requests = 1 if config.api == "sync" else config.infer_requests or optimal
         return Effective(
@@ -195,7 +196,13 @@ class OpenVinoBackend:
     def _model(self, batch_size: int) -> ov.Model:
         """Read once for each batch size: compiling leaves a model as it is."""
         if batch_size not in self.models:
-            self.models[batch_size] = read(self.core, self.spec, batch_size=batch_size)
+            try:
+                self.models[batch_size] = read(self.core, self.spec, batch_size=batch_size)
+            except ModelError as error:
+                if batch_size == 1:
+                    raise
+                # The model is fine: it is the configuration that fails.
+                raise RuntimeError(str(error)) from error
         return self.models[batch_size]
 
     @staticmethod
@@ -230,12 +237,29 @@ class OpenVinoBackend:
 
     def _wait_for_device(self, member: Member) -> None:
         seen: list[str] = []
-        deadline = time.perf_counter() + SETTLE_LIMIT_S
+        deadline = time.perf_counter() + SETTLE_CAP_S
         while time.perf_counter() < deadline:
-            member.run(0.1, 0.0, SETTLE_LIMIT_S)
+            member.run(0.1, 0.0, 1.0)
             seen.append(as_text(member.compiled.get_property("EXECUTION_DEVICES")))
             if len(seen) >= 3 and len(set(seen[-3:])) == 1 and "(CPU)" not in seen[-1]:
                 return
+        raise RuntimeError(f"{member.config.device} did not settle on a device within {SETTLE_CAP_S:.0f} s")
+
+
+def check_device(core: ov.Core, device: str) -> None:
+    """Raises DeviceError when the device, or one that AUTO, MULTI, HETERO or BATCH is told to use, is not there."""
+    available = core.available_devices
+    here = {name for found in available for name in (found, found.split(".")[0])}
+    first, _, rest = device.partition(":")
+    wanted = [part.split("(")[0] for part in rest.split(",") if part and not part.startswith("-")]
+    if first not in PASSING_DOWN:
+        wanted.append(first)
+    missing = [name for name in wanted if name not in here]
+    if missing:
+        raise DeviceError(
+            f"device {', '.join(missing)} is not available here",
+            advice=f"available: {', '.join(available)}; a GPU or NPU also needs its driver",
+        )
 
 
 def _writable(core: ov.Core, device: str) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,6 +25,13 @@ from tuner.bench.protocol import Failure, FailureKind
 
 START_LIMIT_S = 60.0
 """Starting Python and importing OpenVINO takes 0.5 s here; a cold disk or a busy host takes longer, never minutes."""
+ANSWER_LIMIT_BYTES = 64 << 20
+"""Real answers stay below 1 MB; a longer one is garbage that would fill this process's memory."""
+LAST_WORDS_BYTES = 4096
+MEMORY_SIGNS = re.compile(
+    r"bad_alloc|MemoryError|[Cc]annot allocate memory|[Ff]ailed to allocate|Resource temporarily unavailable"
+)
+"""How C++, Python, libc and OpenVINO (2026.4) say that memory is short; the last is a thread without a stack."""
 _numbers = itertools.count(1)
 
 
@@ -57,18 +65,22 @@ class WorkerProcess:
     """One child process, started at once. Not shared between threads."""
 
     def __init__(self, setup: WorkerSetup) -> None:
-        ours, theirs = socket.socketpair()
+        self._channel, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tuner.bench.worker", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which decides
-            )
-        self._channel = ours
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "tuner.bench.worker", str(theirs.fileno()), str(os.getpid())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._errors,
+                    start_new_session=True,  # Ctrl-C reaches the parent alone, which decides
+                )
+        except OSError as error:
+            self._channel.close()
+            self._errors.close()
+            raise errors.HostError(f"a worker process cannot start: {error.strerror or error}") from error
         self._buffer = b""
         self.name = f"{os.getpid()}-{next(_numbers)}"
         try:
@@ -84,11 +96,12 @@ class WorkerProcess:
             self.kill()
             raise errors.HostError(f"a worker process cannot start: {error.failure.message}") from error
         except WorkerLost as error:
+            self.kill()
             raise errors.HostError(
                 f"a worker process did not start: {error.failure.message}",
                 advice=f"try: {sys.executable} -c 'import openvino'",
             ) from error
-        except BaseException:
+        except errors.TunerError:
             self.kill()
             raise
 
@@ -99,34 +112,28 @@ class WorkerProcess:
     def call(self, command: str, *, limit_s: float, **fields: Any) -> Any:
         """Sends one command and sleeps until its answer. Raises CommandFailed, WorkerLost (the process has been
         ended), or the TunerError that the worker refused with."""
+        message = json.dumps({"do": command, **fields}).encode() + b"\n"
         try:
-            self._channel.sendall(json.dumps({"do": command, **fields}).encode() + b"\n")
-            line = self._read_line(time.monotonic() + limit_s)
+            self._channel.settimeout(limit_s)
+            self._channel.sendall(message)
+            outcome = _outcome(self._read_line(time.monotonic() + limit_s))
         except (BrokenPipeError, ConnectionResetError, EOFError):
             raise WorkerLost(self._obituary(command)) from None
         except TimeoutError:
             self.kill()
-            message = f"{command} did not end within {limit_s:.0f} s; the process was ended"
-            raise WorkerLost(Failure(kind=FailureKind.TIMEOUT, message=message)) from None
-        try:
-            answer = json.loads(line)
-            ((verb, content),) = answer.items()
-        except (ValueError, AttributeError):
+            text = f"{command} did not end within {limit_s:.0f} s; the process was ended"
+            raise WorkerLost(Failure(kind=FailureKind.TIMEOUT, message=text)) from None
+        except _Garbage:
             self.kill()
-            message = f"{command}: the process answered with garbage"
-            raise WorkerLost(Failure(kind=FailureKind.CRASH, message=message)) from None
-        if verb == "failed":
-            raise CommandFailed(Failure(kind=FailureKind(content["kind"]), message=content["message"]))
-        if verb == "refused":
-            raise getattr(errors, content["error"])(content["message"], advice=content["advice"])
-        return content
-
-    def close(self) -> None:
-        """Lets the process end by itself, then makes sure."""
-        self._channel.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=2.0)
-        self.kill()
+            text = f"{command}: the process answered with garbage"
+            raise WorkerLost(Failure(kind=FailureKind.CRASH, message=text)) from None
+        except BaseException:
+            # Interrupted while waiting: the answer still to come must not be taken for that of another command.
+            self.kill()
+            raise
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def kill(self) -> None:
         """Ends the process and everything it may have started; returns when it is gone."""
@@ -138,11 +145,16 @@ class WorkerProcess:
 
     def _read_line(self, deadline: float) -> bytes:
         while b"\n" not in self._buffer:
-            self._channel.settimeout(max(1e-3, deadline - time.monotonic()))
+            left_s = deadline - time.monotonic()
+            if left_s <= 0.0:
+                raise TimeoutError
+            self._channel.settimeout(left_s)
             piece = self._channel.recv(1 << 20)
             if not piece:
                 raise EOFError
             self._buffer += piece
+            if len(self._buffer) > ANSWER_LIMIT_BYTES:
+                raise _Garbage
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
@@ -153,12 +165,40 @@ class WorkerProcess:
             self.kill()
             return Failure(kind=FailureKind.CRASH, message=f"the process closed its channel during {command}")
         self._channel.close()
-        self._errors.seek(0)
-        words = self._errors.read().decode(errors="replace").strip().splitlines()
+        self._errors.seek(max(0, os.fstat(self._errors.fileno()).st_size - LAST_WORDS_BYTES))
+        text = self._errors.read().decode(errors="replace")
         self._errors.close()
         if code == -signal.SIGKILL:
             message = f"the process was killed during {command}: the host ran out of memory"
             return Failure(kind=FailureKind.MEMORY, message=message)
-        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        words = text.strip().splitlines()
+        ended = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         last = f": {words[-1][:200]}" if words else ""
-        return Failure(kind=FailureKind.CRASH, message=f"the process ended during {command} ({ended}){last}")
+        kind = FailureKind.MEMORY if MEMORY_SIGNS.search(text) else FailureKind.CRASH
+        return Failure(kind=kind, message=f"the process ended during {command} ({ended}){last}")
+
+
+class _Garbage(Exception):
+    """What came over the channel is no answer."""
+
+
+def _outcome(line: bytes) -> Any:
+    """What a line says: the content of an answer, or the exception to raise. Raises _Garbage."""
+    try:
+        ((verb, content),) = json.loads(line).items()
+        if verb == "failed":
+            return CommandFailed(Failure(kind=FailureKind(content["kind"]), message=content["message"]))
+        if verb == "refused":
+            return getattr(errors, content["error"])(content["message"], advice=content["advice"])
+        if verb == "ok":
+            return content
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        pass
+    raise _Garbage
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

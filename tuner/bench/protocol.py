@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 PropertyValue = str | int | float | bool
+Clock = Callable[[], float]
+"""Seconds from an arbitrary origin, monotonic."""
 Api = Literal["async", "sync"]
 Phase = Literal["baselines", "search", "race", "final", "confirm", "measure"]
 
@@ -144,10 +146,12 @@ class Costs:
     warm_up_s: float = 0.0
     timed_s: float = 0.0
     """Turns: the dropped ramp, the window and the drain."""
+    lost_s: float = 0.0
+    """Attempts that ended with their process, before the session began again without the guilty member."""
 
     @property
     def total_s(self) -> float:
-        return self.start_s + self.compile_s + self.warm_up_s + self.timed_s
+        return self.start_s + self.compile_s + self.warm_up_s + self.timed_s + self.lost_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from tuner.bench.loop import Clock
 from tuner.bench.process import CommandFailed, WorkerLost
-from tuner.bench.protocol import Costs, DeploymentConfig, Effective, Failure, Session, SessionPlan, Window, Windows
+from tuner.bench.protocol import (
+    Clock,
+    Costs,
+    DeploymentConfig,
+    Effective,
+    Failure,
+    Session,
+    SessionPlan,
+    Window,
+    Windows,
+)
 
 WARM_UP_CAP_S = 5.0
 """After this a member that is still not steady is measured as it is, and marked (measurement.md)."""
+SETTLE_CAP_S = 30.0
+"""AUTO serves its first requests on the CPU; the chosen device has compiled well within this (openvino.md)."""
 
 
 class Seat(Protocol):
@@ -58,10 +69,11 @@ def run_session(
     is_seen: Callable[[DeploymentConfig], bool],
     clock: Clock,
     unix_clock: Clock,
+    lost: Mapping[int, Failure] | None = None,
 ) -> Session:
     """Measures the lineup as planned. A member that fails politely has its Failure in its place; one that takes the
-    process down raises MemberLost."""
-    return _Run(lineup, plan, open_seat, is_seen, clock).session(unix_clock())
+    process down raises MemberLost. `lost` are those that did so before: they keep their failures and are left out."""
+    return _Run(lineup, plan, open_seat, is_seen, clock, lost or {}).session(unix_clock())
 
 
 class _Run:
@@ -74,6 +86,7 @@ class _Run:
         open_seat: Callable[[DeploymentConfig], Seat],
         is_seen: Callable[[DeploymentConfig], bool],
         clock: Clock,
+        lost: Mapping[int, Failure],
     ) -> None:
         self.lineup = lineup
         self.plan = plan
@@ -83,21 +96,24 @@ class _Run:
         self.rng = random.Random(plan.seed)
         self.begin = clock()
         self.seats: dict[int, Seat] = {}
-        self.failures: dict[int, Failure] = {}
+        self.failures: dict[int, Failure] = dict(lost)
         self.unsteady: set[int] = set()
         self.windows: list[list[Window]] = [[] for _ in lineup]
         self.turns = 0
-        self.warm_up_s = self.timed_s = 0.0
+        self.start_s = self.open_s = self.warm_up_s = self.timed_s = 0.0
 
     def session(self, started_unix_s: float) -> Session:
         for i in self.compile_order():
             self.guarded(i, self.compile)
         for i in sorted(self.seats):
-            self.guarded(i, self.warm_up)
+            if not self.is_pointless():
+                self.guarded(i, self.warm_up)
         for block in range(self.plan.blocks):
+            if self.is_pointless():
+                break
             for i in self.block_order(block):
                 self.guarded(i, partial(self.take_turn, block=block))
-            if self.is_pointless() or (self.plan.enough is not None and self.plan.enough(self.members())):
+            if self.plan.enough is not None and not self.is_pointless() and self.plan.enough(self.members()):
                 break
         return Session(
             lineup=tuple(self.lineup),
@@ -105,8 +121,8 @@ class _Run:
             started_unix_s=started_unix_s,
             wall_s=self.clock() - self.begin,
             costs=Costs(
-                start_s=sum(seat.start_s for seat in self.seats.values()),
-                compile_s=sum(seat.compile_s for seat in self.seats.values()),
+                start_s=self.start_s,
+                compile_s=self.open_s - self.start_s,
                 warm_up_s=self.warm_up_s,
                 timed_s=self.timed_s,
             ),
@@ -152,34 +168,44 @@ class _Run:
         return order
 
     def compile(self, i: int) -> None:
-        self.seats[i] = self.open_seat(self.lineup[i])
+        begin = self.clock()
+        try:
+            self.seats[i] = self.open_seat(self.lineup[i])
+            self.start_s += self.seats[i].start_s
+        finally:
+            self.open_s += self.clock() - begin
 
     def warm_up(self, i: int) -> None:
         """Thirds of the warm-up until three in a row agree; a configuration seen before needs no proof."""
         begin = self.clock()
         seat, plan = self.seats[i], self.plan
-        seat.settle(WARM_UP_CAP_S + plan.max_window_s + plan.hang_limit_s)
+        limit_s = plan.max_window_s + plan.hang_limit_s
         levels: list[float] = []
-        while True:
-            raw = seat.turn(plan.warm_up_s / 3, 0.0, plan.max_window_s, plan.max_window_s + plan.hang_limit_s)
-            levels.append(math.log(raw["samples"] / raw["duration_s"]))
-            if len(levels) >= 3 and (
-                self.is_seen(self.lineup[i]) or max(levels[-3:]) - min(levels[-3:]) <= plan.steady_tolerance
-            ):
-                break
-            if self.clock() - begin >= WARM_UP_CAP_S:
-                if len(levels) >= 3:
-                    self.unsteady.add(i)
-                break
-        self.warm_up_s += self.clock() - begin
+        try:
+            seat.settle(limit_s + (SETTLE_CAP_S if self.lineup[i].device.startswith("AUTO") else 0.0))
+            while True:
+                raw = seat.turn(plan.warm_up_s / 3, 0.0, plan.max_window_s, limit_s)
+                levels.append(math.log(raw["samples"] / raw["duration_s"]))
+                if len(levels) >= 3 and (
+                    self.is_seen(self.lineup[i]) or max(levels[-3:]) - min(levels[-3:]) <= plan.steady_tolerance
+                ):
+                    break
+                if self.clock() - begin >= WARM_UP_CAP_S:
+                    if len(levels) >= 3:
+                        self.unsteady.add(i)
+                    break
+        finally:
+            self.warm_up_s += self.clock() - begin
 
     def take_turn(self, i: int, block: int) -> None:
         begin, plan = self.clock(), self.plan
         limit = plan.drop_s + plan.max_window_s + plan.hang_limit_s
-        raw = self.seats[i].turn(plan.window_s, plan.drop_s, plan.max_window_s, limit)
+        try:
+            raw = self.seats[i].turn(plan.window_s, plan.drop_s, plan.max_window_s, limit)
+        finally:
+            self.timed_s += self.clock() - begin
         self.windows[i].append(Window(block=block, turn=self.turns, started_s=begin - self.begin, **raw))
         self.turns += 1
-        self.timed_s += self.clock() - begin
 
     def is_pointless(self) -> bool:
         """Nothing is left to compare: the reference failed, or everybody else did. Baselines have no reference."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from tuner.bench import histogram
 from tuner.bench.process import CommandFailed, WorkerLost
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan, Windows
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan
 from tuner.bench.session import MemberLost, run_session
 
 START_S, COMPILE_S = 0.35, 0.5
@@ -111,7 +111,13 @@ def effective_of(config: DeploymentConfig, *, cpus: int = 8) -> Effective:
         **{name: str(v) for name, v in asked.items() if name.startswith("CPU_RUNTIME")},
     }
     requests = 1 if config.api == "sync" else config.infer_requests or streams
-    return Effective(properties=properties, batch_size=config.batch_size, infer_requests=requests, api=config.api)
+    return Effective(
+        properties=properties,
+        batch_size=config.batch_size,
+        infer_requests=requests,
+        api=config.api,
+        variant=config.variant,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,6 +132,7 @@ class SyntheticBench:
     is_fatal: Callable[[DeploymentConfig], bool] = lambda config: False
     clock: FakeClock = field(default_factory=FakeClock)
     process: int = 0
+    is_running: bool = False
     sessions: list[Session] = field(default_factory=list)
 
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
@@ -136,52 +143,60 @@ class SyntheticBench:
 
     def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         begin_s = self.clock()
-        failures: dict[int, Failure] = {}
-        if plan.is_fresh or self.process == 0:
-            self._start()
+        lost: dict[int, Failure] = {}
+        lost_s = 0.0
+        self.is_running &= not plan.is_fresh
         while True:
-            alive = [i for i in range(len(lineup)) if i not in failures]
+            attempted_s = self.clock()
             try:
                 session = run_session(
-                    [lineup[i] for i in alive],
+                    lineup,
                     plan,
                     open_seat=self._open_seat,
                     is_seen=lambda config: True,
                     clock=self.clock,
                     unix_clock=self.clock,
+                    lost=lost,
                 )
                 break
-            except MemberLost as lost:
-                failures[alive[lost.index]] = lost.failure
-                self._start()
-        found: dict[int, Windows | Failure] = {**failures, **dict(zip(alive, session.members, strict=True))}
-        members = tuple(found[i] for i in range(len(lineup)))
-        done = replace(session, lineup=tuple(lineup), members=members, wall_s=self.clock() - begin_s)
+            except MemberLost as error:
+                lost[error.index] = error.failure
+                lost_s += self.clock() - attempted_s
+                self.is_running = False
+        done = replace(
+            session,
+            started_unix_s=begin_s,
+            wall_s=self.clock() - begin_s,
+            costs=replace(session.costs, lost_s=lost_s),
+        )
+        self.is_running &= not plan.is_fresh
         self.sessions.append(done)
         return done
 
-    def _start(self) -> None:
-        self.process += 1
-        self.clock.advance(START_S)
-
     def _open_seat(self, config: DeploymentConfig) -> SyntheticSeat:
+        begin_s = self.clock()
+        if not self.is_running:
+            self.is_running = True
+            self.process += 1
+            self.clock.advance(START_S)
+        start_s = self.clock() - begin_s
         failure = self.failure_of(config)
         if failure is not None and failure.kind is FailureKind.COMPILE:
-            raise CommandFailed(failure)
+            raise WorkerLost(failure) if self.is_fatal(config) else CommandFailed(failure)
         self.clock.advance(COMPILE_S)
-        return SyntheticSeat(self, config, self.resolver(config))
+        return SyntheticSeat(self, config, self.resolver(config), start_s)
 
 
 class SyntheticSeat:
     """A member in a made-up process."""
 
-    start_s = 0.0
     compile_s = COMPILE_S
 
-    def __init__(self, bench: SyntheticBench, config: DeploymentConfig, effective: Effective) -> None:
+    def __init__(self, bench: SyntheticBench, config: DeploymentConfig, effective: Effective, start_s: float) -> None:
         self.bench = bench
         self.config = config
         self.effective = effective
+        self.start_s = start_s
         self.process = f"synthetic-{bench.process}"
 
     def settle(self, limit_s: float) -> None:

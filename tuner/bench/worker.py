@@ -14,10 +14,12 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tuner.bench.process import MEMORY_SIGNS
 from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind
 from tuner.errors import TunerError
 from tuner.model.openvino_error import first_line
@@ -39,9 +41,12 @@ def limit_memory(limit_bytes: int | None) -> None:
     """An allocation past the limit fails here, before the host is short of memory: heap and private maps count, files
     mapped read-only do not (RLIMIT_DATA). If the kernel must end a process after all, it is to be this one."""
     if limit_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = limit_bytes if hard == resource.RLIM_INFINITY else min(limit_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     if sys.platform == "linux":
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        with suppress(OSError):  # a sandbox may show /proc read-only
+            Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def as_config(message: Mapping[str, Any]) -> DeploymentConfig:
@@ -100,7 +105,7 @@ FAILED_AS = {"compile": FailureKind.COMPILE, "resolve": FailureKind.COMPILE}
 
 def failure_of(command: str, error: BaseException) -> Failure:
     text = first_line(error)
-    if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "allocate memory" in str(error):
+    if isinstance(error, MemoryError) or MEMORY_SIGNS.search(str(error)):
         return Failure(kind=FailureKind.MEMORY, message=text)
     if type(error).__name__ == "TooSlow":
         return Failure(kind=FailureKind.TIMEOUT, message=text)

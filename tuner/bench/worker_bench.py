@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any, Self
@@ -15,9 +14,9 @@ from typing import Any, Self
 import psutil
 
 from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
-from tuner.bench.protocol import Costs, DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan, Windows
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan, Windows
 from tuner.bench.session import MemberLost, Seat, run_session
-from tuner.errors import DeviceError, HostError, ModelError
+from tuner.errors import HostError, ModelError
 from tuner.model.spec import ModelSpec
 
 OPENVINO = "tuner.bench.openvino_backend:OpenVinoBackend"
@@ -94,8 +93,7 @@ class WorkerBench:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for worker in filter(None, [self._resident, *self._extra]):
-            worker.kill()
+        self._retire()
 
     def inspect(self, device: str, batch_sizes: Sequence[int]) -> ModelFacts:
         """Reads the model, runs one inference, proves or refutes batching. Raises ModelError or DeviceError."""
@@ -107,15 +105,7 @@ class WorkerBench:
             self._retire()
             raise ModelError(f"the model cannot be run on {device}: {error.failure.message}") from error
         except CommandFailed as error:
-            text = error.failure.message
-            if any(sign in text for sign in ("not registered", "Cannot load library", "No available devices")):
-                import openvino
-
-                devices = ", ".join(openvino.Core().available_devices)
-                raise DeviceError(
-                    f"device {device} is not available: {text}", advice=f"available: {devices}"
-                ) from error
-            raise ModelError(f"the model does not run on {device}: {text}") from error
+            raise ModelError(f"the model does not run on {device}: {error.failure.message}") from error
         return ModelFacts(**answer)
 
     def unknown_properties(self, device: str, names: Sequence[str]) -> list[str]:
@@ -132,7 +122,7 @@ class WorkerBench:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         """Compiled once for each set of properties: requests never change what comes back, nor does batch."""
         if config.properties_key not in self._effective:
-            plain = replace(config, batch_size=1, infer_requests=None)
+            plain = replace(config, batch_size=1, infer_requests=None, api="async")
             self._effective[config.properties_key] = self._resolve(plain)
         known = self._effective[config.properties_key]
         if isinstance(known, Failure):
@@ -148,64 +138,70 @@ class WorkerBench:
         begin, started_unix_s = time.perf_counter(), time.time()
         if plan.is_fresh or self._sessions >= RENEW_AFTER:
             self._retire()
-        failures: dict[int, Failure] = {}
+        lost: dict[int, Failure] = {}
+        lost_s = 0.0
         while True:
-            alive = [i for i in range(len(lineup)) if i not in failures]
-            if not alive or (plan.phase != "baselines" and alive == [0] and len(lineup) > 1):
-                session = None
-                break
+            attempted = time.perf_counter()
             try:
                 session = run_session(
-                    [lineup[i] for i in alive],
+                    lineup,
                     plan,
                     open_seat=lambda config: self._open_seat(config, lineup[0], plan),
                     is_seen=lambda config: config in self._seen,
                     clock=time.perf_counter,
                     unix_clock=time.time,
+                    lost=lost,
                 )
                 break
-            except MemberLost as lost:
-                failures[alive[lost.index]] = lost.failure
-                self._retire()
-            except _Spoiled as spoiled:
-                self._retire()
-                if spoiled.by in lineup:
-                    failures[lineup.index(spoiled.by)] = spoiled.failure
-        members: list[Windows | Failure] = [failures.get(i) or self._unmeasured(lineup[i]) for i in range(len(lineup))]
-        for i, member in zip(alive, session.members if session else (), strict=session is not None):
-            members[i] = member
+            except MemberLost as error:
+                lost[error.index] = error.failure
+            except _Spoiled as error:
+                lost.update({i: error.failure for i, config in enumerate(lineup) if config == error.by})
+            self._retire()
+            lost_s += time.perf_counter() - attempted
         self._sessions += 1
-        self._seen.update(c for c, m in zip(lineup, members, strict=True) if isinstance(m, Windows) and m.is_steady)
-        if plan.is_fresh or any(isinstance(m, Failure) for m in members):
+        for config, member in zip(lineup, session.members, strict=True):
+            if isinstance(member, Windows) and member.windows and member.is_steady:
+                self._seen.add(config)
+        # The processes of lost members are gone; this one is doubtful only where a member failed in it.
+        if plan.is_fresh or any(isinstance(m, Failure) and i not in lost for i, m in enumerate(session.members)):
             self._retire()
         else:
             self._release_candidates()
-        return Session(
-            lineup=tuple(lineup),
-            members=tuple(members),
+        return replace(
+            session,
             started_unix_s=started_unix_s,
             wall_s=time.perf_counter() - begin,
-            costs=session.costs if session else Costs(),
-            process=session.process if session else "",
+            costs=replace(session.costs, lost_s=lost_s),
         )
 
-    def _unmeasured(self, config: DeploymentConfig) -> Windows | Failure:
-        """The place of a member that was fine but had nobody left to be compared with."""
-        effective = self.resolve(config)
-        return effective if isinstance(effective, Failure) else Windows(effective=effective, windows=(), compile_s=0.0)
-
     def _resolve(self, config: DeploymentConfig) -> Effective | Failure:
-        worker = self._new_extra() if _spoils(config) else self._worker()
+        if _spoils(config):
+            return self._resolve_alone(config)
         try:
-            answer = worker.call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config))
+            answer = self._worker().call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config))
         except WorkerLost as error:
             self._retire()
             return error.failure
         except CommandFailed as error:
+            if error.failure.kind is not FailureKind.COMPILE or not self._compiled:
+                return error.failure
+            alone = self._resolve_alone(config)
+            if isinstance(alone, Effective):
+                self._retire()  # somebody had spoiled it
+            return alone
+        self._compiled.append(config)
+        return Effective(**answer)
+
+    def _resolve_alone(self, config: DeploymentConfig) -> Effective | Failure:
+        """In a process of its own, which ends."""
+        worker = WorkerProcess(self._setup)
+        try:
+            return Effective(**worker.call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config)))
+        except (CommandFailed, WorkerLost) as error:
             return error.failure
         finally:
-            self._end_extra()
-        return Effective(**answer)
+            worker.kill()
 
     def _open_seat(self, config: DeploymentConfig, reference: DeploymentConfig, plan: SessionPlan) -> Seat:
         if self._reference is not None and self._reference[0] == config:
@@ -217,7 +213,9 @@ class WorkerBench:
         try:
             answer = worker.call("compile", limit_s=plan.compile_limit_s, config=asdict(config))
         except CommandFailed as error:
-            suspects = [c for c in self._compiled if c != reference] if worker is self._resident else []
+            # Not where memory is short: then the others are in the way, but none of them is to blame.
+            is_doubtful = worker is self._resident and error.failure.kind is FailureKind.COMPILE
+            suspects = [c for c in self._compiled if c != reference] if is_doubtful else []
             if suspects and self._compiles_alone(config, plan):
                 raise _Spoiled(suspects[-1], error.failure) from error
             raise
@@ -233,12 +231,13 @@ class WorkerBench:
 
     def _compiles_alone(self, config: DeploymentConfig, plan: SessionPlan) -> bool:
         """Whether a new process compiles what a used one refused: then the used one was spoiled by somebody else."""
+        worker = WorkerProcess(self._setup)
         try:
-            self._new_extra().call("compile", limit_s=plan.compile_limit_s, config=asdict(config))
+            worker.call("compile", limit_s=plan.compile_limit_s, config=asdict(config))
         except (CommandFailed, WorkerLost):
             return False
         finally:
-            self._end_extra()
+            worker.kill()
         return True
 
     def _worker(self) -> WorkerProcess:
@@ -267,8 +266,10 @@ class WorkerBench:
         keep = self._reference[1] if self._reference else None
         if self._resident is not None:
             number = keep.number if isinstance(keep, _ProcessSeat) else None
-            with suppress(CommandFailed, WorkerLost):
+            try:
                 self._resident.call("release_others", limit_s=COMPILE_LIMIT_S, keep=number)
+            except (CommandFailed, WorkerLost):
+                self._retire()
 
 
 class _Spoiled(Exception):

@@ -10,8 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tuner.bench.loop import Clock
-from tuner.bench.protocol import Bench, DeploymentConfig, Failure, Phase, PropertyValue, SessionPlan, Windows
+from tuner.bench.protocol import Bench, Clock, DeploymentConfig, Failure, Phase, PropertyValue, SessionPlan, Windows
 from tuner.study.baselines import Calibration, Standing, baseline_configs, calibrate, stand
 from tuner.study.budget import BudgetPlan, plan_budget
 from tuner.study.evidence import Candidate, gather

@@ -116,7 +116,7 @@ def is_decided(state: Confirmation, ground: Ground) -> bool:
 
 
 def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation | None, failure: str) -> VerdictLine:
-    """The verdict of a round in measurement.md's words; `failed` where no candidate ran, with `failure` as the cause."""
+    """The verdict of a round in measurement.md's words; `failed` where no candidate ran, `failure` is the cause."""
     budget = campaign.study.budget
 
     def line(verdict: str, reason: str, detail: str) -> VerdictLine:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from tuner.bench.protocol import Failure, Phase
 from tuner.study.campaign import Campaign, Ground, candidates_of, plan_session
 from tuner.study.evidence import Candidate, ranked
-from tuner.study.listing import Listing, config_of, list_space
+from tuner.study.listing import GIVE_UP_AFTER, Listing, config_of, list_space
 from tuner.study.search import Proposal, Search
 from tuner.study.space import Assignment
 from tuner.study.trial_session import PERCENTILE_CAP_S, answer_of, enough_rule, finished_trials, trials_of
@@ -25,8 +25,6 @@ RACE_KEEP = 0.4
 RACE_BLOCKS = 3
 GROUP = 6
 """Beside the reference: seven members a lineup (measurement.md)."""
-GIVE_UP_AFTER = 5
-"""Failures without one success: the space is broken, not unlucky."""
 ALL_FAILED = "every configuration failed"
 REPEATS = 20
 """Known answers in a row after which the sampler is handed a point that nobody has measured."""
@@ -41,6 +39,8 @@ def explore(campaign: Campaign, ground: Ground, search: Search) -> str:
     if listing is not None:
         for line in listing.lines():
             campaign.reporter.say(line)
+        if listing.is_hopeless:
+            return f"{ALL_FAILED}: {listing.refused[-1]}"
         count = len(listing.distinct)
         if sampler == "race" or (sampler == "auto" and count <= RACE_UP_TO):
             return run.race(listing, stages=1 if sampler == "auto" and count <= STRAIGHT_UP_TO else None)
@@ -69,7 +69,7 @@ class _Exploration:
             known = self.known()
             if listing is not None and all(key in known for key in listing.distinct):
                 return "every distinct configuration has been measured"
-            wanted = next(seeds, None)
+            wanted = next((seed for seed in seeds if self.is_new(seed, known)), None)
             if wanted is None and repeats >= REPEATS:
                 wanted = self.unmeasured(listing, known)
                 repeats = 0
@@ -172,7 +172,7 @@ class _Exploration:
         tried = len({number for line in lines for number in line.trials if number is not None})
         if campaign.study.budget.trials is not None and tried >= campaign.study.budget.trials:
             return f"{tried} trials done"
-        if plan.search_s is None:
+        if plan.search_s is None or not tried:
             return None
         recorded_s = sum(line.session.wall_s for line in lines)
         spent_s = recorded_s + (campaign.clock() - self.begin_s - self.measured_s)
@@ -202,6 +202,10 @@ class _Exploration:
             constraints = {name: x for j in known.judgements[-1:] for name, x in j.violations.items()}
             record = {"same_as": f"trial {known.trial}"}
             self.search.tell(proposal.number, value=known.value, constraints=constraints, record=record)
+
+    def is_new(self, assignment: Assignment, known: Mapping[str, object]) -> bool:
+        effective = self.campaign.bench.resolve(config_of(self.campaign, assignment))
+        return isinstance(effective, Failure) or effective.key not in known
 
     def unmeasured(self, listing: Listing | None, known: Mapping[str, object]) -> Assignment | None:
         if listing is None:

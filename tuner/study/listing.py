@@ -16,6 +16,8 @@ from tuner.study.space import Assignment
 
 RESOLVE_SHARE = 0.10
 """Of the budget (measurement.md): what takes longer is resolved as it is proposed."""
+GIVE_UP_AFTER = 5
+"""Failures without one success: the space is broken, not unlucky."""
 ENUMERABLE = 20_000
 """Assignments that are listed up front; the auto space of a 64-core server has about 6 000."""
 
@@ -28,11 +30,20 @@ class Listing:
     distinct: Mapping[str, Assignment]
     without_effect: Sequence[str]
     """Parameters whose value never changes the effective configuration here."""
+    refused: Sequence[Failure] = ()
+    """Why sets of properties do not compile, once each."""
+
+    @property
+    def is_hopeless(self) -> bool:
+        return not self.distinct and bool(self.refused)
 
     def lines(self) -> list[str]:
         """For the user."""
         words = f"space: {self.requested} configurations requested, {len(self.distinct)} distinct here"
-        return [words + (f"; without effect: {', '.join(self.without_effect)}" if self.without_effect else "")]
+        words += f"; without effect: {', '.join(self.without_effect)}" if self.without_effect else ""
+        if not self.refused:
+            return [words]
+        return [words, f"{len(self.refused)} sets of properties do not compile, the last: {self.refused[-1].message}"]
 
 
 def config_of(campaign: Campaign, assignment: Assignment) -> DeploymentConfig:
@@ -55,18 +66,30 @@ def list_space(campaign: Campaign) -> Listing | None:
     begin = campaign.clock()
     keys: dict[str, str] = {}
     distinct: dict[str, Assignment] = {}
+    refused: dict[str, Failure] = {}
     assignments = list(itertools.chain(campaign.setting.seeds, space.assignments()))
     for assignment in assignments:
-        effective = campaign.bench.resolve(config_of(campaign, assignment))
+        config = config_of(campaign, assignment)
+        effective = campaign.bench.resolve(config)
         if campaign.clock() - begin > limit_s:
             campaign.reporter.say("the space takes too long to list here: candidates are resolved as they are proposed")
             return None
         key = str(effective) if isinstance(effective, Failure) else effective.key
         keys[_text(assignment)] = key
-        if not isinstance(effective, Failure):
+        if isinstance(effective, Failure):
+            refused[config.properties_key] = effective
+        else:
             distinct.setdefault(key, assignment)
-    names = [p.name for p in space.parameters if len(p.values) > 1 and _is_without_effect(p.name, keys, assignments)]
-    return Listing(requested=space.size, distinct=distinct, without_effect=names)
+        if not distinct and len(refused) >= GIVE_UP_AFTER:
+            break
+    listed = [a for a in assignments if _text(a) in keys]
+    names = [p.name for p in space.parameters if len(p.values) > 1 and _is_without_effect(p.name, keys, listed)]
+    return Listing(
+        requested=space.size,
+        distinct=distinct,
+        without_effect=names if distinct else [],
+        refused=tuple(refused.values()),
+    )
 
 
 def _is_without_effect(name: str, keys: Mapping[str, str], assignments: Sequence[Assignment]) -> bool:

@@ -5,12 +5,12 @@ Knows sessions and one t-interval; keeps its evidence apart from the study's own
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuner.bench.metrics import request_count
-from tuner.bench.protocol import DeploymentConfig, Failure, Windows
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Windows
 from tuner.errors import InputError, NoAnswerError, StudyFileError
 from tuner.study.baselines import stand
 from tuner.study.campaign import plan_session
@@ -24,8 +24,8 @@ from tuner.study.run import RunOptions, prepared_study, probe_properties
 from tuner.study.space import Value
 from tuner.study.status import Reporter
 
-SESSIONS, BLOCKS, MOST_BLOCKS = 4, 6, 60
-"""A percentile takes more blocks than six until it has its requests, up to a minute for four members."""
+SESSIONS, BLOCKS, MOST_BLOCKS = 4, 4, 60
+"""A percentile takes more blocks than four until it has its requests, up to a minute for four members."""
 LEVEL = 0.025
 """A plain two-sided 95 % interval: nothing was selected, there is one look."""
 OWN = ("batch_size", "infer_requests")
@@ -78,7 +78,7 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
         resolved = campaign.bench.resolve(config)
         if isinstance(resolved, Failure):
             raise NoAnswerError(f"this configuration does not compile: {resolved}")
-        baselines = campaign.setting.baselines
+        baselines = _distinct(campaign.setting.baselines, campaign.bench.resolve)
         sessions = []
         metric = campaign.study.objective.row
 
@@ -119,6 +119,21 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
             levels={name: metrics_of(member) for name, member in pools.items() if member is not None},
             folder=folder,
         )
+
+
+def _distinct(
+    baselines: Mapping[str, DeploymentConfig], resolve: Callable[[DeploymentConfig], Effective | Failure]
+) -> dict[str, DeploymentConfig]:
+    """One baseline of each effective configuration: on a CPU LATENCY is the default under another name."""
+    found: dict[str, DeploymentConfig] = {}
+    seen: set[str] = set()
+    for name, config in baselines.items():
+        effective = resolve(config)
+        key = str(effective) if isinstance(effective, Failure) else effective.key
+        if key not in seen:
+            seen.add(key)
+            found[name] = config
+    return found
 
 
 def _scalar(text: str, value: str) -> Value:

@@ -5,6 +5,7 @@ The only module of the search side that opens a real bench and writes what `depl
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -179,7 +180,7 @@ def make_setting(
     if not is_latency and not facts.batch_legal and facts.batch_reason:
         say(f"batch_size leaves the space: {facts.batch_reason}")
     if study.space.is_auto:
-        cpus = host.cpus_allowed if host.cpu_quota is None else max(1, min(host.cpus_allowed, round(host.cpu_quota)))
+        cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
         space = auto_space(
             device=study.device,
             is_latency=is_latency,
@@ -193,7 +194,7 @@ def make_setting(
     else:
         space = Space(parameters=study.space.parameters)
     if not facts.batch_legal:
-        space = Space(parameters=tuple(p for parameter in space.parameters for p in _without_batches(parameter)))
+        space = Space(parameters=tuple(map(_without_batches, space.parameters)))
     for name, baseline in study.baselines.items():
         if baseline.batch_size > 1 and not facts.batch_legal:
             raise ModelError(
@@ -224,10 +225,8 @@ def _pinned_precision(space: Space, facts: ModelFacts) -> dict[str, str | int | 
     return {"INFERENCE_PRECISION_HINT": facts.precision}
 
 
-def _without_batches(parameter: Parameter) -> list[Parameter]:
-    if parameter.name != "batch_size":
-        return [parameter]
-    return [replace(parameter, values=(1,))] if 1 in parameter.values else []
+def _without_batches(parameter: Parameter) -> Parameter:
+    return replace(parameter, values=(1,)) if parameter.name == "batch_size" else parameter
 
 
 def _proof_sizes(study: Study) -> list[int]:

@@ -56,9 +56,9 @@ SAMPLERS: Mapping[SamplerName, Callable[[Space, int], BaseSampler] | None] = {
     "tpe": _tpe,
     "random": lambda _, seed: RandomSampler(seed=seed),
     "grid": None,
-    "race": None,
+    "race": _tpe,
 }
-"""Made from a space and a seed; None asks the points in the order of the space."""
+"""Made from a space and a seed; None asks in the order of the space. Too large a space to race is sampled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +98,8 @@ class Search:
         self._is_seeded = False
         self._axes = {p.name: Axis.of(p) for p in space.parameters}
         memory = InMemoryStorage()
-        self._study = optuna.create_study(
-            storage=memory, study_name=name, direction="maximize", pruner=optuna.pruners.NopPruner()
-        )
+        never = optuna.pruners.NopPruner()
+        self._study = optuna.create_study(storage=memory, study_name=name, direction="maximize", pruner=never)
         self._memory = _Book(storage=memory, study_id=memory.get_study_id_from_name(name))
         # One connection, ours: its pragmas hold, and it is closed even where Optuna refuses the file.
         settings = {"creator": lambda: connection, "poolclass": StaticPool}
@@ -170,10 +169,10 @@ class Search:
     ) -> None:
         """Ends a running trial, see `FinishedTrial`. Raises `OutputError` where study.db cannot be written;
         `reconcile` tells it later."""
-        trials = self._memory.trials()
-        if not 0 <= number < len(trials) or trials[number].state.is_finished():
+        running = {t.number: t for t in self._memory.trials() if not t.state.is_finished()}
+        if number not in running:
             raise ValueError(f"trial {number} is not running")
-        point = self._decode(trials[number])
+        point = self._decode(running[number])
         self._finish(
             FinishedTrial(
                 number=number, assignment=point, value=value, constraints=constraints, record=record, failure=failure
@@ -296,5 +295,6 @@ def _database_book(storage: RDBStorage, path: Path, *, name: str, space: Space) 
     known = studies[0].user_attrs.get("space", "" if book.trials() else content)
     if [study.study_name for study in studies] != [name] or known != content:
         raise RecordError(f"{path} belongs to another study or another space", advice=REBUILD)
-    storage.set_study_user_attr(book.study_id, "space", content)
+    if "space" not in studies[0].user_attrs:
+        storage.set_study_user_attr(book.study_id, "space", content)
     return book

@@ -18,6 +18,8 @@ from tuner.study.records import SessionLine
 from tuner.study.space import Assignment
 from tuner.study.trial import FinishedTrial
 
+SHORT_SEARCH_S, SHORT_CAP_S = 120.0, 4.0
+"""In a search this short more candidates are worth more than sharper ones: the final is there to sharpen."""
 PERCENTILE_CAP_S = 4 * CAP_S
 """A percentile needs its requests: such a trial may last longer than the others."""
 
@@ -92,8 +94,10 @@ def enough_rule(
     """When a trial of two ends: hopeless at 1.5 s and 3 s of both sides together, precise enough, or the cap
     (measurement.md). A percentile also ends when it has its requests."""
     metric, window_sd = campaign.study.objective.row, ground.calibration.window_sd
-    cap_s = CAP_S if metric.quantile is None else PERCENTILE_CAP_S
-    cap_pairs = max(1, int(CAP_S / (2 * campaign.setting.window_s)))
+    is_short = ground.plan.search_s is not None and ground.plan.search_s < SHORT_SEARCH_S
+    mean_cap_s = SHORT_CAP_S if is_short else CAP_S
+    cap_s = mean_cap_s if metric.quantile is None else PERCENTILE_CAP_S
+    cap_pairs = max(1, int(mean_cap_s / (2 * campaign.setting.window_s)))
 
     def enough(members: Sequence[Windows | Failure]) -> bool:
         reference, candidate = members

@@ -1,0 +1,159 @@
+"""The command line as a user calls it, and one life of a real study that several tests look at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Tuner = Callable[..., Done]
+
+
+def environment(temporary: Path) -> dict[str, str]:
+    """The host's lock lives in the temporary folder: tests must not wait for a study of the machine's owner."""
+    return {**os.environ, "TMPDIR": str(temporary), "COLUMNS": "120"}
+
+
+def call(words: list[str], *, cwd: Path, env: Mapping[str, str], limits: Callable[[], None] | None = None) -> Done:
+    done = subprocess.run(
+        [sys.executable, "-m", "tuner", *words],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        preexec_fn=limits,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+@pytest.fixture
+def tuner(tmp_path: Path) -> Tuner:
+    """Runs `python -m tuner` with a temporary folder of its own; no expected failure may show a traceback."""
+
+    def run(*words: str | Path, limits: Callable[[], None] | None = None) -> Done:
+        return call([str(w) for w in words], cwd=ROOT, env=environment(tmp_path), limits=limits)
+
+    return run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What happened to one quickstart study: killed, disturbed, terminated, resumed to its end."""
+
+    results: Path
+    folder: Path
+    cwd: Path
+    lines_after_kill: list[bytes]
+    workers_after_kill: list[int]
+    second: Done
+    terminated: Done
+    lines_after_term: list[bytes]
+    workers_after_term: list[int]
+    finished: Done
+    lines_at_end: list[bytes]
+    again: Done
+    lines_after_again: list[bytes]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def lines_of(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+def workers_of(pids: set[int]) -> list[int]:
+    """Which of the worker processes seen before are still alive (a zombie is not)."""
+    return [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(scope="session")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """The quickstart, ended by `kill -9` after its baselines, again by SIGTERM in the search, then left alone."""
+    cwd = tmp_path_factory.mktemp("life")
+    results = cwd / "results"
+    folder = results / "quickstart"
+    shutil.copytree(ROOT / "configs", cwd / "configs")
+    env = environment(cwd)
+    words = ["run", "configs/quickstart.yaml", "--results", str(results), "--minutes", "0.4"]
+    log = folder / "sessions.jsonl"
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tuner", *words],
+            cwd=cwd,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def children(process: subprocess.Popen[str]) -> set[int]:
+        return {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
+
+    def until_killed(more_lines: int, signum: signal.Signals) -> tuple[Done, list[int]]:
+        before = len(lines_of(log))
+        process = start()
+        wait_for(lambda: len(lines_of(log)) >= before + more_lines)
+        wait_for(lambda: bool(children(process)))
+        seen = children(process)
+        others.append(call(words, cwd=cwd, env=env))
+        seen |= children(process)
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        wait_for(lambda: not workers_of(seen))
+        return Done(code=process.returncode, out=out, err=err), workers_of(seen)
+
+    others: list[Done] = []
+    _, workers_after_kill = until_killed(2, signal.SIGKILL)
+    lines_after_kill = lines_of(log)
+    with log.open("ab") as file:
+        file.write(b'{"kind":"session","phase":"sea')
+    terminated, workers_after_term = until_killed(1, signal.SIGTERM)
+    lines_after_term = lines_of(log)
+    finished = call(words, cwd=cwd, env=env)
+    lines_at_end = lines_of(log)
+    again = call(words, cwd=cwd, env=env)
+    return Life(
+        results=results,
+        folder=folder,
+        cwd=cwd,
+        lines_after_kill=lines_after_kill,
+        workers_after_kill=workers_after_kill,
+        second=others[0],
+        terminated=terminated,
+        lines_after_term=lines_after_term,
+        workers_after_term=workers_after_term,
+        finished=finished,
+        lines_at_end=lines_at_end,
+        again=again,
+        lines_after_again=lines_of(log),
+    )

@@ -1,0 +1,155 @@
+"""Bad input through the command line: one clear message, the documented exit code, nothing half-written."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Tuner
+from tuner.model.locate import locate
+from tuner.model.spec import ModelSpec
+from tuner.study.records import read_log
+
+SILERO = ModelSpec(path="package:silero_vad/data/silero_vad.onnx", folder=Path())
+
+
+def write_study(folder: Path, model: str = "builtin:mlp", *, more: str = "", minutes: float = 0.1) -> Path:
+    path = folder / "study.yaml"
+    text = f"schema_version: 1\nmodel: {model}\ndevice: CPU\nobjective: {{maximize: throughput}}\n"
+    path.write_text(f"{text}budget: {{minutes: {minutes}}}\n{more}")
+    return path
+
+
+def test_a_missing_model_exits_2_and_says_where_it_was_looked_for(tuner: Tuner, tmp_path: Path) -> None:
+    done = tuner("run", write_study(tmp_path, "nowhere.onnx"), "--results", tmp_path / "results")
+    assert done.code == 2
+    assert "nowhere.onnx" in done.err
+    assert done.out == ""
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("garbage.onnx", b"\x00\x01garbage" * 100),
+        ("empty.onnx", b""),
+        ("truncated.xml", b'<?xml version="1.0"?><net name="m" version="11"><layers><layer id="0"'),
+    ],
+)
+def test_an_unreadable_model_exits_2_without_c_plus_plus_frames(
+    tuner: Tuner, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = tuner("run", write_study(tmp_path, name), "--results", tmp_path / "results")
+    assert done.code == 2, done.err
+    assert name in done.err
+    assert "Exception from src" not in done.err
+
+
+@pytest.mark.openvino
+def test_an_unconvertible_model_exits_2_with_the_cause(tuner: Tuner, tmp_path: Path) -> None:
+    done = tuner("run", write_study(tmp_path, str(locate(SILERO))), "--results", tmp_path / "results")
+    assert done.code == 2, done.err
+    assert "silero_vad.onnx" in done.err
+
+
+@pytest.mark.openvino
+def test_every_problem_of_a_file_is_reported_at_once_unknown_properties_too(tuner: Tuner, tmp_path: Path) -> None:
+    more = "space:\n  NUM_STREAM: {choices: [1, 2]}\n  batch_sise: {choices: [1]}\nspeed: fast\n"
+    path = write_study(tmp_path, more=more)
+    done = tuner("run", path, "--results", tmp_path / "results")
+    assert done.code == 2
+    for line, words in ((7, "NUM_STREAMS"), (8, "batch_size"), (9, "speed")):
+        assert any(f"{path}:{line}:" in text and words in text for text in done.err.splitlines()), done.err
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_is_found_before_openvino_is_imported(
+    tuner: Tuner, tmp_path: Path
+) -> None:
+    (tmp_path / "results").write_text("a file where a folder is wanted")
+    (tmp_path / "openvino.py").write_text("raise SystemExit('imported')")
+    done = tuner("run", write_study(tmp_path), "--results", tmp_path / "results")
+    assert done.code == 3
+    assert "cannot write" in done.err
+    assert "--results" in done.err
+
+
+@pytest.mark.openvino
+def test_a_study_whose_every_configuration_fails_stops_early_with_the_cause(tuner: Tuner, tmp_path: Path) -> None:
+    more = "space:\n  NUM_STREAMS: {choices: [a, b, c, d, e, f, g, h]}\n  infer_requests: {choices: [1, 2, 4, 8]}\n"
+    done = tuner("run", write_study(tmp_path, more=more, minutes=5), "--results", tmp_path / "results")
+    assert done.code == 1, done.err
+    assert "every configuration failed" in done.out
+    assert "streams" in done.out
+    log = read_log(tmp_path / "results/study/sessions.jsonl")
+    assert log.verdicts()[0].reason == "failed"
+    assert not log.sessions("confirm")
+
+
+@pytest.mark.openvino
+def test_a_full_disk_exits_3_and_the_same_command_continues(tuner: Tuner, tmp_path: Path) -> None:
+    path = write_study(tmp_path, more="space: {infer_requests: {choices: [4]}}\n")
+    size = 8_000
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    done = tuner("run", path, "--results", tmp_path / "results", limits=small_files)
+    assert done.code == 3, done.err
+    assert "free some space" in done.err
+    assert not (tmp_path / "results/study/best.yaml").exists()
+    log = read_log(tmp_path / "results/study/sessions.jsonl")
+    assert not log.dropped_torn_line
+    done = tuner("run", path, "--results", tmp_path / "results")
+    assert done.code == 0, done.err
+    assert (tmp_path / "results/study/best.yaml").exists()
+
+
+@pytest.mark.openvino
+def test_records_of_a_newer_version_exit_3_and_are_left_alone(tuner: Tuner, tmp_path: Path) -> None:
+    folder = tmp_path / "results/study"
+    folder.mkdir(parents=True)
+    newer = b'{"kind":"header","schema_version":99}\n'
+    (folder / "sessions.jsonl").write_bytes(newer)
+    done = tuner("run", write_study(tmp_path), "--results", tmp_path / "results")
+    assert done.code == 3
+    assert "newer" in done.err
+    assert (folder / "sessions.jsonl").read_bytes() == newer
+
+
+@pytest.mark.openvino
+def test_a_device_that_is_not_there_exits_3_and_names_those_that_are(tuner: Tuner, tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    path.write_text(path.read_text().replace("device: CPU", "device: NPU"))
+    done = tuner("run", path, "--results", tmp_path / "results")
+    assert done.code == 3
+    assert "available: CPU" in done.err
+
+
+def test_show_of_a_folder_without_a_study_exits_2(tuner: Tuner, tmp_path: Path) -> None:
+    done = tuner("show", tmp_path)
+    assert done.code == 2
+    assert "no study" in done.err
+
+
+def test_apply_of_garbage_exits_2(tuner: Tuner, tmp_path: Path) -> None:
+    (tmp_path / "best.yaml").write_text("[1, 2")
+    done = tuner("apply", tmp_path / "best.yaml")
+    assert done.code == 2
+    assert "best.yaml" in done.err
+
+
+@pytest.mark.parametrize("words", [["--set", "NUM_STREAMS"], ["--set", "speed=3"], ["--set", "batch_size=no"]])
+def test_a_bad_set_exits_2_before_anything_is_measured(tuner: Tuner, tmp_path: Path, words: list[str]) -> None:
+    done = tuner("measure", write_study(tmp_path), "--results", tmp_path / "results", *words)
+    assert done.code == 2
+    assert "--set" in done.err
+
+
+def test_a_wrong_option_exits_2_and_points_to_help(tuner: Tuner) -> None:
+    done = tuner("run", "--fast")
+    assert done.code == 2
+    assert "--help" in done.err

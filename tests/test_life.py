@@ -1,0 +1,112 @@
+"""One real study from its start through `kill -9`, a second run beside it, SIGTERM and resumes to its verdict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from tests.conftest import Life, Tuner
+from tuner.study.records import read_log
+
+pytestmark = pytest.mark.openvino
+
+
+def test_a_killed_run_leaves_no_worker_behind(life: Life) -> None:
+    assert life.workers_after_kill == []
+    assert life.workers_after_term == []
+
+
+def test_a_second_run_is_refused_and_told_who_holds_the_host(life: Life) -> None:
+    assert life.second.code == 3
+    assert "already measuring" in life.second.err
+    assert "--wait" in life.second.err
+
+
+def test_sigterm_exits_130_and_says_how_to_go_on(life: Life) -> None:
+    assert life.terminated.code == 130
+    assert "same command continues" in life.terminated.err
+
+
+def test_a_resume_keeps_every_finished_line_and_drops_the_torn_one(life: Life) -> None:
+    assert life.lines_after_term[: len(life.lines_after_kill)] == life.lines_after_kill
+    assert life.lines_at_end[: len(life.lines_after_term)] == life.lines_after_term
+    assert "torn" in life.terminated.err
+
+
+def test_the_baselines_are_measured_once_over_all_resumes(life: Life) -> None:
+    log = read_log(life.folder / "sessions.jsonl")
+    assert len(log.sessions("baselines")) == 1
+
+
+def test_the_finished_run_prints_the_verdict_on_stdout(life: Life) -> None:
+    assert life.finished.code == 0, life.finished.err
+    assert life.finished.out.startswith("verdict: ")
+    assert "tuner apply" in life.finished.out
+
+
+def test_running_a_finished_study_again_measures_nothing_and_says_the_same(life: Life) -> None:
+    assert life.again.code == 0
+    assert life.again.out == life.finished.out
+    assert life.lines_after_again == life.lines_at_end
+
+
+def test_best_yaml_is_plain_yaml_with_what_design_promises(life: Life) -> None:
+    content = yaml.safe_load((life.folder / "best.yaml").read_text())
+    assert content["schema_version"] == 1
+    assert content["verdict"] in ("tuned", "baseline")
+    assert content["properties"]["INFERENCE_PRECISION_HINT"] == content["effective"]["INFERENCE_PRECISION_HINT"]
+    assert set(content["baselines"]) == {"default", "LATENCY", "THROUGHPUT"}
+    assert content["verdict"] == "baseline" or content["gain"]["low_pct"] > 0
+
+
+def test_a_larger_budget_goes_on_from_the_record(life: Life, tuner: Tuner) -> None:
+    done = tuner("run", life.cwd / "configs/quickstart.yaml", "--results", life.results, "--minutes", "3", "--plan")
+    assert done.code == 0, done.err
+    assert "180 distinct" in done.out or "distinct here" in done.out
+
+
+def test_show_prints_baselines_candidates_and_verdict(life: Life, tuner: Tuner) -> None:
+    done = tuner("show", life.folder)
+    assert done.code == 0, done.err
+    assert "THROUGHPUT" in done.out
+    assert "verdict:" in done.out
+    as_json = json.loads(tuner("show", life.folder, "--json").out)
+    assert as_json["candidates"]
+
+
+def test_apply_compiles_runs_and_prints_the_code(life: Life, tuner: Tuner) -> None:
+    done = tuner("apply", life.folder / "best.yaml", "--strict")
+    assert done.code == 0, done.err
+    assert "compile_model" in done.out
+
+
+def test_a_changed_objective_is_refused_with_the_difference_and_fresh_moves_the_old_aside(
+    life: Life, tuner: Tuner
+) -> None:
+    study = life.cwd / "configs/quickstart.yaml"
+    changed = life.cwd / "configs/changed.yaml"
+    changed.write_text(
+        study.read_text().replace("maximize: throughput", "minimize: latency_p50_ms") + "\nname: quickstart\n"
+    )
+    before = (life.folder / "sessions.jsonl").read_bytes()
+    done = tuner("run", changed, "--results", life.results)
+    assert done.code == 2
+    assert "latency_p50_ms" in done.err
+    assert "--fresh" in done.err
+    assert (life.folder / "sessions.jsonl").read_bytes() == before
+
+
+def test_a_damaged_study_db_is_named_and_rebuilt_from_the_record_once_it_is_gone(life: Life, tuner: Tuner) -> None:
+    study = life.cwd / "configs/quickstart.yaml"
+    database = life.folder / "study.db"
+    whole = database.read_bytes()
+    database.write_bytes(b"garbage" * 1000)
+    done = tuner("run", study, "--results", life.results, "--minutes", "0.5")
+    assert done.code == 3
+    assert "sessions.jsonl" in done.err
+    database.write_bytes(whole)
+    best = (life.folder / "best.yaml").read_bytes()
+    assert tuner("run", study, "--results", life.results, "--minutes", "0.4").code == 0
+    assert (life.folder / "best.yaml").read_bytes().splitlines()[:20] == best.splitlines()[:20]

@@ -1,0 +1,88 @@
+"""The README is true: its files load, its commands and its code run, and nothing the command line offers is missing."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Life, Tuner, environment
+from tuner.cli import app
+from tuner.study.file import load_study
+
+README = (ROOT / "README.md").read_text()
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every `tuner ...` line of the shell blocks, without its comment."""
+    lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("tuner ")]
+
+
+def test_the_study_file_of_the_readme_loads_with_its_second_space(tmp_path: Path) -> None:
+    whole, space = blocks("yaml")[:2]
+    (tmp_path / "whole.yaml").write_text(whole)
+    assert load_study(tmp_path / "whole.yaml").objective.metric == "throughput"
+    (tmp_path / "space.yaml").write_text(re.sub(r"space: auto.*\n", space, whole))
+    parameters = load_study(tmp_path / "space.yaml").space.parameters
+    assert [p.name for p in parameters][:2] == ["PERFORMANCE_HINT", "NUM_STREAMS"]
+
+
+@pytest.mark.openvino
+def test_every_command_of_the_readme_runs(life: Life, tuner: Tuner) -> None:
+    assert commands()
+    for command in commands():
+        words = shlex.split(command)[1:]
+        if words[0] == "run" and "--plan" not in words:
+            continue  # what the `life` fixture lives through
+        if words[0] in ("run", "measure"):
+            words += ["--results", str(life.results)]
+        done = tuner(*(word.replace("results/quickstart", str(life.folder)) for word in words))
+        assert done.code == 0, f"{command}: {done.err}"
+        assert done.out, command
+
+
+@pytest.mark.openvino
+def test_the_python_of_the_readme_runs_where_its_results_are(life: Life) -> None:
+    (snippet,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", snippet],
+        cwd=life.cwd,
+        env=environment(life.cwd),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_of_the_command_line_stands_in_the_readme() -> None:
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert names == {shlex.split(command)[1] for command in commands()}
+
+
+def test_ci_runs_the_two_commands_of_the_first_screen() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    patterns = re.findall(r"grep -m1 -E '([^']+)' README\.md", script)
+    assert len(patterns) == 2
+    for pattern in patterns:
+        assert len([line for line in README.splitlines() if re.search(pattern, line)]) == 1
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_study_file_is_ready_to_run(path: Path, tuner: Tuner, tmp_path: Path) -> None:
+    """Preflight, batching proof and listing with the real model; whole runs of all are a benchmark's affair."""
+    done = tuner("run", path, "--plan", "--results", tmp_path / "results")
+    assert done.code == 0, done.err
+    assert "configurations requested" in done.out
+    assert not (tmp_path / "results" / path.stem / "best.yaml").exists()
