@@ -20,7 +20,6 @@ from tuner.errors import InputError, Interrupted, TunerError
 
 app = typer.Typer(
     name="tuner",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -106,7 +105,7 @@ def apply(
     best: Annotated[Path, typer.Argument(metavar="BEST.yaml", show_default=False)],
     strict: Annotated[bool, typer.Option("--strict", help="Fail where this host or model differs.")] = False,
 ) -> None:
-    """Check that a best.yaml compiles and runs here, and print the code that uses it."""
+    """Check that a best.yaml runs here, and print the code that uses it."""
     import warnings
 
     from tuner.deploy.apply import check, describe
@@ -157,7 +156,7 @@ def interrupt(signum: int, frame: object) -> NoReturn:
 def main() -> None:
     """The entry point: every expected failure is one message, its advice, and an exit code."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         fail(Interrupted("interrupted", advice="the same command continues where it stopped"))
     except TunerError as error:

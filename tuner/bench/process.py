@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -22,16 +21,13 @@ from typing import Any
 
 from tuner import errors
 from tuner.bench.protocol import Failure, FailureKind
+from tuner.model.openvino_error import is_memory_short
 
 START_LIMIT_S = 60.0
 """Starting Python and importing OpenVINO takes 0.5 s here; a cold disk or a busy host takes longer, never minutes."""
-ANSWER_LIMIT_BYTES = 64 << 20
+ANSWER_LIMIT_BYTES = 8 << 20
 """Real answers stay below 1 MB; a longer one is garbage that would fill this process's memory."""
 LAST_WORDS_BYTES = 4096
-MEMORY_SIGNS = re.compile(
-    r"bad_alloc|MemoryError|[Cc]annot allocate memory|[Ff]ailed to allocate|Resource temporarily unavailable"
-)
-"""How C++, Python, libc and OpenVINO (2026.4) say that memory is short; the last is a thread without a stack."""
 _numbers = itertools.count(1)
 
 
@@ -116,14 +112,14 @@ class WorkerProcess:
         try:
             self._channel.settimeout(limit_s)
             self._channel.sendall(message)
-            outcome = _outcome(self._read_line(time.monotonic() + limit_s))
+            outcome = outcome_of(self._read_line(time.monotonic() + limit_s))
         except (BrokenPipeError, ConnectionResetError, EOFError):
             raise WorkerLost(self._obituary(command)) from None
         except TimeoutError:
             self.kill()
             text = f"{command} did not end within {limit_s:.0f} s; the process was ended"
             raise WorkerLost(Failure(kind=FailureKind.TIMEOUT, message=text)) from None
-        except _Garbage:
+        except Garbage:
             self.kill()
             text = f"{command}: the process answered with garbage"
             raise WorkerLost(Failure(kind=FailureKind.CRASH, message=text)) from None
@@ -154,7 +150,7 @@ class WorkerProcess:
                 raise EOFError
             self._buffer += piece
             if len(self._buffer) > ANSWER_LIMIT_BYTES:
-                raise _Garbage
+                raise Garbage
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
@@ -174,16 +170,16 @@ class WorkerProcess:
         words = text.strip().splitlines()
         ended = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         last = f": {words[-1][:200]}" if words else ""
-        kind = FailureKind.MEMORY if MEMORY_SIGNS.search(text) else FailureKind.CRASH
+        kind = FailureKind.MEMORY if is_memory_short(text) else FailureKind.CRASH
         return Failure(kind=kind, message=f"the process ended during {command} ({ended}){last}")
 
 
-class _Garbage(Exception):
+class Garbage(Exception):
     """What came over the channel is no answer."""
 
 
-def _outcome(line: bytes) -> Any:
-    """What a line says: the content of an answer, or the exception to raise. Raises _Garbage."""
+def outcome_of(line: bytes) -> Any:
+    """What a line says: the content of an answer, or the exception to raise. Raises Garbage."""
     try:
         ((verb, content),) = json.loads(line).items()
         if verb == "failed":
@@ -194,7 +190,7 @@ def _outcome(line: bytes) -> Any:
             return content
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         pass
-    raise _Garbage
+    raise Garbage
 
 
 def _signal_name(number: int) -> str:

@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 PropertyValue = str | int | float | bool
 Clock = Callable[[], float]
 """Seconds from an arbitrary origin, monotonic."""
+SETTLE_CAP_S = 30.0
+"""AUTO serves its first requests on the CPU; the chosen device has compiled well within this (openvino.md)."""
 Api = Literal["async", "sync"]
 Phase = Literal["baselines", "search", "race", "final", "confirm", "measure"]
 
@@ -134,7 +136,7 @@ class Windows:
     windows: tuple[Window, ...]
     compile_s: float
     is_steady: bool = True
-    """False where the warm-up ended at its cap without three alike windows."""
+    """False where the warm-up had three windows or more and ended at its cap before any three were alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

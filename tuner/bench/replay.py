@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from tuner.bench import histogram
 from tuner.bench.protocol import (
     Costs,
     DeploymentConfig,
@@ -21,25 +22,34 @@ from tuner.bench.protocol import (
     Window,
     Windows,
 )
+from tuner.bench.session import is_pointless
 from tuner.bench.synthetic import FakeClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recording:
-    """One member as it was measured, with its session's first member to stay paired with."""
+    """One member as it was measured, and what it ran beside."""
 
     member: Windows
-    reference: Windows | None
+    beside: tuple[Windows, ...]
+    """The other members of its session, those with as many windows: they can stay paired."""
     seconds: float
     """What the member cost its session."""
+
+    def partner(self, first: _Recording | Failure) -> Windows | None:
+        """What has the effective configuration of `first` in this recording's session."""
+        if isinstance(first, Failure):
+            return None
+        return next((other for other in self.beside if other.effective == first.member.effective), None)
 
 
 @dataclass(slots=True, kw_only=True)
 class ReplayBench:
     """Draws whole blocks of a recorded session, seeded by the plan, in virtual time.
 
-    A candidate that was recorded beside the lineup's first member keeps its pairs with it: both sides are drawn from
-    the same blocks of the same session. One that was recorded beside another reference is moved to this one's level.
+    Of the candidates that were recorded beside the lineup's first member, one keeps its pairs with it: both sides are
+    drawn from the same blocks of the same session. The others are moved to that session's level by what the first
+    member did in theirs. A candidate that never ran beside it stays at the level it was recorded at.
     """
 
     clock: FakeClock = field(default_factory=FakeClock)
@@ -58,43 +68,40 @@ class ReplayBench:
         for config in lineup:
             found = self.recordings.get(config.key)
             drawn.append(rng.choice(found) if found else self.failures.get(config.key) or _unknown(config))
-        anchor = next((r.reference for r in drawn[1:] if isinstance(r, _Recording) and r.reference), None)
+        partners = [r.partner(drawn[0]) if isinstance(r, _Recording) else None for r in drawn[1:]]
         first = drawn[0]
-        if isinstance(first, _Recording) and anchor is not None and anchor.effective == first.member.effective:
+        scales = [1.0] * len(lineup)
+        if isinstance(first, _Recording) and any(partners):
+            anchor = next(filter(None, partners))
             drawn[0] = replace(first, member=anchor)
+            scales = [1.0, *(_speed(anchor) / _speed(partner) if partner else 1.0 for partner in partners)]
+        failed = {i for i, recording in enumerate(drawn) if isinstance(recording, Failure)}
         windows: list[list[Window]] = [[] for _ in lineup]
-        members: tuple[Windows | Failure, ...] = ()
-        for block in range(plan.blocks):
+
+        def members() -> tuple[Windows | Failure, ...]:
+            return tuple(
+                replace(recording.member, windows=tuple(found)) if isinstance(recording, _Recording) else recording
+                for recording, found in zip(drawn, windows, strict=True)
+            )
+
+        for block in range(0 if is_pointless(plan.phase, len(lineup), failed) else plan.blocks):
             pick = rng.random()
             for i, recording in enumerate(drawn):
                 if isinstance(recording, _Recording):
-                    windows[i].append(self._window(recording, drawn[0], block, pick, len(lineup)))
+                    window = _moved(recording.member.windows[int(pick * len(recording.member.windows))], scales[i])
+                    turn, started_s = block * len(lineup) + i, self.clock() - begin_s
+                    windows[i].append(replace(window, block=block, turn=turn, started_s=started_s))
                     self.clock.advance(recording.seconds / len(recording.member.windows))
-            members = tuple(
-                replace(r.member, windows=tuple(windows[i])) if isinstance(r, _Recording) else r
-                for i, r in enumerate(drawn)
-            )
-            if all(isinstance(r, Failure) for r in drawn) or (plan.enough is not None and plan.enough(members)):
+            if plan.enough is not None and plan.enough(members()):
                 break
         wall_s = self.clock() - begin_s
         return Session(
             lineup=tuple(lineup),
-            members=members,
+            members=members(),
             started_unix_s=begin_s,
             wall_s=wall_s,
             costs=Costs(timed_s=wall_s),
             process="replay",
-        )
-
-    def _window(
-        self, recording: _Recording, first: _Recording | Failure, block: int, pick: float, members: int
-    ) -> Window:
-        window = recording.member.windows[int(pick * len(recording.member.windows))]
-        scale = 1.0
-        if isinstance(first, _Recording) and recording.reference is not None:
-            scale = _speed(first.member) / _speed(recording.reference)
-        return replace(
-            window, block=block, turn=block * members, started_s=self.clock(), duration_s=window.duration_s / scale
         )
 
 
@@ -102,17 +109,27 @@ def replay_of(sessions: Iterable[Session]) -> ReplayBench:
     """A bench that knows every configuration measured in `sessions`; failures are replayed as failures."""
     bench = ReplayBench()
     for session in sessions:
-        first = session.members[0]
-        reference = first if isinstance(first, Windows) and first.windows else None
+        ran = [(i, m) for i, m in enumerate(session.members) if isinstance(m, Windows) and m.windows]
         share_s = session.wall_s / len(session.lineup)
         for config, member in zip(session.lineup, session.members, strict=True):
             if isinstance(member, Failure):
                 bench.failures[config.key] = member
-            elif member.windows:
-                paired = reference if reference and len(reference.windows) == len(member.windows) else None
-                found = _Recording(member=member, reference=paired, seconds=share_s)
-                bench.recordings.setdefault(config.key, []).append(found)
+        for i, member in ran:
+            beside = tuple(m for j, m in ran if j != i and len(m.windows) == len(member.windows))
+            found = _Recording(member=member, beside=beside, seconds=share_s)
+            bench.recordings.setdefault(session.lineup[i].key, []).append(found)
     return bench
+
+
+def _moved(window: Window, scale: float) -> Window:
+    """The window as it would have been, had the host been `scale` times as fast: latencies move with the duration."""
+    shift = round(-math.log(scale) / histogram.WIDTH)
+    return replace(
+        window,
+        duration_s=window.duration_s / scale,
+        latency_counts={bucket + shift: n for bucket, n in window.latency_counts.items()},
+        latency_sum_ms=window.latency_sum_ms / scale,
+    )
 
 
 def _speed(member: Windows) -> float:

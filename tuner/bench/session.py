@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from tuner.bench.process import CommandFailed, WorkerLost
 from tuner.bench.protocol import (
+    SETTLE_CAP_S,
     Clock,
     Costs,
     DeploymentConfig,
     Effective,
     Failure,
+    Phase,
     Session,
     SessionPlan,
     Window,
@@ -26,8 +28,6 @@ from tuner.bench.protocol import (
 
 WARM_UP_CAP_S = 5.0
 """After this a member that is still not steady is measured as it is, and marked (measurement.md)."""
-SETTLE_CAP_S = 30.0
-"""AUTO serves its first requests on the CPU; the chosen device has compiled well within this (openvino.md)."""
 
 
 class Seat(Protocol):
@@ -74,6 +74,13 @@ def run_session(
     """Measures the lineup as planned. A member that fails politely has its Failure in its place; one that takes the
     process down raises MemberLost. `lost` are those that did so before: they keep their failures and are left out."""
     return _Run(lineup, plan, open_seat, is_seen, clock, lost or {}).session(unix_clock())
+
+
+def is_pointless(phase: Phase, members: int, failed: Collection[int]) -> bool:
+    """Nothing is left to compare: the reference failed, or everybody else did. Baselines have no reference."""
+    if phase == "baselines":
+        return len(failed) == members
+    return 0 in failed or (members > 1 and len(failed) == members - 1)
 
 
 class _Run:
@@ -208,7 +215,4 @@ class _Run:
         self.turns += 1
 
     def is_pointless(self) -> bool:
-        """Nothing is left to compare: the reference failed, or everybody else did. Baselines have no reference."""
-        if self.plan.phase == "baselines":
-            return len(self.failures) == len(self.lineup)
-        return 0 in self.failures or (len(self.lineup) > 1 and len(self.failures) == len(self.lineup) - 1)
+        return is_pointless(self.plan.phase, len(self.lineup), self.failures.keys())

@@ -222,13 +222,15 @@ class SyntheticSeat:
         requests = rounds * effective.infer_requests
         latencies = [1e3 * round_s * factor for factor in LATENCY_SPREAD]
         counts: dict[int, int] = {}
+        latency_sum_ms = 0.0
         for i, latency in enumerate(latencies):
             share = requests // len(latencies) + (1 if i < requests % len(latencies) else 0)
+            latency_sum_ms += share * latency
             (bucket,) = histogram.count([latency])
             counts[bucket] = counts.get(bucket, 0) + share
         return {
             "duration_s": duration_s,
             "samples": requests * effective.batch_size,
             "latency_counts": {b: n for b, n in counts.items() if n},
-            "latency_sum_ms": requests * 1e3 * round_s,
+            "latency_sum_ms": latency_sum_ms,
         }

@@ -19,10 +19,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tuner.bench.process import MEMORY_SIGNS
 from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind
 from tuner.errors import TunerError
-from tuner.model.openvino_error import first_line
+from tuner.model.openvino_error import first_line, is_memory_short
 from tuner.model.spec import InputSpec, ModelSpec
 
 PR_SET_PDEATHSIG = 1
@@ -105,7 +104,7 @@ FAILED_AS = {"compile": FailureKind.COMPILE, "resolve": FailureKind.COMPILE}
 
 def failure_of(command: str, error: BaseException) -> Failure:
     text = first_line(error)
-    if isinstance(error, MemoryError) or MEMORY_SIGNS.search(str(error)):
+    if isinstance(error, MemoryError) or is_memory_short(str(error)):
         return Failure(kind=FailureKind.MEMORY, message=text)
     if type(error).__name__ == "TooSlow":
         return Failure(kind=FailureKind.TIMEOUT, message=text)

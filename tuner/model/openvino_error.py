@@ -17,6 +17,10 @@ FRONTEND = re.compile(r"^FrontEnd API failed with \w+:?\s*")
 NODE = re.compile(r"^While validating (?:node|ONNX node) '(?:opset\d+::)?(?P<node>[^']*?)(?: \(.*)?'(?P<rest>.*)$")
 NOISE = re.compile(r"^(?:Shape inference input shapes .*|Summary:|-- .* with a message:|\[ GENERAL_ERROR \])$")
 PREFIX = re.compile(r"^(?:NotFound|GeneralError|NotImplemented): ")
+MEMORY = re.compile(
+    r"bad_alloc|MemoryError|[Cc]annot allocate memory|[Ff]ailed to allocate|Resource temporarily unavailable"
+)
+"""How C++, Python, libc and OpenVINO 2026.4 say it; the last is a thread without room for its stack."""
 OPERATIONS = (
     re.compile(r"Conversion is failed for: (?P<operations>[^\n]+)"),
     re.compile(r"No translator found for: (?P<operations>[^\n]+)"),
@@ -37,6 +41,11 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, Exception) and type(error).__module__ == "builtins" and type(error) is not RuntimeError:
         line = f"{type(error).__name__}: {line}"
     return line if len(line) <= MAX_CHARACTERS else line[: MAX_CHARACTERS - 3] + "..."
+
+
+def is_memory_short(text: str) -> bool:
+    """Whether an error's text, or a process's last words, speak of memory that could not be had."""
+    return MEMORY.search(text) is not None
 
 
 def unsupported_operations(text: str) -> list[str]:

@@ -10,13 +10,13 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuner.bench.metrics import METRICS
+from tuner.bench.metrics import METRICS, Metric
 from tuner.bench.protocol import DeploymentConfig, Failure, Session, Windows
 from tuner.errors import NoAnswerError
 from tuner.study.budget import SessionCost, measured_cost, shrunk_sd
 from tuner.study.constraint import bounds
 from tuner.study.estimate import mad_sd, pair_ratios, session_value
-from tuner.study.evidence import plain_ratio
+from tuner.study.evidence import plain_ratio, pool
 from tuner.study.study import Objective, Study
 
 HINTS = {"default": None, "LATENCY": "LATENCY", "THROUGHPUT": "THROUGHPUT"}
@@ -30,12 +30,14 @@ MIN_PAIRS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The baselines against each other. `values`: log-ratio to the reference on the objective, without failures."""
+    """The baselines against each other. `values`: log-ratio to the reference on the objective, without failures;
+    `violations`: metric of a limit -> log of the excess, for each of them, <= 0 keeps it."""
 
     reference: str
     is_feasible: bool
     """Whether the reference keeps the limits; where no baseline does, it is the one nearest to them."""
     values: Mapping[str, float]
+    violations: Mapping[str, Mapping[str, float]]
     failures: Mapping[str, Failure]
     limit_levels: Mapping[str, Mapping[str, float]]
     """Metric of a limit -> baseline -> its log-ratio to one and the same baseline."""
@@ -89,27 +91,43 @@ def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
     return configs
 
 
-def stand(objective: Objective, members: Mapping[str, Windows | Failure]) -> Standing:
-    """Who is the strongest of the baselines measured in one session, by name. Under limits it is the strongest that
-    keeps them. Raises NoAnswerError where every baseline failed."""
-    windows = {name: m for name, m in members.items() if isinstance(m, Windows)}
-    failures = {name: m for name, m in members.items() if isinstance(m, Failure)}
-    if not windows:
+def stand(objective: Objective, *sessions: Mapping[str, Windows | Failure]) -> Standing:
+    """Who is the strongest of the baselines, by name, over one session or several: the first has them all, and those
+    that failed there are out. Under limits it is the strongest that keeps them. Raises NoAnswerError where none ran."""
+    failures = {name: m for name, m in sessions[0].items() if isinstance(m, Failure)}
+    names = [name for name in sessions[0] if name not in failures]
+    if not names:
         causes = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
         raise NoAnswerError(f"every baseline failed: {causes}", advice="the model does not run here as it is")
-    anchor = next(iter(windows.values()))
-    levels = {name: session_value(objective.row, w, anchor, min_requests=1) or 0.0 for name, w in windows.items()}
-    ratios = {
-        limit.metric: {name: plain_ratio(METRICS[limit.metric], w, anchor) for name, w in windows.items()}
-        for limit in objective.limits
-    }
-    excess = {name: _excess(objective, name, windows[name], ratios) for name in windows}
-    feasible = [name for name in windows if excess[name] <= 0.0]
-    reference = max(feasible, key=levels.__getitem__) if feasible else min(windows, key=excess.__getitem__)
+    found = [{name: m for name, m in s.items() if name in names and isinstance(m, Windows)} for s in sessions]
+    anchor = max(names, key=lambda name: sum(name in session for session in found))
+
+    def level(metric: Metric, name: str) -> float:
+        """Against the anchor; every window weighs the same."""
+        shared = [(s[name], s[anchor]) for s in found if name in s and anchor in s]
+        windows = [min(len(ours.windows), len(theirs.windows)) for ours, theirs in shared]
+        values = [
+            session_value(metric, ours, theirs, min_requests=1)
+            if metric is objective.row
+            else plain_ratio(metric, ours, theirs)
+            for ours, theirs in shared
+        ]
+        return sum(n * (v or 0.0) for n, v in zip(windows, values, strict=True)) / max(1, sum(windows))
+
+    levels = {name: level(objective.row, name) for name in names}
+    ratios = {limit.metric: {name: level(limit.row, name) for name in names} for limit in objective.limits}
+    pools = {name: pool([s[name] for s in found if name in s]) for name in names}
+    violations = {name: _violations(objective, name, pools[name], ratios) for name in names}
+    feasible = [name for name in names if max(violations[name].values(), default=-math.inf) <= 0.0]
+    if feasible:
+        reference = max(feasible, key=levels.__getitem__)
+    else:
+        reference = min(names, key=lambda name: max(violations[name].values()))
     return Standing(
         reference=reference,
         is_feasible=bool(feasible),
         values={name: level - levels[reference] for name, level in levels.items()},
+        violations=violations,
         failures=failures,
         limit_levels=ratios,
     )
@@ -166,9 +184,11 @@ def _equal_pairs(metric: str, measured: Mapping[str, Windows]) -> list[float]:
     return values
 
 
-def _excess(objective: Objective, name: str, windows: Windows, ratios: Mapping[str, Mapping[str, float]]) -> float:
-    """How far a baseline is beyond the limits (log); <= 0 keeps them, -inf where there are none."""
-    worst = -math.inf
+def _violations(
+    objective: Objective, name: str, windows: Windows, ratios: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """How far a baseline is beyond each limit (log); <= 0 keeps it."""
+    worst: dict[str, float] = {}
     for limit in objective.limits:
         metric = METRICS[limit.metric]
         for bound, value in bounds(limit):
@@ -178,5 +198,6 @@ def _excess(objective: Objective, name: str, windows: Windows, ratios: Mapping[s
             else:
                 measured_log = math.log(metric.read(windows.windows))
             side = 1 if bound.startswith("max") else -1
-            worst = max(worst, side * (measured_log - math.log(value)))
+            excess = side * (measured_log - math.log(value))
+            worst[limit.metric] = max(worst.get(limit.metric, -math.inf), excess)
     return worst

@@ -30,6 +30,8 @@ FULL_FINAL_FROM_S = 300.0
 TRIALS_ONLY_K_MAX = 6
 """Where only trials are budgeted nobody waits for a minute: six sessions, the first number whose false wins stay at the
 nominal level where compiles differ (measurement.md)."""
+CONFIRM_TOLERANCE = 1.1
+"""A session that takes a tenth more than planned is no reason for fewer: the plan is no better than that."""
 ROUNDING_S = 1e-9
 
 
@@ -53,10 +55,21 @@ class FinalPlan:
     top: int
     rounds: int
     keep: tuple[int, ...]
+    has_baselines: bool = True
+    """Whether every baseline takes part; else the reference alone."""
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """How many candidates each part of the rounds has."""
+        return (self.top, *self.keep)[:-1]
+
+    @property
+    def stage_rounds(self) -> int:
+        return self.rounds // max(1, len(self.stages))
 
 
 NO_FINAL = FinalPlan(top=0, rounds=0, keep=())
-SMALL_FINAL = FinalPlan(top=3, rounds=4, keep=(1,))
+SMALL_FINAL = FinalPlan(top=3, rounds=4, keep=(1,), has_baselines=False)
 FULL_FINAL = FinalPlan(top=6, rounds=8, keep=(3, 1))
 
 
@@ -81,6 +94,14 @@ class BudgetPlan:
     @property
     def overruns(self) -> bool:
         return self.overrun_s > 0.0
+
+    def sessions_within(self, session_s: float) -> int:
+        """How many sessions the confirmation has where one takes `session_s`, more than planned: what fits into the
+        time reserved, and four in any case."""
+        if self.total_s is None:
+            return self.k_max
+        allowed_s = CONFIRM_TOLERANCE * self.confirm_s
+        return max((k for k in looks(self.k_max) if k * session_s <= allowed_s), default=SESSIONS[0])
 
 
 def measured_cost(costs: Costs, *, wall_s: float, members: int, turns: int, window_s: float) -> SessionCost:
@@ -111,8 +132,8 @@ def plan_budget(
     four take more than 60 %, sessions of 6 pairs of 0.3 s; if those do too, the confirmation overruns. `baselines`: how
     many there are; `baselines_s`: what they took where they have run (else 10 % is reserved, and 0 without a total);
     `min_window_s`: the shortest window that holds enough completions on this model; `min_pairs`: the fewest pairs that
-    hold enough requests for a percentile. The full final takes both halves of
-    its rounds with every baseline beside the best 6, then 3.
+    hold enough requests for a percentile. The full final takes both halves of its rounds with every baseline beside the
+    best 6, then 3.
     """
     spent_s = baselines_s if baselines_s is not None else BASELINES_SHARE * (total_s or 0.0)
     pairs, window_s = max(PAIRS, min_pairs), max(WINDOW_S, min_window_s)
@@ -170,9 +191,8 @@ def _final_s(final: FinalPlan, cost: SessionCost, baselines: int, window_s: floa
     """What a final takes: the small one has only the reference beside its candidates, the full one every baseline."""
     if not final.rounds:
         return 0.0
-    others = 1 if final is SMALL_FINAL else baselines
-    fields = (final.top, *final.keep)[:-1]
-    turns = sum(field + others for field in fields) * final.rounds // len(fields)
+    others = baselines if final.has_baselines else 1
+    turns = sum(field + others for field in final.stages) * final.stage_rounds
     return cost.fixed_s / 2.0 * (final.top + others) + turns * (window_s + cost.turn_s)
 
 

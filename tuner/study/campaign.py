@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from tuner.bench.protocol import Bench, Clock, DeploymentConfig, Failure, Phase, PropertyValue, SessionPlan, Windows
 from tuner.study.baselines import Calibration, Standing, baseline_configs, calibrate, stand
-from tuner.study.budget import BudgetPlan, plan_budget
-from tuner.study.evidence import Candidate, gather
+from tuner.study.budget import CONFIRM_TOLERANCE, SHORT_PAIRS, BudgetPlan, plan_budget
+from tuner.study.decision import SESSIONS
+from tuner.study.evidence import Candidate, Evidence
 from tuner.study.records import Log, SessionLine
 from tuner.study.space import Assignment, Space
 from tuner.study.status import Reporter, Status
@@ -28,6 +29,8 @@ WINDOW_LIMIT_S = 3.0
 STEADY, STEADY_SDS = 0.10, 3.3
 PERCENTILE_MARGIN = 1.3
 """More windows than a percentile's requests need, so that a slower moment does not leave a session short."""
+WARM_UP_WINDOWS = 3
+"""A warm-up is at least three windows (measurement.md), each as long as four rounds of all requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ class Ground:
     reference: DeploymentConfig
     baseline_keys: Mapping[str, str]
     """Baseline -> effective key, of those that ran."""
+    baselines: SessionLine
+    """Where they were measured."""
 
     @property
     def reference_key(self) -> str:
@@ -78,6 +83,7 @@ class Campaign:
     round: int
     """Counts verdicts: 1 until the first, then one more each time a larger budget searches on."""
     status: Status = field(default_factory=lambda: Status(phase="preflight", left_s=None))
+    evidence: Evidence | None = None
 
     @property
     def study(self) -> Study:
@@ -155,19 +161,60 @@ def plan_session(
     )
 
 
-def percentile_blocks(study: Study, calibration: Calibration) -> int:
-    """How many windows each side needs before the objective's or a limit's percentile may be claimed."""
-    rows = [study.objective.row, *(limit.row for limit in study.objective.limits)]
-    needed = max(row.min_requests for row in rows)
-    if needed == 1:
+def percentile_blocks(objective: Objective, requests_per_window: float) -> int:
+    """How many windows a side of a confirmation session needs for the percentiles that it claims: those of the
+    objective and of ratios from each session alone, those of absolute limits from four sessions pooled."""
+    needed = float(objective.row.min_requests)
+    for limit in objective.limits:
+        is_ratio = limit.min_ratio is not None or limit.max_ratio is not None
+        needed = max(needed, limit.row.min_requests / (1 if is_ratio else SESSIONS[0]))
+    if needed <= 1:
         return 1
-    return math.ceil(PERCENTILE_MARGIN * needed / max(1.0, calibration.requests_per_window))
+    return math.ceil(PERCENTILE_MARGIN * needed / max(1.0, requests_per_window))
+
+
+def longer_s(campaign: Campaign, candidate: Candidate) -> float:
+    """How much longer a candidate's window is than planned: it holds four rounds of all its requests, however large the
+    batch."""
+    return max(0.0, candidate.judgements[-1].window_s - campaign.setting.window_s)
+
+
+def confirmation_size(campaign: Campaign, ground: Ground, candidate: Candidate) -> tuple[int, int, float]:
+    """Sessions, pairs in each, and seconds in all of a confirmation of this candidate: as planned where its windows are
+    as short as planned; else what fits into the time reserved, four sessions of six pairs at least. A percentile may
+    need more pairs."""
+    plan, longer = ground.plan, longer_s(campaign, candidate)
+    blocks = percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window)
+
+    def size(pairs: int) -> tuple[int, int, float]:
+        pair_s = 2 * (plan.window_s + ground.calibration.cost.turn_s)
+        one_s = plan.session_cost_s + (pairs - plan.pairs) * pair_s + (pairs + WARM_UP_WINDOWS) * longer
+        sessions = plan.sessions_within(one_s)
+        return sessions, pairs, sessions * one_s
+
+    wanted = size(max(plan.pairs, blocks))
+    if plan.total_s is None or wanted[2] <= CONFIRM_TOLERANCE * plan.confirm_s:
+        return wanted
+    return size(max(min(plan.pairs, SHORT_PAIRS), blocks))
+
+
+def beyond_plan_s(campaign: Campaign, ground: Ground, finalists: Sequence[Candidate]) -> float:
+    """How much longer final and confirmation take with these candidates, best first, than the plan has it."""
+    if not finalists:
+        return 0.0
+    plan = ground.plan
+    longer = [longer_s(campaign, candidate) for candidate in finalists]
+    windows = plan.final.stage_rounds + WARM_UP_WINDOWS
+    final_s = sum(windows * sum(longer[:size]) for size in plan.final.stages)
+    if finalists[0].value <= 0.0:
+        return final_s
+    return final_s + max(0.0, confirmation_size(campaign, ground, finalists[0])[2] - plan.confirm_s)
 
 
 def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
-    """The ground as the record has it; None before the baselines were measured. A final in which another baseline did
-    better than the reference does not move the ground: that one is only the confirmation's reference."""
-    lines = log.sessions("baselines")
+    """The ground as the record has it; None before a baseline has run. A final in which another baseline did better
+    than the reference does not move the ground: that one is only the confirmation's reference."""
+    lines = [line for line in log.sessions("baselines") if any(isinstance(m, Windows) for m in line.session.members)]
     if not lines:
         return None
     study, session = setting.study, lines[-1].session
@@ -183,7 +230,7 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
         baselines=len(configs),
         baselines_s=session.wall_s,
         min_window_s=setting.window_s if setting.cpu_quota is not None else 0.3,
-        min_pairs=percentile_blocks(study, calibration),
+        min_pairs=percentile_blocks(study.objective, calibration.requests_per_window),
     )
     return Ground(
         standing=standing,
@@ -191,18 +238,26 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
         plan=plan,
         reference=configs[standing.reference],
         baseline_keys={name: m.effective.key for name, m in members.items() if isinstance(m, Windows)},
+        baselines=lines[-1],
     )
 
 
 def candidates_of(campaign: Campaign, ground: Ground) -> dict[str, Candidate]:
-    """What searches and finals have measured against the reference, by effective key."""
-    return candidates_in(campaign.log, campaign.study.objective, ground)
+    """What searches and finals have measured against the reference, by key (see `Evidence`)."""
+    return evidence_of(campaign, ground).candidates
 
 
-def candidates_in(log: Log, objective: Objective, ground: Ground) -> dict[str, Candidate]:
-    """As `candidates_of`, of any log."""
-    return gather(
-        log.sessions("search", "race", "final"),
+def evidence_of(campaign: Campaign, ground: Ground) -> Evidence:
+    """What the record tells of candidates, up to its last line."""
+    if campaign.evidence is None:
+        campaign.evidence = evidence_on(ground, campaign.study.objective)
+    campaign.evidence.read(campaign.log.lines)
+    return campaign.evidence
+
+
+def evidence_on(ground: Ground, objective: Objective) -> Evidence:
+    """Nothing yet: what is read into it is judged against this ground."""
+    return Evidence(
         objective,
         reference_key=ground.reference_key,
         window_sd=ground.calibration.window_sd,

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import DeploymentConfig, Failure, Windows
-from tuner.study.campaign import Campaign, Ground, plan_session
+from tuner.bench.protocol import Failure, Windows
+from tuner.study.campaign import Campaign, Ground, confirmation_size, plan_session
 from tuner.study.constraint import ConstraintCheck, check_limit
 from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
 from tuner.study.estimate import session_value
+from tuner.study.final import Winner
 from tuner.study.records import ConfirmationLine, VerdictLine
 
 FAILURES_ALLOWED = 1
@@ -42,21 +43,26 @@ class Confirmation:
         return all(check.is_kept for check in self.checks)
 
 
-def confirm(campaign: Campaign, ground: Ground, winner: DeploymentConfig, reference_name: str) -> Confirmation:
-    """Runs what is left of the confirmation. The number of sessions is fixed, on disk, before the first."""
-    head = campaign.log.confirmation(campaign.round)
-    if head is None:
-        earlier = sum(1 for r in range(1, campaign.round) if campaign.log.confirmation(r))
-        head = ConfirmationLine(
-            round=campaign.round,
-            winner=winner,
-            reference=reference_name,
-            k_max=ground.plan.k_max,
-            share=share_of(earlier),
-            pairs=ground.plan.pairs,
-            window_s=ground.plan.window_s,
-        )
-        campaign.log.append(head)
+def open_confirmation(campaign: Campaign, ground: Ground, winner: Winner) -> ConfirmationLine:
+    """Fixes on disk, before the first session, who is confirmed and in how many sessions: what fits into the time that
+    was reserved, with windows as long as the winner's and as many as its percentiles need."""
+    candidate = winner.candidate
+    sessions, pairs, _ = confirmation_size(campaign, ground, candidate)
+    head = ConfirmationLine(
+        round=campaign.round,
+        winner=candidate.config,
+        reference=winner.reference,
+        k_max=sessions,
+        share=share_of(campaign.log.winners_before(campaign.round)),
+        pairs=pairs,
+        window_s=ground.plan.window_s,
+    )
+    campaign.log.append(head)
+    return head
+
+
+def confirm(campaign: Campaign, ground: Ground, head: ConfirmationLine) -> Confirmation:
+    """Runs what is left of the confirmation."""
     reference = campaign.setting.baselines[head.reference]
     while not is_decided(state := read_confirmation(campaign, ground, head), ground):
         found = f"{gain_pct(state.interval.estimate):+.1f} %" if state.interval else ""
@@ -101,13 +107,13 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
 
 
 def is_decided(state: Confirmation, ground: Ground) -> bool:
-    """Whether more sessions cannot change the verdict. A winner that is ahead but does not yet keep its limits goes on:
-    their bounds tighten with every session."""
+    """Whether the verdict is due: at a look only, an extra one is an extra chance to be wrong. A winner that is ahead
+    but does not yet keep its limits goes on to the next: their bounds tighten with every session."""
     if len(state.failures) > FAILURES_ALLOWED:
         return True
-    if state.look is None or len(state.values) < state.look.interval.sessions:
+    if state.look is None or len(state.values) != state.look.interval.sessions:
         return False
-    is_last = state.look.interval.sessions == state.head.k_max and len(state.values) >= state.head.k_max
+    is_last = len(state.values) == state.head.k_max
     if not ground.standing.is_feasible:
         return is_last or state.keeps_limits
     if state.look.outcome is Outcome.WIN:
@@ -134,9 +140,11 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
             return line("baseline", "failed", failure)
         if not ground.standing.is_feasible:
             return line("baseline", "constraint", "no configuration keeps the limits")
-        return line("baseline", "futile", "no candidate was better than the reference")
+        within = " within the limits" if campaign.study.objective.limits else ""
+        return line("baseline", "futile", f"no candidate{within} was better than the reference")
     if len(confirmation.failures) > FAILURES_ALLOWED:
-        return line("baseline", "unstable", f"the winner did not hold: {confirmation.failures[-1]}")
+        times = len(confirmation.failures)
+        return line("baseline", "unstable", f"{times} fresh sessions failed, the last: {confirmation.failures[-1]}")
     look_, checks = confirmation.look, confirmation.checks
     assert look_ is not None
     broken = next((check.reason for check in checks if not check.is_kept), "")

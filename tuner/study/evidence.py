@@ -6,20 +6,24 @@ Knows values, spreads and limits; not how candidates are proposed nor when a pha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuner.bench.metrics import METRICS, Metric, log_ratio
-from tuner.bench.protocol import DeploymentConfig, Failure, Session, Windows
+from tuner.bench.metrics import METRICS, Metric, log_ratio, request_count
+from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind, Phase, Session, Windows
 from tuner.study.constraint import search_violation
 from tuner.study.estimate import pair_ratios, session_sd, session_value
 from tuner.study.hopeless import COMPILE_SD
-from tuner.study.records import SessionLine
+from tuner.study.records import Line, SessionLine
 from tuner.study.space import Assignment
 from tuner.study.study import Objective
 
 RANK_BY_SD = 0.5
 """Finalists are ranked by mean - 0.5 sd (measurement.md): a lucky short trial does not push out a solid one."""
+SEARCHED: tuple[Phase, ...] = ("search", "race", "final")
+"""The phases whose sessions tell of candidates; the confirmation speaks for itself."""
+LOST_ALLOWED = 1
+"""A candidate that was twice not comparable, because the reference failed beside it, is given up as failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,10 @@ class Judgement:
     sd: float
     """Its standard error, what differs between two compiles included."""
     violations: Mapping[str, float]
-    """Limit -> log of the excess; <= 0 is feasible."""
+    """Limit -> log of the excess, less `sd`; <= 0 is feasible."""
+    window_s: float
+    requests_per_window: float
+    """What one of its windows takes and holds, on average."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,11 +50,18 @@ class Candidate:
     trial: int | None
     assignment: Assignment | None
     judgements: list[Judgement] = field(default_factory=list)
+    lost: int = 0
+    """Sessions that said nothing of it: the reference failed there, or nothing completed in a window."""
     failure: Failure | None = None
 
     @property
     def is_measured(self) -> bool:
         return self.failure is None and bool(self.judgements)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is an answer: a value or a failure."""
+        return self.failure is not None or bool(self.judgements)
 
     @property
     def value(self) -> float:
@@ -64,14 +78,19 @@ class Candidate:
         return self.value - RANK_BY_SD * self.sd
 
     @property
-    def violation(self) -> float:
-        """The worst limit's mean excess (log); -inf where there are no limits."""
+    def excess(self) -> float:
+        """How far the mean of its sessions is beyond the worst limit (log); -inf where there are no limits."""
         names = {name for j in self.judgements for name in j.violations}
         means = []
         for name in names:
-            found = [j.violations[name] for j in self.judgements if name in j.violations]
+            found = [j.violations[name] + j.sd for j in self.judgements if name in j.violations]
             means.append(sum(found) / len(found))
         return max(means, default=-math.inf)
+
+    @property
+    def violation(self) -> float:
+        """The excess less one sd: lenient, less so with every session."""
+        return self.excess - self.sd
 
     @property
     def is_feasible(self) -> bool:
@@ -89,7 +108,7 @@ def judge(
     """One member against the reference of the same session; None where there is nothing to compare.
 
     In a search few requests are enough for a percentile: it makes no claim. `window_sd` is the calibrated sd of one
-    pair, used where the session's own spread is smaller: two pairs that happen to agree prove little.
+    pair: a trial's own two to four say little of their spread. A percentile's own error counts where it is larger.
     """
     metric = objective.row
     value = session_value(metric, member, reference, min_requests=1)
@@ -103,42 +122,81 @@ def judge(
         excess = search_violation(limit, member, reference, best_ratios_log.get(limit.metric, 0.0), sd)
         if excess is not None:
             violations[limit.metric] = excess
-    return Judgement(value=value, sd=sd, violations=violations)
+    return Judgement(
+        value=value,
+        sd=sd,
+        violations=violations,
+        window_s=sum(w.duration_s for w in member.windows) / len(member.windows),
+        requests_per_window=request_count(member.windows) / len(member.windows),
+    )
 
 
-def gather(
-    lines: Iterable[SessionLine],
-    objective: Objective,
-    *,
-    reference_key: str,
-    window_sd: float,
-    best_ratios_log: Mapping[str, float],
-) -> dict[str, Candidate]:
-    """Effective key -> candidate, from search, race and final sessions whose first member is the reference."""
-    candidates: dict[str, Candidate] = {}
-    for line in lines:
+class Evidence:
+    """Key -> candidate, from the search, race and final sessions of a record that only grows.
+
+    Every line is judged once: a search asks for its candidates several times for each trial. The key is the effective
+    one, of a configuration that never ran that of the request.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        *,
+        reference_key: str,
+        window_sd: float,
+        best_ratios_log: Mapping[str, float],
+    ) -> None:
+        self.candidates: dict[str, Candidate] = {}
+        self.requests: dict[DeploymentConfig, Candidate] = {}
+        """Every configuration that was asked for, in that order: several may be one candidate."""
+        self._objective = objective
+        self._reference_key = reference_key
+        self._window_sd = window_sd
+        self._best_ratios_log = best_ratios_log
+        self._lines_read = 0
+
+    def read(self, lines: Sequence[Line]) -> dict[str, Candidate]:
+        """The candidates, after what has been added to `lines` since the last time."""
+        for line in lines[self._lines_read :]:
+            if isinstance(line, SessionLine) and line.phase in SEARCHED:
+                self.add(line)
+        self._lines_read = len(lines)
+        return self.candidates
+
+    def add(self, line: SessionLine) -> None:
         session = line.session
         reference = session.members[0]
+        is_paired = isinstance(reference, Windows) and reference.effective.key == self._reference_key
         for i, (config, member) in enumerate(zip(session.lineup, session.members, strict=True)):
             if line.trials[i] is None:
                 continue
-            key = member.effective.key if isinstance(member, Windows) else config.key
-            found = candidates.setdefault(
-                key, Candidate(key=key, config=config, trial=line.trials[i], assignment=line.assignments[i])
-            )
+            found = self.requests.get(config)
+            if found is None:
+                key = member.effective.key if isinstance(member, Windows) else config.key
+                found = self.candidates.setdefault(
+                    key, Candidate(key=key, config=config, trial=line.trials[i], assignment=line.assignments[i])
+                )
+                self.requests[config] = found
             if isinstance(member, Failure):
                 found.failure = member
-            elif isinstance(reference, Windows) and reference.effective.key == reference_key:
-                judgement = judge(objective, member, reference, window_sd=window_sd, best_ratios_log=best_ratios_log)
-                if judgement is not None:
-                    found.judgements.append(judgement)
-    failed = {c.config for c in candidates.values() if c.failure is not None}
-    for candidate in candidates.values():
-        if candidate.config in failed and candidate.failure is None:
-            candidate.failure = next(
-                c.failure for c in candidates.values() if c.config == candidate.config and c.failure
-            )
-    return candidates
+                continue
+            judgement = None
+            if is_paired and isinstance(reference, Windows):
+                judgement = judge(
+                    self._objective,
+                    member,
+                    reference,
+                    window_sd=self._window_sd,
+                    best_ratios_log=self._best_ratios_log,
+                )
+            if judgement is not None:
+                found.judgements.append(judgement)
+                continue
+            found.lost += 1
+            if not found.judgements and found.lost > LOST_ALLOWED:
+                why = reference if isinstance(reference, Failure) else "nothing completed in a window"
+                message = f"never measured beside the reference: {why}"
+                found.failure = Failure(kind=FailureKind.RUNTIME, message=message)
 
 
 def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -160,14 +218,18 @@ def pooled(sessions: Iterable[Session], config: DeploymentConfig) -> Windows | N
         for member_config, member in zip(session.lineup, session.members, strict=True)
         if member_config == config and isinstance(member, Windows)
     ]
-    if not found:
-        return None
-    windows = tuple(w for member in found for w in member.windows)
+    return pool(found) if found else None
+
+
+def pool(members: Sequence[Windows]) -> Windows:
+    """The windows of several sessions as one member's: for metrics, not for pairs. Raises ValueError for none."""
+    if not members:
+        raise ValueError("nobody to pool")
     return Windows(
-        effective=found[0].effective,
-        windows=windows,
-        compile_s=found[0].compile_s,
-        is_steady=all(member.is_steady for member in found),
+        effective=members[0].effective,
+        windows=tuple(w for member in members for w in member.windows),
+        compile_s=members[0].compile_s,
+        is_steady=all(member.is_steady for member in members),
     )
 
 

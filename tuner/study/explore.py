@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tuner.bench.protocol import Failure, Phase
-from tuner.study.campaign import Campaign, Ground, candidates_of, plan_session
+from tuner.study.campaign import Campaign, Ground, beyond_plan_s, candidates_of, evidence_of, plan_session
 from tuner.study.evidence import Candidate, ranked
+from tuner.study.final import finalists
 from tuner.study.listing import GIVE_UP_AFTER, Listing, config_of, list_space
 from tuner.study.search import Proposal, Search
 from tuner.study.space import Assignment
-from tuner.study.trial_session import PERCENTILE_CAP_S, answer_of, enough_rule, finished_trials, trials_of
+from tuner.study.trial_session import PERCENTILE_CAP_S, answer_of, enough_rule, trials_of
 
 STRAIGHT_UP_TO = 12
 """So few candidates all go to one race stage and from there to the final (measurement.md)."""
@@ -25,28 +26,36 @@ RACE_KEEP = 0.4
 RACE_BLOCKS = 3
 GROUP = 6
 """Beside the reference: seven members a lineup (measurement.md)."""
+SEARCH_AT_LEAST = 0.5
+"""Of its time, where the best candidates' windows are so long that final and confirmation need more than planned."""
 ALL_FAILED = "every configuration failed"
+ALL_MEASURED = "every distinct configuration has been measured"
 REPEATS = 20
 """Known answers in a row after which the sampler is handed a point that nobody has measured."""
 
 
 def explore(campaign: Campaign, ground: Ground, search: Search) -> str:
-    """Measures candidates until the budget of the phase, the trials or the space are used up. Returns why it ended."""
-    search.reconcile(finished_trials(campaign, ground))
-    run = _Exploration(campaign=campaign, ground=ground, search=search, begin_s=campaign.clock())
+    """Measures candidates until the budget of the phase, the trials or the space are used up. Returns why it ended:
+    `ALL_FAILED` and the cause where not one of them ran. The search agrees with the record already."""
+    names = {key: name for name, key in ground.baseline_keys.items()}
+    run = _Exploration(campaign=campaign, ground=ground, search=search, baselines=names, begin_s=campaign.clock())
     listing = list_space(campaign)
     sampler = campaign.study.sampler
-    if listing is not None:
+    if listing is None:
+        if sampler == "race":
+            campaign.reporter.say("the space is too large to race: it is sampled")
+        why = run.sample(None)
+    else:
         for line in listing.lines():
             campaign.reporter.say(line)
-        if listing.is_hopeless:
-            return f"{ALL_FAILED}: {listing.refused[-1]}"
         count = len(listing.distinct)
-        if sampler == "race" or (sampler == "auto" and count <= RACE_UP_TO):
-            return run.race(listing, stages=1 if sampler == "auto" and count <= STRAIGHT_UP_TO else None)
-    elif sampler == "race":
-        campaign.reporter.say("the space is too large to race: it is sampled")
-    return run.sample(listing)
+        if listing.is_hopeless:
+            why = f"{ALL_FAILED}: {listing.refused[-1]}"
+        elif sampler == "race" or (sampler == "auto" and count <= RACE_UP_TO):
+            why = run.race(listing, stages=1 if sampler == "auto" and count <= STRAIGHT_UP_TO else None)
+        else:
+            why = run.sample(listing)
+    return run.failure() or why
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,33 +65,41 @@ class _Exploration:
     campaign: Campaign
     ground: Ground
     search: Search
+    baselines: Mapping[str, str]
+    """Effective key -> name, of those that ran."""
     begin_s: float
     measured_s: float = 0.0
     duplicates: int = 0
     refused: dict[str, Failure] = field(default_factory=dict)
+    """Sets of properties that do not compile, met while sampling."""
+    asked: dict[str, Candidate] = field(default_factory=dict)
+    """Effective key, as it resolves, of every configuration ever measured."""
+    asked_count: int = 0
 
     def sample(self, listing: Listing | None) -> str:
         """Seeds first, then the sampler; what is known is answered, not measured."""
         seeds = iter(self.campaign.setting.seeds)
+        left = dict(listing.distinct) if listing else {}
         repeats = 0
-        while (stop := self.stop_reason()) is None:
-            known = self.known()
-            if listing is not None and all(key in known for key in listing.distinct):
-                return "every distinct configuration has been measured"
-            wanted = next((seed for seed in seeds if self.is_new(seed, known)), None)
+        while (stop := self.stop_reason(is_new=True)) is None:
+            while left and self.known(first := next(iter(left))) is not None:
+                del left[first]
+            if listing is not None and not left:
+                return ALL_MEASURED
+            wanted = next((seed for seed in seeds if self.is_new(seed)), None)
             if wanted is None and repeats >= REPEATS:
-                wanted = self.unmeasured(listing, known)
-                repeats = 0
+                wanted = next(iter(left.values()), None) or self.unmeasured()
+                if wanted is None:
+                    return "the sampler finds nothing that is not known"
             proposal = self.search.propose(wanted)
             config = config_of(self.campaign, proposal.assignment)
             effective = self.campaign.bench.resolve(config)
+            repeats += 1
             if isinstance(effective, Failure):
-                self.refused[config.key] = effective
+                self.refused[config.properties_key] = effective
                 self.search.tell(proposal.number, value=None, failure=str(effective))
-                repeats += 1
-            elif effective.key in known:
-                self.answer(proposal, known[effective.key])
-                repeats += 1
+            elif (known := self.known(effective.key)) is not None:
+                self.answer(proposal, known)
             else:
                 repeats = 0
                 self.measure([proposal], "search")
@@ -91,48 +108,46 @@ class _Exploration:
     def race(self, listing: Listing, *, stages: int | None) -> str:
         """Interleaved successive halving: all of them in groups beside the reference, then the best 40 %, until a
         final's field is left. Each stage wants one session more of each candidate than the one before."""
-        numbers: dict[str, int] = {}
-        baselines = set(self.ground.baseline_keys.values())
-        field_keys = [key for key in listing.distinct if key not in baselines]
-        random.Random(self.campaign.study.seed).shuffle(field_keys)
-        field_keys.sort(key=lambda key: listing.distinct[key] not in self.campaign.setting.seeds)
+        keys = [key for key in listing.distinct if key not in self.baselines]
+        random.Random(self.campaign.study.seed).shuffle(keys)
+        keys.sort(key=lambda key: listing.distinct[key] not in self.campaign.setting.seeds)
+        room = self.trials_left()
+        left_out = set() if room is None else set([key for key in keys if self.known(key) is None][room:])
+        keys = [key for key in keys if key not in left_out]
         for stage in itertools.count():
-            while True:
-                known = candidates_of(self.campaign, self.ground)
-                numbers |= {key: c.trial for key, c in known.items() if c.trial is not None}
-                waiting = [k for k in field_keys if self.sessions_of(known.get(k), listing.distinct[k]) <= stage]
-                if not waiting:
-                    break
-                if (stop := self.stop_reason()) is not None:
+            while waiting := [key for key in keys if self.sessions_of(key) <= stage]:
+                if (stop := self.stop_reason(is_new=False)) is not None:
                     return stop
-                group = [
-                    Proposal(number=numbers[key], assignment=dict(listing.distinct[key]))
-                    if key in numbers
-                    else self.search.propose(listing.distinct[key])
-                    for key in waiting[:GROUP]
-                ]
-                self.measure(group, "race", told=set(numbers.values()))
-            alive = [c for c in ranked(known.values()) if c.key in set(field_keys)]
+                self.measure([self.proposal(key, listing.distinct[key]) for key in waiting[:GROUP]], "race")
+            found = {c.key: key for key in keys if isinstance(c := self.known(key), Candidate)}
+            alive = ranked(c for c in candidates_of(self.campaign, self.ground).values() if c.key in found)
             if len(alive) <= GROUP or stage + 1 == stages:
-                return "every distinct configuration has been measured"
-            field_keys = [c.key for c in alive[: max(GROUP, round(RACE_KEEP * len(alive)))]]
-        raise AssertionError("a race ends in its loop")
+                break
+            keys = [found[c.key] for c in alive[: max(GROUP, round(RACE_KEEP * len(alive)))]]
+        return f"{self.campaign.study.budget.trials} trials done" if left_out else ALL_MEASURED
 
-    def measure(self, group: Sequence[Proposal], phase: Phase, *, told: set[int] | None = None) -> None:
+    def proposal(self, key: str, assignment: Assignment) -> Proposal:
+        """The trial of a member of a race: the one it has had since the first stage, or a new one."""
+        known = self.known(key)
+        if isinstance(known, Candidate) and known.trial is not None:
+            return Proposal(number=known.trial, assignment=dict(assignment))
+        return self.search.propose(assignment)
+
+    def measure(self, group: Sequence[Proposal], phase: Phase) -> None:
         """One session of the reference and the group; Optuna hears of those it does not know yet."""
         campaign, ground = self.campaign, self.ground
-        self.show(
-            phase, note=str(config_of(campaign, group[0].assignment)) if len(group) == 1 else f"{len(group)} at once"
-        )
+        configs = [config_of(campaign, p.assignment) for p in group]
+        self.show(note=str(configs[0]) if len(group) == 1 else f"{len(group)} at once")
         is_single = phase == "search"
+        best = self.incumbent()
         plan = plan_session(
             campaign,
             ground,
             phase,
             blocks=1000 if is_single else max(RACE_BLOCKS, self.percentile_blocks()),
-            enough=enough_rule(campaign, ground, self.incumbent_gain()) if is_single else None,
+            enough=enough_rule(campaign, ground, best.value if best else 0.0) if is_single else None,
         )
-        configs = [config_of(campaign, p.assignment) for p in group]
+        told = {c.trial for c in candidates_of(campaign, ground).values()}
         line = campaign.measure(
             [ground.reference, *configs],
             plan,
@@ -141,7 +156,7 @@ class _Exploration:
         )
         self.measured_s += line.session.wall_s
         for number, _, i in trials_of(line):
-            if not told or number not in told:
+            if number not in told:
                 answer = answer_of(campaign, ground, line, i)
                 self.search.tell(
                     number,
@@ -160,76 +175,90 @@ class _Exploration:
             int(metric.min_requests / per_window) + 1, int(PERCENTILE_CAP_S / self.campaign.setting.window_s / 2)
         )
 
-    def stop_reason(self) -> str | None:
+    def stop_reason(self, *, is_new: bool) -> str | None:
+        """Why there is not to be another session; `is_new` where it would be another trial."""
         campaign, plan = self.campaign, self.ground.plan
+        if (failure := self.failure()) is not None and len(self.causes()) >= GIVE_UP_AFTER:
+            return failure
+        if is_new and self.trials_left() == 0:
+            return f"{campaign.study.budget.trials} trials done"
         lines = campaign.log.sessions("search", "race")
-        candidates = self.known().values()
-        measured = [c for c in candidates if isinstance(c, Candidate) and c.is_measured]
-        failed = [c for c in candidates if isinstance(c, Candidate) and c.failure is not None]
-        causes = [str(c.failure) for c in failed] + [str(f) for f in self.refused.values()]
-        if not measured and len(causes) >= GIVE_UP_AFTER:
-            return f"{ALL_FAILED}: {causes[-1]}"
-        tried = len({number for line in lines for number in line.trials if number is not None})
-        if campaign.study.budget.trials is not None and tried >= campaign.study.budget.trials:
-            return f"{tried} trials done"
-        if plan.search_s is None or not tried:
+        if plan.search_s is None or not lines:
             return None
         recorded_s = sum(line.session.wall_s for line in lines)
         spent_s = recorded_s + (campaign.clock() - self.begin_s - self.measured_s)
-        typical_s = recorded_s / len(lines) if lines else 0.0
-        return "the time for the search is used up" if spent_s + typical_s / 2 >= plan.search_s else None
+        reserve_s = beyond_plan_s(campaign, self.ground, finalists(campaign, self.ground))
+        until_s = max(SEARCH_AT_LEAST * plan.search_s, plan.search_s - reserve_s)
+        return "the time for the search is used up" if spent_s + recorded_s / len(lines) / 2 >= until_s else None
 
-    def known(self) -> dict[str, Candidate | str]:
-        """Effective key -> what is known: a candidate, or the name of a baseline."""
-        names = {key: name for name, key in self.ground.baseline_keys.items()}
-        found = candidates_of(self.campaign, self.ground)
-        failed = {
-            effective.key: c
-            for c in found.values()
-            if c.failure is not None and not isinstance(effective := self.campaign.bench.resolve(c.config), Failure)
-        }
-        return {**names, **found, **failed}
+    def trials_left(self) -> int | None:
+        """None where they are not budgeted. A trial counts once it has been measured, however often that is."""
+        total = self.campaign.study.budget.trials
+        if total is None:
+            return None
+        lines = self.campaign.log.sessions("search", "race")
+        return max(0, total - len({number for line in lines for number in line.trials if number is not None}))
+
+    def failure(self) -> str | None:
+        """Why nothing of the space ran, so far; None where something did, or nothing was tried."""
+        causes = self.causes()
+        is_any_measured = any(c.is_measured for c in candidates_of(self.campaign, self.ground).values())
+        return None if is_any_measured or not causes else f"{ALL_FAILED}: {causes[-1]}"
+
+    def causes(self) -> list[str]:
+        failures = [c.failure for c in candidates_of(self.campaign, self.ground).values() if c.failure]
+        return [str(failure) for failure in (*self.refused.values(), *failures)]
+
+    def known(self, key: str) -> Candidate | str | None:
+        """What is known of an effective configuration: a candidate that ran or failed, or the name of a baseline.
+
+        Looked for by what resolves to it: what a device reports of a compiled model may differ in a detail.
+        """
+        evidence = evidence_of(self.campaign, self.ground)
+        for config in itertools.islice(evidence.requests, self.asked_count, None):
+            effective = self.campaign.bench.resolve(config)
+            if not isinstance(effective, Failure):
+                self.asked[effective.key] = evidence.requests[config]
+        self.asked_count = len(evidence.requests)
+        found = self.asked.get(key) or evidence.candidates.get(key)
+        return found if found is not None and found.is_known else self.baselines.get(key)
 
     def answer(self, proposal: Proposal, known: Candidate | str) -> None:
         """A duplicate is told what is known of its effective configuration, and does not count as a trial."""
         self.duplicates += 1
         if isinstance(known, str):
-            value = self.ground.standing.values[known]
-            self.search.tell(proposal.number, value=value, record={"same_as": f"baseline {known}"})
+            standing = self.ground.standing
+            value, constraints, same_as = standing.values[known], standing.violations[known], f"baseline {known}"
         elif known.failure is not None:
             self.search.tell(proposal.number, value=None, failure=str(known.failure))
+            return
         else:
-            constraints = {name: x for j in known.judgements[-1:] for name, x in j.violations.items()}
-            record = {"same_as": f"trial {known.trial}"}
-            self.search.tell(proposal.number, value=known.value, constraints=constraints, record=record)
+            value, constraints, same_as = known.value, known.judgements[-1].violations, f"trial {known.trial}"
+        self.search.tell(proposal.number, value=value, constraints=constraints, record={"same_as": same_as})
 
-    def is_new(self, assignment: Assignment, known: Mapping[str, object]) -> bool:
+    def is_new(self, assignment: Assignment) -> bool:
         effective = self.campaign.bench.resolve(config_of(self.campaign, assignment))
-        return isinstance(effective, Failure) or effective.key not in known
+        return isinstance(effective, Failure) or self.known(effective.key) is None
 
-    def unmeasured(self, listing: Listing | None, known: Mapping[str, object]) -> Assignment | None:
-        if listing is None:
-            return None
-        return next((a for key, a in listing.distinct.items() if key not in known), None)
+    def unmeasured(self) -> Assignment | None:
+        """A point of a space too large to list, drawn blindly; None where that finds nothing new either."""
+        rng = random.Random(f"{self.campaign.study.seed}/{len(self.search.trials())}")
+        space = self.campaign.setting.space
+        drawn = (space.nearest({p.name: rng.choice(p.values) for p in space.parameters}) for _ in range(REPEATS))
+        return next((point for point in drawn if self.is_new(point)), None)
 
-    def sessions_of(self, candidate: Candidate | None, assignment: Assignment) -> float:
+    def sessions_of(self, key: str) -> float:
         """How often a race candidate was measured; one that failed needs no more."""
-        if config_of(self.campaign, assignment).key in self.refused:
-            return float("inf")
-        if candidate is None:
-            failed = {c.config for c in candidates_of(self.campaign, self.ground).values() if c.failure is not None}
-            return float("inf") if config_of(self.campaign, assignment) in failed else 0
-        return float("inf") if candidate.failure is not None else len(candidate.judgements)
+        candidate = self.known(key)
+        if not isinstance(candidate, Candidate):
+            return 0
+        return float("inf") if candidate.failure is not None else len(candidate.judgements) + candidate.lost
 
     def incumbent(self) -> Candidate | None:
         best = ranked(candidates_of(self.campaign, self.ground).values())
         return best[0] if best and best[0].is_feasible else None
 
-    def incumbent_gain(self) -> float:
-        best = self.incumbent()
-        return best.value if best else 0.0
-
-    def show(self, phase: Phase, *, note: str) -> None:
+    def show(self, *, note: str) -> None:
         incumbent = self.incumbent()
         candidates = candidates_of(self.campaign, self.ground).values()
         self.campaign.show(

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tuner.bench.protocol import DeploymentConfig, Windows
 from tuner.study.baselines import stand
-from tuner.study.campaign import Campaign, Ground, candidates_of, percentile_blocks, plan_session
+from tuner.study.budget import SMALL_FINAL
+from tuner.study.campaign import Campaign, Ground, candidates_of, plan_session
 from tuner.study.evidence import Candidate, ranked
 
 LINEUP = 7
 """Members of one session at most (measurement.md)."""
+HOPELESS_SDS = 3.0
+"""A candidate so far behind the reference takes no time in the final, however few others there are."""
+BASELINES_AT_MOST = 4
+"""Where a study names many baselines, the strongest: half of the final's places belong to candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,71 +30,69 @@ class Winner:
 
 
 def pick_winner(campaign: Campaign, ground: Ground) -> Winner | None:
-    """Runs what is left of the final. None where no candidate can be better than the reference."""
-    field = _field(campaign, ground)
-    if not field:
-        return None
-    stages = (len(field), *ground.plan.final.keep)[:-1] if ground.plan.final.rounds else ()
-    for stage, size in enumerate(stages):
+    """Runs what is left of the final. None where no candidate can be better than the reference within the limits."""
+    plan = ground.plan.final
+    field = finalists(campaign, ground)
+    for stage, size in enumerate(plan.stages):
+        if not field:
+            return None
         lines = campaign.log.sessions("final", round=campaign.round)
         if stage < len(lines):
-            numbers = [number for number in lines[stage].trials if number is not None]
+            numbers = {number for number in lines[stage].trials if number is not None}
             field = [c for c in candidates_of(campaign, ground).values() if c.trial in numbers]
         else:
             field = field[:size]
-            _measure(campaign, ground, field, blocks=ground.plan.final.rounds // len(stages))
-        keys = {c.key for c in field}
-        field = [c for c in ranked(candidates_of(campaign, ground).values()) if c.key in keys]
-        if not field:
-            return None
-    best = field[0]
-    if ground.standing.is_feasible and (not best.is_feasible or best.value <= 0.0):
+            _measure(campaign, ground, field)
+        field = ranked(field)
+    good = [c for c in ranked(field) if c.is_feasible and (c.value > 0.0 or not ground.standing.is_feasible)]
+    if not good:
         return None
-    return Winner(candidate=best, reference=_strongest(campaign, ground))
+    # The confirmation is strict where the search was lenient: one that keeps its limits as measured goes first.
+    winner = next((c for c in good if c.excess <= 0.0), good[0])
+    return Winner(candidate=winner, reference=_strongest(campaign, ground))
 
 
-def _field(campaign: Campaign, ground: Ground) -> list[Candidate]:
-    """The best measured candidates that no earlier confirmation has turned down."""
+def finalists(campaign: Campaign, ground: Ground) -> list[Candidate]:
+    """The best measured candidates that went into no earlier confirmation, as many as the final takes. Under limits
+    that no baseline keeps a candidate need not be faster."""
     judged = {line.winner for r in range(1, campaign.round) if (line := campaign.log.confirmation(r))}
     known = [c for c in candidates_of(campaign, ground).values() if c.config not in judged]
-    room = LINEUP - len(_distinct_baselines(ground))
-    return ranked(known)[: min(ground.plan.final.top or 1, room)]
+    if ground.standing.is_feasible:
+        known = [c for c in known if c.is_measured and c.value + HOPELESS_SDS * c.sd > 0.0]
+    room = LINEUP - len(_baselines(ground))
+    return ranked(known)[: min(ground.plan.final.top or SMALL_FINAL.top, room)]
 
 
-def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate], *, blocks: int) -> None:
+def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> None:
     campaign.show(replace(campaign.status, phase="final", left_s=campaign.left_s(), note=f"{len(field)} candidates"))
-    names = _distinct_baselines(ground)
-    baselines = [campaign.setting.baselines[name] for name in names]
-    candidates: list[DeploymentConfig] = [c.config for c in field]
+    baselines = [campaign.setting.baselines[name] for name in _baselines(ground)]
     campaign.measure(
-        [*baselines, *candidates],
-        plan_session(
-            campaign, ground, "final", blocks=max(blocks, percentile_blocks(campaign.study, ground.calibration))
-        ),
+        [*baselines, *(c.config for c in field)],
+        plan_session(campaign, ground, "final", blocks=ground.plan.final.stage_rounds),
         trials=[*(None for _ in baselines), *(c.trial for c in field)],
         assignments=[*(None for _ in baselines), *(c.assignment for c in field)],
     )
 
 
-def _distinct_baselines(ground: Ground) -> list[str]:
-    """The reference first, then one of each other effective configuration."""
-    names = [ground.standing.reference]
-    seen = {ground.reference_key}
-    for name, key in ground.baseline_keys.items():
-        if key not in seen:
-            seen.add(key)
-            names.append(name)
-    return names
+def _baselines(ground: Ground) -> list[str]:
+    """Who takes part: the reference, then the strongest of each other effective configuration."""
+    standing = ground.standing
+    if not ground.plan.final.has_baselines:
+        return [standing.reference]
+    names: dict[str, str] = {}
+    for name in [standing.reference, *sorted(standing.values, key=lambda name: -standing.values[name])]:
+        names.setdefault(ground.baseline_keys[name], name)
+    return list(names.values())[:BASELINES_AT_MOST]
 
 
 def _strongest(campaign: Campaign, ground: Ground) -> str:
-    """The baseline that the final found strongest; the reference where there was no final."""
-    lines = campaign.log.sessions("final", round=campaign.round)
-    if not lines:
-        return ground.standing.reference
-    names = _distinct_baselines(ground)
-    session = lines[-1].session
-    members = dict(zip(names, session.members, strict=False))
-    if not any(isinstance(member, Windows) for member in members.values()):
-        return ground.standing.reference
-    return stand(campaign.study.objective, members).reference
+    """The baseline that baselines' session and final together found strongest."""
+    configs = campaign.setting.baselines
+    sessions = [
+        dict(zip(line.session.lineup, line.session.members, strict=True))
+        for line in (ground.baselines, *campaign.log.sessions("final", round=campaign.round))
+    ]
+    return stand(
+        campaign.study.objective,
+        *({name: found[config] for name, config in configs.items() if config in found} for found in sessions),
+    ).reference

@@ -6,7 +6,7 @@ Knows the file's values and the evidence; writes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -18,7 +18,7 @@ from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, Best
 from tuner.model.host import HostFacts
 from tuner.study.campaign import Campaign, Ground
 from tuner.study.decision import gain_pct
-from tuner.study.evidence import metrics_of, plain_ratio
+from tuner.study.evidence import metrics_of, plain_ratio, pool
 from tuner.study.phases import Result
 
 
@@ -33,8 +33,8 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
     beside = _beside(campaign, reference)
     confirmation = result.confirmation
     if confirmation is not None and confirmation.pairs:
-        levels["tuned"] = metrics_of(_pooled([winner for winner, _ in confirmation.pairs]))
-        anchor = _pooled([ours for _, ours in confirmation.pairs])
+        levels["tuned"] = metrics_of(pool([winner for winner, _ in confirmation.pairs]))
+        anchor = pool([ours for _, ours in confirmation.pairs])
     else:
         anchor = beside[reference][1]
     levels[result.reference] = metrics_of(anchor)
@@ -171,12 +171,6 @@ def _same_effective(
 def _ratio(name: str, theirs: Windows, ours: Windows) -> float:
     row = METRICS[name]
     return math.exp(row.sign * plain_ratio(row, theirs, ours))
-
-
-def _pooled(members: Sequence[Windows]) -> Windows:
-    first = members[0]
-    windows = tuple(w for member in members for w in member.windows)
-    return Windows(effective=first.effective, windows=windows, compile_s=first.compile_s)
 
 
 def _round(value: float) -> float:

@@ -9,15 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tuner.bench.protocol import DeploymentConfig
+from tuner.study.baselines import stand
 from tuner.study.budget import smallest_provable_gain_pct
 from tuner.study.campaign import Campaign, Ground, plan_session, read_ground
-from tuner.study.confirm import Confirmation, confirm, judge_round, read_confirmation
+from tuner.study.confirm import Confirmation, confirm, judge_round, open_confirmation, read_confirmation
 from tuner.study.decision import gain_pct, share_of
 from tuner.study.explore import ALL_FAILED, explore
 from tuner.study.final import pick_winner
 from tuner.study.records import VerdictLine
 from tuner.study.search import Search
 from tuner.study.study import Budget
+from tuner.study.trial_session import finished_trials
 
 BASELINE_BLOCKS = ((300.0, 8), (100.0, 6), (0.0, 4))
 """(from this budget in seconds, blocks): a tenth of the budget goes into the baselines (measurement.md)."""
@@ -56,18 +58,20 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
         return read_result(campaign, ground)
     campaign.round = len(verdicts) + 1
     ground = settle_ground(campaign)
-    for line in plan_lines(ground, campaign.round):
+    for line in plan_lines(ground, campaign.log.winners_before(campaign.round)):
         campaign.reporter.say(line)
-    why = ""
-    if campaign.log.confirmation(campaign.round) is None:
-        why = explore(campaign, ground, open_search())
+    search, why = open_search(), ""
+    search.reconcile(finished_trials(campaign, ground))
+    if not campaign.log.sessions("final", round=campaign.round) and campaign.log.confirmation(campaign.round) is None:
+        why = explore(campaign, ground, search)
         campaign.reporter.say(f"search ended: {why}")
     campaign.log.append(_conclude(campaign, ground, why))
     return read_result(campaign, ground)
 
 
 def settle_ground(campaign: Campaign) -> Ground:
-    """Phases 1 and 2: the baselines, interleaved in fresh processes, and what follows from them."""
+    """Phases 1 and 2: the baselines, interleaved in fresh processes, and what follows from them. Raises NoAnswerError
+    where none of them runs."""
     ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
     if ground is None:
         budget = campaign.study.budget
@@ -75,13 +79,14 @@ def settle_ground(campaign: Campaign) -> Ground:
         blocks = next(blocks for from_s, blocks in BASELINE_BLOCKS if total_s >= from_s)
         configs = campaign.setting.baselines
         campaign.show(replace(campaign.status, phase="baselines", left_s=campaign.left_s(), note=", ".join(configs)))
-        campaign.measure(
-            list(configs.values()), plan_session(campaign, None, "baselines", blocks=blocks, is_fresh=True)
-        )
+        plan = plan_session(campaign, None, "baselines", blocks=blocks, is_fresh=True)
+        line = campaign.measure(list(configs.values()), plan)
+        # Says why where none of them runs; the same command tries again.
+        stand(campaign.study.objective, dict(zip(configs, line.session.members, strict=True)))
         ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
         assert ground is not None
-    for line in baseline_lines(ground):
-        campaign.reporter.say(line)
+    for words in baseline_lines(ground):
+        campaign.reporter.say(words)
     return ground
 
 
@@ -104,11 +109,11 @@ def baseline_lines(ground: Ground) -> list[str]:
     return [*lines, noise]
 
 
-def plan_lines(ground: Ground, round: int) -> list[str]:
+def plan_lines(ground: Ground, earlier_winners: int) -> list[str]:
     """The budget by phases, and the smallest gain that it can prove."""
     plan = ground.plan
     search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
-    provable = smallest_provable_gain_pct(ground.calibration.session_sd, plan.k_max, share_of(round - 1))
+    provable = smallest_provable_gain_pct(ground.calibration.session_sd, plan.k_max, share_of(earlier_winners))
     return [
         f"plan: baselines {plan.baselines_s:.0f} s, search {search}, final {plan.final_s:.0f} s, confirmation "
         f"{plan.confirm_s:.0f} s (at most {plan.k_max} sessions of {plan.pairs} pairs)",
@@ -123,10 +128,8 @@ def _conclude(campaign: Campaign, ground: Ground, why: str) -> VerdictLine:
         winner = pick_winner(campaign, ground)
         if winner is None:
             return judge_round(campaign, ground, None, why if why.startswith(ALL_FAILED) else "")
-        state = confirm(campaign, ground, winner.candidate.config, winner.reference)
-    else:
-        state = confirm(campaign, ground, head.winner, head.reference)
-    return judge_round(campaign, ground, state, "")
+        head = open_confirmation(campaign, ground, winner)
+    return judge_round(campaign, ground, confirm(campaign, ground, head), "")
 
 
 def read_result(campaign: Campaign, ground: Ground) -> Result:

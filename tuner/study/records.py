@@ -102,6 +102,8 @@ class Log:
         try:
             fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
             try:
+                # What is left of a torn line may be longer than the line to come.
+                os.ftruncate(fd, self._size)
                 os.lseek(fd, self._size, os.SEEK_SET)
                 try:
                     rest = data
@@ -130,6 +132,10 @@ class Log:
     def spent_s(self) -> float:
         """What the sessions of all phases and rounds took. A killed session cost nothing."""
         return sum(line.session.wall_s for line in self.lines if isinstance(line, SessionLine))
+
+    def winners_before(self, round: int) -> int:
+        """How many went into a confirmation in earlier rounds: each has had its share of the error."""
+        return len({line.round for line in self.lines if isinstance(line, ConfirmationLine) and line.round < round})
 
     def verdicts(self) -> list[VerdictLine]:
         return [line for line in self.lines if isinstance(line, VerdictLine)]

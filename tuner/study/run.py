@@ -98,7 +98,7 @@ def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]
             lines += listing.lines()
         ground = read_ground(campaign.setting, campaign.log, round=len(campaign.log.verdicts()) + 1)
         if ground is not None:
-            return [*lines, *plan_lines(ground, len(campaign.log.verdicts()) + 1)]
+            return [*lines, *plan_lines(ground, campaign.log.winners_before(len(campaign.log.verdicts()) + 1))]
         minutes = campaign.study.budget.minutes
         plan = plan_budget(None if minutes is None else 60 * minutes, SessionCost(), baselines=len(names))
         usual = smallest_provable_gain_pct(0.015, plan.k_max)

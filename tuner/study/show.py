@@ -15,7 +15,7 @@ from tuner.deploy.best import Best
 from tuner.deploy.best_file import load_best
 from tuner.errors import InputError
 from tuner.study.baselines import Calibration, Standing
-from tuner.study.campaign import Setting, candidates_in, read_ground
+from tuner.study.campaign import Setting, evidence_on, read_ground
 from tuner.study.evidence import Candidate, metrics_of, ranked
 from tuner.study.file import load_study
 from tuner.study.folder import read_environment
@@ -49,7 +49,7 @@ def read_study(folder: Path) -> StudyRecord:
     log = read_log(folder / "sessions.jsonl")
     setting = Setting(study=study, space=Space(parameters=()), seeds=())
     ground = read_ground(setting, log, round=len(log.verdicts()) + 1)
-    candidates = candidates_in(log, study.objective, ground) if ground else {}
+    candidates = evidence_on(ground, study.objective).read(log.lines) if ground else {}
     first = log.sessions("baselines")[-1:]
     levels = {
         name: metrics_of(member)

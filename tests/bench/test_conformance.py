@@ -1,0 +1,228 @@
+"""What every Bench keeps, whatever is behind it: one suite for the fakes and for real processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.bench.conftest import BACKEND, MLP, blocks_of, config, failed, quick_plan, resolved, whole
+from tuner.bench import histogram
+from tuner.bench.protocol import Bench, DeploymentConfig, Failure, FailureKind, Windows
+from tuner.bench.replay import replay_of
+from tuner.bench.synthetic import Drift, Noise, SyntheticBench
+from tuner.bench.worker_bench import WorkerBench
+from tuner.study.records import SessionLine, open_log, read_log
+
+REFERENCE = config()
+OTHER = config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=4)
+LARGE = config({"NUM_STREAMS": 1}, batch_size=4)
+SYNC = config(api="sync", infer_requests=1)
+LINEUP = (REFERENCE, OTHER, LARGE, SYNC)
+NO = Failure(kind=FailureKind.COMPILE, message="no")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A bench, and a configuration that fails on it."""
+
+    bench: Bench
+    bad: DeploymentConfig
+
+
+def synthetic(bad: DeploymentConfig) -> SyntheticBench:
+    return SyntheticBench(effects=[Noise(0.02), Drift(0.1)], failure_of=lambda one: NO if one == bad else None)
+
+
+def open_synthetic() -> Iterator[Subject]:
+    bad = config({"NUM_STREAMS": 3})
+    yield Subject(bench=synthetic(bad), bad=bad)
+
+
+def open_replay() -> Iterator[Subject]:
+    bad = config({"NUM_STREAMS": 3})
+    recorder = synthetic(bad)
+    for seed in range(3):
+        recorder.measure([*LINEUP, bad], quick_plan(seed=seed, blocks=5, max_window_s=3.0))
+    yield Subject(bench=replay_of(recorder.sessions), bad=bad)
+
+
+def open_worker() -> Iterator[Subject]:
+    with WorkerBench(MLP, backend=BACKEND) as bench:
+        yield Subject(bench=bench, bad=config({"DO": "raise", "AT": "always"}))
+
+
+def open_openvino() -> Iterator[Subject]:
+    with WorkerBench(MLP) as bench:
+        yield Subject(bench=bench, bad=config({"NO_SUCH_PROPERTY": 1}))
+
+
+SUBJECTS: dict[str, Callable[[], Iterator[Subject]]] = {
+    "synthetic": open_synthetic,
+    "replay": open_replay,
+    "worker": open_worker,
+    "openvino": open_openvino,
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.openvino] if name == "openvino" else []) for name in SUBJECTS],
+)
+def subject(request: pytest.FixtureRequest, backends: None) -> Iterator[Subject]:
+    yield from SUBJECTS[request.param]()
+
+
+def test_the_members_run_parallel_to_the_lineup(subject: Subject) -> None:
+    session = subject.bench.measure(LINEUP, quick_plan())
+    assert session.lineup == LINEUP
+    assert len(session.members) == len(LINEUP)
+    for asked, member in zip(LINEUP, session.members, strict=True):
+        assert whole(member).effective.batch_size == asked.batch_size
+        assert whole(member).effective.api == asked.api
+        assert asked.infer_requests in (None, whole(member).effective.infer_requests)
+
+
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_every_member_has_one_window_in_each_block(subject: Subject, is_fresh: bool) -> None:
+    session = subject.bench.measure(LINEUP, quick_plan(blocks=4, is_fresh=is_fresh))
+    assert blocks_of(session) == [[0, 1, 2, 3]] * 4
+
+
+def test_turns_are_numbered_in_the_order_in_which_they_began(subject: Subject) -> None:
+    session = subject.bench.measure(LINEUP, quick_plan())
+    windows = sorted((w for m in session.members for w in whole(m).windows), key=lambda w: w.turn)
+    assert [w.turn for w in windows] == list(range(12))
+    assert [w.started_s for w in windows] == sorted(w.started_s for w in windows)
+    assert [w.block for w in windows] == sorted(w.block for w in windows)
+    assert windows[0].started_s >= 0.0
+    assert windows[-1].started_s <= session.wall_s
+
+
+def test_windows_take_time_and_their_samples_are_their_requests(subject: Subject) -> None:
+    session = subject.bench.measure(LINEUP, quick_plan())
+    for member in map(whole, session.members):
+        for window in member.windows:
+            assert window.duration_s > 0.0
+            requests = sum(window.latency_counts.values())
+            assert requests >= 3 * member.effective.infer_requests
+            assert all(n > 0 for n in window.latency_counts.values())
+            assert window.samples == requests * member.effective.batch_size
+            assert 0.0 <= window.steal_pct <= 100.0
+            assert 0.0 <= window.other_cpu_pct <= 100.0
+
+
+def test_the_sum_of_the_latencies_is_that_of_their_buckets(subject: Subject) -> None:
+    session = subject.bench.measure(LINEUP, quick_plan())
+    for window in (w for m in session.members for w in whole(m).windows):
+        by_bucket = sum(n * math.exp((b + 0.5) * histogram.WIDTH) for b, n in window.latency_counts.items())
+        assert window.latency_sum_ms == pytest.approx(by_bucket, rel=0.006)
+
+
+def test_resolving_is_deterministic_and_agrees_with_what_was_measured(subject: Subject) -> None:
+    session = subject.bench.measure(LINEUP, quick_plan())
+    for asked, member in zip(LINEUP, session.members, strict=True):
+        assert subject.bench.resolve(asked) == subject.bench.resolve(asked) == whole(member).effective
+        assert resolved(subject.bench.resolve(asked)).key == whole(member).effective.key
+    assert len({resolved(subject.bench.resolve(asked)).key for asked in LINEUP}) == len(LINEUP)
+
+
+@pytest.mark.parametrize("place", [1, 3])
+def test_a_failing_member_has_its_failure_and_the_others_are_whole(subject: Subject, place: int) -> None:
+    lineup = [*LINEUP[:3]]
+    lineup.insert(place, subject.bad)
+    session = subject.bench.measure(lineup, quick_plan())
+    assert failed(session.members[place]).kind is FailureKind.COMPILE
+    assert failed(session.members[place]).message
+    assert [blocks for i, blocks in enumerate(blocks_of(session)) if i != place] == [[0, 1, 2]] * 3
+    assert isinstance(subject.bench.resolve(subject.bad), Failure)
+
+
+def test_a_session_without_a_reference_or_without_candidates_is_cut_short_but_no_error(subject: Subject) -> None:
+    without_reference = subject.bench.measure([subject.bad, OTHER], quick_plan())
+    assert blocks_of(without_reference) == ["compile", []]
+    without_candidates = subject.bench.measure([REFERENCE, subject.bad], quick_plan())
+    assert blocks_of(without_candidates) == [[], "compile"]
+    assert whole(without_candidates.members[0]).effective == subject.bench.resolve(REFERENCE)
+
+
+def test_baselines_go_on_without_their_first(subject: Subject) -> None:
+    session = subject.bench.measure([subject.bad, REFERENCE, OTHER], quick_plan(phase="baselines"))
+    assert blocks_of(session) == ["compile", [0, 1, 2], [0, 1, 2]]
+
+
+def test_enough_sees_every_member_after_every_block_and_ends_the_session(subject: Subject) -> None:
+    shown: list[list[int]] = []
+
+    def enough(members: Sequence[Windows | Failure]) -> bool:
+        shown.append([len(whole(member).windows) for member in members])
+        return len(shown) == 2
+
+    session = subject.bench.measure(LINEUP, quick_plan(blocks=50, enough=enough))
+    assert shown == [[1] * 4, [2] * 4]
+    assert blocks_of(session) == [[0, 1]] * 4
+
+
+def test_the_same_lineup_again_and_a_configuration_beside_itself_are_fine(subject: Subject) -> None:
+    for lineup in (LINEUP, LINEUP, (REFERENCE, REFERENCE), (OTHER, REFERENCE, REFERENCE)):
+        session = subject.bench.measure(lineup, quick_plan())
+        assert blocks_of(session) == [[0, 1, 2]] * len(lineup)
+
+
+def test_the_costs_lie_within_the_wall_time(subject: Subject) -> None:
+    session = subject.bench.measure(LINEUP, quick_plan())
+    costs = dataclasses.astuple(session.costs)
+    assert min(costs) >= 0.0
+    assert session.costs.total_s == pytest.approx(sum(costs))
+    assert 0.0 < session.costs.timed_s <= session.costs.total_s <= session.wall_s * (1 + 1e-9)
+    assert session.process
+
+
+def test_what_comes_back_cannot_be_changed(subject: Subject) -> None:
+    session = subject.bench.measure([REFERENCE, subject.bad, OTHER], quick_plan())
+    member = whole(session.members[0])
+    values = (
+        session,
+        session.costs,
+        session.lineup[0],
+        session.members[1],
+        member,
+        member.windows[0],
+        member.effective,
+    )
+    for value in values:
+        name = dataclasses.fields(value)[0].name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, name, None)
+    assert isinstance(session.members, tuple)
+    assert isinstance(session.lineup, tuple)
+    assert isinstance(member.windows, tuple)
+
+
+def test_a_session_comes_back_from_the_record_as_it_was(subject: Subject, tmp_path: Path) -> None:
+    lineup = (*LINEUP, subject.bad)
+    line = SessionLine(
+        phase="search",
+        round=1,
+        step=0,
+        trials=(None, 0, 1, 2, 3),
+        assignments=(
+            None,
+            {"PERFORMANCE_HINT": "THROUGHPUT"},
+            {"NUM_STREAMS": 1, "ENABLE_CPU_PINNING": True},
+            {},
+            None,
+        ),
+        session=subject.bench.measure(lineup, quick_plan()),
+    )
+    log = open_log(tmp_path / "sessions.jsonl")
+    log.append(line)
+    assert read_log(tmp_path / "sessions.jsonl").sessions("search") == [line]
+    (back,) = read_log(tmp_path / "sessions.jsonl").sessions("search")
+    for ours, theirs in zip(line.session.members, back.session.members, strict=True):
+        if isinstance(ours, Windows):
+            assert whole(theirs).effective.key == ours.effective.key

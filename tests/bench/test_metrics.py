@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.bench.conftest import window
+from tuner.bench.metrics import METRICS, log_ratio, request_count, requests_needed
+
+# 100 requests of two samples each. Pooled in order: 85 of 1 ms, 10 of 2 ms, 5 of 9 ms.
+WINDOWS = (
+    window([1.0] * 40 + [2.0] * 10, duration_s=0.5, batch_size=2, block=0),
+    window([1.0] * 45 + [9.0] * 5, duration_s=1.0, batch_size=2, block=1),
+)
+BY_HAND = {
+    "throughput": 200 / 1.5,
+    "latency_mean_ms": (85 * 1.0 + 10 * 2.0 + 5 * 9.0) / 100,
+    "latency_p50_ms": 1.0,
+    "latency_p90_ms": 2.0,  # the mean of the windows' own percentiles would be 1.5
+    "latency_p95_ms": 2.0,
+    "latency_p99_ms": 9.0,
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_metric_reads_what_was_computed_by_hand(name: str) -> None:
+    assert METRICS[name].read(WINDOWS) == pytest.approx(BY_HAND[name], rel=0.003)
+
+
+def test_every_metric_was_computed_by_hand() -> None:
+    assert METRICS.keys() == BY_HAND.keys()
+
+
+def test_throughput_counts_samples_and_latency_counts_requests() -> None:
+    assert request_count(WINDOWS) == 100
+    twice = [window([1.0] * 10, batch_size=2)]
+    once = [window([1.0] * 10)]
+    assert METRICS["throughput"].read(twice) == 2 * METRICS["throughput"].read(once)
+    assert METRICS["latency_mean_ms"].read(twice) == METRICS["latency_mean_ms"].read(once)
+
+
+@pytest.mark.parametrize(("q", "needed"), [(0.90, 64), (0.99, 662)])
+def test_a_percentile_needs_the_requests_of_mlperf(q: float, needed: int) -> None:
+    assert requests_needed(q) == needed
+    assert METRICS[f"latency_p{q * 100:.0f}_ms"].min_requests == needed
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9, 0.95, 0.99, 0.999])
+def test_one_request_fewer_leaves_more_than_one_per_cent_of_doubt(q: float) -> None:
+    def doubt(n: int) -> float:
+        return sum(math.comb(n, over) * (1 - q) ** over * q ** (n - over) for over in (0, 1))
+
+    assert doubt(requests_needed(q)) <= 0.01 < doubt(requests_needed(q) - 1)
+
+
+def test_throughput_and_the_mean_need_no_number_of_requests() -> None:
+    assert METRICS["throughput"].min_requests == METRICS["latency_mean_ms"].min_requests == 1
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_log_ratio_is_positive_for_the_better_whatever_the_direction(name: str) -> None:
+    fast = [window([1.0] * 100, duration_s=0.5)]
+    slow = [window([2.0] * 100, duration_s=1.0)]
+    assert log_ratio(METRICS[name], fast, slow) == pytest.approx(math.log(2), abs=0.006)
+    assert log_ratio(METRICS[name], slow, fast) == pytest.approx(-math.log(2), abs=0.006)
+    assert log_ratio(METRICS[name], fast, fast) == 0.0

@@ -1,0 +1,75 @@
+"""Whole studies with the figures they are held to, each at its own budget, in fresh results folders.
+
+    python tests/benchmarks/studies.py [--results DIR] [name ...]
+
+Names: quickstart, voice-activity, resnet50. Printed for each: verdict, confirmed gain with its interval, trials, wall
+time, and the tuner's own share of the search phase (everything that is not starting, compiling, warming up, draining
+or timing a member; listing the space is counted in it, although that is mostly compiling).
+resnet50 runs twice: the second run must not refute a claim of the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tuner.study.records import read_log
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+STUDIES = {
+    "quickstart": ("quickstart", 1, "gain over THROUGHPUT above 25 %"),
+    "voice-activity": ("voice-activity-cpu-throughput", 1, "gain above 40 % in 5 min"),
+    "resnet50": ("resnet50-cpu-throughput", 2, "verdict baseline, or a gain below 5 % that no second run refutes"),
+}
+
+
+def overhead(folder: Path) -> float:
+    """The tuner's own share of the search phase, from the record: wall time from the end of the baselines to the end of
+    the last trial, less what its sessions spent on their members."""
+    log = read_log(folder / "sessions.jsonl")
+    trials = log.sessions("search", "race")
+    (baselines,) = log.sessions("baselines")
+    begin = baselines.session.started_unix_s + baselines.session.wall_s
+    end = trials[-1].session.started_unix_s + trials[-1].session.wall_s
+    spent = sum(line.session.costs.total_s for line in trials)
+    return 1.0 - spent / (end - begin)
+
+
+def run(config: str, results: Path) -> dict[str, object]:
+    begin = time.perf_counter()
+    words = [sys.executable, "-m", "tuner", "run", str(CONFIGS / f"{config}.yaml"), "--results", str(results), "--json"]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    return {**json.loads(done.stdout), "wall_s": time.perf_counter() - begin}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", default=list(STUDIES))
+    parser.add_argument("--results", type=Path, default=None)
+    given = parser.parse_args()
+    results = given.results or Path(tempfile.mkdtemp())
+    for name in given.names:
+        config, runs, target = STUDIES[name]
+        for i in range(runs):
+            folder = results / str(i + 1)
+            found = run(config, folder)
+            trials = len(read_log(folder / config / "sessions.jsonl").sessions("search", "race"))
+            gain = found["gain"]
+            words = "no gain claimed"
+            if isinstance(gain, dict):
+                words = f"{gain['estimate_pct']:+.1f} % ({gain['low_pct']:+.1f} to {gain['high_pct']:+.1f})"
+            print(
+                f"{name}, run {i + 1}: {found['verdict']}, {words} over {found['reference']}; "
+                f"{trials} search sessions, {found['wall_s']:.0f} s; own share of the search "
+                f"{100 * overhead(folder / config):.1f} % (target 5 %); target: {target}; reason: {found['reason']}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""Whole studies in virtual time: the phases in their order, from the baselines to the verdict and beyond."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.study.virtual import (
+    LARGE,
+    ORDER,
+    SMALL,
+    TINY,
+    TWINS,
+    Fuse,
+    Meddler,
+    Virtual,
+    by_streams,
+    flat,
+    make_bench,
+    make_study,
+    numbers_of,
+    parameter,
+    slowed,
+    space_of,
+    streams,
+)
+from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan
+from tuner.bench.synthetic import Noise, SyntheticBench, effective_of, hill
+from tuner.study.decision import LATER_SHARE, SESSIONS, share_of
+from tuner.study.phases import Result
+from tuner.study.search import Search
+from tuner.study.space import Space
+from tuner.study.study import BaselineSpec, SamplerName
+
+pytestmark = pytest.mark.usefixtures("no_database")
+
+
+# The verdict
+
+
+@pytest.mark.parametrize(("space", "trials"), [(TINY, None), (SMALL, None), (LARGE, 12)])
+def test_a_study_with_something_to_gain_ends_tuned_with_a_truly_better_winner(
+    tmp_path: Path, space: Space, trials: int | None
+) -> None:
+    study = Virtual(folder=tmp_path, space=space, study=make_study(minutes=2.5, trials=trials))
+    result = study.run()
+    assert result.is_tuned
+    assert result.is_answer
+    assert result.confirmation is not None
+    interval = result.confirmation.interval
+    assert interval is not None
+    assert interval.low > 0.0
+    reference = study.setting.baselines[result.reference]
+    true_gain = math.log(hill(result.config) / hill(reference))
+    assert true_gain > 0.0
+    assert interval.low - 0.02 <= true_gain <= interval.high + 0.02
+
+
+def equals(folder: Path, seed: int) -> Virtual:
+    study = make_study(seed=seed)
+    return Virtual(folder=folder, study=study, space=TWINS, bench=make_bench(seed, surface=flat))
+
+
+def test_a_study_of_equals_keeps_the_baseline_and_says_why(tmp_path: Path) -> None:
+    result = equals(tmp_path, seed=1).run()
+    assert not result.is_tuned
+    assert result.is_answer
+    assert result.line.reason in ("futile", "not_significant")
+    assert result.config.properties.keys() <= {"PERFORMANCE_HINT"}
+
+
+@pytest.mark.slow
+def test_equals_are_rarely_taken_for_a_gain(tmp_path: Path) -> None:
+    wins = confirmations = 0
+    for seed in range(40):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        study = equals(folder, seed)
+        wins += study.run().is_tuned
+        confirmations += bool(study.sessions("confirm"))
+    assert confirmations >= 20, "a study of equals that ends before its confirmation proves nothing"
+    assert wins <= 5, "more than 5 of 40 have a probability below 0.1 % where each is wrong in 2.5 %"
+
+
+def test_a_gain_below_min_gain_is_no_reason_to_change(tmp_path: Path) -> None:
+    bench = SyntheticBench(surface=by_streams(s2=105.0, s8=104.0), effects=[Noise(0.005)])
+    space = space_of(parameter("NUM_STREAMS", 2, 8))
+    result = Virtual(folder=tmp_path, space=space, bench=bench, study=make_study(min_gain_pct=10.0)).run()
+    assert (result.line.verdict, result.line.reason) == ("baseline", "futile")
+    assert result.confirmation is not None
+
+
+def test_where_the_final_finds_another_baseline_stronger_it_is_the_one_to_beat(tmp_path: Path) -> None:
+    own = {"today": BaselineSpec(properties={"INFERENCE_NUM_THREADS": 7})}
+
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        return slowed(session, "INFERENCE_NUM_THREADS", 0.75) if plan.phase == "baselines" else session
+
+    def surface(config: DeploymentConfig) -> float:
+        return 130.0 if config.properties.get("INFERENCE_NUM_THREADS") == 7 else by_streams(s8=150.0)(config)
+
+    study = Virtual(
+        folder=tmp_path,
+        space=space_of(parameter("NUM_STREAMS", 2, 8)),
+        bench=SyntheticBench(surface=surface, effects=[Noise(0.005)]),
+        study=make_study(minutes=6.0, baselines=own),
+    )
+    result = study.run(Meddler(study.bench, meddle))
+    assert study.ground().standing.reference != "today"
+    assert result.reference == "today"
+    assert result.confirmation is not None
+    assert result.confirmation.interval is not None
+    assert result.confirmation.interval.estimate == pytest.approx(math.log(150 / 130), abs=0.01)
+
+
+# The order
+
+
+def test_the_phases_follow_each_other_and_the_verdict_comes_last(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, space=LARGE, study=make_study(minutes=6.0, trials=8))
+    study.run()
+    found = study.phases()
+    assert found == sorted(found, key=ORDER.index)
+    assert [found.count(phase) for phase in ORDER[:4]] == [1, 0, 8, 2]
+    assert found.count("confirm") in SESSIONS
+    kinds = [line.kind for line in study.log()]
+    assert kinds[0] == "header"
+    assert kinds[-1] == "verdict"
+    assert kinds.index("confirmation") == len(kinds) - 2 - found.count("confirm")
+
+
+def test_confirmations_and_baselines_are_measured_in_fresh_processes(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, space=LARGE, study=make_study(trials=4))
+    study.run()
+    fresh = [line.session.process for line in study.sessions("baselines", "confirm")]
+    assert len(set(fresh)) == len(fresh)
+    assert not set(fresh) & {line.session.process for line in study.sessions("search", "final")}
+
+
+def test_a_session_is_on_disk_before_optuna_hears_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Virtual(folder=tmp_path, space=LARGE, study=make_study(trials=5, sampler="random"))
+    tell, told = Search.tell, []
+
+    def watched(search: Search, number: int, **answer: Any) -> None:
+        if "same_as" not in answer.get("record", {}):
+            assert number in numbers_of(study.sessions("search"))
+            told.append(number)
+        tell(search, number, **answer)
+
+    monkeypatch.setattr(Search, "tell", watched)
+    study.run()
+    assert len(told) == 5
+
+
+@pytest.mark.parametrize("sampler", ["auto", "random", "tpe", "grid", "race"])
+@pytest.mark.parametrize("space", [SMALL, LARGE])
+def test_a_budget_of_trials_measures_as_many_with_every_sampler(
+    tmp_path: Path, sampler: SamplerName, space: Space
+) -> None:
+    study = Virtual(
+        folder=tmp_path,
+        space=space,
+        study=make_study(minutes=None, trials=7, sampler=sampler),
+    )
+    study.run()
+    lines = study.sessions("race", "search")
+    assert len(set(numbers_of(lines))) == 7
+    assert {line.phase for line in lines} == {"race" if sampler == "race" or space is SMALL else "search"} or (
+        space is SMALL and sampler in ("random", "tpe", "grid")
+    )
+
+
+def test_a_budget_of_time_is_kept_to_a_session(tmp_path: Path) -> None:
+    for minutes, space in ((1.0, LARGE), (2.0, LARGE), (2.0, SMALL)):
+        folder = tmp_path / f"{minutes}-{space.size}"
+        folder.mkdir()
+        study = Virtual(folder=folder, space=space, study=make_study(minutes=minutes))
+        study.run()
+        longest_s = max(line.session.wall_s for line in study.sessions())
+        assert study.log().spent_s() <= 60 * minutes + longest_s
+
+
+# After the verdict
+
+
+def test_a_finished_study_measures_nothing_and_says_the_same(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    first = study.run()
+    again = study.run(Fuse(study.bench, 1))
+    assert again == first
+
+
+@pytest.mark.parametrize("minutes", [1.0, 2.0])
+def test_a_smaller_or_equal_budget_does_not_search_on(tmp_path: Path, minutes: float) -> None:
+    study = Virtual(folder=tmp_path)
+    study.run()
+    study.study = make_study(minutes=minutes)
+    study.run(Fuse(study.bench, 1))
+
+
+def searched_on(tmp_path: Path, surface: Callable[[DeploymentConfig], float]) -> tuple[Virtual, Result, Result]:
+    """A study of two trials that searches on with six: in the order of the space, which is that of the streams."""
+    space = space_of(parameter("NUM_STREAMS", 2, 3, 4, 5, 6, 7), parameter("infer_requests", 8))
+    study = Virtual(
+        folder=tmp_path,
+        space=space,
+        bench=SyntheticBench(surface=surface, effects=[Noise(0.005)]),
+        study=make_study(minutes=None, trials=2, sampler="grid"),
+    )
+    first = study.run()
+    study.study = make_study(minutes=None, trials=6, sampler="grid")
+    return study, first, study.run()
+
+
+def test_a_larger_budget_searches_on_and_spends_only_what_is_left_of_the_error(tmp_path: Path) -> None:
+    study, _, second = searched_on(tmp_path, by_streams(s2=130.0, s3=110.0, s4=120.0, s5=160.0))
+    heads = [study.log().confirmation(round) for round in (1, 2)]
+    assert heads[0] is not None
+    assert heads[1] is not None
+    assert (heads[0].share, heads[1].share) == (share_of(0), LATER_SHARE / 2)
+    assert [line.round for line in study.sessions("search")] == [1, 1, 2, 2, 2, 2]
+    assert len(study.sessions("baselines")) == 1
+    assert streams(heads[1].winner) == 5
+    assert second.line.round == 2
+    assert second.is_tuned
+
+
+def test_a_confirmed_gain_is_not_replaced_by_a_smaller_one(tmp_path: Path) -> None:
+    study, first, second = searched_on(tmp_path, by_streams(s2=160.0, s3=110.0, s4=120.0, s5=130.0))
+    head = study.log().confirmation(2)
+    assert head is not None
+    assert streams(head.winner) == 5, "what was confirmed is not confirmed again"
+    assert study.log().verdicts()[1].verdict == "tuned"
+    assert second == first
+    assert study.run(Fuse(study.bench, 1)) == first
+
+
+def test_a_confirmed_gain_outlives_a_round_that_finds_nothing(tmp_path: Path) -> None:
+    study, first, second = searched_on(tmp_path, by_streams(s2=160.0, s3=80.0, s4=80.0, s5=80.0, s6=80.0, s7=80.0))
+    assert study.log().verdicts()[1].verdict == "baseline"
+    assert second == first
+    assert second.is_tuned
+
+
+def test_a_candidate_that_was_turned_down_is_not_confirmed_again(tmp_path: Path) -> None:
+    lucky: dict[str, float] = {"s2": 102.0, "s3": 101.0, "s5": 100.0}
+
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        """Everybody was lucky before the confirmation."""
+        return session if plan.phase in ("baselines", "confirm") else slowed(session, "NUM_STREAMS", 1.2)
+
+    study = Virtual(
+        folder=tmp_path,
+        space=space_of(parameter("NUM_STREAMS", 2, 3, 5)),
+        bench=SyntheticBench(surface=by_streams(**{k: v - 4 for k, v in lucky.items()}), effects=[Noise(0.005)]),
+        study=make_study(minutes=2.0),
+    )
+    winners = []
+    for round in range(1, 5):
+        study.study = make_study(minutes=2.0 * round)
+        assert not study.run(Meddler(study.bench, meddle)).is_tuned
+        head = study.log().confirmation(round)
+        winners.append(head and streams(head.winner))
+    assert winners == [2, 3, 5, None]
+    assert [study.log().verdicts()[i].reason for i in range(4)] == ["futile"] * 4
+
+
+# What a person sees
+
+
+def test_the_reporter_hears_the_plan_and_sees_every_phase(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, space=LARGE, study=make_study(trials=4))
+    study.run()
+    text = "\n".join(study.listener.lines)
+    for words in ("reference: ", "noise: ", "plan: ", "provable here", "space: 384 configurations requested"):
+        assert words in text
+    phases = [status.phase for status in study.listener.shown]
+    assert list(dict.fromkeys(phases)) == ["baselines", "search", "final", "confirm"]
+    last = study.listener.shown[-1]
+    assert last.left_s is not None
+    assert last.reference
+    assert last.incumbent
+
+
+def test_effective_configurations_decide_not_requests() -> None:
+    asked = DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 99})
+    assert effective_of(asked).key == effective_of(replace(asked, properties={"NUM_STREAMS": 8})).key

@@ -1,0 +1,290 @@
+"""Whole studies in virtual time: the real phases, record and search on a made-up bench. No real time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tuner.bench.protocol import (
+    Bench,
+    DeploymentConfig,
+    Effective,
+    Failure,
+    FailureKind,
+    Phase,
+    Session,
+    SessionPlan,
+    Windows,
+)
+from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench, hill
+from tuner.model.spec import ModelSpec
+from tuner.study.campaign import Campaign, Ground, Setting, read_ground
+from tuner.study.candidate import to_config
+from tuner.study.phases import Result, run_phases
+from tuner.study.records import Log, SessionLine, open_log
+from tuner.study.search import Search
+from tuner.study.space import Assignment, Parameter, Space
+from tuner.study.status import Status
+from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SamplerName, SpaceSpec, Study
+from tuner.study.trial import TrialSummary
+
+ORDER: tuple[Phase, ...] = ("baselines", "race", "search", "final", "confirm")
+
+
+def parameter(name: str, *values: str | int | float | bool | None) -> Parameter:
+    return Parameter(name=name, values=values)
+
+
+def space_of(*parameters: Parameter) -> Space:
+    return Space(parameters=parameters)
+
+
+TINY = space_of(parameter("NUM_STREAMS", 1, 4, 8), parameter("infer_requests", 8, 16))
+"""Five distinct configurations that are no baseline on eight made-up CPUs: straight to the final."""
+SMALL = space_of(
+    parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("infer_requests", 4, 8, 16), parameter("batch_size", 1, 4)
+)
+"""24 distinct configurations: raced."""
+LARGE = space_of(
+    parameter("NUM_STREAMS", 1, 2, 4, 8),
+    parameter("INFERENCE_NUM_THREADS", 2, 4, 8),
+    parameter("ENABLE_CPU_PINNING", True, False),
+    parameter("infer_requests", 4, 8, 16, 32),
+    parameter("batch_size", 1, 2, 4, 8),
+)
+"""More than are raced: sampled."""
+TWINS = space_of(parameter("CPU_RUNTIME_CACHE_CAPACITY", *range(0, 5000, 500)))
+"""Ten configurations that nothing but their key tells apart from the `{}` baseline."""
+
+
+def make_study(
+    *,
+    metric: str = "throughput",
+    limits: Sequence[Limit] = (),
+    minutes: float | None = 2.0,
+    trials: int | None = None,
+    sampler: SamplerName = "auto",
+    seed: int = 0,
+    baselines: Mapping[str, BaselineSpec] | None = None,
+    min_gain_pct: float = 1.0,
+) -> Study:
+    return Study(
+        name="virtual",
+        path=Path("virtual.yaml"),
+        text="schema_version: 1\n",
+        model=ModelSpec(path="builtin:mlp", folder=Path()),
+        device="CPU",
+        objective=Objective(metric=metric, limits=tuple(limits)),
+        space=SpaceSpec(is_auto=True),
+        budget=Budget(minutes=minutes, trials=trials),
+        baselines=baselines or {},
+        seed=seed,
+        sampler=sampler,
+        min_gain_pct=min_gain_pct,
+    )
+
+
+def disturbances(seed: int = 0, *, noise: float = 0.03, drift: float = 0.1, compiling: float = 0.01) -> list[Effect]:
+    """What reference/measurement.md measured on a noisy virtual machine."""
+    return [Noise(noise, seed=seed), Drift(drift, seed=seed + 1), CompileEffect(compiling, seed=seed + 2)]
+
+
+def quiet() -> list[Effect]:
+    """As on a machine that does nothing else: a gain of some per cent is found every time."""
+    return disturbances(noise=0.01, compiling=0.003)
+
+
+def make_bench(seed: int = 0, **more: object) -> SyntheticBench:
+    return SyntheticBench(effects=disturbances(seed), **more)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Listener:
+    """A Reporter that remembers."""
+
+    lines: list[str] = field(default_factory=list)
+    shown: list[Status] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def show(self, status: Status) -> None:
+        self.shown.append(status)
+
+
+class PowerCut(BaseException):
+    """The end of the process, as far as the study can tell."""
+
+
+@dataclass(slots=True)
+class Fuse:
+    """A bench that blows before its `calls`-th session."""
+
+    inner: SyntheticBench
+    calls: int
+    measured: int = 0
+
+    def resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        return self.inner.resolve(config)
+
+    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        self.measured += 1
+        if self.measured == self.calls:
+            raise PowerCut
+        return self.inner.measure(lineup, plan)
+
+
+@dataclass(slots=True)
+class PhaseFuse:
+    """A bench that blows before the `calls`-th session of a phase."""
+
+    inner: SyntheticBench
+    phase: Phase
+    calls: int
+
+    def resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        return self.inner.resolve(config)
+
+    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        self.calls -= plan.phase == self.phase
+        if self.calls == 0:
+            raise PowerCut
+        return self.inner.measure(lineup, plan)
+
+
+@dataclass(slots=True)
+class Meddler:
+    """A bench whose sessions are changed on their way."""
+
+    inner: SyntheticBench
+    change: Callable[[SessionPlan, Session], Session]
+
+    def resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        return self.inner.resolve(config)
+
+    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        return self.change(plan, self.inner.measure(lineup, plan))
+
+
+@dataclass(slots=True, kw_only=True)
+class Virtual:
+    """One study with its folder; `run` is one call of the command."""
+
+    folder: Path
+    study: Study = field(default_factory=make_study)
+    space: Space = TINY
+    bench: SyntheticBench = field(default_factory=lambda: SyntheticBench(effects=quiet()))
+    seeds: Sequence[Assignment] = ()
+    cpu_quota: float | None = None
+    listener: Listener = field(default_factory=Listener)
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "sessions.jsonl"
+
+    @property
+    def db_path(self) -> Path:
+        return self.folder / "study.db"
+
+    @property
+    def clock(self) -> FakeClock:
+        return self.bench.clock
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(study=self.study, space=self.space, seeds=self.seeds, cpu_quota=self.cpu_quota)
+
+    def campaign(self, bench: Bench | None = None) -> Campaign:
+        log = open_log(self.log_path)
+        return Campaign(
+            setting=self.setting,
+            bench=bench or self.bench,
+            log=log,
+            reporter=self.listener,
+            clock=self.clock,
+            round=len(log.verdicts()) + 1,
+        )
+
+    def search(self) -> Search:
+        study = self.study
+        return Search.open(self.db_path, name="search", space=self.space, sampler=study.sampler, seed=study.seed)
+
+    def run(self, bench: Bench | None = None) -> Result:
+        opened: list[Search] = []
+
+        def open_search() -> Search:
+            opened.append(self.search())
+            return opened[-1]
+
+        try:
+            return run_phases(self.campaign(bench), open_search)
+        finally:
+            for search in opened:
+                search.close()
+
+    def log(self) -> Log:
+        return open_log(self.log_path)
+
+    def sessions(self, *phases: Phase) -> list[SessionLine]:
+        return self.log().sessions(*(phases or ORDER))
+
+    def phases(self) -> list[Phase]:
+        return [line.phase for line in self.sessions()]
+
+    def ground(self) -> Ground:
+        log = self.log()
+        ground = read_ground(self.setting, log, round=len(log.verdicts()) + 1)
+        assert ground is not None
+        return ground
+
+    def trials(self) -> list[TrialSummary]:
+        with self.search() as search:
+            return search.trials()
+
+
+def crash(message: str = "boom") -> Failure:
+    return Failure(kind=FailureKind.CRASH, message=message)
+
+
+def refuse(message: str = "not supported") -> Failure:
+    return Failure(kind=FailureKind.COMPILE, message=message)
+
+
+def numbers_of(lines: list[SessionLine]) -> list[int]:
+    return [number for line in lines for number in line.trials if number is not None]
+
+
+def streams(config: DeploymentConfig) -> int:
+    return int(config.properties.get("NUM_STREAMS", 0))
+
+
+def flat(config: DeploymentConfig) -> float:
+    """Every configuration is as fast as every other."""
+    return 500.0
+
+
+def by_streams(**speeds: float) -> Callable[[DeploymentConfig], float]:
+    """Samples/s by what is asked of NUM_STREAMS, 100 for the baselines: `by_streams(s1=90, s4=120)`."""
+    return lambda config: speeds.get(f"s{streams(config)}", 100.0)
+
+
+def slowed(session: Session, name: str, factor: float) -> Session:
+    """A session in which members with this property took longer."""
+
+    def slow(config: DeploymentConfig, member: Windows | Failure) -> Windows | Failure:
+        if isinstance(member, Failure) or name not in config.properties:
+            return member
+        windows = tuple(replace(w, duration_s=w.duration_s / factor) for w in member.windows)
+        return replace(member, windows=windows)
+
+    members = tuple(slow(c, m) for c, m in zip(session.lineup, session.members, strict=True))
+    return replace(session, members=members)
+
+
+def calm(surface: Callable[[DeploymentConfig], float] = hill) -> SyntheticBench:
+    return SyntheticBench(surface=surface, effects=[Noise(0.005)])
+
+
+def configs_of(space: Space) -> list[DeploymentConfig]:
+    return [to_config(point, device="CPU", api="async") for point in space.assignments()]
