@@ -60,6 +60,11 @@ def test_a_percentile_is_never_interpolated() -> None:
     assert histogram.percentile(counts, 0.51) == pytest.approx(100.0, rel=0.005)
 
 
+def test_a_rank_is_exact_where_the_product_is_not() -> None:
+    assert 0.07 * 100 > 7
+    assert histogram.percentile(histogram.count([float(i) for i in range(1, 101)]), 0.07) == pytest.approx(7, rel=0.003)
+
+
 def test_a_rank_beyond_the_requests_is_refused() -> None:
     with pytest.raises(ValueError, match="rank 3 of only 2 requests"):
         histogram.value_at_rank(histogram.count([1.0, 2.0]), 3)

@@ -335,9 +335,11 @@ def test_a_reference_alone_is_pointless() -> None:
 
 def test_a_session_ends_after_the_block_that_made_it_pointless() -> None:
     host = Host(errors={("b", "turn"): CommandFailed(BAD)})
-    session = host.run("ab", a_plan(blocks=9))
+    enough, shown = asked(host, [False])
+    session = host.run("ab", a_plan(blocks=9, enough=enough))
     assert len(whole(session.members[0]).windows) <= 1
     assert failed(session.members[1]) is BAD
+    assert shown == []
 
 
 def test_a_lineup_of_one_is_not_pointless() -> None:

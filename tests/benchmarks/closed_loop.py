@@ -21,7 +21,7 @@ CASES = {
     "builtin:mlp, 2 requests": ("builtin:mlp", (1, 64), 2, 0.95),
     "builtin:mlp, 8 requests": ("builtin:mlp", (1, 64), 8, None),
 }
-PAIRS, WINDOW_S = 8, 0.5
+PAIRS, WINDOW_S = 10, 0.25
 
 
 def session(path: str, shape: tuple[int, ...], count: int) -> dict[str, float]:

@@ -4,6 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+
+from tuner.study import search
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,19 @@ def migrations() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_VersionManager, "_create_alembic_script", once)
         yield
+
+
+@pytest.fixture
+def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna's trials in memory alone, for studies whose study.db stays unread: SQLite takes longer than the rest."""
+    books: dict[str, Any] = {}
+
+    def book(storage: object, path: object, *, name: str, space: object) -> Any:
+        if str(path) not in books:
+            memory = InMemoryStorage()
+            number = memory.create_new_study([StudyDirection.MAXIMIZE], name)
+            books[str(path)] = search._Book(storage=memory, study_id=number)
+        return books[str(path)]
+
+    monkeypatch.setattr(search, "RDBStorage", lambda *arguments: None)
+    monkeypatch.setattr(search, "_database_book", book)

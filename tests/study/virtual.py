@@ -206,6 +206,12 @@ class Virtual:
             round=len(log.verdicts()) + 1,
         )
 
+    def finished(self) -> Campaign:
+        """The campaign as it stands after its last verdict."""
+        campaign = self.campaign()
+        campaign.round -= 1
+        return campaign
+
     def search(self) -> Search:
         study = self.study
         return Search.open(self.db_path, name="search", space=self.space, sampler=study.sampler, seed=study.seed)

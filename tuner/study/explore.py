@@ -130,16 +130,16 @@ class _Exploration:
         """The trial of a member of a race: the one it has had since the first stage, or a new one."""
         known = self.known(key)
         if isinstance(known, Candidate) and known.trial is not None:
-            return Proposal(number=known.trial, assignment=dict(assignment))
+            return Proposal(number=known.trial, assignment=dict(known.assignment or assignment))
         return self.search.propose(assignment)
 
     def measure(self, group: Sequence[Proposal], phase: Phase) -> None:
         """One session of the reference and the group; Optuna hears of those it does not know yet."""
         campaign, ground = self.campaign, self.ground
         configs = [config_of(campaign, p.assignment) for p in group]
-        self.show(note=str(configs[0]) if len(group) == 1 else f"{len(group)} at once")
         is_single = phase == "search"
         best = self.incumbent()
+        self.show(best, note=str(configs[0]) if is_single else f"{len(group)} at once")
         plan = plan_session(
             campaign,
             ground,
@@ -258,8 +258,7 @@ class _Exploration:
         best = ranked(candidates_of(self.campaign, self.ground).values())
         return best[0] if best and best[0].is_feasible else None
 
-    def show(self, *, note: str) -> None:
-        incumbent = self.incumbent()
+    def show(self, incumbent: Candidate | None, *, note: str) -> None:
         candidates = candidates_of(self.campaign, self.ground).values()
         self.campaign.show(
             replace(

@@ -11,7 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def check_identity(folder: Path, identity: Mapping[str, Any], host: Mapping[str,
     differences = [
         f"  {name}: was {_short(found.get(name))}, is {_short(wanted.get(name))}"
         for name in sorted({*found, *wanted})
-        if found.get(name) != wanted.get(name)
+        if _exact(found.get(name)) != _exact(wanted.get(name))
     ]
     if differences:
         raise StudyChangedError(
@@ -83,7 +83,9 @@ def read_environment(folder: Path) -> dict[str, Any]:
     advice = "--fresh moves these results aside and starts anew"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        version, _ = content["schema_version"], content["identity"]
+        version, parts = content["schema_version"], (content["identity"], content["host"])
+        if not isinstance(version, int) or not all(isinstance(part, dict) for part in parts):
+            raise ValueError("not as tuner writes it")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path} cannot be read: {error}", advice=advice) from error
     if version > SCHEMA_VERSION:
@@ -104,7 +106,7 @@ def locked(folder: Path, *, wait: bool, say: Callable[[str], None], host_lock: P
 @contextmanager
 def _lock(path: Path, what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = _open_lock(path)
     except OSError as error:
         raise OutputError(f"cannot open the lock {path}: {error.strerror}") from error
     try:
@@ -120,11 +122,23 @@ def _lock(path: Path, what: str, wait: bool, say: Callable[[str], None]) -> Iter
                 say(f"waiting for {holder}")
                 has_said = True
             time.sleep(WAIT_STEP_S)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()}, {what}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk the lock holds all the same, it only has no name
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"process {os.getpid()}, {what}\n".encode(), 0)
         yield
     finally:
         os.close(fd)
+
+
+def _open_lock(path: Path) -> int:
+    """Whoever made it: the host's lock is shared by all its users, and Linux may refuse to create what is there."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with suppress(PermissionError):
+            os.fchmod(fd, 0o666)
+        return fd
 
 
 def _try_lock(fd: int) -> bool:
@@ -140,6 +154,11 @@ def _free_name(folder: Path) -> Path:
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
     return aside
+
+
+def _exact(value: Any) -> str:
+    """Text that keeps 1, 1.0 and true apart, which are equal to Python."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _short(value: Any) -> str:

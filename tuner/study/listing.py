@@ -93,13 +93,16 @@ def list_space(campaign: Campaign) -> Listing | None:
 
 
 def _is_without_effect(name: str, keys: Mapping[str, str], assignments: Sequence[Assignment]) -> bool:
-    """Whether assignments that differ in this parameter alone always have one effective configuration."""
-    groups: dict[str, set[str]] = {}
+    """Whether assignments that differ in this parameter alone always have one effective configuration. Not where there
+    are none such: what other parameters hang on has an effect."""
+    groups: dict[str, dict[str, str]] = {}
     for assignment in assignments:
         if name in assignment:
             rest = {k: v for k, v in assignment.items() if k != name}
-            groups.setdefault(_text(rest), set()).add(keys[_text(assignment)])
-    return all(len(found) == 1 for found in groups.values())
+            text = _text(assignment)
+            groups.setdefault(_text(rest), {})[text] = keys[text]
+    compared = [group for group in groups.values() if len(group) > 1]
+    return bool(compared) and all(len(set(group.values())) == 1 for group in compared)
 
 
 def _text(assignment: Assignment) -> str:

@@ -5,6 +5,7 @@ Knows sessions and one t-interval; keeps its evidence apart from the study's own
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,8 +49,8 @@ def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
     assignment: dict[str, Value] = {}
     for text in sets:
         name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise InputError(f"--set {text}: write NAME=VALUE, as in --set NUM_STREAMS=2")
+        if not equals or not name or not value.strip():
+            raise InputError(f"--set {text}: write NAME=VALUE, as in --set NUM_STREAMS=2; null leaves a property unset")
         if name in assignment:
             raise InputError(f"--set {name} is given twice")
         if not name.isupper() and name not in OWN:
@@ -94,8 +95,8 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
             if isinstance(session.members[0], Failure):
                 raise NoAnswerError(f"this configuration fails: {session.members[0]}")
             sessions.append(session)
-        members = dict(zip(baselines, sessions[0].members[1:], strict=True))
-        reference = stand(campaign.study.objective, members).reference
+        members = [dict(zip(baselines, session.members[1:], strict=True)) for session in sessions]
+        reference = stand(campaign.study.objective, *members).reference
         place = 1 + list(baselines).index(reference)
         values = []
         for session in sessions:
@@ -143,6 +144,7 @@ def _scalar(text: str, value: str) -> Value:
     except StudyFileError as error:
         raise InputError(f"--set {text}: the value cannot be read: {error.problems[0].message}") from error
     found = document.value.get("value")
-    if document.problems or isinstance(found, list | dict):
-        raise InputError(f"--set {text}: a value is one number, word, true, false or null")
+    is_finite = not isinstance(found, float) or math.isfinite(found)
+    if document.problems or len(document.value) != 1 or isinstance(found, list | dict) or not is_finite:
+        raise InputError(f"--set {text}: a value is one finite number, word, true, false or null")
     return found

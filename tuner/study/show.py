@@ -47,7 +47,8 @@ def read_study(folder: Path) -> StudyRecord:
         raise InputError(f"{folder} holds no study", advice="name a folder below results/, as `tuner run` prints it")
     study = replace(load_study(folder / "study.yaml"), name=folder.resolve().name)
     log = read_log(folder / "sessions.jsonl")
-    setting = Setting(study=study, space=Space(parameters=()), seeds=())
+    host = read_environment(folder)["host"]
+    setting = Setting(study=study, space=Space(parameters=()), seeds=(), cpu_quota=host.get("cpu_quota"))
     ground = read_ground(setting, log, round=len(log.verdicts()) + 1)
     candidates = evidence_on(ground, study.objective).read(log.lines) if ground else {}
     first = log.sessions("baselines")[-1:]
@@ -60,7 +61,7 @@ def read_study(folder: Path) -> StudyRecord:
     return StudyRecord(
         folder=folder,
         study=study,
-        environment=read_environment(folder)["host"],
+        environment=host,
         standing=ground.standing if ground else None,
         calibration=ground.calibration if ground else None,
         baselines=levels,

@@ -1,0 +1,162 @@
+"""The final: who takes part, who wins, and what it and the confirmation take where windows are long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.study.virtual import SMALL, TINY, Virtual, by_streams, calm, make_study, numbers_of, parameter, space_of
+from tuner.bench.protocol import DeploymentConfig
+from tuner.bench.synthetic import hill
+from tuner.study.budget import FULL_FINAL, SHORT_PAIRS, SMALL_FINAL
+from tuner.study.campaign import beyond_plan_s, candidates_of, confirmation_size, percentile_blocks
+from tuner.study.decision import SESSIONS
+from tuner.study.evidence import ranked
+from tuner.study.final import BASELINES_AT_MOST, LINEUP, finalists
+from tuner.study.study import BaselineSpec, Limit, Objective
+
+pytestmark = pytest.mark.usefixtures("no_database")
+
+
+def test_a_small_final_has_the_reference_alone_beside_three_candidates(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, space=SMALL, study=make_study(minutes=2.5))
+    study.run()
+    (final,) = study.sessions("final")
+    assert final.trials[0] is None
+    assert len(numbers_of([final])) == SMALL_FINAL.top
+    assert len(final.trials) == 1 + SMALL_FINAL.top
+
+
+def test_the_full_final_has_every_distinct_baseline_and_halves_the_field(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, space=SMALL, study=make_study(minutes=15.0))
+    study.run()
+    first, second = study.sessions("final")
+    baselines = [c for c, n in zip(first.session.lineup, first.trials, strict=True) if n is None]
+    assert len(baselines) == 2, "default and LATENCY are one effective configuration"
+    assert len(first.trials) == LINEUP
+    assert len(numbers_of([second])) == FULL_FINAL.keep[0]
+    assert set(numbers_of([second])) < set(numbers_of([first]))
+
+
+def test_many_own_baselines_leave_room_for_candidates(tmp_path: Path) -> None:
+    own = {f"own-{n}": BaselineSpec(properties={"INFERENCE_NUM_THREADS": n}) for n in range(1, 8)}
+    study = Virtual(folder=tmp_path, study=make_study(minutes=30.0, baselines=own))
+    assert study.run().is_tuned
+    final = study.sessions("final")[0]
+    assert final.trials.count(None) == BASELINES_AT_MOST
+    assert len(numbers_of([final])) == LINEUP - BASELINES_AT_MOST
+
+
+def test_candidates_far_behind_the_reference_take_no_time(tmp_path: Path) -> None:
+    space = space_of(parameter("NUM_STREAMS", 2, 3, 5, 6, 7))
+    study = Virtual(
+        folder=tmp_path,
+        space=space,
+        bench=calm(by_streams(s2=130.0, s3=99.0, s5=50.0, s6=40.0, s7=30.0)),
+        study=make_study(minutes=6.0),
+    )
+    study.run()
+    first = study.sessions("final")[0]
+    asked = {config.properties.get("NUM_STREAMS") for config in first.session.lineup[first.trials.count(None) :]}
+    assert asked == {2, 3}
+
+
+def test_where_all_are_far_behind_there_is_no_final(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, bench=calm(by_streams(s1=50.0, s4=50.0, s8=50.0)))
+    result = study.run()
+    assert (result.line.reason, result.is_answer) == ("futile", True)
+    assert not study.sessions("final", "confirm")
+
+
+def test_one_that_keeps_its_limit_as_measured_goes_before_one_that_only_nearly_does(tmp_path: Path) -> None:
+    """With eight requests each takes 1 % more than allowed: the search forgives that, the confirmation would not."""
+
+    def surface(config: DeploymentConfig) -> float:
+        return {5: 150.0, 8: 160.0}.get(config.infer_requests or 0, 100.0)
+
+    limit = Limit(metric="latency_mean_ms", max=1e3 * 8 / 160 / 1.01)
+    space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 8))
+    other = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 5, 8))
+    alone = Virtual(folder=tmp_path / "alone", space=space, bench=calm(surface), study=make_study(limits=[limit]))
+    both = Virtual(folder=tmp_path / "both", space=other, bench=calm(surface), study=make_study(limits=[limit]))
+    for study in (alone, both):
+        study.folder.mkdir()
+    assert alone.run().line.reason == "constraint"
+    result = both.run()
+    assert result.is_tuned
+    assert result.config.infer_requests == 5
+
+
+# Long windows
+
+
+def test_a_winner_with_long_windows_gets_the_sessions_that_fit(tmp_path: Path) -> None:
+    """32 requests of 4 samples in four rounds take a second, not 0.4 s: twelve sessions were planned for short ones."""
+    space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 32), parameter("batch_size", 4))
+    study = Virtual(folder=tmp_path, space=space, bench=calm(), study=make_study(minutes=10.0))
+    result = study.run()
+    assert result.is_tuned
+    head = study.log().confirmation(1)
+    assert head is not None
+    assert study.ground().plan.k_max == SESSIONS[-1]
+    assert SESSIONS[0] <= head.k_max < SESSIONS[-1]
+    planned_s = 12 * study.ground().plan.session_cost_s
+    longest_s = max(line.session.wall_s for line in study.sessions("confirm"))
+    assert head.k_max * longest_s <= 1.2 * planned_s
+
+
+def test_a_winner_with_usual_windows_is_confirmed_as_planned(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, study=make_study(minutes=10.0))
+    study.run()
+    campaign, ground = study.campaign(), study.ground()
+    best = ranked(candidates_of(campaign, ground).values())[0]
+    sessions, pairs, _ = confirmation_size(campaign, ground, best)
+    assert (sessions, pairs) == (ground.plan.k_max, ground.plan.pairs)
+    assert beyond_plan_s(campaign, ground, []) == 0.0
+
+
+def test_in_a_short_budget_long_windows_shorten_the_search_and_the_sessions(tmp_path: Path) -> None:
+    space = space_of(parameter("NUM_STREAMS", 7, 8), parameter("infer_requests", 64), parameter("batch_size", 4))
+    study = Virtual(folder=tmp_path, space=space, bench=calm(), study=make_study(minutes=2.0, sampler="random"))
+    study.run()
+    head = study.log().confirmation(1)
+    assert head is not None
+    assert (head.k_max, head.pairs) == (SESSIONS[0], SHORT_PAIRS)
+    campaign, ground = study.campaign(), study.ground()
+    assert beyond_plan_s(campaign, ground, finalists(campaign, ground)) > 0.0
+
+
+def test_a_budget_of_trials_has_the_sessions_it_was_promised_however_long(tmp_path: Path) -> None:
+    space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 64), parameter("batch_size", 4))
+    study = Virtual(folder=tmp_path, space=space, bench=calm(), study=make_study(minutes=None, trials=1))
+    study.run()
+    head = study.log().confirmation(1)
+    assert head is not None
+    assert (head.k_max, head.pairs) == (6, 8)
+
+
+# The requests of percentiles
+
+
+@pytest.mark.parametrize(
+    ("metric", "limits", "blocks"),
+    [
+        ("throughput", [], 1),
+        ("throughput", [Limit(metric="latency_mean_ms", max=1.0)], 1),
+        ("latency_p99_ms", [], 44),
+        ("throughput", [Limit(metric="latency_p99_ms", max=1.0)], 11),
+        ("throughput", [Limit(metric="latency_p99_ms", max_ratio=1.0)], 44),
+        ("latency_p90_ms", [Limit(metric="latency_p99_ms", max=1.0)], 11),
+    ],
+)
+def test_a_session_has_the_windows_that_its_percentiles_need(metric: str, limits: list[Limit], blocks: int) -> None:
+    """662 requests for a 99th percentile, 20 in each window, and a margin of 30 %; an absolute limit is judged on four
+    sessions together."""
+    assert percentile_blocks(Objective(metric=metric, limits=tuple(limits)), 20.0) == blocks
+
+
+def test_the_tiny_space_of_these_tests_holds_something_to_gain() -> None:
+    best = max(hill(DeploymentConfig(device="CPU", properties={"NUM_STREAMS": s}, infer_requests=16)) for s in (4, 8))
+    assert best > hill(DeploymentConfig(device="CPU", properties={"PERFORMANCE_HINT": "THROUGHPUT"}))
+    assert TINY.size == 6

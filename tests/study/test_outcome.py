@@ -1,0 +1,265 @@
+"""best.yaml of whole studies in virtual time: complete, and every figure the one that the record supports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.study.virtual import (
+    Meddler,
+    Virtual,
+    by_streams,
+    calm,
+    crash,
+    make_study,
+    numbers_of,
+    parameter,
+    slowed,
+    space_of,
+)
+from tuner import __version__
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import DeploymentConfig, Effective, Session, SessionPlan, Windows
+from tuner.deploy.best import Best, BestInput, BestModel
+from tuner.deploy.best_file import load_best, write_best
+from tuner.model.host import HostFacts
+from tuner.study.decision import gain_pct, interval, level
+from tuner.study.estimate import session_value
+from tuner.study.evidence import pool
+from tuner.study.outcome import make_best, standings
+from tuner.study.phases import Result
+from tuner.study.study import BaselineSpec, Limit
+
+pytestmark = pytest.mark.usefixtures("no_database")
+
+HOST = HostFacts(
+    cpu_model="Made-up",
+    cpus_allowed=8,
+    cpu_quota=None,
+    openvino="2026.4.1",
+    system="Linux",
+    kernel="6.1",
+    machine="x86_64",
+)
+MODEL = BestModel(path="builtin:mlp", sha256="0" * 64)
+INPUTS = {"x": BestInput(shape=(1, 64), batch_axis=0)}
+
+
+def best_of(study: Virtual, result: Result, *, precision: str = "f32") -> Best:
+    """As `run.py` does it, and through the file."""
+    effective = study.bench.resolve(result.config)
+    assert isinstance(effective, Effective)
+    best = make_best(
+        study.finished(),
+        study.ground(),
+        result,
+        inputs=INPUTS,
+        model=MODEL,
+        effective=effective,
+        precision=precision,
+        host=HOST,
+    )
+    write_best(study.folder / "best.yaml", best)
+    read = load_best(study.folder / "best.yaml")
+    assert read == best
+    return read
+
+
+def pairs_of(study: Virtual, *, round: int = 1) -> list[tuple[Windows, Windows]]:
+    """(winner, reference) of every confirmation session on disk."""
+    pairs = []
+    for line in study.log().sessions("confirm", round=round):
+        reference, winner = line.session.members
+        assert isinstance(reference, Windows)
+        assert isinstance(winner, Windows)
+        pairs.append((winner, reference))
+    return pairs
+
+
+def throughput(members: Sequence[Windows]) -> float:
+    return METRICS["throughput"].read(pool(members).windows)
+
+
+def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_show(tmp_path: Path) -> None:
+    own = {"today": BaselineSpec(properties={"INFERENCE_NUM_THREADS": 7})}
+    study = Virtual(folder=tmp_path, study=make_study(minutes=6.0, baselines=own, seed=5))
+    result = study.run()
+    best = best_of(study, result)
+    pairs, head = pairs_of(study), study.log().confirmation(1)
+    assert head is not None
+    values = [v for w, r in pairs if (v := session_value(METRICS["throughput"], w, r)) is not None]
+    expected = interval(values, level(head.k_max, head.share))
+
+    assert (best.study, best.verdict, best.reason, best.device) == ("virtual", "tuned", None, "CPU")
+    assert best.properties == {**head.winner.properties, "INFERENCE_PRECISION_HINT": "f32"}
+    assert (best.batch_size, best.infer_requests, best.api) == (1, head.winner.infer_requests, "async")
+    assert best.effective == pairs[0][0].effective.properties
+    assert best.gain is not None
+    assert best.gain.estimate_pct == round(gain_pct(expected.estimate), 2)
+    assert best.gain.low_pct == round(gain_pct(expected.low), 2) > 0
+    assert best.gain.high_pct == round(gain_pct(expected.high), 2)
+    assert best.gain.confidence == round(1 - 2 * level(head.k_max, head.share), 4)
+    assert best.gain.sessions == len(pairs)
+    assert best.gain.pairs == sum(len(winner.windows) for winner, _ in pairs)
+    assert best.objective.metric == "throughput"
+    assert best.objective.unit == "samples/s"
+    assert best.objective.value == pytest.approx(throughput([w for w, _ in pairs]), rel=1e-5)
+    assert best.baseline.name == result.reference
+    assert best.baseline.value == pytest.approx(throughput([r for _, r in pairs]), rel=1e-5)
+    assert best.baseline.properties == study.setting.baselines[result.reference].properties
+    assert set(best.baselines) == {"default", "LATENCY", "THROUGHPUT", "today"}
+    assert best.baselines[best.baseline.name] == best.baseline.value == max(best.baselines.values())
+    assert best.constraints == ()
+    assert best.environment == asdict(HOST)
+    created = best.provenance["created"]
+    assert best.provenance == {
+        "tuner": __version__,
+        "study_sha256": sha256(study.study.text.encode()).hexdigest(),
+        "seed": 5,
+        "trials": len(set(numbers_of(study.sessions("race", "search")))),
+        "created": created,
+    }
+
+
+def test_baselines_stand_beside_the_reference_at_its_confirmed_level(tmp_path: Path) -> None:
+    """They were last measured in the final, perhaps on a slower host: their ratio counts, not their number there."""
+
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        """The host is half as fast until the confirmation."""
+        if plan.phase == "confirm":
+            return session
+        members = tuple(
+            replace(m, windows=tuple(replace(w, duration_s=2 * w.duration_s) for w in m.windows))
+            for m in session.members
+            if isinstance(m, Windows)
+        )
+        return replace(session, members=members)
+
+    study = Virtual(folder=tmp_path, bench=calm(), study=make_study(minutes=6.0))
+    result = study.run(Meddler(study.bench, meddle))
+    levels = standings(study.finished(), study.ground(), result)
+    for name in ("default", "LATENCY", "THROUGHPUT"):
+        true = study.bench.surface(study.setting.baselines[name])
+        assert levels[name]["throughput"] == pytest.approx(true, rel=0.03)
+    assert levels["tuned"]["throughput"] == pytest.approx(study.bench.surface(result.config), rel=0.03)
+    assert all(set(level) == set(METRICS) for level in levels.values())
+    assert next(iter(levels)) == "tuned"
+
+
+def test_a_baseline_that_failed_is_not_listed(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    study.bench.failure_of = lambda c: crash() if c.properties.get("PERFORMANCE_HINT") == "THROUGHPUT" else None
+    best = best_of(study, study.run())
+    assert set(best.baselines) == {"default", "LATENCY"}
+
+
+def test_a_study_without_a_gain_emits_the_reference_and_says_why(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, bench=calm(by_streams(s1=90.0, s4=80.0, s8=70.0)))
+    result = study.run()
+    best = best_of(study, result)
+    assert (best.verdict, best.gain) == ("baseline", None)
+    assert best.reason == "futile: no candidate was better than the reference"
+    reference = study.setting.baselines[result.reference]
+    assert best.properties == {**reference.properties, "INFERENCE_PRECISION_HINT": "f32"}
+    assert best.objective.value == best.baseline.value == best.baselines[best.baseline.name]
+
+
+def test_a_candidate_that_was_not_confirmed_is_shown_but_not_deployed(tmp_path: Path) -> None:
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        return slowed(session, "NUM_STREAMS", 0.5) if plan.phase == "confirm" else session
+
+    study = Virtual(folder=tmp_path)
+    result = study.run(Meddler(study.bench, meddle))
+    best = best_of(study, result)
+    assert (best.verdict, best.gain) == ("baseline", None)
+    assert "NUM_STREAMS" not in best.properties
+    levels = standings(study.finished(), study.ground(), result)
+    assert levels["tuned"]["throughput"] < levels[result.reference]["throughput"]
+    assert "tuned" not in best.baselines
+
+
+def test_limits_are_written_with_what_the_confirmation_measured(tmp_path: Path) -> None:
+    limits = [Limit(metric="latency_p90_ms", max=30.0), Limit(metric="throughput", min_ratio=0.5, min=10.0)]
+    study = Virtual(folder=tmp_path, bench=calm(), study=make_study(minutes=6.0, limits=limits))
+    result = study.run()
+    best = best_of(study, result)
+    assert result.is_tuned
+    winners = [w for w, _ in pairs_of(study)]
+    p90, least, ratio = best.constraints
+    assert (p90.metric, p90.max, least.min, ratio.min_ratio) == ("latency_p90_ms", 30.0, 10.0, 0.5)
+    assert p90.measured == pytest.approx(METRICS["latency_p90_ms"].read(pool(winners).windows), rel=1e-5)
+    assert p90.requests == sum(sum(w.latency_counts.values()) for member in winners for w in member.windows)
+    assert least.measured == pytest.approx(best.objective.value, rel=0.02)
+    assert best.gain is not None
+    assert ratio.measured == pytest.approx(1 + best.gain.estimate_pct / 100, rel=0.02)
+
+
+def test_limits_of_a_baseline_are_written_with_its_own_level(tmp_path: Path) -> None:
+    limits = [Limit(metric="latency_mean_ms", max=5.0, max_ratio=3.0)]
+    bench = calm(by_streams(s1=90.0, s4=80.0, s8=70.0))
+    bench.surface = lambda config: 300.0 if not config.properties else by_streams(s1=90.0, s4=80.0, s8=70.0)(config)
+    study = Virtual(folder=tmp_path, bench=bench, study=make_study(limits=limits))
+    result = study.run()
+    best = best_of(study, result)
+    assert not result.is_tuned
+    absolute, ratio = best.constraints
+    assert absolute.measured == pytest.approx(1e3 / 300.0, rel=0.02)
+    assert ratio.max_ratio == 3.0
+    assert ratio.measured == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_first_configuration_that_keeps_the_limits_claims_no_gain(tmp_path: Path) -> None:
+    study = Virtual(
+        folder=tmp_path,
+        space=space_of(parameter("NUM_STREAMS", 2, 3, 5)),
+        bench=calm(by_streams(s2=150.0, s3=400.0, s5=700.0)),
+        study=make_study(limits=[Limit(metric="latency_mean_ms", max=8.0)]),
+    )
+    best = best_of(study, study.run())
+    assert (best.verdict, best.gain) == ("tuned", None)
+    assert best.reason is not None
+    assert best.reason.startswith("first_feasible: ")
+    assert best.properties["NUM_STREAMS"] in (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("properties", "precision", "expected"),
+    [
+        ({}, "bf16", {"INFERENCE_PRECISION_HINT": "bf16"}),
+        ({}, "", {}),
+        ({"INFERENCE_PRECISION_HINT": "f32"}, "bf16", {"INFERENCE_PRECISION_HINT": "f32"}),
+        ({"EXECUTION_MODE_HINT": "ACCURACY"}, "bf16", {"EXECUTION_MODE_HINT": "ACCURACY"}),
+    ],
+)
+def test_the_precision_that_was_measured_is_pinned_unless_the_configuration_decides(
+    tmp_path: Path, properties: dict[str, str], precision: str, expected: dict[str, str]
+) -> None:
+    study = Virtual(folder=tmp_path)
+    result = study.run()
+    config = DeploymentConfig(device="CPU", properties=properties)
+    assert best_of(study, replace(result, config=config), precision=precision).properties == expected
+
+
+def test_an_earlier_gain_that_stands_is_written_with_its_own_evidence(tmp_path: Path) -> None:
+    space = space_of(parameter("NUM_STREAMS", 2, 3, 5), parameter("infer_requests", 8))
+    study = Virtual(
+        folder=tmp_path,
+        space=space,
+        bench=calm(by_streams(s2=160.0, s3=90.0, s5=120.0)),
+        study=make_study(minutes=None, trials=2, sampler="grid"),
+    )
+    first = best_of(study, study.run())
+    study.study = make_study(minutes=None, trials=3, sampler="grid")
+    result = study.run()
+    second = best_of(study, result)
+    assert study.log().verdicts()[1].verdict == "tuned"
+    assert second.gain == first.gain
+    assert second.properties == first.properties
+    assert second.objective == first.objective
+    assert second.provenance["trials"] == 3
+    assert math.log(1.6) == pytest.approx(math.log1p(second.gain.estimate_pct / 100), abs=0.02) if second.gain else 0

@@ -1,0 +1,213 @@
+"""Studies in virtual time that are interrupted, their files torn or deleted, and resumed by the same command."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.study.virtual import (
+    LARGE,
+    ORDER,
+    SMALL,
+    TINY,
+    TWINS,
+    Fuse,
+    PhaseFuse,
+    PowerCut,
+    Virtual,
+    flat,
+    make_bench,
+    make_study,
+    numbers_of,
+    parameter,
+    space_of,
+)
+from tuner.bench.metrics import METRICS
+from tuner.study.search import INTERRUPTED
+from tuner.study.space import Space
+
+pytestmark = pytest.mark.usefixtures("migrations")
+
+
+@pytest.mark.parametrize("space", [SMALL, LARGE])
+def test_every_candidate_is_an_optuna_trial_with_its_whole_record(tmp_path: Path, space: Space) -> None:
+    study = Virtual(folder=tmp_path, space=space, study=make_study(trials=8))
+    study.run()
+    trials = {trial.number: trial for trial in study.trials()}
+    lines = study.sessions("race", "search")
+    measured = set(numbers_of(lines))
+    assert measured
+    for line in lines:
+        for number, assignment, config in zip(line.trials, line.assignments, line.session.lineup, strict=True):
+            if number is None:
+                continue
+            trial = trials[number]
+            assert trial.assignment == assignment
+            assert trial.state == "complete"
+            assert trial.record["config"]["properties"] == dict(config.properties)  # type: ignore[index]
+            assert set(trial.record["metrics"]) == set(METRICS)  # type: ignore[call-overload]
+    assert all("same_as" in trials[n].record for n in trials.keys() - measured)
+
+
+EIGHT = space_of(parameter("NUM_STREAMS", 2, 5, 7, 8), parameter("infer_requests", 8, 16))
+RESUMED = {
+    "straight": (TINY, make_study(minutes=2.0)),
+    "raced": (EIGHT, make_study(minutes=4.0, sampler="race")),
+    "sampled": (SMALL, make_study(minutes=None, trials=4, sampler="random")),
+}
+"""One race and a final of one stage, a race of two stages, and trials with a final of two stages."""
+
+
+def check_resumed(study: Virtual) -> None:
+    """What must hold of a record however often its study was interrupted."""
+    log = study.log()
+    lines = log.sessions(*ORDER)
+    steps = [(line.round, line.phase, line.step) for line in lines]
+    assert len(set(steps)) == len(steps), "nothing is measured twice"
+    for phase in ORDER:
+        assert [line.step for line in lines if line.phase == phase] == list(range(len(log.sessions(phase))))
+    assert [line.phase for line in lines] == sorted((line.phase for line in lines), key=ORDER.index)
+    heads = [line for line in log if line.kind == "confirmation"]
+    assert len(heads) <= 1, "the number of sessions is fixed once"
+    assert len(log.sessions("confirm")) <= (heads[0].k_max if heads else 0)
+    assert len(log.verdicts()) == 1
+    finals = [set(numbers_of([line])) for line in log.sessions("final")]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(finals))
+    if study.study.budget.minutes is not None:
+        longest_s = max(line.session.wall_s for line in lines)
+        assert log.spent_s() <= 60 * study.study.budget.minutes + longest_s
+    if study.study.budget.trials is not None:
+        assert len(set(numbers_of(log.sessions("race", "search")))) == study.study.budget.trials
+    trials = study.trials()
+    assert all(trial.state != "running" for trial in trials)
+    for number in set(numbers_of(lines)):
+        assert trials[number].state == "complete"
+    interrupted = {trial.number for trial in trials if trial.failure == INTERRUPTED}
+    assert not interrupted & set(numbers_of(lines))
+
+
+def tear(path: Path) -> None:
+    """Half of the last line, as `kill -9` in the middle of an append leaves it."""
+    data = path.read_bytes()
+    begin = data.rstrip(b"\n").rfind(b"\n") + 1
+    path.write_bytes(data[: (begin + len(data)) // 2])
+
+
+def forget(study: Virtual) -> None:
+    for file in study.folder.glob("study.db*"):
+        file.unlink()
+
+
+def resume_to_the_end(study: Virtual, *, calls: int, damage: Callable[[Virtual], None]) -> int:
+    """Interrupts before every `calls`-th session of every run. Returns how many runs it took."""
+    for runs in range(1, 100):
+        try:
+            study.run(Fuse(study.bench, calls))
+        except PowerCut:
+            damage(study)
+        else:
+            return runs
+    raise AssertionError("no progress")
+
+
+def leave(study: Virtual) -> None:
+    """A clean cut."""
+
+
+def tear_log(study: Virtual) -> None:
+    tear(study.log_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "calls"),
+    [
+        ("sampled", leave, 2),
+        ("raced", leave, 2),
+        ("straight", tear_log, 3),
+        ("sampled", tear_log, 3),
+        ("sampled", forget, 2),
+        pytest.param("straight", leave, 2, marks=pytest.mark.slow),
+        pytest.param("raced", tear_log, 3, marks=pytest.mark.slow),
+        pytest.param("straight", forget, 2, marks=pytest.mark.slow),
+        pytest.param("raced", forget, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_study_interrupted_before_every_session_still_ends(
+    tmp_path: Path, name: str, damage: Callable[[Virtual], None], calls: int
+) -> None:
+    space, plan = RESUMED[name]
+    study = Virtual(folder=tmp_path, space=space, study=plan)
+    assert resume_to_the_end(study, calls=calls, damage=damage) > 4
+    check_resumed(study)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RESUMED)
+def test_one_interruption_anywhere_changes_nothing_that_matters(tmp_path: Path, name: str) -> None:
+    space, plan = RESUMED[name]
+
+    def tear_and_forget(study: Virtual) -> None:
+        tear(study.log_path)
+        forget(study)
+
+    for calls in range(1, 30):
+        for i, damage in enumerate((leave, tear_and_forget) if calls % 2 else (tear_log, forget)):
+            study = Virtual(folder=tmp_path / f"{calls}-{i}", space=space, study=plan)
+            study.folder.mkdir()
+            try:
+                study.run(Fuse(study.bench, calls))
+            except PowerCut:
+                damage(study)
+                study.run()
+            else:
+                assert calls > 7
+                return
+            check_resumed(study)
+    raise AssertionError("the fuse was too strong")
+
+
+@pytest.mark.parametrize("name", ["straight", "raced"])
+def test_an_interrupted_race_measures_what_an_uninterrupted_one_measures(tmp_path: Path, name: str) -> None:
+    space, plan = RESUMED[name]
+    measured = []
+    for folder, calls in (("whole", 1000), ("parts", 2)):
+        (tmp_path / folder).mkdir()
+        study = Virtual(folder=tmp_path / folder, space=space, study=plan)
+        resume_to_the_end(study, calls=calls, damage=leave)
+        measured.append([line.session for line in study.sessions()])
+    assert measured[0] == measured[1]
+
+
+def test_a_torn_verdict_is_written_again_without_a_session(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    before = study.run()
+    tear(study.log_path)
+    after = study.run(Fuse(study.bench, 1))
+    assert after.line == before.line
+    check_resumed(study)
+
+
+def test_the_number_of_sessions_stays_whatever_budget_a_confirmation_is_resumed_with(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path, bench=make_bench(1, surface=flat), space=TWINS)
+    with pytest.raises(PowerCut):
+        study.run(PhaseFuse(study.bench, "confirm", 2))
+    head = study.log().confirmation(1)
+    assert head is not None
+    study.study = make_study(minutes=30.0)
+    study.run()
+    assert study.log().confirmation(1) == head
+    assert len(study.sessions("confirm")) <= head.k_max == 4
+
+
+def test_a_final_that_has_begun_is_not_followed_by_more_search(tmp_path: Path) -> None:
+    """The time that proposing took is not on record: after a resume the search might think that it has time left."""
+    study = Virtual(folder=tmp_path, space=LARGE, study=make_study(minutes=6.0, trials=6))
+    with pytest.raises(PowerCut):
+        study.run(PhaseFuse(study.bench, "final", 2))
+    study.study = make_study(minutes=6.0, trials=60)
+    study.run()
+    assert len(study.sessions("search")) == 6
+    assert len(study.sessions("final")) == 2
