@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tuner import __version__
-from tuner.errors import InputError, Interrupted, TunerError
+from tuner.errors import HostError, InputError, Interrupted, OutputError, TunerError
 
 app = typer.Typer(
     name="tuner",
@@ -161,8 +161,13 @@ def main() -> None:
         fail(Interrupted("interrupted", advice="the same command continues where it stopped"))
     except TunerError as error:
         fail(error)
+    except OSError as error:
+        fail(OutputError(f"{error.filename or 'the system'}: {error.strerror or error}"))
     except typer.TyperException as error:
         fail(InputError(error.format_message(), advice="`tuner --help` lists commands and options"))
+    except Exception:
+        traceback.print_exc()
+        sys.exit(HostError.exit_code)  # not 1, which is an answer
 
 
 def fail(error: TunerError) -> NoReturn:

@@ -126,6 +126,11 @@ def eat(backend: Backend) -> None:
         eaten.append(bytearray(EATEN_AT_ONCE))
 
 
+def need_room(backend: Backend) -> None:
+    if len(backend.members) > 1:
+        raise RuntimeError("Failed to allocate 67239936 bytes of memory")
+
+
 def hang_in_c(backend: Backend) -> None:
     """With the interpreter's lock held: no other Python thread of the process runs either."""
     ctypes.PyDLL(None).pause()
@@ -200,6 +205,7 @@ DEEDS: dict[str, Callable[[Backend], Any]] = {
     "raise": fail("Exception from src/plugins/intel_cpu/src/node.cpp:42:\nno such layer"),
     "raise memory": fail("Failed to allocate 67239936 bytes of memory"),
     "refuse": refuse,
+    "need room": need_room,
     "eat": eat,
     "die of memory": die_saying("terminate called after throwing an instance of 'std::bad_alloc'\n"),
     "die saying much": die_saying("one\n" * 100_000 + "the last word " + "x" * 1000),

@@ -29,8 +29,9 @@ def migrations() -> Iterator[None]:
 
 
 @pytest.fixture
-def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Optuna's trials in memory alone, for studies whose study.db stays unread: SQLite takes longer than the rest."""
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For studies whose files nobody tears: SQLite and waiting for the disk take longer than everything else. Optuna's
+    trials are in memory, one book for each path."""
     books: dict[str, Any] = {}
 
     def book(storage: object, path: object, *, name: str, space: object) -> Any:
@@ -42,3 +43,4 @@ def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(search, "RDBStorage", lambda *arguments: None)
     monkeypatch.setattr(search, "_database_book", book)
+    monkeypatch.setattr("tuner.study.records.os.fsync", lambda fd: None)

@@ -140,7 +140,7 @@ def test_a_percentile_below_its_limit_whose_upper_bound_is_not_is_not_kept() -> 
     assert found.measured == pytest.approx(5.0, rel=0.003)
     assert found.confidence_bound == pytest.approx(80.0, rel=0.006)
     assert not found.is_kept
-    assert "upper 97.5 % bound" in found.reason
+    assert "upper confidence bound" in found.reason
     assert "max 50" in found.reason
 
 

@@ -14,7 +14,7 @@ from tests.study.virtual import crash
 from tuner.bench import histogram
 from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import Costs, DeploymentConfig, Effective, Failure, Phase, Session, Window, Windows
-from tuner.study.evidence import Candidate, Evidence, Judgement, judge, metrics_of, plain_ratio, pool, pooled, ranked
+from tuner.study.evidence import Candidate, Evidence, Judgement, judge, metrics_of, pool, pooled, ranked
 from tuner.study.hopeless import COMPILE_SD
 from tuner.study.records import SessionLine
 from tuner.study.study import Limit, Objective
@@ -263,7 +263,7 @@ def test_nothing_in_common_is_nothing_to_judge() -> None:
     assert judge(THROUGHPUT, ran(100.0, windows=0), REFERENCE, window_sd=0.1, best_ratios_log={}) is None
 
 
-# Pools and ratios beside the objective
+# Pools
 
 
 def test_pooling_takes_all_windows_of_a_configuration_over_sessions() -> None:
@@ -283,10 +283,3 @@ def test_a_pool_is_steady_where_all_its_members_were() -> None:
     steady = ran(100.0)
     assert pool([steady, steady]).is_steady
     assert not pool([steady, replace(steady, is_steady=False)]).is_steady
-
-
-def test_a_ratio_beside_the_objective_is_the_median_of_pairs_or_that_of_pooled_percentiles() -> None:
-    fast, slow = ran(150.0, latency_ms=5.0), ran(100.0, latency_ms=10.0)
-    assert plain_ratio(METRICS["throughput"], fast, slow) == pytest.approx(math.log(1.5))
-    assert plain_ratio(METRICS["latency_p90_ms"], fast, slow) == pytest.approx(math.log(2.0), abs=0.01)
-    assert plain_ratio(METRICS["latency_p90_ms"], slow, fast) == pytest.approx(-math.log(2.0), abs=0.01)

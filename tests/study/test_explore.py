@@ -29,7 +29,7 @@ from tuner.study.search import Proposal, Search
 from tuner.study.space import Assignment
 from tuner.study.study import Limit, SamplerName
 
-pytestmark = pytest.mark.usefixtures("no_database")
+pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 # Strategies

@@ -29,7 +29,7 @@ from tuner.errors import NoAnswerError
 from tuner.study.listing import GIVE_UP_AFTER
 from tuner.study.space import Space
 
-pytestmark = pytest.mark.usefixtures("no_database")
+pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 @pytest.mark.parametrize("is_fatal", [True, False])
@@ -141,7 +141,16 @@ def test_a_reference_that_fails_once_later_on_does_no_harm(tmp_path: Path, phase
     result = study.run(Meddler(study.bench, lose_reference({0}, phase)))
     assert result.is_tuned
     assert result.confirmation is not None
-    assert len(result.confirmation.failures) == (phase == "confirm")
+    assert not result.confirmation.failures
+    assert len(result.confirmation.lost) == (phase == "confirm")
+
+
+def test_a_reference_that_keeps_failing_in_the_confirmation_proves_nothing(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    result = study.run(Meddler(study.bench, lose_reference(set(range(100)), "confirm")))
+    assert (result.line.verdict, result.line.reason) == ("baseline", "not_significant")
+    assert "the reference failed: crash: out of luck" in result.line.detail
+    assert len(study.sessions("confirm")) == 3
 
 
 def fail_winner(times: int) -> Callable[[SessionPlan, Session], Session]:

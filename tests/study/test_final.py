@@ -16,7 +16,7 @@ from tuner.study.evidence import ranked
 from tuner.study.final import BASELINES_AT_MOST, LINEUP, finalists
 from tuner.study.study import BaselineSpec, Limit, Objective
 
-pytestmark = pytest.mark.usefixtures("no_database")
+pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 def test_a_small_final_has_the_reference_alone_beside_three_candidates(tmp_path: Path) -> None:

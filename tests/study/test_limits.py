@@ -24,7 +24,7 @@ from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
 from tuner.bench.synthetic import hill
 from tuner.study.study import Limit
 
-pytestmark = pytest.mark.usefixtures("no_database")
+pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 def test_under_a_limit_the_strongest_baseline_that_keeps_it_is_the_reference(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from tuner.study.outcome import make_best, standings
 from tuner.study.phases import Result
 from tuner.study.study import BaselineSpec, Limit
 
-pytestmark = pytest.mark.usefixtures("no_database")
+pytestmark = pytest.mark.usefixtures("quick_disk")
 
 HOST = HostFacts(
     cpu_model="Made-up",
@@ -62,7 +63,7 @@ def best_of(study: Virtual, result: Result, *, precision: str = "f32") -> Best:
         model=MODEL,
         effective=effective,
         precision=precision,
-        host=HOST,
+        environment=asdict(HOST),
     )
     write_best(study.folder / "best.yaml", best)
     read = load_best(study.folder / "best.yaml")
@@ -116,13 +117,13 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     assert best.baselines[best.baseline.name] == best.baseline.value == max(best.baselines.values())
     assert best.constraints == ()
     assert best.environment == asdict(HOST)
-    created = best.provenance["created"]
     assert best.provenance == {
         "tuner": __version__,
         "study_sha256": sha256(study.study.text.encode()).hexdigest(),
         "seed": 5,
         "trials": len(set(numbers_of(study.sessions("race", "search")))),
-        "created": created,
+        "duplicates": 0,
+        "created": datetime.fromtimestamp(study.clock(), UTC).isoformat(timespec="seconds"),
     }
 
 

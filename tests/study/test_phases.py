@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from tests.study.virtual import (
     Meddler,
     Virtual,
     by_streams,
+    calm,
     flat,
     make_bench,
     make_study,
@@ -37,7 +39,7 @@ from tuner.study.search import Search
 from tuner.study.space import Space
 from tuner.study.study import BaselineSpec, SamplerName
 
-pytestmark = pytest.mark.usefixtures("no_database")
+pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 # The verdict
@@ -269,6 +271,28 @@ def test_a_candidate_that_was_turned_down_is_not_confirmed_again(tmp_path: Path)
         winners.append(head and streams(head.winner))
     assert winners == [2, 3, 5, None]
     assert [study.log().verdicts()[i].reason for i in range(4)] == ["futile"] * 4
+
+
+def test_a_candidate_whose_gain_was_not_significant_may_be_proved_with_a_larger_budget(tmp_path: Path) -> None:
+    moods = itertools.cycle([0.8, 1.25])
+
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        return slowed(session, "NUM_STREAMS", next(moods)) if plan.phase == "confirm" else session
+
+    space = space_of(parameter("NUM_STREAMS", 5), parameter("infer_requests", 8))
+    study = Virtual(folder=tmp_path, space=space, bench=calm(by_streams(s5=120.0)))
+    first = study.run(Meddler(study.bench, meddle))
+    assert (first.line.verdict, first.line.reason) == ("baseline", "not_significant")
+    study.study = make_study(minutes=6.0)
+    second = study.run()
+    assert second.is_tuned
+    heads = [study.log().confirmation(round) for round in (1, 2)]
+    assert heads[0] is not None
+    assert heads[1] is not None
+    assert heads[0].winner == heads[1].winner
+    assert heads[1].share == LATER_SHARE / 2
+    assert second.confirmation is not None
+    assert len(second.confirmation.values) < 8, "fresh data: what was measured before counts no more"
 
 
 # What a person sees

@@ -32,9 +32,9 @@ from tuner.study.space import Space
 pytestmark = pytest.mark.usefixtures("migrations")
 
 
-@pytest.mark.parametrize("space", [SMALL, LARGE])
+@pytest.mark.parametrize("space", [TINY, LARGE])
 def test_every_candidate_is_an_optuna_trial_with_its_whole_record(tmp_path: Path, space: Space) -> None:
-    study = Virtual(folder=tmp_path, space=space, study=make_study(trials=8))
+    study = Virtual(folder=tmp_path, space=space, study=make_study(trials=5))
     study.run()
     trials = {trial.number: trial for trial in study.trials()}
     lines = study.sessions("race", "search")
@@ -124,11 +124,11 @@ def tear_log(study: Virtual) -> None:
 @pytest.mark.parametrize(
     ("name", "damage", "calls"),
     [
-        ("sampled", leave, 2),
         ("raced", leave, 2),
         ("straight", tear_log, 3),
         ("sampled", tear_log, 3),
         ("sampled", forget, 2),
+        pytest.param("sampled", leave, 2, marks=pytest.mark.slow),
         pytest.param("straight", leave, 2, marks=pytest.mark.slow),
         pytest.param("raced", tear_log, 3, marks=pytest.mark.slow),
         pytest.param("straight", forget, 2, marks=pytest.mark.slow),
@@ -169,6 +169,7 @@ def test_one_interruption_anywhere_changes_nothing_that_matters(tmp_path: Path, 
     raise AssertionError("the fuse was too strong")
 
 
+@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("name", ["straight", "raced"])
 def test_an_interrupted_race_measures_what_an_uninterrupted_one_measures(tmp_path: Path, name: str) -> None:
     space, plan = RESUMED[name]
@@ -181,6 +182,7 @@ def test_an_interrupted_race_measures_what_an_uninterrupted_one_measures(tmp_pat
     assert measured[0] == measured[1]
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_a_torn_verdict_is_written_again_without_a_session(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
     before = study.run()
@@ -190,6 +192,7 @@ def test_a_torn_verdict_is_written_again_without_a_session(tmp_path: Path) -> No
     check_resumed(study)
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_the_number_of_sessions_stays_whatever_budget_a_confirmation_is_resumed_with(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, bench=make_bench(1, surface=flat), space=TWINS)
     with pytest.raises(PowerCut):
@@ -202,6 +205,7 @@ def test_the_number_of_sessions_stays_whatever_budget_a_confirmation_is_resumed_
     assert len(study.sessions("confirm")) <= head.k_max == 4
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_a_final_that_has_begun_is_not_followed_by_more_search(tmp_path: Path) -> None:
     """The time that proposing took is not on record: after a resume the search might think that it has time left."""
     study = Virtual(folder=tmp_path, space=LARGE, study=make_study(minutes=6.0, trials=6))

@@ -17,7 +17,7 @@ from tuner.study.evidence import ranked
 from tuner.study.folder import check_identity, write_text
 from tuner.study.show import read_study
 
-pytestmark = pytest.mark.usefixtures("no_database")
+pytestmark = pytest.mark.usefixtures("quick_disk")
 
 TEXT = """\
 schema_version: 1

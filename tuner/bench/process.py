@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -62,7 +61,8 @@ class WorkerProcess:
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._channel, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        # In memory: a full disk must not keep a worker from starting.
+        self._errors = os.fdopen(os.memfd_create("tuner-worker-errors"), "w+b")
         try:
             with theirs:
                 self._process = subprocess.Popen(
@@ -104,6 +104,10 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
 
     def call(self, command: str, *, limit_s: float, **fields: Any) -> Any:
         """Sends one command and sleeps until its answer. Raises CommandFailed, WorkerLost (the process has been
@@ -165,7 +169,7 @@ class WorkerProcess:
         text = self._errors.read().decode(errors="replace")
         self._errors.close()
         if code == -signal.SIGKILL:
-            message = f"the process was killed during {command}: the host ran out of memory"
+            message = f"the process was killed during {command}: probably the host ran out of memory"
             return Failure(kind=FailureKind.MEMORY, message=message)
         words = text.strip().splitlines()
         ended = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"

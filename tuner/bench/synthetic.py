@@ -226,7 +226,7 @@ class SyntheticSeat:
         for i, latency in enumerate(latencies):
             share = requests // len(latencies) + (1 if i < requests % len(latencies) else 0)
             latency_sum_ms += share * latency
-            (bucket,) = histogram.count([latency])
+            bucket = math.floor(math.log(max(latency, histogram.FLOOR_MS)) / histogram.WIDTH)
             counts[bucket] = counts.get(bucket, 0) + share
         return {
             "duration_s": duration_s,

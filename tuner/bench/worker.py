@@ -139,6 +139,7 @@ def main() -> None:
     channel_fd, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent_pid)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is data here, not a file in the user's folder
     with socket.socket(fileno=channel_fd) as channel:
         serve(channel)
     sys.stdout.flush()

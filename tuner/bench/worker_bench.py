@@ -97,6 +97,7 @@ class WorkerBench:
 
     def inspect(self, device: str, batch_sizes: Sequence[int]) -> ModelFacts:
         """Reads the model, runs one inference, proves or refutes batching. Raises ModelError or DeviceError."""
+        self._bury()
         try:
             answer = self._worker().call(
                 "inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes)
@@ -110,6 +111,7 @@ class WorkerBench:
 
     def unknown_properties(self, device: str, names: Sequence[str]) -> list[str]:
         """Which of `names` the device refuses as unsupported. Raises HostError where the device does not answer."""
+        self._bury()
         try:
             unknown = self._worker().call(
                 "unknown_properties", limit_s=INSPECT_LIMIT_S, device=device, names=list(names)
@@ -138,6 +140,7 @@ class WorkerBench:
         begin, started_unix_s = time.perf_counter(), time.time()
         if plan.is_fresh or self._sessions >= RENEW_AFTER:
             self._retire()
+        self._bury()
         lost: dict[int, Failure] = {}
         lost_s = 0.0
         while True:
@@ -178,6 +181,7 @@ class WorkerBench:
     def _resolve(self, config: DeploymentConfig) -> Effective | Failure:
         if _spoils(config):
             return self._resolve_alone(config)
+        self._bury()
         try:
             answer = self._worker().call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config))
         except WorkerLost as error:
@@ -239,6 +243,11 @@ class WorkerBench:
         finally:
             worker.kill()
         return True
+
+    def _bury(self) -> None:
+        """A worker that was killed while nobody asked anything of it is no member's failure."""
+        if self._resident is not None and self._resident.has_ended:
+            self._retire()
 
     def _worker(self) -> WorkerProcess:
         if self._resident is None:

@@ -70,8 +70,8 @@ def _gain(best: Best) -> str:
         return "no gain claimed"
     gain = best.gain
     return (
-        f"{gain.estimate_pct:.1f} % better than the baseline {baseline} "
-        f"({gain.low_pct:.1f} to {gain.high_pct:.1f} %, confidence {gain.confidence:g})"
+        f"at least {gain.low_pct:.1f} % better than the baseline {baseline} (estimate {gain.estimate_pct:.1f} %, "
+        f"interval to {gain.high_pct:.1f} %, confidence {gain.confidence:g})"
     )
 
 

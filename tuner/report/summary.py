@@ -21,7 +21,7 @@ def outcome_lines(outcome: Outcome) -> list[str | Table]:
     """The verdict, everything side by side, and what to do with it."""
     best = outcome.best
     deployed = "tuned" if outcome.result.is_tuned else outcome.result.reference
-    table = metrics_table(outcome.levels, objective=best.objective.metric, deployed=deployed)
+    table = metrics_table(_levels(outcome), objective=best.objective.metric, deployed=deployed)
     lines: list[str | Table] = [*verdict_lines(best), "", table, "  * is what best.yaml deploys"]
     lines += [f"limit {_limit(c)}: measured {figure(c['measured'])}" for c in map(asdict, best.constraints)]
     if best.batch_size > 1:
@@ -35,9 +35,9 @@ def verdict_lines(best: Best) -> list[str]:
     if best.gain is not None:
         gain = best.gain
         return [
-            f"verdict: tuned, {gain.estimate_pct:+.1f} % {best.objective.metric} over baseline {best.baseline.name}",
-            f"  at least {gain.low_pct:+.1f} % (interval {gain.low_pct:+.1f} to {gain.high_pct:+.1f} %, "
-            f"{100 * gain.confidence:.1f} %), from {gain.sessions} fresh sessions and {gain.pairs} pairs of windows",
+            f"verdict: tuned, {best.objective.metric} at least {gain.low_pct:.1f} % better than {best.baseline.name}",
+            f"  estimate {gain.estimate_pct:.1f} % better, interval {gain.low_pct:.1f} to {gain.high_pct:.1f} % "
+            f"(confidence {100 * gain.confidence:.1f} %), {gain.sessions} fresh sessions, {gain.pairs} pairs",
             f"  {_settings(best)}",
         ]
     if best.verdict == "tuned":
@@ -57,7 +57,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "batch_size": best.batch_size,
         "infer_requests": best.infer_requests,
         "api": best.api,
-        "metrics": {name: dict(level) for name, level in outcome.levels.items()},
+        "metrics": {name: dict(level) for name, level in _levels(outcome).items()},
         "constraints": [asdict(c) for c in best.constraints],
     }
 
@@ -87,7 +87,12 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
     lines += [table] if shown else []
     lines += [f"  trial {c.trial} failed: {c.failure}" for c in found.failures[:SHOWN_TRIALS]]
     lines.append("")
-    lines += verdict_lines(found.best) if found.best else ["no verdict yet: the same `tuner run` continues"]
+    if found.best is not None:
+        lines += verdict_lines(found.best)
+    elif found.verdict is not None:
+        lines.append(f"verdict: {found.verdict.verdict}; the same `tuner run` writes its best.yaml")
+    else:
+        lines.append("no verdict yet: the same `tuner run` continues")
     return lines
 
 
@@ -115,7 +120,7 @@ def measured_lines(measured: Measured) -> list[str | Table]:
     metric = measured.metric
     return [
         f"{measured.config}",
-        f"  {percent(gain.estimate)} {metric} against {measured.reference}, the strongest baseline "
+        f"  {metric} {percent(gain.estimate)} (positive is better) against {measured.reference}, the best baseline "
         f"({100 * gain.confidence:.0f} % interval {percent(gain.low)} to {percent(gain.high)}, "
         f"{gain.sessions} fresh sessions)",
         "",
@@ -131,6 +136,14 @@ def measured_json(measured: Measured) -> dict[str, Any]:
         "reference": measured.reference,
         "gain": {**asdict(measured.gain), "confidence": measured.gain.confidence},
         "metrics": {name: dict(level) for name, level in measured.levels.items()},
+    }
+
+
+def _levels(outcome: Outcome) -> dict[str, Mapping[str, float]]:
+    """A candidate that was not confirmed is shown, but not under the name of what is deployed."""
+    return {
+        "candidate" if name == "tuned" and not outcome.result.is_tuned else name: level
+        for name, level in outcome.levels.items()
     }
 
 

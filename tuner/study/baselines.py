@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from tuner.bench.metrics import METRICS, Metric
 from tuner.bench.protocol import DeploymentConfig, Failure, Session, Windows
@@ -16,7 +17,7 @@ from tuner.errors import NoAnswerError
 from tuner.study.budget import SessionCost, measured_cost, shrunk_sd
 from tuner.study.constraint import bounds
 from tuner.study.estimate import mad_sd, pair_ratios, session_value
-from tuner.study.evidence import plain_ratio, pool
+from tuner.study.evidence import pool
 from tuner.study.study import Objective, Study
 
 HINTS = {"default": None, "LATENCY": "LATENCY", "THROUGHPUT": "THROUGHPUT"}
@@ -99,20 +100,18 @@ def stand(objective: Objective, *sessions: Mapping[str, Windows | Failure]) -> S
     if not names:
         causes = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
         raise NoAnswerError(f"every baseline failed: {causes}", advice="the model does not run here as it is")
-    found = [{name: m for name, m in s.items() if name in names and isinstance(m, Windows)} for s in sessions]
+    found = [{name: m for name, m in s.items() if name in names and _has_windows(m)} for s in sessions]
     anchor = max(names, key=lambda name: sum(name in session for session in found))
 
     def level(metric: Metric, name: str) -> float:
         """Against the anchor; every window weighs the same."""
         shared = [(s[name], s[anchor]) for s in found if name in s and anchor in s]
-        windows = [min(len(ours.windows), len(theirs.windows)) for ours, theirs in shared]
-        values = [
-            session_value(metric, ours, theirs, min_requests=1)
-            if metric is objective.row
-            else plain_ratio(metric, ours, theirs)
+        weighed = [
+            (min(len(ours.windows), len(theirs.windows)), value)
             for ours, theirs in shared
+            if (value := session_value(metric, ours, theirs, min_requests=1)) is not None
         ]
-        return sum(n * (v or 0.0) for n, v in zip(windows, values, strict=True)) / max(1, sum(windows))
+        return sum(n * value for n, value in weighed) / max(1, sum(n for n, _ in weighed))
 
     levels = {name: level(objective.row, name) for name in names}
     ratios = {limit.metric: {name: level(limit.row, name) for name in names} for limit in objective.limits}
@@ -169,6 +168,10 @@ def calibrate(
         other_cpu_pct=statistics.fmean(w.other_cpu_pct for w in windows),
         unsteady=tuple(name for name, m in measured.items() if not m.is_steady),
     )
+
+
+def _has_windows(member: Windows | Failure) -> TypeGuard[Windows]:
+    return isinstance(member, Windows) and bool(member.windows)
 
 
 def _equal_pairs(metric: str, measured: Mapping[str, Windows]) -> list[float]:

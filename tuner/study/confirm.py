@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Failure, Windows
 from tuner.study.campaign import Campaign, Ground, confirmation_size, plan_session
-from tuner.study.constraint import ConstraintCheck, check_limit
+from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit
 from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
 from tuner.study.estimate import session_value
 from tuner.study.final import Winner
@@ -19,6 +19,8 @@ from tuner.study.records import ConfirmationLine, VerdictLine
 
 FAILURES_ALLOWED = 1
 """A winner that fails in two of its fresh processes is not one to deploy."""
+LOST_ALLOWED = 2
+"""Sessions without a value that are no fault of the winner's; a third one and there is nothing to prove it with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,9 @@ class Confirmation:
     """(winner, reference) of each session in which both ran and the objective could be claimed."""
     values: Sequence[float]
     failures: Sequence[str]
+    """Of the winner: its sessions that failed."""
+    lost: Sequence[str]
+    """Why other sessions say nothing: the reference failed, or there were too few requests."""
     look: Look | None
     """The last look that was due."""
     checks: Sequence[ConstraintCheck]
@@ -65,15 +70,15 @@ def confirm(campaign: Campaign, ground: Ground, head: ConfirmationLine) -> Confi
     """Runs what is left of the confirmation."""
     reference = campaign.setting.baselines[head.reference]
     while not is_decided(state := read_confirmation(campaign, ground, head), ground):
-        found = f"{gain_pct(state.interval.estimate):+.1f} %" if state.interval else ""
         campaign.show(
             replace(
                 campaign.status,
                 phase="confirm",
                 left_s=campaign.left_s(),
                 incumbent=str(head.winner),
+                incumbent_gain=state.interval.estimate if state.interval else None,
                 reference=head.reference,
-                note=f"session {len(state.values) + 1} of at most {head.k_max} {found}".strip(),
+                note=f"session {len(state.values) + 1} of at most {head.k_max}",
             )
         )
         plan = plan_session(campaign, ground, "confirm", blocks=head.pairs, window_s=head.window_s, is_fresh=True)
@@ -87,14 +92,15 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
     pairs: list[tuple[Windows, Windows]] = []
     values: list[float] = []
     failures: list[str] = []
+    lost: list[str] = []
     for line in campaign.log.sessions("confirm", round=head.round):
         reference, winner = line.session.members
         if isinstance(winner, Failure):
             failures.append(str(winner))
         elif isinstance(reference, Failure):
-            failures.append(f"reference {reference}")
+            lost.append(f"the reference failed: {reference}")
         elif (value := session_value(metric, winner, reference)) is None:
-            failures.append(f"too few requests to claim {metric.name}: it needs {metric.min_requests} on each side")
+            lost.append(f"too few requests to claim {metric.name}: it needs {metric.min_requests} on each side")
         else:
             pairs.append((winner, reference))
             values.append(value)
@@ -102,14 +108,19 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
     min_gain_log = gain_log(campaign.study.min_gain_pct)
     last = look(values[: due[-1]], k_max=head.k_max, share=head.share, min_gain_log=min_gain_log) if due else None
     ratios = ground.standing.ratios_of(head.reference)
-    checks = [c for limit in objective.limits for c in check_limit(limit, pairs, ratios[limit.metric])] if due else []
-    return Confirmation(head=head, pairs=pairs, values=values, failures=failures, look=last, checks=checks)
+    level = LEVEL / len(looks(head.k_max))
+    checks = (
+        [c for limit in objective.limits for c in check_limit(limit, pairs, ratios[limit.metric], level=level)]
+        if due
+        else []
+    )
+    return Confirmation(head=head, pairs=pairs, values=values, failures=failures, lost=lost, look=last, checks=checks)
 
 
 def is_decided(state: Confirmation, ground: Ground) -> bool:
     """Whether the verdict is due: at a look only, an extra one is an extra chance to be wrong. A winner that is ahead
     but does not yet keep its limits goes on to the next: their bounds tighten with every session."""
-    if len(state.failures) > FAILURES_ALLOWED:
+    if len(state.failures) > FAILURES_ALLOWED or len(state.lost) > LOST_ALLOWED:
         return True
     if state.look is None or len(state.values) != state.look.interval.sessions:
         return False
@@ -139,12 +150,14 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
         if failure:
             return line("baseline", "failed", failure)
         if not ground.standing.is_feasible:
-            return line("baseline", "constraint", "no configuration keeps the limits")
+            return line("baseline", "constraint", "no configuration that was tried keeps the limits")
         within = " within the limits" if campaign.study.objective.limits else ""
         return line("baseline", "futile", f"no candidate{within} was better than the reference")
     if len(confirmation.failures) > FAILURES_ALLOWED:
         times = len(confirmation.failures)
-        return line("baseline", "unstable", f"{times} fresh sessions failed, the last: {confirmation.failures[-1]}")
+        return line("baseline", "unstable", f"the winner failed in {times} sessions, last: {confirmation.failures[-1]}")
+    if len(confirmation.lost) > LOST_ALLOWED:
+        return line("baseline", "not_significant", f"nothing could be proved: {confirmation.lost[-1]}")
     look_, checks = confirmation.look, confirmation.checks
     assert look_ is not None
     broken = next((check.reason for check in checks if not check.is_kept), "")
@@ -152,12 +165,13 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
     bounds = f"{gain_pct(look_.interval.low):+.1f} to {gain_pct(look_.interval.high):+.1f} %"
     if not ground.standing.is_feasible:
         if broken:
-            return line("baseline", "constraint", f"no configuration keeps the limits: {broken}")
+            return line("baseline", "constraint", f"none that was tried was shown to keep the limits: {broken}")
         return line("tuned", "first_feasible", "the first configuration that keeps the limits; no gain is claimed")
     if look_.outcome is Outcome.WIN:
         if broken:
             return line("baseline", "constraint", broken)
-        return line("tuned", "", f"{unit} is better, and fresh data confirm it")
+        once = f"; one session failed and is left out: {confirmation.failures[0]}" if confirmation.failures else ""
+        return line("tuned", "", f"{unit} is better, and fresh data confirm it{once}")
     if look_.outcome is Outcome.FUTILE:
         return line("baseline", "futile", f"the best candidate gains too little to matter: {bounds}")
     return line("baseline", "not_significant", f"the best candidate's gain may be noise: {bounds}")

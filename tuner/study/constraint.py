@@ -23,7 +23,7 @@ Pair = tuple[Windows, Windows]
 """Candidate and reference in one session."""
 
 LEVEL = 0.025
-"""One-sided: a limit counts as kept when the 97.5 % bound keeps it."""
+"""One-sided, over all looks: a limit counts as kept when its confidence bound keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class ConstraintCheck:
     """One bound of one limit, judged on the confirmation's data.
 
     `limit`, `measured`, `confidence_bound`: in the metric's unit, or plain ratios for `max_ratio` and `min_ratio`.
-    `confidence_bound` is the 97.5 % bound on the limit's side (upper for a max, lower for a min), None where there was
+    `confidence_bound` is the bound on the limit's side (upper for a max, lower for a min), None where there was
     too little data: then the limit is not kept. `requests` are the candidate's. `reason` is empty when it is kept.
     """
 
@@ -85,38 +85,41 @@ def search_violation(
     return max(excesses, default=-math.inf)
 
 
-def check_limit(limit: Limit, sessions: Sequence[Pair], best_ratio_log: float) -> tuple[ConstraintCheck, ...]:
-    """Judge every bound of a limit on the confirmation's sessions, by 97.5 % one-sided confidence bounds.
+def check_limit(
+    limit: Limit, sessions: Sequence[Pair], best_ratio_log: float, *, level: float = LEVEL
+) -> tuple[ConstraintCheck, ...]:
+    """Judge every bound of a limit on the confirmation's sessions, by one-sided confidence bounds that each miss with
+    probability `level`: 2.5 % for one look, divided by the looks where there are several.
 
     Absolute percentiles: the binomial order statistic of all the candidate's requests. Absolute throughput and means: a
     t-interval over the logs of the sessions' values. Ratios: a t-interval over the sessions' paired values, plus
     `best_ratio_log` (as in `search_violation`). Too little data is a limit not kept, with the reason.
     """
     return tuple(
-        _check(METRICS[limit.metric], bound, value, sessions, best_ratio_log) for bound, value in bounds(limit)
+        _check(METRICS[limit.metric], bound, value, sessions, best_ratio_log, level) for bound, value in bounds(limit)
     )
 
 
 def _check(
-    metric: Metric, bound: Bound, limit: float, sessions: Sequence[Pair], best_ratio_log: float
+    metric: Metric, bound: Bound, limit: float, sessions: Sequence[Pair], best_ratio_log: float, level: float
 ) -> ConstraintCheck:
     requests = sum(request_count(candidate.windows) for candidate, _ in sessions)
     measured: float | None = None
     confidence: float | None = None
     reason = ""
     if not _is_ratio(bound) and metric.quantile is not None:
-        measured, confidence, reason = _pooled_percentile(metric, metric.quantile, bound, sessions)
+        measured, confidence, reason = _pooled_percentile(metric, metric.quantile, bound, sessions, level)
     else:
         values, reason = _session_logs(metric, bound, sessions, best_ratio_log)
         if not reason:
-            found = interval(values, LEVEL)
+            found = interval(values, level)
             measured = math.exp(found.estimate)
             confidence = math.exp(found.high if _side(bound) > 0 else found.low)
     is_kept = confidence is not None and _side(bound) * (confidence - limit) <= 0.0
     if confidence is not None and not is_kept:
         side = "upper" if _side(bound) > 0 else "lower"
         what = "ratio to the best baseline" if _is_ratio(bound) else metric.unit
-        reason = f"{metric.name}: the {side} 97.5 % bound is {confidence:.4g} {what}, the limit {bound} {limit:g}"
+        reason = f"{metric.name}: the {side} confidence bound is {confidence:.4g} {what}, the limit {bound} {limit:g}"
     return ConstraintCheck(
         metric=metric.name,
         bound=bound,
@@ -130,12 +133,12 @@ def _check(
 
 
 def _pooled_percentile(
-    metric: Metric, q: float, bound: Bound, sessions: Sequence[Pair]
+    metric: Metric, q: float, bound: Bound, sessions: Sequence[Pair], level: float
 ) -> tuple[float | None, float | None, str]:
     counts = histogram.pool(w.latency_counts for candidate, _ in sessions for w in candidate.windows)
     n = sum(counts.values())
     measured = histogram.percentile(counts, q) if n else None
-    rank = upper_rank(n, q, LEVEL) if _side(bound) > 0 else lower_rank(n, q, LEVEL)
+    rank = upper_rank(n, q, level) if _side(bound) > 0 else lower_rank(n, q, level)
     if n < metric.min_requests or rank is None:
         return (
             measured,

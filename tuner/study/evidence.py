@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuner.bench.metrics import METRICS, Metric, log_ratio, request_count
+from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind, Phase, Session, Windows
 from tuner.study.constraint import search_violation
-from tuner.study.estimate import pair_ratios, session_sd, session_value
+from tuner.study.estimate import session_sd, session_value
 from tuner.study.hopeless import COMPILE_SD
 from tuner.study.records import Line, SessionLine
 from tuner.study.space import Assignment
@@ -231,10 +231,3 @@ def pool(members: Sequence[Windows]) -> Windows:
         compile_s=members[0].compile_s,
         is_steady=all(member.is_steady for member in members),
     )
-
-
-def plain_ratio(metric: Metric, a: Windows, b: Windows) -> float:
-    """How much better `a` is than `b` on a metric beside the objective: paired where pairs exist, else pooled."""
-    if metric.quantile is None and (ratios := pair_ratios(metric, a.windows, b.windows)):
-        return sorted(ratios)[len(ratios) // 2]
-    return log_ratio(metric, a.windows, b.windows)

@@ -237,8 +237,11 @@ class _Exploration:
         self.search.tell(proposal.number, value=value, constraints=constraints, record={"same_as": same_as})
 
     def is_new(self, assignment: Assignment) -> bool:
-        effective = self.campaign.bench.resolve(config_of(self.campaign, assignment))
-        return isinstance(effective, Failure) or self.known(effective.key) is None
+        config = config_of(self.campaign, assignment)
+        effective = self.campaign.bench.resolve(config)
+        if isinstance(effective, Failure):
+            return config.properties_key not in self.refused
+        return self.known(effective.key) is None
 
     def unmeasured(self) -> Assignment | None:
         """A point of a space too large to list, drawn blindly; None where that finds nothing new either."""

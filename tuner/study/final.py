@@ -53,9 +53,12 @@ def pick_winner(campaign: Campaign, ground: Ground) -> Winner | None:
 
 
 def finalists(campaign: Campaign, ground: Ground) -> list[Candidate]:
-    """The best measured candidates that went into no earlier confirmation, as many as the final takes. Under limits
-    that no baseline keeps a candidate need not be faster."""
-    judged = {line.winner for r in range(1, campaign.round) if (line := campaign.log.confirmation(r))}
+    """The best measured candidates that no earlier confirmation has judged, as many as the final takes. One whose gain
+    was not significant is not judged yet: more sessions may prove it. Under limits that no baseline keeps a candidate
+    need not be faster."""
+    open_rounds = {line.round for line in campaign.log.verdicts() if line.reason == "not_significant"}
+    rounds = [r for r in range(1, campaign.round) if r not in open_rounds]
+    judged = {line.winner for r in rounds if (line := campaign.log.confirmation(r))}
     known = [c for c in candidates_of(campaign, ground).values() if c.config not in judged]
     if ground.standing.is_feasible:
         known = [c for c in known if c.is_measured and c.value + HOPELESS_SDS * c.sd > 0.0]

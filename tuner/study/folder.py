@@ -18,8 +18,8 @@ from typing import Any
 from tuner.errors import BusyError, OutputError, RecordError, StudyChangedError
 from tuner.study.records import full_disk_advice
 
-HOST_LOCK = Path(tempfile.gettempdir()) / "tuner-measuring.lock"
-"""One measuring study per host: two would measure each other."""
+HOST_LOCK = Path("/tmp/tuner-measuring.lock")
+"""One measuring study per host: two would measure each other. Not where TMPDIR says: that differs between users."""
 SCHEMA_VERSION = 1
 WAIT_STEP_S = 1.0
 
@@ -55,12 +55,14 @@ def write_text(path: Path, text: str) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror or error}", advice=full_disk_advice(error)) from error
 
 
-def check_identity(folder: Path, identity: Mapping[str, Any], host: Mapping[str, Any]) -> None:
-    """Writes environment.json where there is none; else refuses when the study on disk is another one, with every
-    difference. Raises StudyChangedError or RecordError."""
+def check_identity(
+    folder: Path, identity: Mapping[str, Any], host: Mapping[str, Any], *, is_started: bool = True
+) -> None:
+    """Writes environment.json where nothing has been measured; else refuses when the study on disk is another one, with
+    every difference. Raises StudyChangedError or RecordError."""
     path = folder / "environment.json"
     wanted = json.loads(json.dumps(identity))
-    if not path.exists():
+    if not path.exists() or not is_started:
         content = {"schema_version": SCHEMA_VERSION, "identity": wanted, "host": host}
         write_text(path, json.dumps(content, indent=2) + "\n")
         return
@@ -94,17 +96,26 @@ def read_environment(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def locked(folder: Path, *, wait: bool, say: Callable[[str], None], host_lock: Path = HOST_LOCK) -> Iterator[None]:
-    """Holds the host's lock and the folder's. Both end with the process, however it ends; children inherit neither.
+def locked(
+    folder: Path | None, *, wait: bool, say: Callable[[str], None], host_lock: Path = HOST_LOCK
+) -> Iterator[None]:
+    """Holds the host's lock and, where there is one, the folder's, which stands beside it so that a folder moved aside
+    takes no lock along. Both end with the process, however it ends; children inherit neither.
 
     Raises BusyError that names the holder, or waits where `wait` is given.
     """
-    with _lock(host_lock, f"{folder}", wait, say), _lock(folder / ".lock", f"{folder}", wait, say):
-        yield
+    what = "a plan" if folder is None else str(folder)
+    with _lock(host_lock, "this host is already measuring", what, wait, say):
+        if folder is None:
+            yield
+            return
+        lock = folder.with_name(f".{folder.name}.lock")
+        with _lock(lock, f"{folder} is already in use", what, wait, say):
+            yield
 
 
 @contextmanager
-def _lock(path: Path, what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
+def _lock(path: Path, refusal: str, what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
     try:
         fd = _open_lock(path)
     except OSError as error:
@@ -115,7 +126,7 @@ def _lock(path: Path, what: str, wait: bool, say: Callable[[str], None]) -> Iter
             holder = os.pread(fd, 4096, 0).decode(errors="replace").strip() or "another process"
             if not wait:
                 raise BusyError(
-                    f"this host is already measuring: {holder}",
+                    f"{refusal}: {holder}",
                     advice="wait for it to end, or run with --wait",
                 )
             if not has_said:

@@ -65,8 +65,10 @@ def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
 def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter: Reporter) -> Measured:
     """Measures the configuration of `sets` against the study's baselines. Raises TunerError."""
     assignment = parse_sets(sets)
+    batch_size = assignment.get("batch_size", 1)
+    assert isinstance(batch_size, int)
     names = [name for name in assignment if name not in OWN]
-    with prepared_study(path, options, reporter, is_search=False) as prepared:
+    with prepared_study(path, options, reporter, "measure", batch_size=batch_size) as prepared:
         campaign, folder = prepared.campaign, prepared.folder
         if unknown := probe_properties(campaign.study.device, names):
             raise InputError("\n".join(f"--set {name}: {message}" for name, message in unknown.items()))

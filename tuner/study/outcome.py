@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 from tuner import __version__
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective, Windows
 from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
-from tuner.model.host import HostFacts
 from tuner.study.campaign import Campaign, Ground
 from tuner.study.decision import gain_pct
-from tuner.study.evidence import metrics_of, plain_ratio, pool
+from tuner.study.estimate import session_value
+from tuner.study.evidence import metrics_of, pool
 from tuner.study.phases import Result
 
 
@@ -44,9 +44,11 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
         found = beside.get(config) or _same_effective(campaign, ground, name, beside)
         if found is not None:
             theirs, ours = found
+            ratios = {row: session_value(row, theirs, ours, min_requests=1) for row in METRICS.values()}
             levels[name] = {
-                row.name: levels[result.reference][row.name] * _ratio(row.name, theirs, ours)
-                for row in METRICS.values()
+                row.name: levels[result.reference][row.name] * math.exp(row.sign * ratio)
+                for row, ratio in ratios.items()
+                if ratio is not None
             }
     return levels
 
@@ -60,7 +62,7 @@ def make_best(
     model: BestModel,
     effective: Effective,
     precision: str,
-    host: HostFacts,
+    environment: Mapping[str, Any],
 ) -> Best:
     """best.yaml of a finished round. `precision` is what the device uses by default: pinned, so that another host does
     not silently compute in another one; empty where the device does not tell."""
@@ -85,6 +87,7 @@ def make_best(
         properties.setdefault("INFERENCE_PRECISION_HINT", precision)
     reason = ": ".join(filter(None, [result.line.reason, result.line.detail]))
     searched = campaign.log.sessions("search", "race")
+    ended_unix_s = max(line.session.started_unix_s + line.session.wall_s for line in campaign.log.all_sessions())
     return Best(
         study=study.name,
         verdict=result.line.verdict,
@@ -108,13 +111,14 @@ def make_best(
         baselines={name: _round(level[metric.name]) for name, level in levels.items() if name != "tuned"},
         gain=gain,
         constraints=_constraints(campaign, ground, result, mine),
-        environment=asdict(host),
+        environment=environment,
         provenance={
             "tuner": __version__,
             "study_sha256": sha256(study.text.encode()).hexdigest(),
             "seed": study.seed,
             "trials": len({n for line in searched for n in line.trials if n is not None}),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "duplicates": result.line.duplicates,
+            "created": datetime.fromtimestamp(ended_unix_s, UTC).isoformat(timespec="seconds"),
         },
     )
 
@@ -166,11 +170,6 @@ def _same_effective(
 ) -> tuple[Windows, Windows] | None:
     key = ground.baseline_keys.get(name)
     return next((pair for pair in beside.values() if pair[0].effective.key == key), None)
-
-
-def _ratio(name: str, theirs: Windows, ours: Windows) -> float:
-    row = METRICS[name]
-    return math.exp(row.sign * plain_ratio(row, theirs, ours))
 
 
 def _round(value: float) -> float:

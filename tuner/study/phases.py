@@ -13,9 +13,10 @@ from tuner.study.baselines import stand
 from tuner.study.budget import smallest_provable_gain_pct
 from tuner.study.campaign import Campaign, Ground, plan_session, read_ground
 from tuner.study.confirm import Confirmation, confirm, judge_round, open_confirmation, read_confirmation
-from tuner.study.decision import gain_pct, share_of
+from tuner.study.decision import gain_log, gain_pct, share_of
 from tuner.study.explore import ALL_FAILED, explore
 from tuner.study.final import pick_winner
+from tuner.study.listing import list_space
 from tuner.study.records import VerdictLine
 from tuner.study.search import Search
 from tuner.study.study import Budget
@@ -51,22 +52,33 @@ class Result:
 def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     """Phases 1 to 6, from wherever the record stands. Raises TunerErrors of the phases."""
     verdicts = campaign.log.verdicts()
-    if verdicts and not _is_larger(campaign.study.budget, verdicts[-1]):
+    if is_finished(campaign):
         campaign.round = len(verdicts)
         ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
         assert ground is not None
         return read_result(campaign, ground)
     campaign.round = len(verdicts) + 1
+    # A damaged study.db and a space that does not compile are found before anything is measured.
+    search = open_search()
+    list_space(campaign)
     ground = settle_ground(campaign)
-    for line in plan_lines(ground, campaign.log.winners_before(campaign.round)):
+    for line in plan_lines(ground, campaign.log.winners_before(campaign.round), campaign.study.min_gain_pct):
         campaign.reporter.say(line)
-    search, why = open_search(), ""
+    why = ""
     search.reconcile(finished_trials(campaign, ground))
     if not campaign.log.sessions("final", round=campaign.round) and campaign.log.confirmation(campaign.round) is None:
         why = explore(campaign, ground, search)
         campaign.reporter.say(f"search ended: {why}")
-    campaign.log.append(_conclude(campaign, ground, why))
+    verdict = _conclude(campaign, ground, why)
+    repeats = sum(1 for trial in search.trials() if "same_as" in trial.record)
+    campaign.log.append(replace(verdict, duplicates=repeats))
     return read_result(campaign, ground)
+
+
+def is_finished(campaign: Campaign) -> bool:
+    """Whether there is a verdict for this budget."""
+    verdicts = campaign.log.verdicts()
+    return bool(verdicts) and not _is_larger(campaign.study.budget, verdicts[-1])
 
 
 def settle_ground(campaign: Campaign) -> Ground:
@@ -106,14 +118,18 @@ def baseline_lines(ground: Ground) -> list[str]:
         )
     elif calibration.window_sd > NOISY_WINDOW_SD:
         noise += ": this host is noisy; a longer budget proves smaller gains"
+    if calibration.unsteady:
+        lines.append(f"not steady after 5 s of warm-up: {', '.join(calibration.unsteady)}")
     return [*lines, noise]
 
 
-def plan_lines(ground: Ground, earlier_winners: int) -> list[str]:
-    """The budget by phases, and the smallest gain that it can prove."""
+def plan_lines(ground: Ground, earlier_winners: int, min_gain_pct: float) -> list[str]:
+    """The budget by phases, and the smallest gain that it can prove and that the study wants."""
     plan = ground.plan
     search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
-    provable = smallest_provable_gain_pct(ground.calibration.session_sd, plan.k_max, share_of(earlier_winners))
+    provable = smallest_provable_gain_pct(
+        ground.calibration.session_sd, plan.k_max, share_of(earlier_winners), min_gain_log=gain_log(min_gain_pct)
+    )
     return [
         f"plan: baselines {plan.baselines_s:.0f} s, search {search}, final {plan.final_s:.0f} s, confirmation "
         f"{plan.confirm_s:.0f} s (at most {plan.k_max} sessions of {plan.pairs} pairs)",
@@ -133,10 +149,10 @@ def _conclude(campaign: Campaign, ground: Ground, why: str) -> VerdictLine:
 
 
 def read_result(campaign: Campaign, ground: Ground) -> Result:
-    """The best verdict of all rounds: a gain once confirmed stays, unless a later round confirmed a larger one."""
+    """The best verdict of all rounds: a gain once confirmed stays, unless a later round proved a larger one."""
     results = [_read_round(campaign, ground, line) for line in campaign.log.verdicts()]
     tuned = [r for r in results if r.is_tuned]
-    return max(tuned, key=_estimate) if tuned else results[-1]
+    return max(tuned, key=_proved) if tuned else results[-1]
 
 
 def _read_round(campaign: Campaign, ground: Ground, line: VerdictLine) -> Result:
@@ -153,9 +169,10 @@ def _read_round(campaign: Campaign, ground: Ground, line: VerdictLine) -> Result
     )
 
 
-def _estimate(result: Result) -> float:
+def _proved(result: Result) -> float:
+    """The lower bound of the gain, a log-ratio."""
     interval = result.confirmation.interval if result.confirmation else None
-    return interval.estimate if interval else 0.0
+    return interval.low if interval else 0.0
 
 
 def _is_larger(budget: Budget, line: VerdictLine) -> bool:

@@ -71,6 +71,8 @@ class VerdictLine:
     minutes: float | None
     trials: int | None
     """The budget that led here: a larger one searches on."""
+    duplicates: int = 0
+    """Proposals that were answered from what was known."""
 
 
 Line = HeaderLine | SessionLine | ConfirmationLine | VerdictLine
@@ -129,9 +131,12 @@ class Log:
             if isinstance(line, SessionLine) and line.phase in phases and round in (None, line.round)
         ]
 
+    def all_sessions(self) -> list[SessionLine]:
+        return [line for line in self.lines if isinstance(line, SessionLine)]
+
     def spent_s(self) -> float:
         """What the sessions of all phases and rounds took. A killed session cost nothing."""
-        return sum(line.session.wall_s for line in self.lines if isinstance(line, SessionLine))
+        return sum(line.session.wall_s for line in self.all_sessions())
 
     def winners_before(self, round: int) -> int:
         """How many went into a confirmation in earlier rounds: each has had its share of the error."""

@@ -11,26 +11,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure
 from tuner.bench.worker_bench import ModelFacts, WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
-from tuner.errors import HostError, ModelError, NoAnswerError, StudyFileError
+from tuner.errors import HostError, InputError, ModelError, NoAnswerError, StudyFileError
 from tuner.model.host import HostFacts, has_smt, host_facts, is_hybrid
 from tuner.model.locate import locate, sha256
 from tuner.model.spec import ModelSpec
 from tuner.study.auto import auto_space, extend, seeds
-from tuner.study.baselines import baseline_configs
+from tuner.study.baselines import PRIOR_SD, baseline_configs
 from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
 from tuner.study.campaign import Campaign, Ground, Setting, read_ground
+from tuner.study.decision import gain_log
 from tuner.study.file import load_study
-from tuner.study.folder import check_identity, locked, prepare, write_text
+from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
 from tuner.study.listing import list_space
 from tuner.study.outcome import make_best, standings
-from tuner.study.phases import Result, plan_lines, run_phases
-from tuner.study.records import open_log
+from tuner.study.phases import Result, is_finished, plan_lines, run_phases
+from tuner.study.records import open_log, read_log
 from tuner.study.search import Search
 from tuner.study.space import Parameter, Space
 from tuner.study.status import Reporter, RunLog, Status
@@ -68,14 +69,13 @@ class Prepared:
 
     campaign: Campaign
     facts: ModelFacts
-    host: HostFacts
     folder: Path
     model_sha256: str
 
 
 def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
     """Starts or resumes a study and writes its best.yaml. Raises TunerError."""
-    with prepared_study(path, options, reporter) as prepared:
+    with prepared_study(path, options, reporter, "run") as prepared:
         campaign, folder = prepared.campaign, prepared.folder
         with _lazy_search(campaign, folder) as open_search:
             result = run_phases(campaign, open_search)
@@ -89,56 +89,72 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:
     """What `tuner run` would do, in lines: nothing is timed. Noise and costs are the usual ones until the baselines of
     this study are on record. Raises TunerError."""
-    with prepared_study(path, options, reporter) as prepared:
+    with prepared_study(path, options, reporter, "plan") as prepared:
         campaign = prepared.campaign
         names = [f"{name}: {config}" for name, config in campaign.setting.baselines.items()]
         lines = [f"baselines: {'; '.join(names)}"]
         listing = list_space(campaign)
         if listing is not None:
             lines += listing.lines()
-        ground = read_ground(campaign.setting, campaign.log, round=len(campaign.log.verdicts()) + 1)
+        min_gain_pct = campaign.study.min_gain_pct
+        ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
+        if is_finished(campaign):
+            return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
         if ground is not None:
-            return [*lines, *plan_lines(ground, campaign.log.winners_before(len(campaign.log.verdicts()) + 1))]
+            return [*lines, *plan_lines(ground, campaign.log.winners_before(campaign.round), min_gain_pct)]
         minutes = campaign.study.budget.minutes
         plan = plan_budget(None if minutes is None else 60 * minutes, SessionCost(), baselines=len(names))
-        usual = smallest_provable_gain_pct(0.015, plan.k_max)
+        usual = smallest_provable_gain_pct(PRIOR_SD, plan.k_max, min_gain_log=gain_log(min_gain_pct))
         search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
         lines.append(
             f"plan, before this host's noise is known: baselines {plan.baselines_s:.0f} s, search {search}, "
             f"final {plan.final_s:.0f} s, confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions)"
         )
-        return [*lines, f"provable with the usual noise (1.5 %): a gain of {usual:.1f} % or more", *plan.notes]
+        return [
+            *lines,
+            f"provable with the usual noise ({100 * PRIOR_SD:g} %): a gain of {usual:.1f} % or more",
+            *plan.notes,
+        ]
+
+
+Purpose = Literal["run", "plan", "measure"]
 
 
 @contextmanager
 def prepared_study(
-    path: Path, options: RunOptions, reporter: Reporter, *, is_search: bool = True
+    path: Path, options: RunOptions, reporter: Reporter, purpose: Purpose, *, batch_size: int = 1
 ) -> Iterator[Prepared]:
     """Phase 0: file, folder, locks, model, one inference, identity. The folder is proved writable before OpenVINO is
-    even imported. Without a search the folder may hold whatever study it does: nothing of it is touched."""
+    even imported, and earlier results are moved aside only when everything else is known to work. `plan` writes
+    nothing; `measure` leaves what a study has written alone. `batch_size`: one more that is to be proved legal."""
     study = _with_budget(_load(path), options)
     folder = options.results / study.name
-    prepare(folder)
-    with locked(folder, wait=options.wait, say=reporter.say):
-        if options.is_fresh:
-            prepare(folder, is_fresh=True)
-        reporter = RunLog(inner=reporter, path=folder / "run.log")
+    if purpose != "plan":
+        prepare(folder)
+    with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say):
         locate(study.model)
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
         study = _with_budget(load_study(path, probe=probe_properties), options)
-        for warning in study.warnings:
-            reporter.say(f"warning: {warning}")
         with WorkerBench(study.model, seed=study.seed) as bench:
-            facts = bench.inspect(study.device, _proof_sizes(study))
+            facts = bench.inspect(study.device, _proof_sizes(study, batch_size))
             host = host_facts()
-            setting = make_setting(study, facts, host, bench.resolve, reporter.say)
+            said = [f"warning: {warning}" for warning in study.warnings]
+            setting = make_setting(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
-            if is_search:
-                check_identity(folder, _identity(setting, facts, host, digest), asdict(host))
+            if purpose == "run":
+                if options.is_fresh:
+                    prepare(folder, is_fresh=True)
+                log = open_log(folder / "sessions.jsonl")
+                identity = _identity(setting, facts, host, digest)
+                check_identity(folder, identity, asdict(host), is_started=bool(log.all_sessions()))
                 write_text(folder / "study.yaml", study.text)
-            log = open_log(folder / "sessions.jsonl")
+                reporter = RunLog(inner=reporter, path=folder / "run.log")
+            else:
+                log = read_log(folder / "sessions.jsonl")
             if log.dropped_torn_line:
-                reporter.say("the last line of sessions.jsonl was torn by an interruption and is dropped")
+                said.append("the last line of sessions.jsonl was torn by an interruption and is dropped")
+            for words in said:
+                reporter.say(words)
             campaign = Campaign(
                 setting=setting,
                 bench=bench,
@@ -147,7 +163,7 @@ def prepared_study(
                 clock=time.perf_counter,
                 round=len(log.verdicts()) + 1,
             )
-            yield Prepared(campaign=campaign, facts=facts, host=host, folder=folder, model_sha256=digest)
+            yield Prepared(campaign=campaign, facts=facts, folder=folder, model_sha256=digest)
 
 
 def probe_properties(device: str, names: Sequence[str]) -> Mapping[str, str]:
@@ -177,7 +193,7 @@ def make_setting(
     """The space that this device, host and model allow, its seeds, and the pinned precision."""
     is_latency = study.objective.is_latency
     is_batch_legal = facts.batch_legal and not is_latency
-    if not is_latency and not facts.batch_legal and facts.batch_reason:
+    if not facts.batch_legal and facts.batch_reason:
         say(f"batch_size leaves the space: {facts.batch_reason}")
     if study.space.is_auto:
         cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
@@ -229,10 +245,10 @@ def _without_batches(parameter: Parameter) -> Parameter:
     return replace(parameter, values=(1,)) if parameter.name == "batch_size" else parameter
 
 
-def _proof_sizes(study: Study) -> list[int]:
+def _proof_sizes(study: Study, batch_size: int) -> list[int]:
     """Which batch size is proved legal, where anything would use one."""
     offered = [v for p in study.space.parameters if p.name == "batch_size" for v in p.values if isinstance(v, int)]
-    offered += [b.batch_size for b in study.baselines.values()]
+    offered += [batch_size, *(b.batch_size for b in study.baselines.values())]
     explicit = [size for size in offered if size > 1]
     if explicit:
         return [max(min(explicit), min(PROOF_BATCH, max(explicit)))]
@@ -254,6 +270,8 @@ def _load(path: Path) -> Study:
 
 
 def _with_budget(study: Study, options: RunOptions) -> Study:
+    if options.minutes is not None and not math.isfinite(options.minutes):
+        raise InputError(f"--minutes {options.minutes}: a budget is a finite number of minutes")
     budget = Budget(
         minutes=study.budget.minutes if options.minutes is None else options.minutes,
         trials=study.budget.trials if options.trials is None else options.trials,
@@ -327,5 +345,5 @@ def _best(prepared: Prepared, ground: Ground, result: Result) -> Best:
         model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
         effective=effective,
         precision="" if facts.precision in NO_PRECISION else facts.precision,
-        host=prepared.host,
+        environment=read_environment(prepared.folder)["host"],
     )
