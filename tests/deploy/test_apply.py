@@ -44,10 +44,8 @@ def test_the_code_for_synchronous_calls_makes_one_request(make_best: MakeBest, s
 
 def test_the_words_say_what_was_found_and_where(illustration: Best) -> None:
     text = describe(illustration)
-    assert (
-        "throughput 265.3 samples/s, at least 22.1 % better than the baseline THROUGHPUT (estimate 25.8 %, interval to 29.4 %"
-        in text
-    )
+    assert "throughput 265.3 samples/s, at least 22.1 % better than the baseline THROUGHPUT" in text
+    assert "(estimate 25.8 %, interval to 29.4 %" in text
     assert "cpu_model Example CPU, cpus_allowed 2, cpu_quota 1.0, openvino 2026.4.1" in text
     assert "Batch size 1; infer requests: 4; calls: async" in text
     assert "properties: NUM_STREAMS=1 INFERENCE_NUM_THREADS=1 ENABLE_CPU_PINNING=False" in text
