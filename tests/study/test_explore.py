@@ -224,13 +224,13 @@ def test_a_precise_trial_ends_early(tmp_path: Path) -> None:
     assert trials_by_streams(0.001, tmp_path)[8] == 2
 
 
-@pytest.mark.parametrize("metric", ["latency_mean_ms", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms"])
+@pytest.mark.parametrize("metric", ["latency_mean_ms", "latency_p90_ms", "latency_p99_ms"])
 def test_a_latency_study_calls_synchronously_and_has_the_requests_it_claims(tmp_path: Path, metric: str) -> None:
     def surface(config: DeploymentConfig) -> float:
         return {2: 125.0}.get(int(config.properties.get("INFERENCE_NUM_THREADS", 0)), 100.0)
 
     space = space_of(parameter("INFERENCE_NUM_THREADS", 1, 2, 4, 6))
-    plan = make_study(metric=metric, minutes=6.0)
+    plan = make_study(metric=metric, minutes=3.0)
     study = Virtual(folder=tmp_path, space=space, bench=calm(surface), study=plan)
     result = study.run()
     assert result.is_tuned

@@ -137,7 +137,7 @@ def exactly(value: object) -> str:
     return repr(value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.one_of(session_lines(), heads, verdicts), max_size=3))
 def test_every_line_is_read_back_as_it_was_written(tmp_path: Path, lines: list[Line]) -> None:
     path = tmp_path / "sessions.jsonl"

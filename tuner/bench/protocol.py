@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 PropertyValue = str | int | float | bool
 Clock = Callable[[], float]
@@ -192,6 +192,19 @@ class SessionPlan:
     """How much longer than planned any inference step may take before the member counts as hung."""
     enough: Callable[[Sequence[Windows | Failure]], bool] | None = field(default=None, compare=False, repr=False)
     """Asked between blocks, never inside a window, with the members so far; True ends the session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What one look at the model on its device told, after a real inference."""
+
+    inputs: Sequence[Mapping[str, Any]]
+    precision: str
+    """What the device reports for INFERENCE_PRECISION_HINT when nothing is asked; `unreadable` where it does not."""
+    device_properties: Sequence[str]
+    device_name: str
+    batch_legal: bool
+    batch_reason: str
 
 
 class Bench(Protocol):

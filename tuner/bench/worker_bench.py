@@ -14,7 +14,16 @@ from typing import Any, Self
 import psutil
 
 from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan, Windows
+from tuner.bench.protocol import (
+    DeploymentConfig,
+    Effective,
+    Failure,
+    FailureKind,
+    ModelFacts,
+    Session,
+    SessionPlan,
+    Windows,
+)
 from tuner.bench.session import MemberLost, Seat, run_session
 from tuner.errors import HostError, ModelError
 from tuner.model.spec import ModelSpec
@@ -28,19 +37,6 @@ MEMORY_SHARE = 0.8
 """Of the memory that is available at the start: the rest is left to the host and to this process."""
 COMPILE_LIMIT_S = 120.0
 INSPECT_LIMIT_S = 300.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFacts:
-    """What one look at the model on its device told, after a real inference."""
-
-    inputs: Sequence[Mapping[str, Any]]
-    precision: str
-    """What the device reports for INFERENCE_PRECISION_HINT when nothing is asked; `unreadable` where it does not."""
-    device_properties: Sequence[str]
-    device_name: str
-    batch_legal: bool
-    batch_reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure
-from tuner.bench.worker_bench import ModelFacts, WorkerBench
+from tuner.bench.protocol import Failure, ModelFacts
+from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
-from tuner.errors import HostError, InputError, ModelError, NoAnswerError, StudyFileError
-from tuner.model.host import HostFacts, has_smt, host_facts, is_hybrid
+from tuner.errors import HostError, InputError, NoAnswerError, StudyFileError
+from tuner.model.host import HostFacts, host_facts
 from tuner.model.locate import locate, sha256
 from tuner.model.spec import ModelSpec
-from tuner.study.auto import auto_space, extend, seeds
-from tuner.study.baselines import PRIOR_SD, baseline_configs
+from tuner.study.baselines import PRIOR_SD
 from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
 from tuner.study.campaign import Campaign, Ground, Setting, read_ground
 from tuner.study.decision import gain_log
@@ -33,13 +32,9 @@ from tuner.study.outcome import make_best, standings
 from tuner.study.phases import Result, is_finished, plan_lines, run_phases
 from tuner.study.records import open_log, read_log
 from tuner.study.search import Search
-from tuner.study.space import Parameter, Space
+from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
 from tuner.study.status import Reporter, RunLog, Status
 from tuner.study.study import Budget, Study
-
-PROOF_BATCH = 4
-"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (openvino.md)."""
-NO_PRECISION = ("unreadable", "dynamic", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +131,7 @@ def prepared_study(
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
         study = _with_budget(load_study(path, probe=probe_properties), options)
         with WorkerBench(study.model, seed=study.seed) as bench:
-            facts = bench.inspect(study.device, _proof_sizes(study, batch_size))
+            facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             host = host_facts()
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
@@ -181,80 +176,6 @@ def probe_properties(device: str, names: Sequence[str]) -> Mapping[str, str]:
         close = difflib.get_close_matches(name, facts.device_properties, n=1)
         messages[name] = f"unknown property on {device}" + (f"; did you mean {close[0]}?" if close else "")
     return messages
-
-
-def make_setting(
-    study: Study,
-    facts: ModelFacts,
-    host: HostFacts,
-    resolve: Callable[[DeploymentConfig], Effective | Failure],
-    say: Callable[[str], None],
-) -> Setting:
-    """The space that this device, host and model allow, its seeds, and the pinned precision."""
-    is_latency = study.objective.is_latency
-    is_batch_legal = facts.batch_legal and not is_latency
-    if not facts.batch_legal and facts.batch_reason:
-        say(f"batch_size leaves the space: {facts.batch_reason}")
-    if study.space.is_auto:
-        cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
-        space = auto_space(
-            device=study.device,
-            is_latency=is_latency,
-            cpus=cpus,
-            is_batch_legal=is_batch_legal,
-            has_smt=has_smt(),
-            is_hybrid=is_hybrid(),
-            device_properties=facts.device_properties,
-        )
-        space = extend(space, study.space.parameters)
-    else:
-        space = Space(parameters=study.space.parameters)
-    if not facts.batch_legal:
-        space = Space(parameters=tuple(map(_without_batches, space.parameters)))
-    for name, baseline in study.baselines.items():
-        if baseline.batch_size > 1 and not facts.batch_legal:
-            raise ModelError(
-                f"baseline {name}: batch_size {baseline.batch_size} is not legal for this model: {facts.batch_reason}",
-                advice="a batch that changes results is no baseline; take it out of the study file",
-            )
-    throughput = resolve(baseline_configs(study)["THROUGHPUT"])
-    return Setting(
-        study=study,
-        space=space,
-        seeds=seeds(
-            space,
-            cpus=host.cpus_allowed,
-            quota=host.cpu_quota,
-            throughput=throughput if isinstance(throughput, Effective) else None,
-            is_latency=is_latency,
-        ),
-        fixed=_pinned_precision(space, facts),
-        cpu_quota=host.cpu_quota,
-    )
-
-
-def _pinned_precision(space: Space, facts: ModelFacts) -> dict[str, str | int | float | bool]:
-    """The device's own precision, spelled out, unless the space decides about it."""
-    names = {p.name for p in space.parameters}
-    if facts.precision in NO_PRECISION or names & {"INFERENCE_PRECISION_HINT", "EXECUTION_MODE_HINT"}:
-        return {}
-    return {"INFERENCE_PRECISION_HINT": facts.precision}
-
-
-def _without_batches(parameter: Parameter) -> Parameter:
-    return replace(parameter, values=(1,)) if parameter.name == "batch_size" else parameter
-
-
-def _proof_sizes(study: Study, batch_size: int) -> list[int]:
-    """Which batch size is proved legal, where anything would use one."""
-    offered = [v for p in study.space.parameters if p.name == "batch_size" for v in p.values if isinstance(v, int)]
-    offered += [batch_size, *(b.batch_size for b in study.baselines.values())]
-    explicit = [size for size in offered if size > 1]
-    if explicit:
-        return [max(min(explicit), min(PROOF_BATCH, max(explicit)))]
-    names = {p.name for p in study.space.parameters}
-    wants_auto = study.space.is_auto and "batch_size" not in names and not study.objective.is_latency
-    return [PROOF_BATCH] if wants_auto else []
 
 
 def _load(path: Path) -> Study:

@@ -1,0 +1,97 @@
+"""From a study, its model, device and host to the space that is searched, its seeds and its pinned precision.
+
+Knows what a device allows; opens no bench and measures nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
+from tuner.errors import ModelError
+from tuner.model.host import HostFacts, has_smt, is_hybrid
+from tuner.study.auto import auto_space, extend, seeds
+from tuner.study.baselines import baseline_configs
+from tuner.study.campaign import Setting
+from tuner.study.space import Parameter, Space
+from tuner.study.study import Study
+
+PROOF_BATCH = 4
+"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (openvino.md)."""
+NO_PRECISION = ("unreadable", "dynamic", "")
+
+
+def make_setting(
+    study: Study,
+    facts: ModelFacts,
+    host: HostFacts,
+    resolve: Callable[[DeploymentConfig], Effective | Failure],
+    say: Callable[[str], None],
+) -> Setting:
+    """The space that this device, host and model allow, its seeds, and the pinned precision."""
+    is_latency = study.objective.is_latency
+    is_batch_legal = facts.batch_legal and not is_latency
+    if not facts.batch_legal and facts.batch_reason:
+        say(f"batch_size leaves the space: {facts.batch_reason}")
+    if study.space.is_auto:
+        cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
+        space = auto_space(
+            device=study.device,
+            is_latency=is_latency,
+            cpus=cpus,
+            is_batch_legal=is_batch_legal,
+            has_smt=has_smt(),
+            is_hybrid=is_hybrid(),
+            device_properties=facts.device_properties,
+        )
+        space = extend(space, study.space.parameters)
+    else:
+        space = Space(parameters=study.space.parameters)
+    if not facts.batch_legal:
+        space = Space(parameters=tuple(map(_without_batches, space.parameters)))
+    for name, baseline in study.baselines.items():
+        if baseline.batch_size > 1 and not facts.batch_legal:
+            raise ModelError(
+                f"baseline {name}: batch_size {baseline.batch_size} is not legal for this model: {facts.batch_reason}",
+                advice="a batch that changes results is no baseline; take it out of the study file",
+            )
+    throughput = resolve(baseline_configs(study)["THROUGHPUT"])
+    return Setting(
+        study=study,
+        space=space,
+        seeds=seeds(
+            space,
+            cpus=host.cpus_allowed,
+            quota=host.cpu_quota,
+            throughput=throughput if isinstance(throughput, Effective) else None,
+            is_latency=is_latency,
+        ),
+        fixed=_pinned_precision(space, facts),
+        cpu_quota=host.cpu_quota,
+    )
+
+
+def _pinned_precision(space: Space, facts: ModelFacts) -> dict[str, str | int | float | bool]:
+    """The device's own precision, spelled out, unless the space decides about it."""
+    names = {p.name for p in space.parameters}
+    if facts.precision in NO_PRECISION or names & {"INFERENCE_PRECISION_HINT", "EXECUTION_MODE_HINT"}:
+        return {}
+    return {"INFERENCE_PRECISION_HINT": facts.precision}
+
+
+def _without_batches(parameter: Parameter) -> Parameter:
+    return replace(parameter, values=(1,)) if parameter.name == "batch_size" else parameter
+
+
+def proof_sizes(study: Study, batch_size: int) -> list[int]:
+    """Which batch size is proved legal, where anything would use one."""
+    offered = [v for p in study.space.parameters if p.name == "batch_size" for v in p.values if isinstance(v, int)]
+    offered += [batch_size, *(b.batch_size for b in study.baselines.values())]
+    explicit = [size for size in offered if size > 1]
+    if explicit:
+        return [max(min(explicit), min(PROOF_BATCH, max(explicit)))]
+    names = {p.name for p in study.space.parameters}
+    wants_auto = study.space.is_auto and "batch_size" not in names and not study.objective.is_latency
+    return [PROOF_BATCH] if wants_auto else []
