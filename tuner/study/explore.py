@@ -14,7 +14,7 @@ from tuner.bench.protocol import Failure, Phase
 from tuner.study.campaign import Campaign, Ground, beyond_plan_s, candidates_of, evidence_of, plan_session
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.final import finalists
-from tuner.study.listing import GIVE_UP_AFTER, Listing, config_of, list_space
+from tuner.study.listing import GIVE_UP_AFTER, Listing, config_of
 from tuner.study.search import Proposal, Search
 from tuner.study.space import Assignment
 from tuner.study.trial_session import PERCENTILE_CAP_S, answer_of, enough_rule, trials_of
@@ -34,12 +34,12 @@ REPEATS = 20
 """Known answers in a row after which the sampler is handed a point that nobody has measured."""
 
 
-def explore(campaign: Campaign, ground: Ground, search: Search) -> str:
+def explore(campaign: Campaign, ground: Ground, search: Search, listing: Listing | None) -> str:
     """Measures candidates until the budget of the phase, the trials or the space are used up. Returns why it ended:
-    `ALL_FAILED` and the cause where not one of them ran. The search agrees with the record already."""
+    `ALL_FAILED` and the cause where not one of them ran. The search agrees with the record already;
+    `listing` is the space as the device sees it, None where it is too large to list."""
     names = {key: name for name, key in ground.baseline_keys.items()}
     run = _Exploration(campaign=campaign, ground=ground, search=search, baselines=names, begin_s=campaign.clock())
-    listing = list_space(campaign)
     sampler = campaign.study.sampler
     if listing is None:
         if sampler == "race":

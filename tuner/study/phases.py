@@ -60,14 +60,14 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     campaign.round = len(verdicts) + 1
     # A damaged study.db and a space that does not compile are found before anything is measured.
     search = open_search()
-    list_space(campaign)
+    listing = list_space(campaign)
     ground = settle_ground(campaign)
     for line in plan_lines(ground, campaign.log.winners_before(campaign.round), campaign.study.min_gain_pct):
         campaign.reporter.say(line)
     why = ""
     search.reconcile(finished_trials(campaign, ground))
     if not campaign.log.sessions("final", round=campaign.round) and campaign.log.confirmation(campaign.round) is None:
-        why = explore(campaign, ground, search)
+        why = explore(campaign, ground, search, listing)
         campaign.reporter.say(f"search ended: {why}")
     verdict = _conclude(campaign, ground, why)
     repeats = sum(1 for trial in search.trials() if "same_as" in trial.record)
