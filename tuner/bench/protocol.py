@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 SETTLE_CAP_S = 30.0
 """AUTO serves its first requests on the CPU; the chosen device has compiled well within this (openvino.md)."""
 Api = Literal["async", "sync"]
-Phase = Literal["baselines", "search", "race", "final", "confirm", "measure"]
+Phase = Literal["baselines", "calibration", "search", "race", "final", "confirm", "measure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -21,8 +21,8 @@ from tuner.errors import HostError, InputError, NoAnswerError, StudyFileError
 from tuner.model.host import HostFacts, host_facts
 from tuner.model.locate import locate, sha256
 from tuner.model.spec import ModelSpec
-from tuner.study.baselines import PRIOR_SD
 from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
+from tuner.study.calibration import PRIOR_SD, Calibration, KnownNoise, noise_cache
 from tuner.study.campaign import Campaign, Ground, Setting, read_ground
 from tuner.study.decision import gain_log
 from tuner.study.file import load_study
@@ -96,7 +96,7 @@ def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]
         if is_finished(campaign):
             return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
         if ground is not None:
-            return [*lines, *plan_lines(ground, campaign.log.winners_before(campaign.round), min_gain_pct)]
+            return [*lines, *plan_lines(campaign, ground)]
         minutes = campaign.study.budget.minutes
         plan = plan_budget(None if minutes is None else 60 * minutes, SessionCost(), baselines=len(names))
         usual = smallest_provable_gain_pct(PRIOR_SD, plan.k_max, min_gain_log=gain_log(min_gain_pct))
@@ -136,6 +136,14 @@ def prepared_study(
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
+            cache = noise_cache(host, digest, study.objective.metric)
+            setting = replace(setting, known_noise=cache.read(time.time()))
+
+            def remember(calibration: Calibration) -> None:
+                if calibration.session_df:
+                    found = KnownNoise(session_sd=calibration.session_sd, df=calibration.session_df)
+                    cache.write(found, time.time())
+
             if purpose == "run":
                 if options.is_fresh:
                     prepare(folder, is_fresh=True)
@@ -157,6 +165,7 @@ def prepared_study(
                 reporter=reporter,
                 clock=time.perf_counter,
                 round=len(log.verdicts()) + 1,
+                remember=remember,
             )
             yield Prepared(campaign=campaign, facts=facts, folder=folder, model_sha256=digest)
 

@@ -14,7 +14,8 @@ from tuner.bench.protocol import Windows
 from tuner.deploy.best import Best
 from tuner.deploy.best_file import load_best
 from tuner.errors import InputError
-from tuner.study.baselines import Calibration, Standing
+from tuner.study.baselines import Standing
+from tuner.study.calibration import Calibration
 from tuner.study.campaign import Setting, evidence_on, read_ground
 from tuner.study.evidence import Candidate, metrics_of, ranked
 from tuner.study.file import load_study

@@ -60,6 +60,7 @@ def answer_of(campaign: Campaign, ground: Ground, line: SessionLine, i: int) -> 
             member,
             reference,
             window_sd=ground.calibration.window_sd,
+            compile_sd=ground.calibration.compile_sd,
             best_ratios_log=ground.standing.best_ratios_log,
         )
     if judgement is None:
@@ -97,7 +98,7 @@ def enough_rule(
     is_short = ground.plan.search_s is not None and ground.plan.search_s < SHORT_SEARCH_S
     mean_cap_s = SHORT_CAP_S if is_short else CAP_S
     cap_s = mean_cap_s if metric.quantile is None else PERCENTILE_CAP_S
-    cap_pairs = max(1, int(mean_cap_s / (2 * campaign.setting.window_s)))
+    cap_pairs = max(1, int(mean_cap_s / (2 * ground.window_s)))
 
     def enough(members: Sequence[Windows | Failure]) -> bool:
         reference, candidate = members
