@@ -177,9 +177,9 @@ class Gain:
     values_pct: tuple[float, ...]
 
 
-def paired_gain(mine: Mapping[int, float], theirs: Mapping[int, float]) -> Gain | None:
+def paired_gain(mine: Mapping[str, float], theirs: Mapping[str, float]) -> Gain | None:
     """Round -> samples/s of two configurations; None where they share no round."""
-    logs = [math.log(mine[i] / theirs[i]) for i in sorted(mine.keys() & theirs.keys())]
+    logs = [math.log(value / theirs[taken]) for taken, value in mine.items() if taken in theirs]
     if not logs:
         return None
     low = high = None

@@ -20,7 +20,7 @@ interruption cut off is not counted. A finished DIR is only reported again. At t
     members.ID     what the neutral runner measured: label, config {properties, batch, requests}, aliases (labels of
                    configurations that the device makes the same), configs (their keys), effective, bare_per_s and
                    app_per_s {round: samples/s}, gain (bare loop) and app_gain (benchmark_app) over THROUGHPUT,
-                   gain_over_grid (bare loop, over the grid's winner)
+                   gain_over_grid (over the grid's winner, the rounds of both)
     contenders.C   wall_s, steps, own, equal {whose clock: ...}; each of these a choice:
                      clock_s, member, config, number_per_s (its own figure),
                      claimed {gain_pct, low_pct, high_pct, over}: null where nothing was confirmed yet, over is the
@@ -31,8 +31,9 @@ interruption cut off is not counted. A finished DIR is only reported again. At t
     trajectories.C [{elapsed_s, phase, member, config, number_per_s}], best so far by time; member is null where it was
                    not measured again
     time_to_grid   tolerance_pct, grid_wall_s, grid_first_s (when the grid met its winner, without knowing),
-                   ours and optuna: first_s, settled_s, times_less and settled_times_less (grid_wall_s over these),
-                   unmeasured points; ours: confirmation_s apart
+                   ours and optuna, by_median (not slower than the grid's winner by more than the tolerance) and
+                   by_interval (not shown to be slower): first_s, settled_s, times_less and settled_times_less
+                   (grid_wall_s over these), unmeasured (points, counted as slower); ours: confirmation_s apart
   A gain: median_pct, low_pct, high_pct (95 % t-interval), min_pct, max_pct, rounds, values_pct; paired by round.
 """
 
@@ -40,6 +41,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import platform
 import random
@@ -80,7 +82,9 @@ SHORT = {"minutes": 0.75, "app_s": 2, "trials": 6, "trial_s": 1.0, "bare_s": 1.0
 MEMBERS = 9
 """Of the neutral runner, unless the winners alone are more: our incumbents on the way fill what is left."""
 TOLERANCE_PCT = 2.0
-"""Truly as good as the grid's winner: not slower by more than this in the median of the paired rounds."""
+"""Truly as good as the grid's winner: not slower by more than this in the median of the paired rounds. Some ten rounds
+tell 2 % only where the host is calm, so it is also told from when on nothing shows that it is slower."""
+RULES = {"by_median": f"within {TOLERANCE_PCT:g} %", "by_interval": "not shown to be slower"}
 NEUTRAL_S = 300.0
 ROUNDS = (6, 12)
 APP_EVERY = 2
@@ -161,10 +165,12 @@ def measure_again(run: Run, line: Mapping[str, Any]) -> None:
 
 def report(run: Run, results: Mapping[str, Result], line: Mapping[str, Any]) -> dict[str, Any]:
     """`models.NAME` of the JSON, from the record alone."""
-    numbers: dict[tuple[str, str], dict[int, float]] = {}
+    numbers: dict[tuple[str, str], dict[str, float]] = {}
     for one in run.record.of("neutral", run.name):
         if one["number_per_s"]:
-            numbers.setdefault((one["instrument"], one["member"]), {})[one["round"]] = one["number_per_s"]
+            names = (one["instrument"], str(one["round"])), ("both", f"{one['instrument']} {one['round']}")
+            for instrument, taken in names:
+                numbers.setdefault((instrument, one["member"]), {})[taken] = one["number_per_s"]
     ids = {key: name for name, member in line["members"].items() for key in member["configs"]}
 
     def gain(member: str, over: str, instrument: str = "bare") -> dict[str, Any] | None:
@@ -213,13 +219,17 @@ def report(run: Run, results: Mapping[str, Result], line: Mapping[str, Any]) -> 
         "phases_s": phases_s,
     }
     paths = {name: trajectory(run, name) for name in results}
-    over_grid = {name: gain(name, grid_winner) for name in line["members"]}
-    as_good = {name for name, one in over_grid.items() if one and one["median_pct"] >= -TOLERANCE_PCT}
+    over_grid = {name: gain(name, grid_winner, "both") for name in line["members"]}
+    as_good = {
+        "by_median": {name for name, one in over_grid.items() if one and one["median_pct"] >= -TOLERANCE_PCT},
+        "by_interval": {name for name, one in over_grid.items() if one and (one["high_pct"] or one["max_pct"]) >= 0.0},
+    }
     wall_s = results["grid"].wall_s
     to_grid: dict[str, Any] = {"tolerance_pct": TOLERANCE_PCT, "grid_wall_s": wall_s}
     to_grid["grid_first_s"] = next(p.elapsed_s for p in paths["grid"] if p.config == results["grid"].config)
     for name in ("ours", "optuna"):
-        to_grid[name] = reached([(p.elapsed_s, ids.get(p.config.key)) for p in paths[name]], as_good, wall_s)
+        path = [(p.elapsed_s, ids.get(p.config.key)) for p in paths[name]]
+        to_grid[name] = {rule: reached(path, good, wall_s) for rule, good in as_good.items()}
     to_grid["ours"]["confirmation_s"] = phases_s.get("confirm", 0.0)
     return {
         "model": {"path": run.model.path, "input": run.model.input, "shape": list(run.model.shape)},
@@ -294,8 +304,12 @@ def print_table(name: str, found: Mapping[str, Any]) -> None:
         low, high = gain["low_pct"], gain["high_pct"]
         return f"{gain['median_pct']:+.1f}" + ("" if low is None else f" ({low:+.1f} to {high:+.1f})")
 
-    print(f"\n{name}: gains over THROUGHPUT in %, true by the bare loop and by benchmark_app, 95 % intervals")
-    print(f"{'':7} {'clock':8} {'wall s':>6}  {'claimed':22} {'true':24} {'benchmark_app':24} claim")
+    print(f"\n{name}: gains over THROUGHPUT in %, with 95 % intervals: true by the bare loop, and by benchmark_app")
+    for member, one in found["members"].items():
+        config = config_from(one["config"])
+        print(f"{member:3} {shown(one['gain']):24} {shown(one['app_gain']):24} {one['label']}: {config}")
+    hint = found["contenders"]["grid"]["own"]["claimed"]["over"]
+    print(f"{'':7} {'clock':7} {'wall s':>6}  {'claimed':24} {'member':6} claim")
     for contender, one in found["contenders"].items():
         for clock, choice in [("own", one["own"]), *one["equal"].items()]:
             claimed, words = "-", choice["claim"]["estimate"]
@@ -305,26 +319,22 @@ def print_table(name: str, found: Mapping[str, Any]) -> None:
                 if low is not None:
                     claimed += f" ({low:+.1f} to {high:+.1f})"
                     words += f"; its low bound {choice['claim']['low']}"
-                if choice["claimed"]["over"] != found["contenders"]["grid"]["own"]["claimed"]["over"]:
-                    words += f"; over its own reference, truly {shown(choice['gain_over_claimed'])}"
-            print(
-                f"{contender:7} {clock:8} {choice['clock_s']:6.0f}  {claimed:22} {shown(choice['gain']):24} "
-                f"{shown(choice['app_gain']):24} {words}; {config_from(choice['config'])}"
-            )
+                if choice["claimed"]["over"] != hint:
+                    words += f"; over {choice['claimed']['over']}, truly {shown(choice['gain_over_claimed'])}"
+            print(f"{contender:7} {clock:7} {choice['clock_s']:6.0f}  {claimed:24} {choice['member']:6} {words}")
     to_grid = found["time_to_grid"]
-    for contender in ("ours", "optuna"):
-        one = to_grid[contender]
+    print(f"time to a configuration truly as good as the grid's winner; the grid took {to_grid['grid_wall_s']:.0f} s")
+    for contender, (rule, meaning) in itertools.product(("ours", "optuna"), RULES.items()):
+        one = to_grid[contender][rule]
         words = "never"
         if one["first_s"] is not None:
             words = f"{one['first_s']:.0f} s, {one['times_less']:.1f} times less"
         if one["settled_s"] is not None:
             words += f"; for good after {one['settled_s']:.0f} s, {one['settled_times_less']:.1f} times less"
-        if contender == "ours":
-            words += f" (target 5); confirmation {one['confirmation_s']:.0f} s apart"
-        print(
-            f"a configuration truly as good as the grid's winner (within {TOLERANCE_PCT:g} %), {contender}: {words}; "
-            f"the grid took {to_grid['grid_wall_s']:.0f} s"
-        )
+        print(f"  {contender}, {meaning}: {words}")
+    print(
+        f"  the target of ours is 5 times less; its confirmation took {to_grid['ours']['confirmation_s']:.0f} s apart"
+    )
 
 
 def estimate_s(s: Settings) -> dict[str, float]:
