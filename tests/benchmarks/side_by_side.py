@@ -27,7 +27,7 @@ interruption cut off is not counted. A finished DIR is only reported again. At t
                      member that it is relative to;
                      gain, app_gain (true, over THROUGHPUT), gain_over_claimed (true, over `over`),
                      claim {estimate, low, held, excess_points}: the words of `judged`
-                   ours also: verdict, reference, phases_s {phase: seconds of its sessions}
+                   ours also: verdict, reference, phases_s {phase: seconds of its sessions}; its steps are sessions
     trajectories.C [{elapsed_s, phase, member, config, number_per_s}], best so far by time; member is null where it was
                    not measured again
     time_to_grid   tolerance_pct, grid_wall_s, grid_first_s (when the grid met its winner, without knowing),
@@ -88,7 +88,7 @@ RULES = {"by_median": f"within {TOLERANCE_PCT:g} %", "by_interval": "not shown t
 NEUTRAL_S = 300.0
 ROUNDS = (6, 12)
 APP_EVERY = 2
-START_S = {"app": 1.5, "bare": 1.5, "trial": 0.5, "ours": 15.0}
+START_S = {"app": 1.2, "bare": 1.5, "trial": 0.5, "ours": 15.0}
 """What starting and compiling take, for the estimate only."""
 
 
@@ -212,11 +212,12 @@ def report(run: Run, results: Mapping[str, Result], line: Mapping[str, Any]) -> 
             "own": choice(*clocks["own"]),
             "equal": {clock: choice(*one) for clock, one in clocks.items() if clock != "own"},
         }
-    phases_s = OursLog.read(run).phases_s
+    log = OursLog.read(run)
     contenders["ours"] |= {
         "verdict": results["ours"].verdict,
         "reference": results["ours"].reference,
-        "phases_s": phases_s,
+        "steps": sum(one.kind == "session" for one in log.sessions),
+        "phases_s": log.phases_s,
     }
     paths = {name: trajectory(run, name) for name in results}
     over_grid = {name: gain(name, grid_winner, "both") for name in line["members"]}
@@ -230,7 +231,7 @@ def report(run: Run, results: Mapping[str, Result], line: Mapping[str, Any]) -> 
     for name in ("ours", "optuna"):
         path = [(p.elapsed_s, ids.get(p.config.key)) for p in paths[name]]
         to_grid[name] = {rule: reached(path, good, wall_s) for rule, good in as_good.items()}
-    to_grid["ours"]["confirmation_s"] = phases_s.get("confirm", 0.0)
+    to_grid["ours"]["confirmation_s"] = log.phases_s.get("confirm", 0.0)
     return {
         "model": {"path": run.model.path, "input": run.model.input, "shape": list(run.model.shape)},
         "members": {
