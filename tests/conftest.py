@@ -15,9 +15,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from tuner import cli
 from tuner.study.folder import locked
+
+settings.register_profile("tuner", deadline=None)  # no test asserts on wall time
+settings.load_profile("tuner")
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
