@@ -8,12 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
+
+from tuner import cli
+from tuner.study.folder import locked
+
+settings.register_profile("tuner", deadline=None)  # no test asserts on wall time
+settings.load_profile("tuner")
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
@@ -32,7 +40,7 @@ Tuner = Callable[..., Done]
 
 
 def environment(temporary: Path) -> dict[str, str]:
-    """The host's lock lives in the temporary folder: tests must not wait for a study of the machine's owner."""
+    """Temporary files in a folder of the test's own. The host's lock stays the host's: real studies measure alone."""
     return {**os.environ, "TMPDIR": str(temporary), "COLUMNS": "120"}
 
 
@@ -58,6 +66,26 @@ def tuner(tmp_path: Path) -> Tuner:
         return call([str(w) for w in words], cwd=ROOT, env=environment(tmp_path), limits=limits)
 
     return run
+
+
+@pytest.fixture
+def tuner_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Tuner]:
+    """As `tuner`, in this process: for what ends before anything is measured, where starting one takes all the time."""
+
+    def run(*words: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["tuner", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err, err
+        assert isinstance(end.value.code, int)
+        return Done(code=end.value.code, out=out, err=err)
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("tuner.study.run.locked", partial(locked, host_lock=tmp_path / "host.lock"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
@@ -22,8 +23,8 @@ def write_study(folder: Path, model: str = "builtin:mlp", *, more: str = "", min
     return path
 
 
-def test_a_missing_model_exits_2_and_says_where_it_was_looked_for(tuner: Tuner, tmp_path: Path) -> None:
-    done = tuner("run", write_study(tmp_path, "nowhere.onnx"), "--results", tmp_path / "results")
+def test_a_missing_model_exits_2_and_says_where_it_was_looked_for(tuner_here: Tuner, tmp_path: Path) -> None:
+    done = tuner_here("run", write_study(tmp_path, "nowhere.onnx"), "--results", tmp_path / "results")
     assert done.code == 2
     assert "nowhere.onnx" in done.err
     assert done.out == ""
@@ -67,10 +68,11 @@ def test_every_problem_of_a_file_is_reported_at_once_unknown_properties_too(tune
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_openvino_is_imported(
-    tuner: Tuner, tmp_path: Path
+    tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "results").write_text("a file where a folder is wanted")
     (tmp_path / "openvino.py").write_text("raise SystemExit('imported')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     done = tuner("run", write_study(tmp_path), "--results", tmp_path / "results")
     assert done.code == 3
     assert "cannot write" in done.err
@@ -129,27 +131,27 @@ def test_a_device_that_is_not_there_exits_3_and_names_those_that_are(tuner: Tune
     assert "available: CPU" in done.err
 
 
-def test_show_of_a_folder_without_a_study_exits_2(tuner: Tuner, tmp_path: Path) -> None:
-    done = tuner("show", tmp_path)
+def test_show_of_a_folder_without_a_study_exits_2(tuner_here: Tuner, tmp_path: Path) -> None:
+    done = tuner_here("show", tmp_path)
     assert done.code == 2
     assert "no study" in done.err
 
 
-def test_apply_of_garbage_exits_2(tuner: Tuner, tmp_path: Path) -> None:
+def test_apply_of_garbage_exits_2(tuner_here: Tuner, tmp_path: Path) -> None:
     (tmp_path / "best.yaml").write_text("[1, 2")
-    done = tuner("apply", tmp_path / "best.yaml")
+    done = tuner_here("apply", tmp_path / "best.yaml")
     assert done.code == 2
     assert "best.yaml" in done.err
 
 
 @pytest.mark.parametrize("words", [["--set", "NUM_STREAMS"], ["--set", "speed=3"], ["--set", "batch_size=no"]])
-def test_a_bad_set_exits_2_before_anything_is_measured(tuner: Tuner, tmp_path: Path, words: list[str]) -> None:
-    done = tuner("measure", write_study(tmp_path), "--results", tmp_path / "results", *words)
+def test_a_bad_set_exits_2_before_anything_is_measured(tuner_here: Tuner, tmp_path: Path, words: list[str]) -> None:
+    done = tuner_here("measure", write_study(tmp_path), "--results", tmp_path / "results", *words)
     assert done.code == 2
     assert "--set" in done.err
 
 
-def test_a_wrong_option_exits_2_and_points_to_help(tuner: Tuner) -> None:
-    done = tuner("run", "--fast")
+def test_a_wrong_option_exits_2_and_points_to_help(tuner_here: Tuner) -> None:
+    done = tuner_here("run", "--fast")
     assert done.code == 2
     assert "--help" in done.err

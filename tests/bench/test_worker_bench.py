@@ -72,9 +72,17 @@ GUILTY = [
     ("write garbage", "turn", FailureKind.CRASH, "answered with garbage"),
     ("write half a line", "compile", FailureKind.CRASH, "answered with garbage"),
 ]
+ONE_OF_EACH = {("abort", "compile"), ("raise", "turn"), ("hang", "turn"), ("write garbage", "turn")}
+"""Of those that end, refuse, hang and babble: what the quick suite sees."""
 
 
-@pytest.mark.parametrize(("deed", "at", "kind", "words"), GUILTY, ids=[f"{d}-at-{a}" for d, a, _, _ in GUILTY])
+@pytest.mark.parametrize(
+    ("deed", "at", "kind", "words"),
+    [
+        pytest.param(*row, id=f"{row[0]}-at-{row[1]}", marks=() if row[:2] in ONE_OF_EACH else pytest.mark.slow)
+        for row in GUILTY
+    ],
+)
 def test_the_guilty_member_gets_the_failure_and_the_others_their_windows(
     open_bench: OpenBench, deed: str, at: str, kind: FailureKind, words: str
 ) -> None:
@@ -90,12 +98,14 @@ def test_the_guilty_member_gets_the_failure_and_the_others_their_windows(
         assert not is_alive(int(first_pid))
 
 
+@pytest.mark.slow
 def test_a_member_that_eats_memory_fails_at_the_limit_and_not_the_host(open_bench: OpenBench) -> None:
     with open_bench(memory_limit_bytes=512 << 20) as bench:
         session = bench.measure([REFERENCE, doing("eat"), GOOD], quick_plan(max_window_s=20.0))
         assert blocks_of(session) == [WHOLE, "memory", WHOLE]
 
 
+@pytest.mark.slow
 def test_several_guilty_members_of_one_session_are_told_apart(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         deeds = [doing("abort"), doing("raise"), GOOD, doing("write garbage", "settle"), doing("be killed", "compile")]
@@ -118,6 +128,7 @@ def test_the_last_words_of_a_process_are_quoted_in_one_short_line(open_bench: Op
         assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_an_endless_answer_is_garbage_before_it_fills_the_memory(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([REFERENCE, doing("flood"), GOOD], quick_plan(max_window_s=PATIENCE_S))
@@ -168,6 +179,7 @@ def test_the_wall_time_of_lost_attempts_is_explained(open_bench: OpenBench) -> N
         assert costs.total_s <= session.wall_s
 
 
+@pytest.mark.slow
 def test_what_a_hanging_member_started_ends_with_it(
     open_bench: OpenBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +192,7 @@ def test_what_a_hanging_member_started_ends_with_it(
         wait_until(lambda: not is_alive(child))
 
 
+@pytest.mark.slow
 def test_a_worker_ends_when_its_parent_is_killed_in_the_middle_of_a_turn(
     backends: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +278,7 @@ def test_another_reference_takes_the_place_of_the_resident_one(open_bench: OpenB
         assert whole(bench.measure([GOOD, OTHER], quick_plan()).members[0]).compile_s == 0.0
 
 
+@pytest.mark.slow
 def test_a_fresh_session_has_a_process_of_its_own(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         names = {bench.measure([REFERENCE, GOOD], quick_plan(is_fresh=True)).process for _ in range(3)}
@@ -272,6 +286,7 @@ def test_a_fresh_session_has_a_process_of_its_own(open_bench: OpenBench) -> None
         assert len(names) == 4
 
 
+@pytest.mark.slow
 def test_a_worker_is_renewed_after_some_sessions(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         plan = quick_plan(blocks=1)
@@ -347,7 +362,7 @@ def test_a_spoiling_reference_lives_in_its_own_process(open_bench: OpenBench) ->
             assert blocks_of(bench.measure([spoiling, GOOD, OTHER], quick_plan())) == [WHOLE, WHOLE, WHOLE]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_an_unknown_spoiler_gets_the_blame_and_not_its_victims(open_bench: OpenBench, seed: int) -> None:
     spoiler = doing("spoil")
     with open_bench() as bench:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 
@@ -12,19 +13,29 @@ from tuner.study import search
 
 @pytest.fixture(scope="session")
 def migrations() -> Iterator[None]:
-    """Loaded once: Optuna executes its ten migration scripts three times for every new file, 0.1 s for each."""
-    from optuna.storages._rdb.storage import _VersionManager
+    """What Optuna does for every file, done once: its ten migration scripts are executed three times, 0.1 s for each,
+    and SQLAlchemy makes text of the same statements again for every engine, half of what a file costs."""
+    from optuna.storages._rdb import storage
 
-    load = _VersionManager._create_alembic_script
+    load = storage._VersionManager._create_alembic_script
     loaded: list[Any] = []
+    create = sqlalchemy.create_engine
+    first = create("sqlite://")
+    first.connect().close()
 
-    def once(manager: _VersionManager) -> Any:
+    def once(manager: Any) -> Any:
         if not loaded:
             loaded.append(load(manager))
         return loaded[0]
 
+    def alike(*arguments: Any, **options: Any) -> Any:
+        engine = create(*arguments, **options)
+        engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
+        return engine
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_VersionManager, "_create_alembic_script", once)
+        patch.setattr(storage._VersionManager, "_create_alembic_script", once)
+        patch.setattr(sqlalchemy.engine, "create_engine", alike)
         yield
 
 

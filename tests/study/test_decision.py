@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -206,21 +207,28 @@ def test_a_win_always_has_a_lower_bound_above_zero_and_an_estimate_above_min_gai
 # How often it is wrong
 
 
-def noisy_sessions(kind: str, studies: int, gain: float, seed: int) -> npt.NDArray[np.float64]:
-    """Session values, shape [studies, 12]: Hodges-Lehmann over 8 heavy-tailed pairs, plus what a compile changes."""
-    rng = np.random.default_rng(seed)
-    shape = (studies, SESSIONS[-1])
+STUDIES = 8000
+
+
+@cache
+def noisy_sessions(kind: str) -> npt.NDArray[np.float64]:
+    """Session values without a gain, shape [STUDIES, 12]: Hodges-Lehmann over 8 heavy-tailed pairs, plus what a compile
+    changes. A gain is added to them: it moves every pair, and with them their estimate."""
+    rng = np.random.default_rng(NOISES.index(kind))
+    shape = (STUDIES, SESSIONS[-1])
     if kind == "calm":
         compiles, noise = np.zeros(shape), 0.02
     elif kind == "compiles differ":
         compiles, noise = rng.normal(0.0, 0.015, shape), 0.03
     else:
         compiles, noise = rng.choice([-0.01, 0.01], shape) + rng.normal(0.0, 0.005, shape), 0.03
-    pairs = noise * rng.standard_t(3, (*shape, 8)) + gain
+    pairs = noise * rng.standard_t(3, (*shape, 8))
     is_burst = rng.random(pairs.shape) < 0.05
     pairs += np.where(is_burst, rng.normal(0.0, 0.3, pairs.shape), 0.0)
     rows, columns = np.triu_indices(8)
-    values: npt.NDArray[np.float64] = np.median((pairs[..., rows] + pairs[..., columns]) / 2.0, axis=-1) + compiles
+    means = np.sort((pairs[..., rows] + pairs[..., columns]) / 2.0, axis=-1)  # much faster than np.median
+    middle = len(rows) // 2
+    values: npt.NDArray[np.float64] = means[..., middle - 1 : middle + 1].mean(axis=-1) + compiles
     return values
 
 
@@ -232,6 +240,15 @@ def verdict(values: list[float], *, k_max: int, min_gain_log: float) -> Look:
     return found
 
 
+def may_win(values: npt.NDArray[np.float64], k_max: int) -> npt.NDArray[np.bool_]:
+    """Whose mean is more than one standard error above zero at some look: a win needs more than two."""
+    highest = np.full(len(values), -np.inf)
+    for n in looks(k_max):
+        early = values[:, :n]
+        highest = np.maximum(highest, early.mean(axis=1) / (early.std(axis=1, ddof=1) / math.sqrt(n)))
+    return highest > 1.0
+
+
 NOISES = ["calm", "compiles differ", "two kinds of compiles"]
 
 
@@ -239,20 +256,27 @@ NOISES = ["calm", "compiles differ", "two kinds of compiles"]
 @pytest.mark.parametrize("k_max", SESSIONS)
 @pytest.mark.parametrize("kind", NOISES)
 def test_without_a_gain_at_most_two_per_cent_of_studies_win(kind: str, k_max: int) -> None:
-    values = noisy_sessions(kind, 8000, gain=0.0, seed=k_max)
-    wins = sum(verdict(v, k_max=k_max, min_gain_log=0.0).outcome is Outcome.WIN for v in values.tolist())
-    assert wins / 8000 <= FIRST_SHARE + 3 * math.sqrt(FIRST_SHARE / 8000)
+    values = noisy_sessions(kind)
+    is_doubtful = may_win(values, k_max)
+    others = values[~is_doubtful]
+
+    def wins(studies: npt.NDArray[np.float64]) -> int:
+        found = (verdict(v, k_max=k_max, min_gain_log=0.0) for v in studies.tolist())
+        return sum(one.outcome is Outcome.WIN for one in found)
+
+    assert wins(others[:: len(others) // 500]) == 0, "those left out below cannot win"
+    assert wins(values[is_doubtful]) / STUDIES <= FIRST_SHARE + 3 * math.sqrt(FIRST_SHARE / STUDIES)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", NOISES)
 def test_the_interval_shown_holds_the_true_gain_as_often_as_it_says(kind: str) -> None:
     gain = gain_log(3.0)
-    found = [verdict(v, k_max=12, min_gain_log=gain_log(1.0)) for v in noisy_sessions(kind, 8000, gain, 5).tolist()]
+    found = [verdict(v, k_max=12, min_gain_log=gain_log(1.0)) for v in (noisy_sessions(kind) + gain).tolist()]
     missed = sum(not look.interval.low <= gain <= look.interval.high for look in found)
     nominal = 2.0 * FIRST_SHARE
-    assert missed / 8000 <= nominal + 3 * math.sqrt(nominal / 8000)
-    assert sum(look.outcome is Outcome.WIN for look in found) > 4000
+    assert missed / STUDIES <= nominal + 3 * math.sqrt(nominal / STUDIES)
+    assert sum(look.outcome is Outcome.WIN for look in found) > STUDIES / 2
 
 
 def levels_script() -> ModuleType:

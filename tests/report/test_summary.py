@@ -1,0 +1,308 @@
+"""What a run, a folder and a measurement end with: the words a person reads and the JSON a program reads."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.table import Table
+
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind
+from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
+from tuner.model.spec import ModelSpec
+from tuner.report import summary
+from tuner.report.terminal import print_lines
+from tuner.study.baselines import Calibration, Standing
+from tuner.study.budget import SessionCost
+from tuner.study.decision import Interval
+from tuner.study.evidence import Candidate, Judgement
+from tuner.study.measure import Measured
+from tuner.study.phases import Result
+from tuner.study.records import VerdictLine
+from tuner.study.run import Outcome
+from tuner.study.show import StudyRecord
+from tuner.study.study import Budget, Objective, SpaceSpec, Study
+
+GAIN = BestGain(estimate_pct=25.8, low_pct=22.1, high_pct=29.4, confidence=0.96, sessions=6, pairs=48)
+TUNED = Best(
+    study="quickstart",
+    verdict="tuned",
+    device="CPU",
+    model=BestModel(path="builtin:mlp", sha256="0" * 64),
+    properties={"NUM_STREAMS": 2, "ENABLE_CPU_PINNING": False},
+    inputs={"x": BestInput(shape=(1, 64), batch_axis=0)},
+    batch_size=4,
+    infer_requests=8,
+    api="async",
+    effective={"NUM_STREAMS": "2"},
+    objective=BestObjective(metric="throughput", value=265.3, unit="samples/s"),
+    baseline=BestBaseline(name="THROUGHPUT", value=210.9, properties={"PERFORMANCE_HINT": "THROUGHPUT"}),
+    baselines={"default": 171.2, "THROUGHPUT": 210.9},
+    gain=GAIN,
+)
+KEPT = replace(
+    TUNED,
+    verdict="baseline",
+    reason="futile: no candidate was faster",
+    properties={"PERFORMANCE_HINT": "THROUGHPUT"},
+    batch_size=1,
+    infer_requests=2,
+    gain=None,
+)
+LEVELS = {
+    "tuned": {"throughput": 265.3, "latency_p99_ms": 4.4},
+    "THROUGHPUT": {"throughput": 210.9, "latency_p99_ms": 5.0},
+    "default": {"throughput": 171.2, "latency_p99_ms": 6.0},
+}
+FOLDER = Path("results/quickstart")
+CONFIG = DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 2}, batch_size=4, infer_requests=8)
+
+
+def outcome(best: Best) -> Outcome:
+    is_tuned = best.verdict == "tuned"
+    line = VerdictLine(
+        round=1,
+        verdict=best.verdict,
+        reason="confirmed" if is_tuned else "futile",
+        detail=best.reason or "",
+        minutes=2.0,
+        trials=None,
+    )
+    result = Result(
+        line=line,
+        config=CONFIG if is_tuned else DeploymentConfig(device="CPU", properties=best.properties),
+        reference="THROUGHPUT",
+        is_reference_feasible=True,
+        confirmation=None,
+    )
+    return Outcome(folder=FOLDER, best=best, result=result, levels=LEVELS)
+
+
+def candidate(trial: int, gain: float, *, violation: float = -1.0) -> Candidate:
+    judgement = Judgement(
+        value=math.log(gain), sd=0.02, violations={"latency_p99_ms": violation}, window_s=0.4, requests_per_window=80.0
+    )
+    config = DeploymentConfig(device="CPU", properties={"NUM_STREAMS": trial})
+    return Candidate(key=str(trial), config=config, trial=trial, assignment={}, judgements=[judgement] * 4)
+
+
+def failed(trial: int) -> Candidate:
+    one = candidate(trial, 1.0)
+    return replace(one, judgements=[], failure=Failure(kind=FailureKind.COMPILE, message=f"no streams {trial}"))
+
+
+EMPTY = StudyRecord(
+    folder=FOLDER,
+    study=Study(
+        name="quickstart",
+        path=Path("study.yaml"),
+        text="",
+        model=ModelSpec(path="builtin:mlp", folder=Path()),
+        device="CPU",
+        objective=Objective(metric="throughput", limits=()),
+        space=SpaceSpec(is_auto=True),
+        budget=Budget(minutes=2.0, trials=None),
+        baselines={},
+        seed=0,
+        sampler="auto",
+        min_gain_pct=1.0,
+    ),
+    environment={"cpu_model": "Example CPU", "cpus_allowed": 2, "openvino": "2026.4.1"},
+    standing=None,
+    calibration=None,
+    baselines={},
+    candidates=[],
+    failures=[],
+    spent_s=0.0,
+    verdict=None,
+    best=None,
+)
+SEARCHED = replace(
+    EMPTY,
+    standing=Standing(reference="THROUGHPUT", is_feasible=True, values={}, violations={}, failures={}, limit_levels={}),
+    calibration=Calibration(
+        window_sd=0.034,
+        session_sd=0.01,
+        cost=SessionCost(),
+        requests_per_window=80.0,
+        longest_window_s=0.4,
+        steal_pct=0.0,
+        other_cpu_pct=1.0,
+        unsteady=(),
+    ),
+    baselines={name: LEVELS[name] for name in ("THROUGHPUT", "default")},
+    candidates=[candidate(3, 1.25), candidate(1, 0.9), candidate(2, 1.5, violation=1.0)],
+    failures=[failed(5)],
+    spent_s=61.7,
+)
+MEASURED = Measured(
+    config=CONFIG,
+    metric="throughput",
+    reference="THROUGHPUT",
+    gain=Interval(estimate=math.log(1.1), low=math.log(0.95), high=math.log(1.3), level=0.025, sessions=4),
+    levels={"measured": LEVELS["tuned"], "THROUGHPUT": LEVELS["THROUGHPUT"]},
+    folder=FOLDER,
+)
+
+
+def text_of(lines: list[str | Table]) -> str:
+    stream = io.StringIO()
+    print_lines(lines, stream)
+    return stream.getvalue()
+
+
+def row_of(text: str, first: str) -> list[str]:
+    return next(words for line in text.splitlines() if (words := line.split()) and words[0] == first)
+
+
+# The end of a run
+
+
+def test_a_gain_is_announced_by_the_lower_end_of_its_interval() -> None:
+    first, second, third = summary.verdict_lines(TUNED)
+    assert first == "verdict: tuned, throughput at least 22.1 % better than THROUGHPUT"
+    assert second == (
+        "  estimate 25.8 % better, interval 22.1 to 29.4 % (confidence 96.0 %), 6 fresh sessions, 48 pairs"
+    )
+    assert third == "  NUM_STREAMS=2 ENABLE_CPU_PINNING=False batch_size=4 infer_requests=8 async"
+
+
+def test_without_a_gain_the_baseline_is_kept_and_no_per_cent_is_said() -> None:
+    text = "\n".join(summary.verdict_lines(KEPT))
+    assert text.startswith("verdict: baseline, keep THROUGHPUT (futile: no candidate was faster)")
+    assert "%" not in text
+    assert "PERFORMANCE_HINT=THROUGHPUT batch_size=1" in text
+
+
+def test_a_winner_without_a_figure_claims_none() -> None:
+    """The only configuration that keeps the limits is deployed whatever its gain."""
+    first, _ = summary.verdict_lines(replace(TUNED, gain=None, reason="the first that keeps the limits"))
+    assert first == "verdict: tuned, the first that keeps the limits"
+
+
+def test_the_winner_stands_beside_every_baseline_and_the_next_command_is_named() -> None:
+    text = text_of(summary.outcome_lines(outcome(TUNED)))
+    assert row_of(text, "tuned") == ["tuned", "*", "THROUGHPUT", "default"]
+    assert row_of(text, "throughput") == ["throughput", "(samples/s)", "265.3", "210.9", "171.2"]
+    assert text.endswith(f"written: {FOLDER}/best.yaml\nnext:    tuner apply {FOLDER}/best.yaml\n")
+
+
+def test_a_candidate_that_was_not_confirmed_is_not_called_tuned() -> None:
+    text = text_of(summary.outcome_lines(outcome(KEPT)))
+    assert row_of(text, "candidate") == ["candidate", "THROUGHPUT", "*", "default"]
+    assert "tuned" not in text
+    assert set(summary.outcome_json(outcome(KEPT))["metrics"]) == {"candidate", "THROUGHPUT", "default"}
+
+
+def test_limits_are_shown_with_what_was_measured() -> None:
+    limits = (
+        BestConstraint(metric="latency_p99_ms", max=50.0, measured=4.4, requests=3120),
+        BestConstraint(metric="throughput", min_ratio=0.9, measured=1.258),
+    )
+    text = text_of(summary.outcome_lines(outcome(replace(TUNED, constraints=limits))))
+    assert "limit latency_p99_ms max 50: measured 4.400" in text
+    assert "limit throughput min_ratio 0.9: measured 1.258" in text
+
+
+def test_a_batch_explains_its_latency_and_a_single_sample_need_not() -> None:
+    assert "latency is per request of 4 samples" in text_of(summary.outcome_lines(outcome(TUNED)))
+    assert "per request of" not in text_of(summary.outcome_lines(outcome(KEPT)))
+
+
+@pytest.mark.parametrize("best", [TUNED, KEPT], ids=["tuned", "baseline"])
+def test_the_json_of_a_run_says_what_the_lines_say(best: Best) -> None:
+    found = json.loads(json.dumps(summary.outcome_json(outcome(best))))
+    assert (found["verdict"], found["reason"], found["reference"]) == (best.verdict, best.reason, "THROUGHPUT")
+    assert found["properties"] == best.properties
+    assert (found["batch_size"], found["infer_requests"], found["api"]) == (
+        best.batch_size,
+        best.infer_requests,
+        "async",
+    )
+    assert (found["gain"] or {}).get("low_pct") == (best.gain.low_pct if best.gain else None)
+    assert found["metrics"]["THROUGHPUT"] == LEVELS["THROUGHPUT"]
+
+
+# A study's folder
+
+
+def test_a_study_that_has_not_begun_says_so() -> None:
+    text = text_of(summary.study_lines(EMPTY))
+    assert text.startswith("study quickstart: builtin:mlp on CPU, throughput\n")
+    assert text.endswith("nothing is measured yet\n")
+
+
+def test_a_study_under_way_shows_baselines_candidates_failures_and_how_to_go_on() -> None:
+    text = text_of(summary.study_lines(SEARCHED))
+    assert "measured for 62 s on Example CPU, 2 CPUs, OpenVINO 2026.4.1" in text
+    assert "noise: neighbouring windows differ by 3.4 % (sd)" in text
+    assert row_of(text, "THROUGHPUT") == ["THROUGHPUT", "*", "default"]
+    assert "candidates: 3 measured, 1 failed; best first" in text
+    assert row_of(text, "3") == ["3", "+25.0", "%", "1.0", "%", "4", "NUM_STREAMS=3", "batch_size=1"]
+    assert "trial 5 failed: compile: no streams 5" in text
+    assert text.endswith("no verdict yet: the same `tuner run` continues\n")
+
+
+def test_candidates_keep_their_order_and_those_beyond_a_limit_are_marked() -> None:
+    lines = text_of(summary.study_lines(SEARCHED)).splitlines()
+    rows = [line for line in lines if "NUM_STREAMS=" in line]
+    assert [row.split()[0] for row in rows] == ["3", "1", "2"]
+    assert ["beyond a limit" in row for row in rows] == [False, False, True]
+
+
+def test_a_long_list_is_cut_but_counted() -> None:
+    many = replace(
+        SEARCHED,
+        candidates=[candidate(n, 1.1) for n in range(100, 140)],
+        failures=[failed(n) for n in range(200, 240)],
+    )
+    text = text_of(summary.study_lines(many))
+    assert "candidates: 40 measured, 40 failed" in text
+    assert sum("NUM_STREAMS=" in line for line in text.splitlines()) == summary.SHOWN_TRIALS
+    assert sum("failed: " in line for line in text.splitlines()) == summary.SHOWN_TRIALS
+    assert len(summary.study_json(many)["candidates"]) == 40
+
+
+def test_a_finished_study_ends_with_its_verdict_and_a_lost_file_is_written_again() -> None:
+    verdict = outcome(TUNED).result.line
+    finished = replace(SEARCHED, verdict=verdict, best=TUNED)
+    assert "\n".join(summary.verdict_lines(TUNED)) in text_of(summary.study_lines(finished))
+    lost = text_of(summary.study_lines(replace(SEARCHED, verdict=verdict)))
+    assert lost.endswith("verdict: tuned; the same `tuner run` writes its best.yaml\n")
+
+
+def test_the_json_of_a_folder_has_every_part_before_and_after() -> None:
+    before = json.loads(json.dumps(summary.study_json(EMPTY)))
+    after = json.loads(json.dumps(summary.study_json(replace(SEARCHED, best=TUNED))))
+    assert before.keys() == after.keys()
+    assert (before["noise"], before["reference"], before["verdict"], before["gain"]) == (None, None, None, None)
+    assert (after["noise"], after["reference"], after["verdict"]) == (0.034, "THROUGHPUT", "tuned")
+    assert [one["is_feasible"] for one in after["candidates"]] == [True, True, False]
+    assert after["candidates"][0]["config"]["properties"] == {"NUM_STREAMS": 3}
+    assert after["candidates"][0]["value"] == pytest.approx(math.log(1.25))
+    assert after["failures"] == [{"trial": 5, "failure": "compile: no streams 5"}]
+
+
+# One measurement
+
+
+def test_a_measurement_shows_its_interval_even_where_it_contains_zero() -> None:
+    text = text_of(summary.measured_lines(MEASURED))
+    assert text.startswith(f"{CONFIG}\n  throughput +10.0 % (positive is better) against THROUGHPUT")
+    assert "(95 % interval -5.0 % to +30.0 %, 4 fresh sessions)" in text
+    assert row_of(text, "measured") == ["measured", "THROUGHPUT"], "nothing is deployed, nothing has a star"
+    assert text.endswith(f"evidence: {FOLDER}/measure.jsonl\n")
+
+
+def test_the_json_of_a_measurement_has_the_configuration_the_gain_and_all_figures() -> None:
+    found = json.loads(json.dumps(summary.measured_json(MEASURED)))
+    assert found["config"]["properties"] == {"NUM_STREAMS": 2}
+    assert found["gain"]["low"] == pytest.approx(math.log(0.95))
+    assert found["gain"]["confidence"] == pytest.approx(0.95)
+    assert found["metrics"] == MEASURED.levels
+    assert found["metrics"]["measured"].keys() <= METRICS.keys()

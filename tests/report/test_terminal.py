@@ -1,0 +1,192 @@
+"""What a person reads while a study runs: figures, the status line, and a reporter on and off a terminal."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.bench.metrics import METRICS
+from tuner.report.terminal import TerminalReporter, figure, metrics_table, percent, print_lines, status_line
+from tuner.study.status import Status
+
+ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
+START = Status(phase="baselines", left_s=None)
+MIDDLE = Status(
+    phase="search",
+    left_s=125.9,
+    reference="THROUGHPUT",
+    incumbent="NUM_STREAMS=2 batch_size=4",
+    incumbent_gain=math.log(1.258),
+    trials=7,
+    duplicates=2,
+    failures=1,
+    noise=0.034,
+    note="trial 8",
+)
+LEVELS = {
+    "tuned": {"throughput": 265.31, "latency_p99_ms": 4.4},
+    "THROUGHPUT": {"throughput": 210.94, "latency_p99_ms": 5.0},
+}
+
+
+class Screen(io.StringIO):
+    """A terminal, as far as a program can ask."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(*lines: object) -> list[str]:
+    stream = io.StringIO()
+    print_lines(list(lines), stream)  # type: ignore[arg-type]
+    return stream.getvalue().splitlines()
+
+
+# Figures
+
+
+@pytest.mark.parametrize(("gain", "text"), [(1.258, "+25.8 %"), (1.0, "+0.0 %"), (0.8, "-20.0 %"), (3.0, "+200.0 %")])
+def test_a_log_ratio_is_shown_in_per_cent_with_its_sign(gain: float, text: str) -> None:
+    assert percent(math.log(gain)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (265.314, "265.3"),
+        (4.4, "4.400"),
+        (0.0123456, "0.01235"),
+        (123456.7, "123457"),
+        (-2.5, "-2.500"),
+        (0.0, "0"),
+        (math.inf, "inf"),
+        (math.nan, "nan"),
+        (None, "-"),
+    ],
+)
+def test_a_figure_has_four_digits_and_no_exponent(value: float | None, text: str) -> None:
+    assert figure(value) == text
+
+
+@given(st.floats(min_value=1e-9, max_value=1e12))
+def test_a_figure_is_the_value_to_four_digits(value: float) -> None:
+    text = figure(value)
+    assert set(text) <= set("0123456789.")
+    assert float(text) == pytest.approx(value, rel=5.1e-4)
+
+
+# The status line
+
+
+def test_at_the_start_only_the_phase_is_known() -> None:
+    assert status_line(START) == "baselines"
+
+
+def test_the_status_says_everything_that_is_known() -> None:
+    assert status_line(MIDDLE) == (
+        "search | 2:05 left | best so far +25.8 %: NUM_STREAMS=2 batch_size=4 | "
+        "7 trials, 2 repeats, 1 failures | noise 3 % | trial 8"
+    )
+
+
+def test_an_incumbent_without_a_gain_is_named_all_the_same() -> None:
+    assert "best so far: NUM_STREAMS=2" in status_line(replace(MIDDLE, incumbent_gain=None))
+
+
+@pytest.mark.parametrize(("left_s", "words"), [(0.0, "0:00 left"), (59.9, "0:59 left"), (3600.0, "60:00 left")])
+def test_what_is_left_is_in_minutes_and_seconds(left_s: float, words: str) -> None:
+    assert status_line(replace(START, left_s=left_s)) == f"baselines | {words}"
+
+
+# The reporter
+
+
+def test_without_a_terminal_every_line_stays_and_none_is_repeated() -> None:
+    stream = io.StringIO()
+    with TerminalReporter(stream) as reporter:
+        reporter.say("plan: 12 trials")
+        for status in (START, START, MIDDLE, START):
+            reporter.show(status)
+    assert stream.getvalue().splitlines() == ["plan: 12 trials", "baselines", status_line(MIDDLE), "baselines"]
+
+
+def test_a_long_line_is_not_broken() -> None:
+    stream = io.StringIO()
+    with TerminalReporter(stream) as reporter:
+        reporter.say("word " * 100)
+        reporter.show(replace(MIDDLE, note="note " * 100))
+    assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_brackets_and_numbers_in_a_line_are_text_and_no_markup() -> None:
+    stream = Screen()
+    with TerminalReporter(stream) as reporter:
+        reporter.say("space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]")
+    assert "space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]" in stream.getvalue()
+
+
+def test_on_a_terminal_the_status_changes_in_place_and_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Screen()
+    with TerminalReporter(stream) as reporter:
+        reporter.show(START)
+        assert "baselines" in stream.getvalue()
+        reporter.show(MIDDLE)
+        before = len(stream.getvalue())
+        assert "search" in stream.getvalue()
+    assert ERASE_LINE in stream.getvalue()[before:]
+    assert "search" not in stream.getvalue()[before:].split(ERASE_LINE)[-1]
+
+
+def test_nothing_is_drawn_unless_somebody_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that redraws would disturb a window that is being timed."""
+    monkeypatch.setattr("threading.Thread.start", lambda thread: pytest.fail(f"{thread} was started"))
+    with TerminalReporter(Screen()) as reporter:
+        reporter.show(MIDDLE)
+
+
+def test_an_interrupted_run_leaves_the_cursor_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Screen()
+
+    def interrupted() -> None:
+        with TerminalReporter(stream) as reporter:
+            reporter.show(MIDDLE)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert stream.getvalue().rfind(SHOW_CURSOR) > stream.getvalue().rfind(HIDE_CURSOR) >= 0
+
+
+# Tables
+
+
+def test_the_objective_comes_first_and_every_other_metric_follows() -> None:
+    table = metrics_table(LEVELS, objective="latency_p99_ms", deployed="tuned")
+    rows = [line.split()[0] for line in printed(table)[1:]]
+    assert rows == ["latency_p99_ms", *(name for name in METRICS if name != "latency_p99_ms")]
+
+
+def test_what_is_deployed_has_a_star_and_what_was_not_measured_a_dash() -> None:
+    header, first, second, *_ = printed(metrics_table(LEVELS, objective="throughput", deployed="tuned"))
+    assert header.split() == ["tuned", "*", "THROUGHPUT"]
+    assert first.split() == ["throughput", "(samples/s)", "265.3", "210.9"]
+    assert second.split() == ["latency_mean_ms", "-", "-"]
+
+
+def test_a_table_keeps_its_columns_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    levels = {f"baseline-{i}": LEVELS["tuned"] for i in range(7)}
+    header = printed(metrics_table(levels, objective="throughput", deployed=""))[0]
+    assert header.split() == list(levels)
+
+
+def test_lines_are_printed_as_they_are() -> None:
+    lines = ["", "limit [/] latency_p99_ms max 50", "x" * 500]
+    assert printed(*lines) == lines
