@@ -6,36 +6,39 @@ Knows tables and the phases; nothing here is measured on this host. `report/repl
 from __future__ import annotations
 
 import math
+import os
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from tuner.bench.protocol import DeploymentConfig, Failure, SessionPlan
-from tuner.bench.table import HostNoise, Row, Table
+from tuner.bench.table import NOISES, HostNoise, Row, Table, equals, read_table
+from tuner.errors import InputError
 from tuner.model.spec import ModelSpec
 from tuner.study.auto import seeds
 from tuner.study.baselines import baseline_configs
 from tuner.study.campaign import Campaign, Ground, Setting, evidence_on, read_ground
 from tuner.study.candidate import to_config
+from tuner.study.evaluation import Equals, Evaluation, Replays, evaluate
 from tuner.study.evidence import ranked
 from tuner.study.phases import run_phases
+from tuner.study.recorded import read_recorded
 from tuner.study.records import Log
+from tuner.study.replayed import NEAR, Replayed
 from tuner.study.search import Search
 from tuner.study.space import Parameter, Space
 from tuner.study.status import Status
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
 
 StrategyName = Literal["auto", "race", "gp", "tpe", "random", "grid", "plain"]
-STRATEGIES: tuple[StrategyName, ...] = ("auto", "gp", "tpe", "random", "grid", "plain")
+STRATEGIES: tuple[StrategyName, ...] = get_args(StrategyName)
 """The samplers of a study, and `plain`: Optuna's TPE over single measurements, the best number wins."""
-NEAR = math.log(1.02)
-"""What counts as found: within 2 % of the best."""
-WORSE = -math.log(1.01)
-"""A deployed configuration that is truly worse than the baseline by more than 1 %."""
+COPIES = 20
+"""Of one configuration, in a study of equals: the best of twenty lucky numbers is what a naive tuner announces."""
 PLAIN_WINDOW_S = 2.0
 """What a user times a configuration for who writes the loop by hand."""
 
@@ -52,27 +55,73 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """What one study found, claimed and was worth. Gains and regrets are log-ratios, times virtual seconds."""
+class ReplayOptions:
+    """What `tuner replay` is asked for."""
 
-    is_tuned: bool
-    reason: str
-    true_gain: float
-    """Of what is deployed over the strongest baseline of the table."""
-    regret: float
-    """Of what is deployed."""
-    claim: float | None
-    """The gain that was claimed; None where none was."""
-    interval: tuple[float, float] | None
-    """What was shown, whether or not it was a claim."""
-    interval_truth: float | None
-    """The true gain of what the interval speaks of."""
-    trials: int
-    trials_to_near: int | None
-    """Trials until one within 2 % of the best had been measured; None: never."""
-    path: tuple[tuple[float, float], ...]
-    """(time, regret) whenever the search's best changed: what it would have answered then."""
-    wall_s: float
+    minutes: tuple[float, ...]
+    studies: int
+    strategies: str
+    noise: str
+    equals: int
+    seed: int = 0
+    jobs: int | None = None
+
+
+def replay_tables(paths: Sequence[Path], options: ReplayOptions) -> Replays:
+    """Every strategy on every table with every budget, and the studies of equals on each table's noise. Raises
+    InputError for what is no table, strategy or noise."""
+    names = [name.strip() for name in options.strategies.split(",")]
+    if unknown := [name for name in names if name not in STRATEGIES]:
+        raise InputError(f"--strategies {unknown[0]}: unknown", advice=f"it is one of {', '.join(STRATEGIES)}")
+    if options.noise not in ("recorded", *NOISES):
+        raise InputError(f"--noise {options.noise}: unknown", advice=f"it is recorded, or one of {', '.join(NOISES)}")
+    tables = [read_recorded(path) if path.is_dir() else read_table(path) for path in paths]
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    seeds_ = range(options.seed, options.seed + options.studies)
+    evaluations: list[Evaluation] = []
+    found_equals: list[Equals] = []
+    for table in tables:
+        noise = _noise_of(table, options.noise)
+        for minutes in options.minutes:
+            for name in names:
+                strategy = STRATEGIES[STRATEGIES.index(name)]
+                tasks = [
+                    Task(table=table, noise=noise, strategy=strategy, minutes=minutes, seed=seed) for seed in seeds_
+                ]
+                found = replay_all(tasks, jobs=jobs)
+                evaluations.append(
+                    evaluate(found, table=table.name, strategy=name, noise=options.noise, minutes=minutes)
+                )
+            if options.equals:
+                found_equals.append(_equals(table, noise, minutes, options, jobs))
+    return Replays(evaluations=evaluations, equals=found_equals)
+
+
+def _noise_of(table: Table, name: str) -> HostNoise:
+    if name != "recorded":
+        return NOISES[name]
+    if table.noise is None:
+        raise InputError(
+            f"{table.name} does not say how noisy its host was", advice=f"add --noise {' or --noise '.join(NOISES)}"
+        )
+    return table.noise
+
+
+def _equals(table: Table, noise: HostNoise, minutes: float, options: ReplayOptions, jobs: int) -> Equals:
+    copies = equals(table.reference, COPIES)
+    tasks = [
+        Task(table=copies, noise=noise, strategy="auto", minutes=minutes, seed=options.seed + i)
+        for i in range(options.equals)
+    ]
+    found = replay_all(tasks, jobs=jobs)
+    return Equals(
+        table=table.name,
+        noise=options.noise,
+        minutes=minutes,
+        studies=len(found),
+        false_wins=sum(one.is_tuned for one in found),
+        confirmed=sum(one.interval is not None for one in found),
+    )
 
 
 def replay(task: Task) -> Replayed:
