@@ -20,6 +20,7 @@ from tuner.study.records import Log, SessionLine
 from tuner.study.space import Assignment, Space
 from tuner.study.status import Reporter, Status
 from tuner.study.study import Objective, Study
+from tuner.study.watch import NoWatch, Watch
 
 WINDOW_S, DROP_S = 0.4, 0.1
 QUOTA_WINDOW_S, QUOTA_DROP_S = 1.0, 0.2
@@ -93,6 +94,8 @@ class Campaign:
     """Counts verdicts: 1 until the first, then one more each time a larger budget searches on."""
     remember: Callable[[Calibration], None] = lambda calibration: None
     """Told how noisy the host was found to be, for the studies to come."""
+    watch: Watch = field(default_factory=NoWatch)
+    """May hold a session back while the host is busy; `clock` stands still meanwhile."""
     status: Status = field(default_factory=lambda: Status(phase="preflight", left_s=None))
     evidence: Evidence | None = None
 
@@ -111,7 +114,8 @@ class Campaign:
         trials: Sequence[int | None] | None = None,
         assignments: Sequence[Assignment | None] | None = None,
     ) -> SessionLine:
-        """One session, on disk before anybody hears of it."""
+        """One session, on disk before anybody hears of it; a host that turned bad is given time first."""
+        self.watch.before_session(self.log.all_sessions(), self.reporter.say)
         session = self.bench.measure(lineup, plan)
         line = SessionLine(
             phase=plan.phase,

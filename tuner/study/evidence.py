@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind, Phase, Session, Windows
 from tuner.study.constraint import search_violation
+from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_sd, session_value
 from tuner.study.records import Line, SessionLine
 from tuner.study.space import Assignment
@@ -115,7 +116,7 @@ def judge(
     value = session_value(metric, member, reference, min_requests=1)
     if value is None:
         return None
-    pairs = min(len(member.windows), len(reference.windows))
+    pairs = max(1, calm_pairs(member, reference))
     own_sd = session_sd(metric, member, reference) if metric.quantile is not None else None
     sd = math.hypot(max(own_sd or 0.0, window_sd / math.sqrt(pairs)), compile_sd)
     violations = {}

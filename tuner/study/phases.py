@@ -15,6 +15,7 @@ from tuner.study.calibration import ENOUGH_DF
 from tuner.study.campaign import Campaign, Ground, percentile_blocks, plan_session, read_ground
 from tuner.study.confirm import SD_FLOOR, Confirmation, confirm, judge_round, open_confirmation, read_confirmation
 from tuner.study.decision import gain_log, gain_pct, share_of
+from tuner.study.disturbance import count_disturbed, disturbed_words, mean_load, warning, windows_of
 from tuner.study.explore import ALL_FAILED, explore
 from tuner.study.final import pick_winner
 from tuner.study.listing import list_space
@@ -28,8 +29,7 @@ BASELINE_BLOCKS = ((600.0, 8, 4), (300.0, 6, 2), (100.0, 6, 0), (0.0, 4, 0))
 budget goes into both together (measurement.md)."""
 CALIBRATION_PAIRS = 6
 NOISY_WINDOW_SD = 0.15
-NOISY_STEAL_PCT, NOISY_OTHER_PCT = 2.0, 10.0
-"""Above these the host gets a warning: windows of one configuration differ by more than most gains worth having."""
+"""Above this windows of one configuration differ by more than most gains worth having."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,8 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
         why = explore(campaign, ground, search, listing)
         campaign.reporter.say(f"search ended: {why}")
     verdict = _conclude(campaign, ground, why)
+    for line in confirmation_lines(campaign, ground):
+        campaign.reporter.say(line)
     repeats = sum(1 for trial in search.trials() if "same_as" in trial.record)
     campaign.log.append(replace(verdict, duplicates=repeats))
     return read_result(campaign, ground)
@@ -157,16 +159,24 @@ def baseline_lines(ground: Ground) -> list[str]:
         lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
     lines += [f"baseline {name} failed: {failure}" for name, failure in standing.failures.items()]
     noise = f"noise: neighbouring windows differ by {100 * calibration.window_sd:.1f} % (sd)"
-    if calibration.other_cpu_pct > NOISY_OTHER_PCT or calibration.steal_pct > NOISY_STEAL_PCT:
-        noise += (
-            f"; other processes used {calibration.other_cpu_pct:.0f} % and the hypervisor "
-            f"{calibration.steal_pct:.0f} % of the CPUs: stop the neighbours or lengthen the budget"
-        )
-    elif calibration.window_sd > NOISY_WINDOW_SD:
+    windows = windows_of([ground.baselines.session])
+    warned = warning(mean_load(windows), when="while the baselines were measured")
+    if calibration.window_sd > NOISY_WINDOW_SD and not warned:
         noise += ": this host is noisy; a longer budget proves smaller gains"
     if calibration.unsteady:
         lines.append(f"not steady after 5 s of warm-up: {', '.join(calibration.unsteady)}")
-    return [*lines, noise]
+    disturbed = disturbed_words(count_disturbed(windows), len(windows))
+    return [*lines, noise, *filter(None, (disturbed, warned))]
+
+
+def confirmation_lines(campaign: Campaign, ground: Ground) -> list[str]:
+    """What the host did to the confirmation: the windows it disturbed, and a warning where it was much worse than
+    while the baselines were measured, on which the plan rests."""
+    windows = windows_of(line.session for line in campaign.log.sessions("confirm", round=campaign.round))
+    known = mean_load(windows_of([ground.baselines.session]))
+    disturbed = disturbed_words(count_disturbed(windows), len(windows))
+    warned = warning(mean_load(windows), when="while the winner was confirmed", beyond=known)
+    return [words for words in (disturbed, warned) if words]
 
 
 def plan_lines(campaign: Campaign, ground: Ground) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tuner.bench.load import HostReader
 from tuner.bench.protocol import Failure, ModelFacts
 from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
@@ -35,6 +36,7 @@ from tuner.study.search import Search
 from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
 from tuner.study.status import Reporter, RunLog, Status
 from tuner.study.study import Budget, Study
+from tuner.study.watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,12 +160,20 @@ def prepared_study(
                 said.append("the last line of sessions.jsonl was torn by an interruption and is dropped")
             for words in said:
                 reporter.say(words)
+            minutes = study.budget.minutes
+            watch = HostWatch(
+                now=time.perf_counter,
+                sleep=time.sleep,
+                look=HostReader().load_over,
+                limit_s=PAUSE_LIMIT_S if minutes is None else min(PAUSE_LIMIT_S, PAUSE_SHARE * 60 * minutes),
+            )
             campaign = Campaign(
                 setting=setting,
                 bench=bench,
                 log=log,
                 reporter=reporter,
-                clock=time.perf_counter,
+                clock=watch.clock,
+                watch=watch,
                 round=len(log.verdicts()) + 1,
                 remember=remember,
             )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import Failure, Windows
 from tuner.study.campaign import Campaign, Ground
+from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
 from tuner.study.evidence import judge
 from tuner.study.hopeless import CAP_S, LOOKS_S, is_hopeless, is_precise
@@ -104,7 +105,7 @@ def enough_rule(
         reference, candidate = members
         if isinstance(reference, Failure) or isinstance(candidate, Failure):
             return True
-        pairs = min(len(reference.windows), len(candidate.windows))
+        pairs = calm_pairs(candidate, reference)
         timed_s = sum(w.duration_s for member in (reference, candidate) for w in member.windows)
         before_s = timed_s - reference.windows[-1].duration_s - candidate.windows[-1].duration_s
         value = session_value(metric, candidate, reference, min_requests=1)
