@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ OPTUNA = {"study/search.py", "study/database.py"}
 OPENVINO = {"bench", "model", "deploy"}
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     """Every module a file imports, late or early, but not for type checking alone."""
     tree = ast.parse(path.read_text())

@@ -119,6 +119,7 @@ def test_a_member_may_print_what_it_likes(open_bench: OpenBench) -> None:
         assert blocks_of(session) == [WHOLE, WHOLE, WHOLE]
 
 
+@pytest.mark.slow
 def test_the_last_words_of_a_process_are_quoted_in_one_short_line(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([REFERENCE, doing("die saying much"), GOOD], quick_plan())
@@ -136,6 +137,7 @@ def test_an_endless_answer_is_garbage_before_it_fills_the_memory(open_bench: Ope
         assert "garbage" in failed(session.members[1]).message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deed", ["abort", "raise"])
 def test_a_failing_reference_leaves_nothing_to_compare_with(open_bench: OpenBench, deed: str) -> None:
     def enough(members: list[Windows | Failure]) -> bool:
@@ -149,6 +151,7 @@ def test_a_failing_reference_leaves_nothing_to_compare_with(open_bench: OpenBenc
         assert whole(session.members[1]).effective == bench.resolve(GOOD)
 
 
+@pytest.mark.slow
 def test_a_lost_candidate_leaves_a_reference_that_is_not_measured_again(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([REFERENCE, doing("abort", "compile")], quick_plan())
@@ -157,6 +160,7 @@ def test_a_lost_candidate_leaves_a_reference_that_is_not_measured_again(open_ben
         assert after.process == session.process, "the process that nobody failed in stays resident"
 
 
+@pytest.mark.slow
 def test_a_lineup_that_crashes_as_a_whole_is_a_session_of_failures(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         for phase in ("baselines", "search"):
@@ -164,12 +168,14 @@ def test_a_lineup_that_crashes_as_a_whole_is_a_session_of_failures(open_bench: O
             assert "crash" in blocks_of(bench.measure(lineup, quick_plan(phase=phase)))
 
 
+@pytest.mark.slow
 def test_baselines_go_on_without_their_first(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([doing("abort"), GOOD, OTHER], quick_plan(phase="baselines", is_fresh=True))
         assert blocks_of(session) == ["crash", WHOLE, WHOLE]
 
 
+@pytest.mark.slow
 def test_the_wall_time_of_lost_attempts_is_explained(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([REFERENCE, doing("abort"), GOOD], quick_plan())
@@ -219,6 +225,7 @@ def test_a_worker_ends_when_its_parent_is_killed_in_the_middle_of_a_turn(
         os.kill(child, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_the_middle_of_a_turn_leaves_no_answer_behind_for_the_next_command(
     open_bench: OpenBench,
 ) -> None:
@@ -245,6 +252,7 @@ def test_an_interrupt_between_blocks_leaves_a_usable_bench(open_bench: OpenBench
         assert blocks_of(bench.measure([REFERENCE, OTHER], quick_plan())) == [WHOLE, WHOLE]
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_gone_before_its_caller_hears_of_it(backends: None) -> None:
     model = {**dataclasses.asdict(MLP), "folder": str(MLP.folder)}
     worker = WorkerProcess(WorkerSetup(backend=BACKEND, model=model, seed=0, memory_limit_bytes=None))
@@ -269,6 +277,7 @@ def test_the_worker_and_its_reference_stay_resident_and_candidates_do_not(open_b
         assert fact(bench, "members") == "1"
 
 
+@pytest.mark.slow
 def test_another_reference_takes_the_place_of_the_resident_one(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         bench.measure([REFERENCE, GOOD], quick_plan())
@@ -295,6 +304,7 @@ def test_a_worker_is_renewed_after_some_sessions(open_bench: OpenBench) -> None:
         assert names[RENEW_AFTER] != names[0]
 
 
+@pytest.mark.slow
 def test_a_configuration_counts_as_seen_only_after_it_was_steady(
     open_bench: OpenBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +315,7 @@ def test_a_configuration_counts_as_seen_only_after_it_was_steady(
         assert [[whole(m).is_steady for m in session.members] for session in sessions] == [[True, False]] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deed", ["abort", "raise"])
 def test_a_worker_that_cannot_let_its_members_go_is_replaced(open_bench: OpenBench, deed: str) -> None:
     with open_bench() as bench:
@@ -315,6 +326,7 @@ def test_a_worker_that_cannot_let_its_members_go_is_replaced(open_bench: OpenBen
         assert after.process != session.process
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed_between_two_sessions_is_nobody_s_failure(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         for _ in range(2):
@@ -337,6 +349,7 @@ def test_leaving_the_bench_twice_is_fine_and_nothing_is_started_before_it_is_nee
 # Members that spoil their process for the others.
 
 
+@pytest.mark.slow
 def test_a_member_known_to_spoil_its_process_gets_one_of_its_own(open_bench: OpenBench) -> None:
     spoiling = config({"ENABLE_CPU_RESERVATION": True})
     with open_bench() as bench:
@@ -347,6 +360,7 @@ def test_a_member_known_to_spoil_its_process_gets_one_of_its_own(open_bench: Ope
             assert len(session.process.split(",")) == 2
 
 
+@pytest.mark.slow
 def test_a_member_of_its_own_process_survives_the_check_of_another(open_bench: OpenBench) -> None:
     spoiling = config({"ENABLE_CPU_RESERVATION": True})
     with open_bench() as bench:
@@ -355,6 +369,7 @@ def test_a_member_of_its_own_process_survives_the_check_of_another(open_bench: O
         assert blocks_of(session) == [WHOLE, WHOLE, WHOLE, "compile"]
 
 
+@pytest.mark.slow
 def test_a_spoiling_reference_lives_in_its_own_process(open_bench: OpenBench) -> None:
     spoiling = config({"ENABLE_CPU_RESERVATION": "YES"})
     with open_bench() as bench:
@@ -375,6 +390,7 @@ def test_an_unknown_spoiler_gets_the_blame_and_not_its_victims(open_bench: OpenB
         assert blocks_of(after) == [WHOLE, WHOLE]
 
 
+@pytest.mark.slow
 def test_nobody_is_blamed_where_memory_is_short(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         plan = quick_plan(seed=5)  # compiled in this order
@@ -382,6 +398,7 @@ def test_nobody_is_blamed_where_memory_is_short(open_bench: OpenBench) -> None:
         assert blocks_of(session) == [WHOLE, WHOLE, WHOLE, "memory"]
 
 
+@pytest.mark.slow
 def test_resolving_a_spoiler_does_not_make_the_next_candidate_illegal(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         assert resolved(bench.resolve(doing("spoil")))
@@ -394,7 +411,14 @@ def test_resolving_a_spoiler_does_not_make_the_next_candidate_illegal(open_bench
 
 
 @pytest.mark.parametrize(
-    ("deed", "kind"), [("raise", "compile"), ("abort", "crash"), ("raise memory", "memory"), ("be killed", "memory")]
+    ("deed", "kind"),
+    [
+        ("raise", "compile"),
+        *(
+            pytest.param(*row, marks=pytest.mark.slow)
+            for row in [("abort", "crash"), ("raise memory", "memory"), ("be killed", "memory")]
+        ),
+    ],
 )
 def test_a_configuration_that_cannot_be_resolved_is_a_failure_and_the_next_one_is_fine(
     open_bench: OpenBench, deed: str, kind: str
@@ -414,6 +438,7 @@ def test_requests_batch_and_api_need_no_compile_of_their_own(open_bench: OpenBen
         assert len({sync.key, plain.key, large.key}) == 3
 
 
+@pytest.mark.slow
 def test_a_failure_to_resolve_is_remembered_for_the_same_properties_only(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         bad = doing("abort", "resolve")
@@ -444,6 +469,7 @@ def test_what_the_backend_refuses_keeps_its_class_and_its_advice(open_bench: Ope
     assert no.value.advice == "copy it again"
 
 
+@pytest.mark.slow
 def test_a_refusal_in_a_session_ends_it_and_the_bench_goes_on(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         with pytest.raises(ModelError, match="the model is damaged"):
@@ -451,6 +477,7 @@ def test_a_refusal_in_a_session_ends_it_and_the_bench_goes_on(open_bench: OpenBe
         assert blocks_of(bench.measure([REFERENCE, GOOD], quick_plan())) == [WHOLE, WHOLE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deed", ["abort", "raise"])
 def test_a_model_that_does_not_survive_its_inspection_is_a_model_error(open_bench: OpenBench, deed: str) -> None:
     with open_bench() as bench:
@@ -459,6 +486,7 @@ def test_a_model_that_does_not_survive_its_inspection_is_a_model_error(open_benc
         assert bench.inspect("CPU", []).device_name == "CPU"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deed", ["abort", "raise"])
 def test_a_device_that_does_not_answer_about_properties_is_a_broken_host(open_bench: OpenBench, deed: str) -> None:
     with open_bench() as bench:

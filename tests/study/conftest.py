@@ -11,7 +11,7 @@ from optuna.study import StudyDirection
 from tuner.study import search
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def migrations() -> Iterator[None]:
     """What Optuna does for every file, done once: its ten migration scripts are executed three times, 0.1 s for each,
     and SQLAlchemy makes text of the same statements again for every engine, half of what a file costs."""

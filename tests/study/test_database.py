@@ -12,8 +12,6 @@ from tuner.study import database
 from tuner.study.search import FinishedTrial, Search
 from tuner.study.space import Parameter, Space
 
-pytestmark = pytest.mark.usefixtures("migrations")
-
 SPACE = Space(parameters=(Parameter(name="A", values=(True, False)), Parameter(name="B", values=(1, 2, 4))))
 POINT = {"A": False, "B": 4}
 

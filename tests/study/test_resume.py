@@ -34,8 +34,6 @@ from tuner.bench.synthetic import SyntheticBench
 from tuner.study.search import INTERRUPTED
 from tuner.study.space import Space
 
-pytestmark = pytest.mark.usefixtures("migrations")
-
 
 @pytest.mark.parametrize("space", [TINY, LARGE])
 def test_every_candidate_is_an_optuna_trial_with_its_whole_record(tmp_path: Path, space: Space) -> None:
@@ -130,7 +128,7 @@ def tear_log(study: Virtual) -> None:
     ("name", "damage", "calls"),
     [
         ("raced", leave, 2),
-        ("sampled", forget, 2),
+        pytest.param("sampled", forget, 2, marks=pytest.mark.slow),
         pytest.param("straight", tear_log, 3, marks=pytest.mark.slow),
         pytest.param("sampled", tear_log, 3, marks=pytest.mark.slow),
         pytest.param("sampled", leave, 2, marks=pytest.mark.slow),
@@ -191,9 +189,8 @@ def resume_from(camera: Camera, number: int, damage: Callable[[Virtual], None]) 
     check_resumed(study)
 
 
-@pytest.mark.parametrize("name", ["raced", "sampled"])
-def test_a_kill_before_any_phase_changes_nothing_that_matters(tmp_path: Path, name: str) -> None:
-    study, camera = photographed(tmp_path, name)
+def test_a_kill_before_any_phase_changes_nothing_that_matters(tmp_path: Path) -> None:
+    study, camera = photographed(tmp_path, "sampled")
     phases = study.phases()
     for phase, damage in zip(dict.fromkeys(phases), itertools.cycle((leave, tear_log, forget)), strict=False):
         resume_from(camera, phases.index(phase), damage)

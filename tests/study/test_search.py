@@ -15,8 +15,6 @@ from tuner.study.search import INTERRUPTED, SAMPLERS, UNRECORDED, FinishedTrial,
 from tuner.study.space import Parameter, Space, Value
 from tuner.study.study import SamplerName
 
-pytestmark = pytest.mark.usefixtures("migrations")
-
 ALIKE = (True, 1, "1", None, "true", False, 0)
 """Pairs of these are equal to Python, or look alike as text."""
 SPACE = Space(
@@ -80,6 +78,7 @@ def killed(tmp_path: Path) -> Path:
 # Proposing and telling
 
 
+@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
 def test_every_sampler_stays_in_a_conditional_space(tmp_path: Path, sampler: SamplerName) -> None:
     points = [repr(sorted(point.items())) for point in SPACE.assignments()]
@@ -91,6 +90,7 @@ def test_every_sampler_stays_in_a_conditional_space(tmp_path: Path, sampler: Sam
             search.tell(number, value=0.1 * number)
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_numbers_are_counted_over_given_and_sampled_points(tmp_path: Path) -> None:
     with opened(tmp_path, space=SMALL) as search:
         numbers = [search.propose({"A": True, "B": 2}).number, search.propose().number, search.propose().number]
@@ -100,6 +100,7 @@ def test_numbers_are_counted_over_given_and_sampled_points(tmp_path: Path) -> No
         assert [t.value for t in search.trials()] == [0.0, 1.0, 2.0]
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_the_same_seed_and_answers_give_the_same_points(tmp_path: Path) -> None:
     found = []
     for name in ("a", "b"):
@@ -109,6 +110,7 @@ def test_the_same_seed_and_answers_give_the_same_points(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_resumed_study_does_not_draw_the_same_points_again(tmp_path: Path, sampler: SamplerName) -> None:
     with opened(tmp_path, sampler=sampler) as search:
@@ -118,6 +120,7 @@ def test_a_resumed_study_does_not_draw_the_same_points_again(tmp_path: Path, sam
     assert before != after
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_the_sampler_learns_from_given_points_and_their_limits(tmp_path: Path) -> None:
     space = Space(parameters=(Parameter(name="N", values=tuple(range(64))),))
     with opened(tmp_path, space=space) as search:
@@ -135,6 +138,7 @@ def test_the_sampler_learns_from_given_points_and_their_limits(tmp_path: Path) -
     assert sum(20 <= n <= 40 for n in guesses) > 12
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_grid_asks_every_point_once_in_order_and_then_again(tmp_path: Path) -> None:
     points = list(SMALL.assignments())
     with opened(tmp_path, space=SMALL, sampler="grid") as search:
@@ -144,6 +148,7 @@ def test_grid_asks_every_point_once_in_order_and_then_again(tmp_path: Path) -> N
         assert answer(search, 3) == [points[4], points[5], points[0]]
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_grid_asks_again_for_an_interrupted_point(tmp_path: Path) -> None:
     with opened(tmp_path, space=SMALL, sampler="grid") as search:
         first = search.propose().assignment
@@ -152,6 +157,7 @@ def test_grid_asks_again_for_an_interrupted_point(tmp_path: Path) -> None:
         assert search.propose().assignment == first
 
 
+@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize(
     "point", [{"A": True}, {"A": True, "B": 3}, {"A": 1, "B": 1}, {"A": True, "B": 1, "C": 1}, {}], ids=str
 )
@@ -162,6 +168,7 @@ def test_a_point_outside_the_space_is_refused(tmp_path: Path, point: dict[str, V
         assert search.trials() == []
 
 
+@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize(
     ("value", "failure"), [(None, None), (1.0, "both"), (float("nan"), None), (float("-inf"), None)], ids=str
 )
@@ -173,6 +180,7 @@ def test_an_answer_is_a_finite_value_or_a_failure(tmp_path: Path, value: float |
         assert search.trials()[0].state == "running"
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_a_trial_is_told_once_and_only_if_it_was_proposed(tmp_path: Path) -> None:
     with opened(tmp_path, space=SMALL) as search:
         search.propose()
