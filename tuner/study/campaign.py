@@ -200,7 +200,8 @@ def confirmation_size(campaign: Campaign, ground: Ground, candidate: Candidate) 
     need more pairs."""
     plan, longer = ground.plan, longer_s(ground, candidate)
     final_s = sum(line.session.wall_s for line in campaign.log.sessions("final", round=campaign.round))
-    lent_s = max(0.0, final_s - plan.final_s)
+    left_s = campaign.left_s()
+    lent_s = max(0.0, final_s - plan.final_s, 0.0 if left_s is None else plan.confirm_s - left_s)
     blocks = percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window)
 
     def size(pairs: int) -> tuple[int, int, float]:

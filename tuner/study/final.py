@@ -50,12 +50,22 @@ def pick_winner(campaign: Campaign, ground: Ground) -> Winner | None:
         line = campaign.log.sessions("final", round=campaign.round)[stage]
         numbers = {number for number in line.trials if number is not None}
         field = ranked(c for c in candidates_of(campaign, ground).values() if c.trial in numbers)
-    good = [c for c in field if c.is_feasible and (c.value > 0.0 or not ground.standing.is_feasible)]
+    return winner_of(campaign, ground, field)
+
+
+def winner_of(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> Winner | None:
+    """The best of the field, best first, that may win. The confirmation is strict where the search was lenient: one
+    that keeps its limits as measured goes first."""
+    good = [c for c in field if is_better(c, ground)]
     if not good:
         return None
-    # The confirmation is strict where the search was lenient: one that keeps its limits as measured goes first.
     winner = next((c for c in good if c.excess <= 0.0), good[0])
     return Winner(candidate=winner, reference=_strongest(campaign, ground))
+
+
+def is_better(candidate: Candidate, ground: Ground) -> bool:
+    """Than the reference, within the limits; where no baseline keeps them it need not be faster."""
+    return candidate.is_feasible and (candidate.value > 0.0 or not ground.standing.is_feasible)
 
 
 def finalists(campaign: Campaign, ground: Ground) -> list[Candidate]:

@@ -72,7 +72,7 @@ def make_best(
     reference = campaign.setting.baselines[result.reference]
     mine = levels["tuned"] if result.is_tuned else levels[result.reference]
     interval = result.confirmation.interval if result.confirmation else None
-    claims_gain = result.is_tuned and ground.standing.is_feasible and interval is not None
+    claims_gain = result.is_tuned and result.is_reference_feasible and interval is not None
     gain = None
     if claims_gain and interval is not None and result.confirmation is not None:
         gain = BestGain(

@@ -14,10 +14,11 @@ from tuner.study.budget import BASELINES_SHARE, smallest_provable_gain_pct
 from tuner.study.calibration import ENOUGH_DF
 from tuner.study.campaign import Campaign, Ground, percentile_blocks, plan_session, read_ground
 from tuner.study.confirm import SD_FLOOR, Confirmation, confirm, judge_round, open_confirmation, read_confirmation
-from tuner.study.decision import gain_log, gain_pct, share_of
+from tuner.study.decision import SESSIONS, gain_log, gain_pct, share_of
 from tuner.study.disturbance import count_disturbed, disturbed_words, mean_load, warning, windows_of
+from tuner.study.evidence import Candidate
 from tuner.study.explore import ALL_FAILED, explore
-from tuner.study.final import pick_winner
+from tuner.study.final import finalists, is_better, pick_winner, winner_of
 from tuner.study.listing import list_space
 from tuner.study.records import CalibrationLine, VerdictLine
 from tuner.study.search import Search
@@ -28,6 +29,8 @@ BASELINE_BLOCKS = ((600.0, 8, 4), (300.0, 6, 2), (100.0, 6, 0), (0.0, 4, 0))
 """(from this budget in seconds, blocks of the baselines, sessions of the reference beside itself): a tenth of the
 budget goes into both together (measurement.md)."""
 CALIBRATION_PAIRS = 6
+TURNED_DOWN = ("constraint", "unstable")
+"""Verdicts that say nothing of the candidates behind the winner."""
 NOISY_WINDOW_SD = 0.15
 """Above this windows of one configuration differ by more than most gains worth having."""
 
@@ -55,12 +58,12 @@ class Result:
 def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     """Phases 1 to 6, from wherever the record stands. Raises TunerErrors of the phases."""
     verdicts = campaign.log.verdicts()
+    campaign.round = len(verdicts) + 1
     if is_finished(campaign):
         campaign.round = len(verdicts)
         ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
         assert ground is not None
         return read_result(campaign, ground)
-    campaign.round = len(verdicts) + 1
     # A damaged study.db and a space that does not compile are found before anything is measured.
     search = open_search()
     listing = list_space(campaign)
@@ -69,21 +72,43 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
         campaign.reporter.say(line)
     why = ""
     search.reconcile(finished_trials(campaign, ground))
-    if not campaign.log.sessions("final", round=campaign.round) and campaign.log.confirmation(campaign.round) is None:
+    is_searched = bool(campaign.log.sessions("final", round=campaign.round)) or runner_up(campaign) is not None
+    if not is_searched and campaign.log.confirmation(campaign.round) is None:
         why = explore(campaign, ground, search, listing)
         campaign.reporter.say(f"search ended: {why}")
-    verdict = _conclude(campaign, ground, why)
-    for line in confirmation_lines(campaign, ground):
-        campaign.reporter.say(line)
-    repeats = sum(1 for trial in search.trials() if "same_as" in trial.record)
-    campaign.log.append(replace(verdict, duplicates=repeats))
-    return read_result(campaign, ground)
+    while True:
+        verdict = _conclude(campaign, ground, why)
+        for line in confirmation_lines(campaign, ground):
+            campaign.reporter.say(line)
+        repeats = sum(1 for trial in search.trials() if "same_as" in trial.record)
+        campaign.log.append(replace(verdict, duplicates=repeats))
+        campaign.round += 1
+        if (following := runner_up(campaign)) is None:
+            campaign.round -= 1
+            return read_result(campaign, ground)
+        campaign.reporter.say(f"turned down: {verdict.detail}; the runner-up is {following.config}")
 
 
 def is_finished(campaign: Campaign) -> bool:
-    """Whether there is a verdict for this budget."""
+    """Whether there is a verdict for this budget, and no runner-up to confirm."""
     verdicts = campaign.log.verdicts()
-    return bool(verdicts) and not _is_larger(campaign.study.budget, verdicts[-1])
+    is_settled = bool(verdicts) and not _is_larger(campaign.study.budget, verdicts[-1])
+    return is_settled and runner_up(campaign) is None
+
+
+def runner_up(campaign: Campaign) -> Candidate | None:
+    """Who is confirmed next, within the same budget, after a winner that was turned down for its limits or its crashes:
+    the best of the others, where there is time for four sessions. Where the winner gained too little nobody is."""
+    verdicts = campaign.log.verdicts()
+    if not verdicts or verdicts[-1].reason not in TURNED_DOWN or _is_larger(campaign.study.budget, verdicts[-1]):
+        return None
+    last, left_s = verdicts[-1].round, campaign.left_s()
+    ground = read_ground(campaign.setting, campaign.log, round=last)
+    if ground is None or campaign.log.confirmation(last) is None or left_s is None:
+        return None
+    if left_s < SESSIONS[0] * ground.plan.session_cost_s:
+        return None
+    return next((c for c in finalists(campaign, ground) if is_better(c, ground)), None)
 
 
 def settle_ground(campaign: Campaign) -> Ground:
@@ -197,7 +222,8 @@ def plan_lines(campaign: Campaign, ground: Ground) -> list[str]:
 def _conclude(campaign: Campaign, ground: Ground, why: str) -> VerdictLine:
     head = campaign.log.confirmation(campaign.round)
     if head is None:
-        winner = pick_winner(campaign, ground)
+        following = runner_up(campaign)
+        winner = winner_of(campaign, ground, [following]) if following else pick_winner(campaign, ground)
         if winner is None:
             return judge_round(campaign, ground, None, why if why.startswith(ALL_FAILED) else "")
         head = open_confirmation(campaign, ground, winner)
@@ -220,7 +246,7 @@ def _read_round(campaign: Campaign, ground: Ground, line: VerdictLine) -> Result
         line=line,
         config=head.winner if is_tuned and head is not None else campaign.setting.baselines[reference],
         reference=reference,
-        is_reference_feasible=ground.standing.is_feasible,
+        is_reference_feasible=state.is_reference_feasible if state else ground.standing.is_feasible,
         confirmation=state,
     )
 
