@@ -137,6 +137,13 @@ def test_show_of_a_folder_without_a_study_exits_2(tuner_here: Tuner, tmp_path: P
     assert "no study" in done.err
 
 
+def test_a_replay_of_what_is_no_table_exits_2(tuner_here: Tuner, tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.csv", tmp_path):
+        done = tuner_here("replay", path)
+        assert done.code == 2
+        assert "a table" in done.err
+
+
 def test_apply_of_garbage_exits_2(tuner_here: Tuner, tmp_path: Path) -> None:
     (tmp_path / "best.yaml").write_text("[1, 2")
     done = tuner_here("apply", tmp_path / "best.yaml")

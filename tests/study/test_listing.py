@@ -26,7 +26,7 @@ def test_what_the_device_makes_alike_is_listed_once(tmp_path: Path) -> None:
     assert found is not None
     assert (found.requested, len(found.distinct)) == (8, 3)
     assert found.without_effect == []
-    assert found.lines() == ["space: 8 configurations requested, 3 distinct here"]
+    assert found.lines() == ["space: 8 requested, 3 distinct"]
     assert list(found.distinct.values()) == [
         {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1},
         {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 2},
@@ -39,7 +39,7 @@ def test_parameters_without_effect_are_named(tmp_path: Path) -> None:
     found = list_space(virtual(tmp_path, space).campaign())
     assert found is not None
     assert found.without_effect == ["LOG_LEVEL"]
-    assert found.lines()[0].endswith("2 distinct here; without effect: LOG_LEVEL")
+    assert found.lines()[0].endswith("2 distinct, 1 parameter without effect here: LOG_LEVEL")
 
 
 def test_what_other_parameters_hang_on_is_not_called_without_effect(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -93,6 +94,13 @@ class Table:
     def reference(self) -> Row:
         """The strongest of the baselines."""
         return max(self.baselines.values(), key=lambda row: row.throughput_per_s)
+
+    def sample(self, rows: int, *, seed: int) -> Table:
+        """A smaller table of the same machine: the baselines and `rows` others at random."""
+        others = [row for row in self.rows if not row.baselines]
+        chosen = random.Random(seed).sample(others, min(rows, len(others)))
+        marked = [row for row in self.rows if row.baselines]
+        return Table(name=f"{self.name}-{rows}", rows=[*marked, *chosen], noise=self.noise)
 
     def gain_log(self, row: Row) -> float:
         """The true gain over the reference."""

@@ -78,14 +78,16 @@ class Candidate:
         return self.value - RANK_BY_SD * self.sd
 
     @property
-    def excess(self) -> float:
-        """How far the mean of its sessions is beyond the worst limit (log); -inf where there are no limits."""
+    def excesses(self) -> dict[str, float]:
+        """Limit -> how far the mean of its sessions is beyond it (log); <= 0 keeps it."""
         names = {name for j in self.judgements for name in j.violations}
-        means = []
-        for name in names:
-            found = [j.violations[name] + j.sd for j in self.judgements if name in j.violations]
-            means.append(sum(found) / len(found))
-        return max(means, default=-math.inf)
+        found = {name: [j.violations[name] + j.sd for j in self.judgements if name in j.violations] for name in names}
+        return {name: sum(values) / len(values) for name, values in sorted(found.items())}
+
+    @property
+    def excess(self) -> float:
+        """Of the worst limit; -inf where there are no limits."""
+        return max(self.excesses.values(), default=-math.inf)
 
     @property
     def violation(self) -> float:

@@ -6,16 +6,12 @@ Knows strategies and their stop rules; proposals come from `search.py`, values f
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
-from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import Failure, Phase, Windows
+from tuner.bench.protocol import Failure, Phase
 from tuner.study.campaign import (
-    WINDOW_LIMIT_S,
     Campaign,
     Ground,
     beyond_plan_s,
@@ -26,9 +22,10 @@ from tuner.study.campaign import (
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.final import finalists
 from tuner.study.listing import GIVE_UP_AFTER, Listing, config_of
+from tuner.study.observation import fast_enough, observations
 from tuner.study.search import Proposal, Search
 from tuner.study.space import Assignment
-from tuner.study.surrogate import Model, Observation
+from tuner.study.surrogate import Model
 from tuner.study.trial_session import PERCENTILE_CAP_S, answer_of, enough_rule, trials_of
 
 STRAIGHT_UP_TO = 12
@@ -43,10 +40,6 @@ SEARCH_AT_LEAST = 0.5
 ALL_FAILED = "every configuration failed"
 ALL_MEASURED = "every distinct configuration has been measured"
 NOTHING_LEFT = "no configuration is expected to be better than the best found"
-ROUNDS = 4
-"""A window holds so many rounds of all requests (measurement.md)."""
-FAILED_SD = 0.1
-"""A configuration that fails is taken for as bad as the worst, give or take so much: its neighbours may fail too."""
 REPEATS = 20
 """Known answers in a row after which the sampler is handed a point that nobody has measured."""
 
@@ -75,7 +68,7 @@ def explore(campaign: Campaign, ground: Ground, search: Search, listing: Listing
     return run.failure() or why
 
 
-@dataclass(kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Exploration:
     """One run of the search phase."""
 
@@ -93,17 +86,10 @@ class _Exploration:
     """Effective key, as it resolves, of every configuration ever measured."""
     asked_count: int = 0
 
-    @cached_property
-    def reference_samples_per_s(self) -> float:
-        names = self.campaign.setting.baselines
-        members = dict(zip(names, self.ground.baselines.session.members, strict=True))
-        reference = members[self.ground.standing.reference]
-        assert isinstance(reference, Windows)
-        return METRICS["throughput"].read(reference.windows)
-
     def sample(self, listing: Listing | None) -> str:
         """Seeds first, then the sampler; what is known is answered, not measured."""
-        seeds = iter(self.campaign.setting.seeds)
+        campaign, ground = self.campaign, self.ground
+        seeds = iter(campaign.setting.seeds)
         left = dict(listing.distinct) if listing else {}
         model = self.model(listing)
         repeats = 0
@@ -113,7 +99,11 @@ class _Exploration:
                 return ALL_MEASURED
             wanted = next((seed for seed in seeds if self.is_new(seed)), None)
             if wanted is None and model is not None:
-                wanted = model.most_promising(self.observations(model), self.fast_enough(left))
+                candidates = candidates_of(campaign, ground).values()
+                wanted = model.most_promising(
+                    observations(campaign, ground, candidates, model.points),
+                    fast_enough(campaign, ground, left, self.incumbent()),
+                )
                 if wanted is None:
                     return NOTHING_LEFT
             if wanted is None and repeats >= REPEATS:
@@ -140,45 +130,6 @@ class _Exploration:
             return None
         return Model(self.campaign.setting.space, listing.distinct, seed=self.campaign.study.seed)
 
-    def fast_enough(self, left: Mapping[str, Assignment]) -> dict[str, Assignment]:
-        """Those whose window would end in time were they as fast as the best: the others are no answer (see
-        `SessionPlan.max_window_s`)."""
-        reference = self.reference_samples_per_s
-        best = self.incumbent()
-        limit_s = max(WINDOW_LIMIT_S, 2 * self.ground.calibration.longest_window_s)
-        samples = limit_s * reference * math.exp(max(0.0, best.value if best else 0.0)) / ROUNDS
-        configs = {key: config_of(self.campaign, assignment) for key, assignment in left.items()}
-        return {key: left[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= samples}
-
-    def observations(self, model: Model) -> list[Observation]:
-        """What is known of the points: candidates, and the baselines that are points of the space."""
-        ground = self.ground
-        baseline_sd = ground.calibration.session_sd
-        found = [
-            Observation(
-                point=model.points[key],
-                value=ground.standing.values[name],
-                sd=baseline_sd,
-                excess=ground.standing.violations[name],
-            )
-            for key, name in self.baselines.items()
-            if key in model.points
-        ]
-        candidates = [c for c in candidates_of(self.campaign, ground).values() if c.assignment is not None]
-        found += [
-            Observation(
-                point=c.assignment or {},
-                value=c.value,
-                sd=c.sd,
-                excess={name: excess + c.judgements[-1].sd for name, excess in c.judgements[-1].violations.items()},
-            )
-            for c in candidates
-            if c.is_measured
-        ]
-        lowest = min((o.value for o in found), default=0.0)
-        failed = [Observation(point=c.assignment or {}, value=lowest, sd=FAILED_SD) for c in candidates if c.failure]
-        return found + failed
-
     def race(self, listing: Listing, *, stages: int | None) -> str:
         """Interleaved successive halving: all of them in groups beside the reference, then the best 40 %, until a
         final's field is left. Each stage wants one session more of each candidate than the one before."""
@@ -193,7 +144,8 @@ class _Exploration:
             while waiting := [key for key in keys if self.sessions_of(key) <= stage]:
                 if (stop := self.stop_reason(is_new=False)) is not None:
                     return stop
-                self.measure([self.proposal(key, listing.distinct[key]) for key in waiting[:GROUP]], "race")
+                group = waiting[: self.group_size()]
+                self.measure([self.proposal(key, listing.distinct[key]) for key in group], "race")
             found = {c.key: key for key in keys if isinstance(c := self.known(key), Candidate)}
             alive = ranked(c for c in candidates_of(self.campaign, self.ground).values() if c.key in found)
             if len(alive) <= GROUP or stage + 1 == stages:
@@ -256,19 +208,35 @@ class _Exploration:
 
     def stop_reason(self, *, is_new: bool) -> str | None:
         """Why there is not to be another session; `is_new` where it would be another trial."""
-        campaign, plan = self.campaign, self.ground.plan
+        campaign = self.campaign
         if (failure := self.failure()) is not None and len(self.causes()) >= GIVE_UP_AFTER:
             return failure
         if is_new and self.trials_left() == 0:
             return f"{campaign.study.budget.trials} trials done"
+        left_s = self.left_s()
+        least = 2 * self.member_s()
+        return "the time for the search is used up" if left_s is not None and left_s < least else None
+
+    def left_s(self) -> float | None:
+        """Of the search's time; None where it has no end, or nothing has been measured yet."""
+        campaign, plan = self.campaign, self.ground.plan
         lines = campaign.log.sessions("search", "race")
         if plan.search_s is None or not lines:
             return None
         recorded_s = sum(line.session.wall_s for line in lines)
         spent_s = recorded_s + (campaign.clock() - self.begin_s - self.measured_s)
         reserve_s = beyond_plan_s(campaign, self.ground, finalists(campaign, self.ground))
-        until_s = max(SEARCH_AT_LEAST * plan.search_s, plan.search_s - reserve_s)
-        return "the time for the search is used up" if spent_s + recorded_s / len(lines) > until_s else None
+        return max(SEARCH_AT_LEAST * plan.search_s, plan.search_s - reserve_s) - spent_s
+
+    def member_s(self) -> float:
+        """What one member of a session has taken so far, on average; 0 before the first."""
+        sessions = [line.session for line in self.campaign.log.sessions("search", "race")]
+        return sum(s.wall_s for s in sessions) / max(1, sum(len(s.lineup) for s in sessions))
+
+    def group_size(self) -> int:
+        """How many race candidates fit into the time that is left, beside the reference."""
+        left_s, member_s = self.left_s(), self.member_s()
+        return GROUP if left_s is None or not member_s else max(1, min(GROUP, int(left_s / member_s) - 1))
 
     def trials_left(self) -> int | None:
         """None where they are not budgeted. A trial counts once it has been measured, however often that is."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tuner.study.audit import audit_lines, equal_requests
 from tuner.study.baselines import stand
-from tuner.study.budget import SMALL_FINAL, smallest_provable_gain_pct
+from tuner.study.budget import FULL_FINAL, SMALL_FINAL, smallest_provable_gain_pct
 from tuner.study.campaign import Campaign, Ground, candidates_of, longer_s, plan_session
 from tuner.study.decision import SESSIONS, gain_log
 from tuner.study.evidence import Candidate, ranked
+from tuner.study.listing import config_of
 
 LINEUP = 7
 """Members of one session at most (measurement.md)."""
@@ -99,12 +101,16 @@ def spare_rounds(campaign: Campaign, ground: Ground, field: Sequence[Candidate])
 def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate], *, more: int) -> None:
     campaign.show(replace(campaign.status, phase="final", left_s=campaign.left_s(), note=f"{len(field)} candidates"))
     baselines = [campaign.setting.baselines[name] for name in _baselines(ground)]
-    campaign.measure(
-        [*baselines, *(c.config for c in field)],
+    is_long = ground.plan.final == FULL_FINAL
+    audited = equal_requests(campaign, field, LINEUP - len(baselines) - len(field)) if is_long else []
+    line = campaign.measure(
+        [*baselines, *(c.config for c in field), *(config_of(campaign, assignment) for assignment in audited)],
         plan_session(campaign, ground, "final", blocks=ground.plan.final.stage_rounds + more),
-        trials=[*(None for _ in baselines), *(c.trial for c in field)],
-        assignments=[*(None for _ in baselines), *(c.assignment for c in field)],
+        trials=[*(None for _ in baselines), *(c.trial for c in field), *(None for _ in audited)],
+        assignments=[*(None for _ in baselines), *(c.assignment for c in field), *audited],
     )
+    for words in audit_lines(campaign, ground, line):
+        campaign.reporter.say(words)
 
 
 def _baselines(ground: Ground) -> list[str]:

@@ -40,8 +40,10 @@ class Listing:
 
     def lines(self) -> list[str]:
         """For the user."""
-        words = f"space: {self.requested} configurations requested, {len(self.distinct)} distinct here"
-        words += f"; without effect: {', '.join(self.without_effect)}" if self.without_effect else ""
+        words = f"space: {self.requested} requested, {len(self.distinct)} distinct"
+        if count := len(self.without_effect):
+            noun = "parameter" if count == 1 else "parameters"
+            words += f", {count} {noun} without effect here: {', '.join(self.without_effect)}"
         if not self.refused:
             return [words]
         return [words, f"{len(self.refused)} sets of properties do not compile, the last: {self.refused[-1].message}"]

@@ -63,6 +63,7 @@ class ReplayOptions:
     strategies: str
     noise: str
     equals: int
+    rows: int | None = None
     seed: int = 0
     jobs: int | None = None
 
@@ -76,6 +77,8 @@ def replay_tables(paths: Sequence[Path], options: ReplayOptions) -> Replays:
     if options.noise not in ("recorded", *NOISES):
         raise InputError(f"--noise {options.noise}: unknown", advice=f"it is recorded, or one of {', '.join(NOISES)}")
     tables = [read_recorded(path) if path.is_dir() else read_table(path) for path in paths]
+    if options.rows is not None:
+        tables = [table.sample(options.rows, seed=options.seed) for table in tables]
     jobs = options.jobs or len(os.sched_getaffinity(0))
     seeds_ = range(options.seed, options.seed + options.studies)
     evaluations: list[Evaluation] = []

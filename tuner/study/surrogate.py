@@ -75,7 +75,8 @@ class Model:
             return left[list(left)[int(self._rng.integers(len(left)))]]
         gains = self.expected_improvement(observations)
         key = max(left, key=lambda key: gains[self._places[key]])
-        return left[key] if gains[self._places[key]] > WORTH_A_TRIAL or len(observations) < FEWEST else None
+        is_open = len(observations) < FEWEST or not any(o.is_feasible for o in observations)
+        return left[key] if is_open or gains[self._places[key]] > WORTH_A_TRIAL else None
 
     def expected_improvement(self, observations: Sequence[Observation]) -> Floats:
         """For each point how much better than the best it is expected to be, as a log-ratio, times the probability
@@ -89,8 +90,8 @@ class Model:
         probability = np.ones(len(self.points))
         for limit in sorted({name for o in seen for name in o.excess}):
             known = [o for o in seen if limit in o.excess]
-            for weight, mean, sd, _ in self._predictions(known, [o.excess[limit] for o in known], limit):
-                probability = probability * (1.0 - weight) + weight * probability * _normal_cdf(-mean / sd)
+            predictions = self._predictions(known, [o.excess[limit] for o in known], limit)
+            probability *= sum(weight * _normal_cdf(-mean / sd) for weight, mean, sd, _ in predictions)
         if not feasible:
             return probability
         gains = np.zeros(len(self.points))
@@ -168,8 +169,8 @@ def _ratio_place(point: Assignment, name: str, values: Mapping[str, Sequence[Val
     ours, streams = _number(point.get(name)), _number(point.get("NUM_STREAMS"))
     if ours <= 0.0 or streams <= 0.0:
         return 0.5
-    span = math.log(max(2.0, *map(_number, values[name]))) + math.log(max(2.0, *map(_number, values["NUM_STREAMS"])))
-    return 0.5 + math.log(ours / streams) / span
+    most = math.log(max(2.0, *map(_number, values["NUM_STREAMS"])))
+    return (math.log(ours / streams) + most) / (most + math.log(max(2.0, *map(_number, values[name]))))
 
 
 def _number(value: Value) -> float:

@@ -1,0 +1,119 @@
+"""The figures of the published page, as SVG. Knows the files that the other scripts leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import Windows
+from tuner.study.decision import gain_pct, interval, level, looks
+from tuner.study.estimate import session_value
+from tuner.study.records import ConfirmationLine, read_log
+
+COLORS = {"auto": "#0b6e4f", "tpe": "#3a7ca5", "random": "#8d99ae", "grid": "#c9a227", "plain": "#bc4749"}
+
+
+def read_all(folder: Path, pattern: str, key: str) -> list[dict[str, Any]]:
+    return [one for path in sorted(folder.glob(pattern)) for one in json.loads(path.read_text())[key]]
+
+
+def pick(found: Sequence[dict[str, Any]], **wanted: object) -> list[dict[str, Any]]:
+    return [one for one in found if all(one[key] == value for key, value in wanted.items())]
+
+
+def draw(folder: Path, out: Path, strategies: Sequence[str]) -> list[str]:
+    """Figures as SVG; their names."""
+    out.mkdir(parents=True, exist_ok=True)
+    names = []
+    replays = pick(read_all(folder, "replay-*.json", "evaluations"), minutes=10.0)
+    here = [o for o in replays if not o["table"].endswith("-48")]
+    groups = list(dict.fromkeys((o["table"], o["noise"]) for o in here))
+    if groups:
+        figure, axis = plt.subplots(figsize=(9, 0.42 * len(groups) + 1.2))
+        for y, (table, noise) in enumerate(groups):
+            for k, strategy in enumerate(strategies):
+                for o in pick(here, table=table, noise=noise, strategy=strategy):
+                    at = y + 0.14 * (k - 2)
+                    axis.plot([o["regret_median_pct"], o["regret_p90_pct"]], [at, at], color=COLORS[strategy], lw=1.5)
+                    axis.plot(o["regret_median_pct"], at, "o", ms=4, color=COLORS[strategy],
+                              label=strategy if y == 0 else None)  # fmt: skip
+        axis.set_yticks(range(len(groups)), [f"{t}, {n}" for t, n in groups], fontsize=8)
+        axis.invert_yaxis()
+        axis.set_xlim(left=-0.3)
+        axis.set_xlabel("regret of what is deployed after 10 min, % below the best: median, and to the 90th percentile")
+        axis.legend(fontsize=8, loc="lower right")
+        names.append(save(figure, out / "regret.svg"))
+    path = folder / "side" / "side_by_side.json"
+    if path.exists():
+        content = json.loads(path.read_text())
+        figure, axes = plt.subplots(1, len(content["models"]), figsize=(4.6 * len(content["models"]), 3), squeeze=False)
+        for axis, (name, model) in zip(axes[0], content["models"].items(), strict=True):
+            for y, c in enumerate(model["contenders"].values()):
+                gain, claimed = c["own"]["gain"], c["own"]["claimed"]
+                if gain:
+                    axis.plot([gain["low_pct"], gain["high_pct"]], [y, y], color="#333", lw=2)
+                    axis.plot(gain["median_pct"], y, "o", color="#333", label="true, 95 %" if y == 0 else None)
+                if claimed:
+                    axis.plot(claimed["gain_pct"], y - 0.2, "v", color="#bc4749", label="claimed" if y == 0 else None)
+            axis.set_yticks(range(len(model["contenders"])), list(model["contenders"]))
+            axis.invert_yaxis()
+            axis.set_title(name, fontsize=10)
+            axis.set_xlabel("gain over THROUGHPUT, %")
+            axis.legend(fontsize=8)
+        names.append(save(figure, out / "side-by-side.svg"))
+    real = folder / "equals.json"
+    intervals = equals_intervals(folder) if real.exists() else []
+    if intervals:
+        figure, axis = plt.subplots(figsize=(6, 0.28 * len(intervals) + 1))
+        for y, (low, high, estimate) in enumerate(intervals):
+            axis.plot([low, high], [y, y], color="#3a7ca5", lw=2)
+            axis.plot(estimate, y, "o", color="#3a7ca5")
+        axis.axvline(0.0, color="#333", lw=0.8)
+        axis.set_yticks(range(len(intervals)), [f"study {i}" for i in range(len(intervals))], fontsize=8)
+        axis.set_xlabel("gain of the best of twenty equals, %, with the interval shown")
+        names.append(save(figure, out / "equals.svg"))
+    return names
+
+
+def session_values(folder: Path) -> list[tuple[ConfirmationLine, list[float]]]:
+    """The confirmation of each real study of equals, and what its sessions gave."""
+    found = []
+    for path in sorted(folder.glob("equals-*/sessions.jsonl")):
+        log = read_log(path)
+        head = log.confirmation(1)
+        if head is None:
+            continue
+        values = []
+        for line in log.sessions("confirm"):
+            reference, winner = line.session.members
+            if isinstance(reference, Windows) and isinstance(winner, Windows):
+                value = session_value(METRICS["throughput"], winner, reference)
+                values += [] if value is None else [value]
+        found.append((head, values))
+    return found
+
+
+def equals_intervals(folder: Path) -> list[tuple[float, float, float]]:
+    """Low, high and estimate (%) of each real study of equals that reached a look."""
+    found = []
+    for head, values in session_values(folder):
+        due = [n for n in looks(head.k_max) if n <= len(values)]
+        if due:
+            one = interval(values[: due[-1]], level(head.k_max, head.share), sd_floor=head.sd_floor)
+            found.append((gain_pct(one.low), gain_pct(one.high), gain_pct(one.estimate)))
+    return found
+
+
+def save(figure: Any, path: Path) -> str:
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path.name

@@ -1,0 +1,281 @@
+"""The published page: targets, equals, side by side, strategies, audit, as Markdown. Knows the files that the other
+scripts leave, and measures nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from figures import draw, pick, read_all, session_values
+
+from tuner.model.host import host_facts
+from tuner.study.budget import smallest_provable_gain_pct
+from tuner.study.confirm import SD_FLOOR
+from tuner.study.estimate import mad_sd
+from tuner.study.evaluation import upper_bound
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+TABLES = ("ocr-angle", "squeezenet", "voice-activity", "mlp")
+SERVERS = tuple(f"server64-{kind}-{i}" for kind in ("compute", "memory", "tiny") for i in (1, 2))
+STRATEGIES = "auto,tpe,random,grid,plain"
+
+
+def over(found: Sequence[dict[str, Any]], key: str, *, worst: bool = True) -> str:
+    """The median over tables, and the worst of them."""
+    values = [one[key] for one in found if one[key] is not None]
+    if not values:
+        return "-"
+    return f"{statistics.median(values):.2f}" + (
+        f" (worst table {max(values):.2f})" if worst and len(values) > 1 else ""
+    )
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(r) + " |" for r in rows), ""]
+
+
+def verdict(values: Sequence[float | None], limit: float) -> str:
+    known = [v for v in values if v is not None]
+    if not known:
+        return "not measured"
+    return "met" if statistics.median(known) <= limit else "**missed**"
+
+
+def equals_row(found: Sequence[dict[str, Any]]) -> tuple[int, int, float]:
+    wins, studies = sum(one["false_wins"] for one in found), sum(one["studies"] for one in found)
+    return wins, studies, 100.0 * upper_bound(wins, studies) if studies else math.nan
+
+
+def targets(folder: Path) -> list[str]:
+    """The table of measurement.md, with what was measured beside each target."""
+    replays = read_all(folder, "replay-*.json", "evaluations")
+    equals = read_all(folder, "equals-*.json", "equals")
+    ours = pick(replays, strategy="auto", minutes=10.0)
+    small_names = [f"{name}-48" for name in SERVERS]
+    vm = [one for one in ours if one["noise"] == "recorded"]
+    vm_small = pick(vm, table="voice-activity")
+    noisy_small = [one for one in ours if one["noise"] == "noisy" and one["table"] in small_names]
+    noisy_large = [one for one in ours if one["noise"] == "noisy" and one["table"] in SERVERS]
+    quiet_small = [one for one in ours if one["noise"] == "quiet" and one["table"] in small_names]
+    quiet_large = [one for one in ours if one["noise"] == "quiet" and one["table"] in SERVERS]
+    quiet = quiet_small + quiet_large
+    noisy = vm + noisy_small + noisy_large
+    rows: list[list[str]] = []
+
+    def row(what: str, host: str, target: str, measured: str, word: str) -> None:
+        rows.append([what, host, target, measured, word])
+
+    for host, here in (
+        ("2-core VM", [e for e in equals if e["noise"] != "quiet"]),
+        ("quiet server", pick(equals, noise="quiet")),
+    ):
+        if here:
+            wins, studies, bound = equals_row(here)
+            text = f"{wins} of {studies}: {100 * wins / studies:.2f} %, upper bound {bound:.2f} %"
+            row(
+                "false wins where nothing can be gained",
+                host,
+                "<= 2.5 %",
+                text,
+                "met" if bound <= 2.5 else "**missed**",
+            )
+    for host, here, limit in (("2-core VM", noisy, 0.2), ("quiet server", quiet, 0.1)):
+        studies = sum(one["studies"] for one in here)
+        harmed = sum(round(one["harmed_pct"] * one["studies"] / 100) for one in here)
+        bound = 100 * upper_bound(harmed, studies) if studies else math.nan
+        word = "met" if studies and 100 * harmed / studies <= limit else "**missed**"
+        row(
+            "emitted configuration worse by > 1 %", host, f"<= {limit} %",
+            f"{harmed} of {studies}, upper bound {bound:.2f} %", word,
+        )  # fmt: skip
+    for host, here in (("2-core VM", noisy), ("quiet server", quiet)):
+        covered = [one["coverage_pct"] for one in here if one["coverage_pct"] is not None]
+        mean = statistics.fmean(covered) if covered else math.nan
+        row("coverage of the interval shown", host, ">= its level (96 to 98.7 %)", f"{mean:.1f} %",
+            "met" if mean >= 96.0 else "**missed**")  # fmt: skip
+    for host, here, limit in (("2-core VM", noisy, 0.3), ("quiet server", quiet, 0.15)):
+        bias = [one["bias_points"] for one in here if one["bias_points"] is not None and one["true_pct"] < 300]
+        mean = statistics.fmean(bias) if bias else math.nan
+        row("bias of the claimed gain", host, f"<= {limit} points", f"{mean:+.2f} points",
+            "met" if abs(mean) <= limit else "**missed**")  # fmt: skip
+    for what, host, here, median, p90 in (
+        ("regret, <= 50 configurations, 10 min", "2-core VM (voice activity)", vm_small, 0.7, 2.5),
+        ("the same", "simulated 48 rows, noisy", noisy_small, 0.7, 2.5),
+        ("the same", "quiet server, 48 rows", quiet_small, 0.2, 0.6),
+        ("regret, about 1500, 10 min", "noisy server", noisy_large, 1.5, 3.5),
+        ("the same", "quiet server", quiet_large, 0.5, 1.5),
+    ):
+        medians, p90s = [o["regret_median_pct"] for o in here], [o["regret_p90_pct"] for o in here]
+        word = f"{verdict(medians, median)} / {verdict(p90s, p90)}"
+        row(
+            what,
+            host,
+            f"{median} / {p90} %",
+            f"{over(here, 'regret_median_pct')} / {over(here, 'regret_p90_pct')} %",
+            word,
+        )
+    for host, here, limit in (("noisy server", noisy_large, 40), ("quiet server", quiet_large, 30)):
+        values = [one["trials_to_near_median"] for one in here]
+        near = statistics.fmean(one["near_pct"] for one in here) if here else math.nan
+        row("trials to within 2 % of the best of 1500", host, f"<= {limit}",
+            f"{over(here, 'trials_to_near_median')}; reached in {near:.0f} % of studies",
+            verdict(values, limit))  # fmt: skip
+    sd = real_session_sd(folder)
+    if sd is not None:
+        gain = smallest_provable_gain_pct(sd, 12, min_gain_log=math.log(1.01), sd_floor=SD_FLOOR * sd)
+        row("gain provable with 80 % power in 4 min, CNNs", "2-core VM", "3 %",
+            f"{gain:.1f} % (sessions of equals differ by {100 * sd:.1f} %)",
+            "met" if gain <= 3 else "**missed**")  # fmt: skip
+    return markdown(["figure", "host", "target", "measured", ""], rows)
+
+
+def real_session_sd(folder: Path) -> float | None:
+    """Between sessions of equals, from the confirmations of the real studies of equals, robustly."""
+    values = [value for _, found in session_values(folder) for value in found]
+    return mad_sd(values) if len(values) > 3 else None
+
+
+def replay_tables(folder: Path) -> list[str]:
+    replays = read_all(folder, "replay-*.json", "evaluations")
+    lines = []
+    for title, here in (
+        ("Recorded on the 2-core VM, its own noise", pick(replays, noise="recorded")),
+        ("64-core servers, quiet", [o for o in pick(replays, noise="quiet") if o["table"] in SERVERS]),
+        ("64-core servers, noisy", [o for o in pick(replays, noise="noisy") if o["table"] in SERVERS]),
+    ):
+        if not here:
+            continue
+        rows = []
+        for name in dict.fromkeys(o["table"] for o in here):
+            for o in pick(here, table=name):
+                near = "-" if o["trials_to_near_median"] is None else f"{o['trials_to_near_median']:.0f}"
+                claimed = "-" if o["claimed_pct"] is None else f"{o['claimed_pct']:+.1f} / {o['true_pct']:+.1f} %"
+                covered = "-" if o["coverage_pct"] is None else f"{o['coverage_pct']:.0f} %"
+                rows.append([
+                    name, o["strategy"], f"{o['minutes']:g} min", str(o["studies"]),
+                    f"{o['regret_median_pct']:.2f} / {o['regret_p90_pct']:.2f} %", near, f"{o['near_pct']:.0f} %",
+                    claimed, covered,
+                ])  # fmt: skip
+        head = ["table", "strategy", "budget", "studies", "regret median / p90", "trials to 2 %", "reached",
+                "claimed / true gain", "coverage"]  # fmt: skip
+        lines += [f"### {title}", "", *markdown(head, rows)]
+    return lines
+
+
+def equals_section(folder: Path) -> list[str]:
+    equals = read_all(folder, "equals-*.json", "equals")
+    rows = [
+        [e["table"] if e["noise"] == "recorded" else f"{e['noise']} server", str(e["studies"]), str(e["confirmed"]),
+         str(e["false_wins"]), f"{e['upper_95_pct']:.2f} %"]
+        for e in equals
+    ]  # fmt: skip
+    wins, studies, bound = equals_row(equals)
+    lines = markdown(["noise of", "studies", "reached the confirmation", "false wins", "upper 95 % bound"], rows)
+    lines.append(f"All together {wins} of {studies}, upper 95 % bound {bound:.2f} %.")
+    real = folder / "equals.json"
+    if real.exists():
+        found = json.loads(real.read_text())
+        won = sum(one["verdict"] == "tuned" for one in found)
+        confirmed = len(list(folder.glob("equals-*/sessions.jsonl")))
+        lines += ["", f"Real studies on the 2-core VM, two minutes each: {won} of {len(found)} claimed a gain "
+                  f"({confirmed} are on record with their windows). Reasons: "
+                  + "; ".join(f"{one['reason']}" for one in found) + "."]  # fmt: skip
+    return [*lines, ""]
+
+
+def side_section(folder: Path) -> list[str]:
+    path = folder / "side" / "side_by_side.json"
+    if not path.exists():
+        return ["Not measured.", ""]
+    content = json.loads(path.read_text())
+    lines = []
+    for name, model in content["models"].items():
+        rows = []
+        for who, c in model["contenders"].items():
+            choices = [("own", c["own"]), *((f"at the clock of {clock}", one) for clock, one in c["equal"].items())]
+            for when, choice in choices:
+                claimed, gain = choice["claimed"], choice["gain"]
+                said = "nothing yet" if claimed is None else f"{claimed['gain_pct']:+.1f} %"
+                if claimed is not None and claimed["low_pct"] is not None:
+                    said += f" ({claimed['low_pct']:+.1f} to {claimed['high_pct']:+.1f})"
+                true = "not measured"
+                if gain is not None:
+                    true = f"{gain['median_pct']:+.1f} % ({gain['low_pct']:+.1f} to {gain['high_pct']:+.1f})"
+                held = (choice["claim"] or {}).get("held", "-")
+                rows.append([who, when, f"{choice['clock_s']:.0f} s", said, true, held])
+        head = ["contender", "", "wall clock", "claimed gain over THROUGHPUT", "true gain", "claim"]
+        lines += [f"### {name}", "", *markdown(head, rows), *time_lines(model["time_to_grid"])]
+    return lines
+
+
+def time_lines(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    lines = [f"The grid took {found['grid_wall_s']:.0f} s. Until a configuration truly as good as its winner:", ""]
+    for who in ("ours", "optuna"):
+        for reading in ("by_median", "by_interval"):
+            one = found.get(who, {}).get(reading)
+            if one:
+                at_s = "never" if one["first_s"] is None else f"{one['first_s']:.0f} s"
+                times = "" if one["times_less"] is None else f", {one['times_less']:.1f} times less than the grid"
+                lines.append(f"- {who}, {reading.replace('_', ' ')}: {at_s}{times}")
+    confirmation = found.get("ours", {}).get("confirmation_s")
+    lines += [f"- our confirmation, apart: {confirmation:.0f} s" if confirmation else "", ""]
+    return lines
+
+
+def write_page(folder: Path) -> None:
+    names = draw(folder, RESULTS / "benchmarks", STRATEGIES.split(","))
+    host = asdict(host_facts())
+    out = io.StringIO()
+
+    def say(*lines: str) -> None:
+        print(*lines, sep="\n", file=out)
+
+    def picture(name: str, words: str) -> None:
+        if name in names:
+            say(f"![{words}](benchmarks/{name})", "")
+
+    say(
+        "# Benchmarks", "",
+        "What the tool claims about itself, measured. Figures that miss their target stand here as missed.", "",
+        "Remade with `python tests/benchmarks/publish.py FOLDER --landscapes DIR` (about four hours on a host that "
+        "does nothing else; `--page` only remakes this page from FOLDER).", "",
+        f"Environment: {host['cpu_model']}, {host['cpus_allowed']} CPUs, {host['system']} {host['kernel']}, OpenVINO "
+        f"{host['openvino']}; a shared virtual machine with its usual neighbours. Server figures are replays of "
+        "simulated tables: they compare strategies and say nothing of hardware.", "",
+        "## Targets", "", *targets(folder),
+        "## Nothing to gain (A/A)", "",
+        "Twenty copies of one configuration, told apart by a property without effect. Every claim is false.", "",
+        *equals_section(folder),
+    )  # fmt: skip
+    picture("equals.svg", "Intervals of ten real studies of equals")
+    say("## Side by side", "", *side_section(folder))
+    picture("side-by-side.svg", "Claimed and true gains of four ways to tune")
+    say(
+        "## Strategies on tables", "",
+        "`auto` is what a study does unless told otherwise; `tpe`, `random` and `grid` replace its sampler and keep "
+        "the rest; `plain` is Optuna over single measurements, the best number wins.", "",
+    )  # fmt: skip
+    picture("regret.svg", "Regret by strategy and table")
+    say(*replay_tables(folder))
+    audit = folder / "audit.json"
+    if audit.exists():
+        say("## Do members of a session disturb each other?", "")
+        rows = [
+            [
+                name,
+                f"{one['estimate_pct']:+.1f} % ({one['low_pct']:+.1f} to {one['high_pct']:+.1f})",
+                str(one["sessions"]),
+            ]
+            for name, one in json.loads(audit.read_text()).items()
+        ]
+        say(*markdown(["what is changed", "effect, 95 % interval", "sessions"], rows))
+    (RESULTS / "benchmarks.md").write_text(out.getvalue().rstrip() + "\n")

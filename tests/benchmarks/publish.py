@@ -1,0 +1,86 @@
+"""Everything that is published, remade: results/benchmarks.md with its figures.
+
+    python tests/benchmarks/publish.py FOLDER [--landscapes DIR] [--page]
+
+Runs, in order, what is not yet in FOLDER: the recorded tables (record_tables.py, two passes), the replays on them and
+on the landscapes, the audit, the ten studies of equals, and the side-by-side; then the page. About four hours, on a
+host that does nothing else; interrupted, the same command goes on. `--page` only remakes the page from what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from page import RESULTS, SERVERS, STRATEGIES, TABLES, write_page
+
+from tuner.bench.table import write_table
+from tuner.study.recorded import read_recorded
+
+HERE = Path(__file__).resolve().parent
+EQUALS_EACH, EQUALS_MINUTES = 350, "5"
+
+
+def run(*words: str) -> None:
+    subprocess.run([sys.executable, *words], check=True)
+
+
+def replayed(out: Path, *words: str) -> None:
+    """`tuner replay`, its JSON into a file, once."""
+    if not out.exists():
+        done = subprocess.run(
+            [sys.executable, "-m", "tuner", "replay", *words, "--json"], check=True, stdout=subprocess.PIPE
+        )
+        out.write_bytes(done.stdout)
+
+
+def make_tables(folder: Path) -> None:
+    (RESULTS / "tables").mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        write_table(RESULTS / "tables" / f"{name}.csv", read_recorded(folder / "tables" / name))
+
+
+def measure(folder: Path, landscapes: Path) -> None:
+    run(str(HERE / "record_tables.py"), str(folder / "tables"))
+    make_tables(folder)
+    replay(folder, landscapes)
+    if not (folder / "audit.json").exists():
+        run(str(HERE / "audit.py"), str(folder))
+    run(str(HERE / "equals.py"), str(folder))
+    run(str(HERE / "side_by_side.py"), "--results", str(folder / "side"))
+
+
+def replay(folder: Path, landscapes: Path) -> None:
+    for name in TABLES:
+        table = str(RESULTS / "tables" / f"{name}.csv")
+        replayed(folder / f"replay-{name}.json", table, "--studies", "20", "--strategies", STRATEGIES)
+        words = ("--minutes", EQUALS_MINUTES, "--studies", "1", "--strategies", "random", "--equals", str(EQUALS_EACH))
+        replayed(folder / f"equals-{name}.json", table, *words)
+    for noise in ("quiet", "noisy"):
+        first = str(landscapes / f"{SERVERS[0]}.csv.gz")
+        words = ("--noise", noise, "--minutes", EQUALS_MINUTES, "--studies", "1", "--strategies", "random")
+        replayed(folder / f"equals-{noise}.json", first, *words, "--equals", str(EQUALS_EACH))
+        for name in SERVERS:
+            table = str(landscapes / f"{name}.csv.gz")
+            words = ("--noise", noise, "--minutes", "10", "--studies", "8", "--strategies", STRATEGIES)
+            replayed(folder / f"replay-{name}-{noise}.json", table, *words)
+            words = ("--noise", noise, "--minutes", "10", "--studies", "8", "--strategies", "auto,plain")
+            replayed(folder / f"replay-{name}-48-{noise}.json", table, *words, "--rows", "48")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--landscapes", type=Path, default=HERE.parents[2] / "shared" / "landscapes")
+    parser.add_argument("--page", action="store_true")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    if not given.page:
+        measure(given.folder, given.landscapes)
+    write_page(given.folder)
+
+
+if __name__ == "__main__":
+    main()

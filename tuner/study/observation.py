@@ -1,0 +1,63 @@
+"""What the search knows, as the Gaussian process wants it: points, values, errors; and which points are worth a trial.
+
+Knows candidates and baselines; neither the process nor the order of trials.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import Windows
+from tuner.study.campaign import WINDOW_LIMIT_S, Campaign, Ground
+from tuner.study.evidence import Candidate
+from tuner.study.listing import config_of
+from tuner.study.space import Assignment
+from tuner.study.surrogate import Observation
+
+ROUNDS = 4
+"""A window holds so many rounds of all requests (measurement.md)."""
+FAILED_SD = 0.1
+"""A configuration that fails is taken for as bad as the worst, give or take so much: its neighbours may fail too."""
+
+
+def observations(
+    campaign: Campaign, ground: Ground, candidates: Iterable[Candidate], points: Mapping[str, Assignment]
+) -> list[Observation]:
+    """The candidates, and the baselines that are `points` (effective key -> assignment) of the space."""
+    standing = ground.standing
+    found = [
+        Observation(
+            point=points[key],
+            value=standing.values[name],
+            sd=ground.calibration.session_sd,
+            excess=standing.violations[name],
+        )
+        for name, key in ground.baseline_keys.items()
+        if key in points
+    ]
+    asked = [(c, c.assignment) for c in candidates if c.assignment is not None]
+    found += [
+        Observation(point=assignment, value=c.value, sd=c.sd, excess=c.excesses)
+        for c, assignment in asked
+        if c.is_measured
+    ]
+    lowest = min((o.value for o in found), default=0.0)
+    return found + [Observation(point=a, value=lowest, sd=FAILED_SD) for c, a in asked if c.failure is not None]
+
+
+def fast_enough(
+    campaign: Campaign, ground: Ground, left: Mapping[str, Assignment], best: Candidate | None
+) -> dict[str, Assignment]:
+    """Those whose window would end in time were they as fast as the best: the others are no answer, see
+    `SessionPlan.max_window_s`."""
+    members = dict(zip(campaign.setting.baselines, ground.baselines.session.members, strict=True))
+    reference = members[ground.standing.reference]
+    assert isinstance(reference, Windows)
+    samples_per_s = METRICS["throughput"].read(reference.windows)
+    if best is not None and campaign.study.objective.metric == "throughput":
+        samples_per_s *= math.exp(max(0.0, best.value))
+    most = max(WINDOW_LIMIT_S, 2 * ground.calibration.longest_window_s) * samples_per_s / ROUNDS
+    configs = {key: config_of(campaign, assignment) for key, assignment in left.items()}
+    return {key: left[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= most}
