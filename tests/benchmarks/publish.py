@@ -14,13 +14,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from page import RESULTS, SERVERS, STRATEGIES, TABLES, write_page
+from page import RESULTS, SAMPLE, STRATEGIES, TABLES, write_page
 
 from tuner.bench.table import write_table
 from tuner.study.recorded import read_recorded
 
 HERE = Path(__file__).resolve().parent
-EQUALS_EACH, EQUALS_MINUTES = 350, "5"
+EQUALS = {"recorded": "400", "noisy": "400", "quiet": "2000"}
+"""Studies of equals for each table of the VM, and on each kind of server: 2000 for either kind of host."""
+EQUALS_WORDS = ("--minutes", "5", "--studies", "1", "--strategies", "random", "--equals")
 
 
 def run(*words: str) -> None:
@@ -56,18 +58,16 @@ def replay(folder: Path, landscapes: Path) -> None:
     for name in TABLES:
         table = str(RESULTS / "tables" / f"{name}.csv")
         replayed(folder / f"replay-{name}.json", table, "--studies", "20", "--strategies", STRATEGIES)
-        words = ("--minutes", EQUALS_MINUTES, "--studies", "1", "--strategies", "random", "--equals", str(EQUALS_EACH))
-        replayed(folder / f"equals-{name}.json", table, *words)
+        replayed(folder / f"equals-{name}.json", table, *EQUALS_WORDS, EQUALS["recorded"])
+    servers = sorted(landscapes.glob("*.csv.gz"))
     for noise in ("quiet", "noisy"):
-        first = str(landscapes / f"{SERVERS[0]}.csv.gz")
-        words = ("--noise", noise, "--minutes", EQUALS_MINUTES, "--studies", "1", "--strategies", "random")
-        replayed(folder / f"equals-{noise}.json", first, *words, "--equals", str(EQUALS_EACH))
-        for name in SERVERS:
-            table = str(landscapes / f"{name}.csv.gz")
+        replayed(folder / f"equals-{noise}.json", str(servers[0]), "--noise", noise, *EQUALS_WORDS, EQUALS[noise])
+        for path in servers:
+            name, table = path.name.split(".")[0], str(path)
             words = ("--noise", noise, "--minutes", "10", "--studies", "8", "--strategies", STRATEGIES)
             replayed(folder / f"replay-{name}-{noise}.json", table, *words)
             words = ("--noise", noise, "--minutes", "10", "--studies", "8", "--strategies", "auto,plain")
-            replayed(folder / f"replay-{name}-48-{noise}.json", table, *words, "--rows", "48")
+            replayed(folder / f"replay-{name}-{SAMPLE}-{noise}.json", table, *words, "--rows", str(SAMPLE))
 
 
 def main() -> None:

@@ -91,6 +91,7 @@ def test_the_sd_of_pairs_is_that_of_the_windows_to_come() -> None:
     assert best_window(0.06, 0.0, 1.0, 0.1, measured_s=0.4) == (0.6, pytest.approx(0.06 * math.sqrt(0.4 / 0.6)))
 
 
+@pytest.mark.slow
 def test_the_window_that_is_chosen_wins_in_simulation() -> None:
     """By brute force over windows as they are drawn: independent noise, and a mood that forgets within 2 s."""
     rng = random.Random(5)

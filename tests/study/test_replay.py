@@ -12,6 +12,7 @@ from tuner.bench.synthetic import hill
 from tuner.bench.table import NOISES, HostNoise, Row, Table, equals, write_table
 from tuner.errors import InputError
 from tuner.report.replay import replay_json, replay_lines
+from tuner.study.evaluation import upper_bound
 from tuner.study.recorded import read_recorded
 from tuner.study.replay import STRATEGIES, ReplayOptions, StrategyName, Task, replay, replay_all, replay_tables
 
@@ -41,6 +42,7 @@ TABLE = Table(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_finds_the_best_of_a_calm_table(strategy: StrategyName) -> None:
     found = replay(Task(table=TABLE, noise=CALM, strategy=strategy, minutes=10.0, seed=1))
@@ -56,6 +58,7 @@ def test_every_strategy_finds_the_best_of_a_calm_table(strategy: StrategyName) -
         assert found.wall_s <= 600.0
 
 
+@pytest.mark.slow
 def test_the_same_seed_replays_the_same_study_alone_and_in_two_processes() -> None:
     tasks = [Task(table=TABLE, noise=NOISES["noisy"], strategy="auto", minutes=2.0, seed=s) for s in (1, 2)]
     alone = replay_all(tasks, jobs=1)
@@ -109,6 +112,17 @@ def options(**given: object) -> ReplayOptions:
 def csv(tmp_path: Path) -> Path:
     write_table(tmp_path / "hill.csv", TABLE)
     return tmp_path / "hill.csv"
+
+
+@pytest.mark.slow
+def test_false_wins_stay_within_what_is_promised_where_nothing_can_be_gained() -> None:
+    """400 studies of twenty equals on a noisy host; all who are asked reach the confirmation."""
+    copies = equals(TABLE.reference, 20)
+    tasks = [Task(table=copies, noise=NOISES["noisy"], strategy="auto", minutes=5.0, seed=s) for s in range(400)]
+    found = replay_all(tasks, jobs=2)
+    wins = sum(one.is_tuned for one in found)
+    assert sum(one.interval is not None for one in found) >= 380
+    assert upper_bound(wins, len(found), 0.95) < 0.05, "2.5 % is what is promised; 400 studies can tell 5 %"
 
 
 def test_every_table_budget_and_strategy_is_a_row_and_equals_are_counted(csv: Path) -> None:

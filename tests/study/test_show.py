@@ -85,6 +85,10 @@ def test_a_finished_study_shows_candidates_best_first_the_failures_and_the_verdi
     assert found.best == best
     assert found.standing == study.ground().standing
     assert found.calibration == study.ground().calibration
+    fixed = study.log().calibration()
+    assert fixed is not None
+    assert found.provable_gain_pct == fixed.provable_gain_pct > 0.0
+    assert any(f"a gain of {fixed.provable_gain_pct:.1f} % was provable" in str(line) for line in study_lines(found))
 
 
 def test_windows_that_the_host_disturbed_are_counted_where_the_noise_is_shown(tmp_path: Path) -> None:

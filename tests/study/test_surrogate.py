@@ -145,6 +145,7 @@ def test_the_same_seed_and_observations_propose_the_same_point() -> None:
     assert np.array_equal(*found)
 
 
+@pytest.mark.slow
 def test_thousands_of_values_are_thinned_out_and_keep_the_best() -> None:
     space = space_of(parameter("infer_requests", *range(1, 1001)))
     points = {str(i): point for i, point in enumerate(space.assignments())}

@@ -72,6 +72,8 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
     if found.standing is None or found.calibration is None:
         return [*lines, "nothing is measured yet"]
     lines.append(f"noise: neighbouring windows differ by {100 * found.calibration.window_sd:.1f} % (sd)")
+    if found.provable_gain_pct is not None:
+        lines[-1] = f"{lines[-1]}; a gain of {found.provable_gain_pct:.1f} % was provable within the budget"
     if found.disturbed:
         lines.append(disturbed_words(found.disturbed, found.windows))
     lines += ["", "baselines, as first measured (* is the reference):"]
@@ -106,6 +108,7 @@ def study_json(found: StudyRecord) -> dict[str, Any]:
         "environment": dict(found.environment),
         "spent_s": found.spent_s,
         "noise": found.calibration.window_sd if found.calibration else None,
+        "provable_gain_pct": found.provable_gain_pct,
         "windows": found.windows,
         "disturbed_windows": found.disturbed,
         "reference": found.standing.reference if found.standing else None,

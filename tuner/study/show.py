@@ -44,6 +44,8 @@ class StudyRecord:
     windows: int = 0
     """On record, of all members of all sessions; the host disturbed `disturbed` of them."""
     disturbed: int = 0
+    provable_gain_pct: float | None = None
+    """The smallest gain that the budget could prove, as it was printed before the search."""
 
 
 def read_study(folder: Path) -> StudyRecord:
@@ -64,6 +66,7 @@ def read_study(folder: Path) -> StudyRecord:
         for name, member in zip(setting.baselines, line.session.members, strict=True)
         if isinstance(member, Windows)
     }
+    fixed = log.calibration()
     return StudyRecord(
         folder=folder,
         study=study,
@@ -76,6 +79,7 @@ def read_study(folder: Path) -> StudyRecord:
         spent_s=log.spent_s(),
         windows=len(windows),
         disturbed=count_disturbed(windows),
+        provable_gain_pct=fixed.provable_gain_pct if fixed else None,
         verdict=log.verdicts()[-1] if log.verdicts() else None,
         best=load_best(folder / "best.yaml") if (folder / "best.yaml").exists() else None,
     )
