@@ -131,7 +131,7 @@ def replay(
     studies: Annotated[int, typer.Option(min=1, help="Studies of each strategy on each table and budget.")] = 20,
     strategies: Annotated[str, typer.Option(help="Comma-separated.")] = "auto,tpe,random,grid,plain",
     noise: Annotated[str, typer.Option(help="quiet, noisy, or recorded: what the table says.")] = "recorded",
-    equals: Annotated[int, typer.Option(min=0, help="Also replay so many studies in which nothing is gained.")] = 0,
+    equals: Annotated[int, typer.Option(min=0, help="Studies on its noise in which nothing is to be gained.")] = 100,
     rows: Annotated[int | None, typer.Option(min=2, help="Only so many rows of each table, at random.")] = None,
     seed: Annotated[int, typer.Option(help="Of the first study.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes.  [default: the CPUs there are]")] = None,
