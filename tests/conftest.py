@@ -40,7 +40,8 @@ Tuner = Callable[..., Done]
 
 
 def environment(temporary: Path) -> dict[str, str]:
-    """Temporary files and caches in a folder of the test's own. The host's lock stays the host's: real studies measure alone."""
+    """Temporary files and caches in a folder of the test's own. The host's lock stays the host's: real studies measure
+    alone."""
     return {**os.environ, "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(temporary / "cache"), "COLUMNS": "120"}
 
 

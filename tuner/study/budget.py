@@ -166,9 +166,10 @@ def plan_budget(
     overrun_s = 0.0
     if confirm_s > at_most_s:
         overrun_s = confirm_s - CONFIRM_SHARE_AT_MOST * total_s
+        longer = f": the study takes about {overrun_s:.0f} s longer" if overrun_s >= 1.0 else ""
         notes.append(
             f"{k_max} confirmation sessions take {confirm_s:.0f} s, which is more than "
-            f"{100 * CONFIRM_SHARE_AT_MOST:.0f} % of {total_s:.0f} s: the study takes about {overrun_s:.0f} s longer"
+            f"{100 * CONFIRM_SHARE_AT_MOST:.0f} % of {total_s:.0f} s{longer}"
         )
     left_s = max(0.0, total_s + overrun_s - confirm_s - spent_s)
     final, final_s = _affordable_final(total_s, left_s, cost, baselines, window_s, notes)
