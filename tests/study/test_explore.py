@@ -66,7 +66,7 @@ def test_a_larger_space_is_sampled_seeds_first(tmp_path: Path) -> None:
     assert [line.assignments[1] for line in lines[:2]] == seeds
 
 
-@pytest.mark.parametrize("sampler", ["random", "grid", "tpe", "race"])
+@pytest.mark.parametrize("sampler", ["random", "grid", "tpe", "race", "gp"])
 def test_every_sampler_stops_when_the_space_is_used_up(tmp_path: Path, sampler: SamplerName) -> None:
     """Half of the points are duplicates of others: more streams than threads."""
     space = space_of(parameter("NUM_STREAMS", 2, 4, 8), parameter("INFERENCE_NUM_THREADS", 2, 4))
@@ -76,6 +76,30 @@ def test_every_sampler_stops_when_the_space_is_used_up(tmp_path: Path, sampler: 
     keys = {m.effective.key for line in lines for m in line.session.members[1:] if isinstance(m, Windows)}
     assert len(keys) == len(set(numbers_of(lines))) == 3
     assert any("every distinct configuration has been measured" in line for line in study.listener.lines)
+
+
+@pytest.mark.parametrize("sampler", ["auto", "race", "gp", "tpe", "random"])
+def test_a_space_too_large_to_list_is_sampled_whatever_was_asked_for(tmp_path: Path, sampler: SamplerName) -> None:
+    space = space_of(*(parameter(f"X{i}", *range(10)) for i in range(5)), parameter("NUM_STREAMS", 2, 5, 6, 8))
+    study = Virtual(folder=tmp_path, space=space, study=make_study(minutes=None, trials=3, sampler=sampler))
+    study.run()
+    assert len(study.sessions("search")) == 3
+    is_told = any(f"which {sampler} needs" in line for line in study.listener.lines)
+    assert is_told == (sampler in ("race", "gp"))
+
+
+def test_where_nothing_better_is_to_be_expected_the_search_ends_before_its_budget(tmp_path: Path) -> None:
+    """A slope so clear that a dozen trials tell where it ends."""
+    space = space_of(parameter("infer_requests", *range(8, 72)), parameter("NUM_STREAMS", 8))
+
+    def slope(config: DeploymentConfig) -> float:
+        return 400.0 * 0.95 ** (config.infer_requests or 8)
+
+    bench = SyntheticBench(surface=slope, effects=[Noise(0.001)])
+    study = Virtual(folder=tmp_path, space=space, bench=bench, study=make_study(minutes=None, trials=60))
+    study.run()
+    assert any("no configuration is expected to be better" in line for line in study.listener.lines)
+    assert len(study.sessions("search")) < 40
 
 
 def test_a_space_of_nothing_but_baselines_is_searched_in_no_time(tmp_path: Path) -> None:

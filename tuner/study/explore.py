@@ -52,8 +52,8 @@ def explore(campaign: Campaign, ground: Ground, search: Search, listing: Listing
     run = _Exploration(campaign=campaign, ground=ground, search=search, baselines=names, begin_s=campaign.clock())
     sampler = campaign.study.sampler
     if listing is None:
-        if sampler == "race":
-            campaign.reporter.say("the space is too large to race: it is sampled")
+        if sampler in ("race", "gp"):
+            campaign.reporter.say(f"the space is too large to list, which {sampler} needs: it is sampled by TPE")
         why = run.sample(None)
     else:
         for line in listing.lines():

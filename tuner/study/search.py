@@ -53,12 +53,14 @@ def _tpe(space: Space, seed: int) -> BaseSampler:
 
 SAMPLERS: Mapping[SamplerName, Callable[[Space, int], BaseSampler] | None] = {
     "auto": _tpe,
+    "gp": _tpe,
     "tpe": _tpe,
     "random": lambda _, seed: RandomSampler(seed=seed),
     "grid": None,
     "race": _tpe,
 }
-"""Made from a space and a seed; None asks in the order of the space. Too large a space to race is sampled."""
+"""Made from a space and a seed; None asks in the order of the space. `race`, `gp` and `auto` need the space listed, and
+choose from the list themselves; where it is too large they are sampled by TPE."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
