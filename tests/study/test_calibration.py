@@ -68,7 +68,7 @@ def test_what_an_earlier_study_knew_weighs_as_many_sessions_as_it_had() -> None:
     known = KnownNoise(session_sd=0.06, df=11)
     found = calibration_of(quiet, make_study(), known=known)
     assert found.session_sd == pytest.approx(0.06 * math.sqrt(15 / 16), rel=1e-3)
-    assert found.session_df == 12
+    assert found.session_df == 1, "the eleven are the earlier study's"
 
 
 def test_moods_that_outlast_a_window_show_as_correlation_and_drift() -> None:

@@ -59,7 +59,7 @@ class Calibration:
     session_sd: float
     """Of the value of a session, shrunk to what is usual."""
     session_df: int
-    """How many session values of equals it rests on, an earlier study's included; 0: on what is usual alone."""
+    """How many session values of equals of this study it rests on, beside what an earlier one knew or what is usual."""
     lag_correlation: float
     """Of neighbouring windows' levels: near 1 the host's moods outlast a window, near 0 they do not."""
     drift_sd: float
@@ -125,7 +125,7 @@ def calibrate(
         session_sd=shrunk_sd(
             sample_sd, len(values), known.session_sd if known else usual, known.df + PRIOR_DF if known else PRIOR_DF
         ),
-        session_df=len(values) + (known.df if known else 0),
+        session_df=len(values),
         lag_correlation=correlation,
         drift_sd=drift_sd,
         window_s=best_s,

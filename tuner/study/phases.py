@@ -209,7 +209,8 @@ def plan_lines(campaign: Campaign, ground: Ground) -> list[str]:
     plan, calibration = ground.plan, ground.calibration
     search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
     within = "" if plan.total_s is None else f", in {plan.total_s / 60:.3g} min"
-    usual = "" if calibration.session_df else " (the usual noise: this budget has no time to find out)"
+    known = campaign.setting.known_noise
+    usual = "" if calibration.session_df or known else " (the usual noise: this budget has no time to find out)"
     return [
         f"plan: baselines and calibration {plan.baselines_s:.0f} s, search {search}, final {plan.final_s:.0f} s, "
         f"confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions of {plan.pairs} pairs)",

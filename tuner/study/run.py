@@ -142,7 +142,8 @@ def prepared_study(
             setting = replace(setting, known_noise=cache.read(time.time()))
 
             def remember(calibration: Calibration) -> None:
-                if calibration.session_df:
+                # Never what was read itself: it would not grow older than a day.
+                if calibration.session_df > (setting.known_noise.df if setting.known_noise else 0):
                     found = KnownNoise(session_sd=calibration.session_sd, df=calibration.session_df)
                     cache.write(found, time.time())
 
