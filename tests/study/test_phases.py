@@ -311,7 +311,7 @@ def test_the_reporter_hears_the_plan_and_sees_every_phase(tmp_path: Path) -> Non
         "noise: ",
         "plan: ",
         "provable on this machine",
-        "space: 384 configurations requested",
+        "space: 384 requested",
     ):
         assert words in text
     phases = [status.phase for status in study.listener.shown]

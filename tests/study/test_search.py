@@ -341,6 +341,6 @@ def test_what_is_told_is_what_is_read_back(
 
 def test_the_table_names_every_sampler_and_makes_them() -> None:
     made = {name: factory(SPACE, 1) for name, factory in SAMPLERS.items() if factory is not None}
-    assert set(made) == {"auto", "race", "tpe", "random"}
+    assert set(made) == {"auto", "gp", "race", "tpe", "random"}
     assert all(isinstance(sampler, BaseSampler) for sampler in made.values())
-    assert set(SAMPLERS) == {"auto", "race", "tpe", "random", "grid"}
+    assert set(SAMPLERS) == {"auto", "gp", "race", "tpe", "random", "grid"}

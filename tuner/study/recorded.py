@@ -85,15 +85,16 @@ def _missing_baselines(
     """Baselines that no row of the space is, from their own session."""
     known = {name for row in rows for name in row.baselines}
     anchor = next(speed for effective, speed in names.values() if effective.key == reference_key)
-    return [
-        Row(
-            point={parameter: _reported(effective, parameter) for parameter in parameters},
-            throughput_per_s=level * speed / anchor,
-            baselines=(name,),
-        )
-        for name, (effective, speed) in names.items()
-        if name not in known
-    ]
+    missing: dict[str, list[str]] = {}
+    for name, (effective, _) in names.items():
+        if name not in known:
+            missing.setdefault(effective.key, []).append(name)
+    found = []
+    for alike in missing.values():
+        effective, speed = names[alike[0]]
+        point = {parameter: _reported(effective, parameter) for parameter in parameters}
+        found.append(Row(point=point, throughput_per_s=level * speed / anchor, baselines=tuple(alike)))
+    return found
 
 
 def _reported(effective: Effective | None, name: str) -> Value:
