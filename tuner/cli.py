@@ -123,6 +123,41 @@ def apply(
 
 
 @app.command()
+def replay(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)],
+    minutes: Annotated[
+        list[float] | None, typer.Option(min=0.5, help="Budgets to replay.  [default: 2, 5, 10]")
+    ] = None,
+    studies: Annotated[int, typer.Option(min=1, help="Studies of each strategy on each table and budget.")] = 20,
+    strategies: Annotated[str, typer.Option(help="Comma-separated.")] = "auto,tpe,random,grid,plain",
+    noise: Annotated[str, typer.Option(help="quiet, noisy, or recorded: what the table says.")] = "recorded",
+    equals: Annotated[int, typer.Option(min=0, help="Also replay so many studies in which nothing is gained.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the first study.")] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes.  [default: the CPUs there are]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate search strategies on recorded spaces, without hardware: results folders, or tables as CSV files."""
+    from tuner.report import replay as words
+    from tuner.report.terminal import print_lines
+    from tuner.study.replay import ReplayOptions, replay_tables
+
+    options = ReplayOptions(
+        minutes=tuple(minutes or (2.0, 5.0, 10.0)),
+        studies=studies,
+        strategies=strategies,
+        noise=noise,
+        equals=equals,
+        seed=seed,
+        jobs=jobs,
+    )
+    found = replay_tables(results, options)
+    if as_json:
+        print_json(words.replay_json(found))
+    else:
+        print_lines(words.replay_lines(found), sys.stdout)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of study files, for editors."""
     from tuner.study.schema import json_schema

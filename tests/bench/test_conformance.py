@@ -114,6 +114,9 @@ def test_windows_take_time_and_their_samples_are_their_requests(subject: Subject
             assert window.samples == requests * member.effective.batch_size
             assert 0.0 <= window.steal_pct <= 100.0
             assert 0.0 <= window.other_cpu_pct <= 100.0
+            assert window.pressure_pct is None or 0.0 <= window.pressure_pct <= 100.0
+            assert window.frequency_mhz is None or window.frequency_mhz > 0.0
+            assert min(window.thermal_throttles, window.quota_throttles) >= 0
 
 
 def test_the_sum_of_the_latencies_is_that_of_their_buckets(subject: Subject) -> None:

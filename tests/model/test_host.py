@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.model.host import cpu_model, cpu_quota, host_facts
+from tuner.model.host import cpu_model, cpu_quota, cpu_stat_files, host_facts
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -58,6 +58,14 @@ def test_the_tightest_quota_of_a_group_and_its_parents_counts(
     tmp_path: Path, files: dict[str, str], quota: float | None
 ) -> None:
     assert cpu_quota(write(tmp_path, files)) == quota
+
+
+def test_throttling_is_counted_where_a_group_and_its_parents_are(tmp_path: Path) -> None:
+    names = ["sys/fs/cgroup/a/b/cpu.stat", "sys/fs/cgroup/a/cpu.stat", "sys/fs/cgroup/cpu/x/cpu.stat"]
+    others = ["sys/fs/cgroup/c/cpu.stat", "sys/fs/cgroup/memory/x/cpu.stat"]
+    groups = {"proc/self/cgroup": "1:cpu:/x\n4:memory:/x\n0::/a/b\n"}
+    root = write(tmp_path, groups | dict.fromkeys([*names, *others], "nr_throttled 0\n"))
+    assert sorted(cpu_stat_files(root)) == sorted(root / name for name in names)
 
 
 def test_the_name_of_the_cpu_is_found_on_x86_and_arm(tmp_path: Path) -> None:

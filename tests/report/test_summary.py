@@ -17,8 +17,9 @@ from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, Best
 from tuner.model.spec import ModelSpec
 from tuner.report import summary
 from tuner.report.terminal import print_lines
-from tuner.study.baselines import Calibration, Standing
+from tuner.study.baselines import Standing
 from tuner.study.budget import SessionCost
+from tuner.study.calibration import Calibration
 from tuner.study.decision import Interval
 from tuner.study.evidence import Candidate, Judgement
 from tuner.study.measure import Measured
@@ -128,11 +129,16 @@ SEARCHED = replace(
     calibration=Calibration(
         window_sd=0.034,
         session_sd=0.01,
+        session_df=3,
+        lag_correlation=0.2,
+        drift_sd=0.01,
+        window_s=0.4,
         cost=SessionCost(),
         requests_per_window=80.0,
         longest_window_s=0.4,
         steal_pct=0.0,
         other_cpu_pct=1.0,
+        is_tiny=False,
         unsteady=(),
     ),
     baselines={name: LEVELS[name] for name in ("THROUGHPUT", "default")},

@@ -1,27 +1,16 @@
-"""Baselines: which there are, which is the strongest, and what they tell of the host."""
+"""Baselines: which there are, and which is the strongest."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
 from tests.study.test_evidence import ran
-from tests.study.virtual import calm, crash, disturbances, make_study
-from tuner.bench.protocol import Failure, SessionPlan, Windows
-from tuner.bench.synthetic import Noise, SyntheticBench
+from tests.study.virtual import crash, make_study
 from tuner.errors import NoAnswerError
-from tuner.study.baselines import (
-    PRIOR_SD,
-    PRIOR_SD_TINY,
-    PRIOR_WINDOW_SD,
-    Calibration,
-    baseline_configs,
-    calibrate,
-    stand,
-)
-from tuner.study.study import BaselineSpec, Limit, Objective, Study
+from tuner.study.baselines import baseline_configs, stand
+from tuner.study.study import BaselineSpec, Limit, Objective
 
 THROUGHPUT = Objective(metric="throughput")
 
@@ -128,77 +117,3 @@ def test_a_baseline_that_fails_later_keeps_what_it_had() -> None:
     first = {"a": ran(100.0), "b": ran(120.0)}
     assert stand(THROUGHPUT, first, {"a": ran(100.0), "b": crash()}).reference == "b"
     assert stand(THROUGHPUT, first, {"a": crash(), "b": crash()}).reference == "b"
-
-
-# What they tell of the host
-
-
-def calibration_of(bench: SyntheticBench, study: Study, *, blocks: int = 8) -> Calibration:
-    configs = baseline_configs(study)
-    session = bench.measure(
-        list(configs.values()), SessionPlan(phase="baselines", seed=1, blocks=blocks, is_fresh=True)
-    )
-    members: dict[str, Windows | Failure] = dict(zip(configs, session.members, strict=True))
-    return calibrate(study.objective, session, members, stand(study.objective, members).reference, 0.4)
-
-
-def test_the_spread_of_pairs_is_that_of_the_noise() -> None:
-    spreads = [
-        calibration_of(SyntheticBench(effects=disturbances(i, noise=0.02, compiling=0.0)), make_study()).window_sd
-        for i in range(20)
-    ]
-    expected = 0.02 / math.sqrt(0.4) * math.sqrt(2)
-    assert sum(spreads) / len(spreads) == pytest.approx(expected, rel=0.3)
-
-
-def test_with_too_few_pairs_the_spread_is_the_usual_one() -> None:
-    assert calibration_of(calm(), make_study(), blocks=2).window_sd == PRIOR_WINDOW_SD
-
-
-def test_a_host_without_noise_still_has_a_spread() -> None:
-    assert calibration_of(SyntheticBench(), make_study()).window_sd > 0.0
-
-
-def test_equal_baselines_are_a_free_comparison_of_equals() -> None:
-    """Default and LATENCY are one effective configuration here: how much they differ is the sd between sessions."""
-    quiet = calibration_of(SyntheticBench(effects=[Noise(1e-6)]), make_study())
-    assert quiet.session_sd == pytest.approx(PRIOR_SD * math.sqrt(4 / 5), rel=1e-3)
-
-
-def test_models_below_a_millisecond_are_expected_to_scatter_more() -> None:
-    tiny = calibration_of(SyntheticBench(surface=lambda config: 1e4), make_study(metric="latency_mean_ms"))
-    assert tiny.session_sd == pytest.approx(PRIOR_SD_TINY * math.sqrt(4 / 5), rel=1e-3)
-
-
-def test_the_cost_of_a_session_is_what_a_confirmation_then_takes() -> None:
-    bench, study = calm(), make_study()
-    calibration = calibration_of(bench, study)
-    configs = list(baseline_configs(study).values())[:2]
-    session = bench.measure(configs, SessionPlan(phase="confirm", seed=2, blocks=8, is_fresh=True))
-    assert session.wall_s == pytest.approx(calibration.cost.of(8, 0.4), rel=0.1)
-
-
-def test_the_hosts_other_load_and_unsteady_baselines_are_reported() -> None:
-    def loaded(member: Windows, steal: float) -> Windows:
-        windows = tuple(replace(w, steal_pct=steal, other_cpu_pct=2 * steal) for w in member.windows)
-        return replace(member, windows=windows, is_steady=steal < 5)
-
-    study = make_study()
-    session = calm().measure(
-        list(baseline_configs(study).values()), SessionPlan(phase="baselines", seed=1, blocks=4, is_fresh=True)
-    )
-    members: dict[str, Windows | Failure] = {
-        name: loaded(member, steal)
-        for name, member, steal in zip(("a", "b"), session.members, (3.0, 6.0), strict=False)
-        if isinstance(member, Windows)
-    }
-    found = calibrate(study.objective, session, members, "a", 0.4)
-    assert found.steal_pct == pytest.approx(4.5)
-    assert found.other_cpu_pct == pytest.approx(9.0)
-    assert found.unsteady == ("b",)
-
-
-def test_the_reference_gives_requests_and_length_of_a_window() -> None:
-    found = calibration_of(SyntheticBench(surface=lambda config: 5.0), make_study())
-    assert found.longest_window_s >= 0.8
-    assert found.requests_per_window == pytest.approx(4.0, abs=12.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.study.virtual import Meddler, Virtual, by_streams, calm, make_study, parameter, space_of
+from tests.study.virtual import Meddler, PowerCut, Virtual, by_streams, calm, make_study, parameter, space_of, streams
 from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
 from tuner.study.campaign import Ground
 from tuner.study.confirm import Confirmation, is_decided, judge_round
@@ -25,7 +25,13 @@ NOISE = [0.3, -0.2] * 6
 
 
 def state(
-    values: Sequence[float], *, kept: bool = True, k_max: int = 12, failures: int = 0, lost: int = 0
+    values: Sequence[float],
+    *,
+    kept: bool = True,
+    k_max: int = 12,
+    failures: int = 0,
+    lost: int = 0,
+    is_feasible: bool = True,
 ) -> Confirmation:
     """A confirmation after so many sessions, under one limit."""
     due = [n for n in looks(k_max) if n <= len(values)]
@@ -55,20 +61,15 @@ def state(
         lost=["the reference failed"] * lost,
         look=look(values[: due[-1]], k_max=k_max, share=0.02, min_gain_log=0.01) if due else None,
         checks=(check,) if due else (),
+        is_reference_feasible=is_feasible,
     )
 
 
 @pytest.fixture(scope="module")
-def grounds(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Ground]:
-    """With a reference that keeps the limits, and with one that does not."""
-    found = {}
-    for is_feasible, max_ms in ((True, 1e6), (False, 1e-6)):
-        limit = Limit(metric="latency_p90_ms", max=max_ms)
-        study = Virtual(folder=tmp_path_factory.mktemp("ground"), study=make_study(limits=[limit]))
-        study.run()
-        found[is_feasible] = study.ground()
-        assert study.ground().standing.is_feasible == is_feasible
-    return found
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    study = Virtual(folder=tmp_path_factory.mktemp("ground"))
+    study.run()
+    return study.ground()
 
 
 @pytest.mark.parametrize("k_max", SESSIONS)
@@ -76,10 +77,10 @@ def grounds(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Ground]:
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("is_feasible", [True, False])
 def test_a_confirmation_ends_at_a_look_and_at_the_last_one_at_the_latest(
-    grounds: dict[bool, Ground], k_max: int, values: Sequence[float], kept: bool, is_feasible: bool
+    k_max: int, values: Sequence[float], kept: bool, is_feasible: bool
 ) -> None:
     decided = [
-        n for n in range(k_max + 1) if is_decided(state(values[:n], kept=kept, k_max=k_max), grounds[is_feasible])
+        n for n in range(k_max + 1) if is_decided(state(values[:n], kept=kept, k_max=k_max, is_feasible=is_feasible))
     ]
     assert set(decided) <= set(looks(k_max))
     assert k_max in decided
@@ -97,17 +98,15 @@ def test_a_confirmation_ends_at_a_look_and_at_the_last_one_at_the_latest(
     ],
 )
 def test_it_ends_as_soon_as_more_sessions_cannot_help(
-    grounds: dict[bool, Ground], values: Sequence[float], kept: bool, is_feasible: bool, first: int
+    values: Sequence[float], kept: bool, is_feasible: bool, first: int
 ) -> None:
     """A winner that does not keep its limits yet goes on, and where no baseline keeps them only they matter."""
-    assert first == next(n for n in looks(12) if is_decided(state(values[:n], kept=kept), grounds[is_feasible]))
+    assert first == next(n for n in looks(12) if is_decided(state(values[:n], kept=kept, is_feasible=is_feasible)))
 
 
 @pytest.mark.parametrize(("failures", "lost", "is_over"), [(1, 0, False), (2, 0, True), (0, 2, False), (0, 3, True)])
-def test_failures_and_lost_sessions_end_it_between_looks(
-    grounds: dict[bool, Ground], failures: int, lost: int, is_over: bool
-) -> None:
-    assert is_decided(state(GAIN[:2], failures=failures, lost=lost), grounds[True]) == is_over
+def test_failures_and_lost_sessions_end_it_between_looks(failures: int, lost: int, is_over: bool) -> None:
+    assert is_decided(state(GAIN[:2], failures=failures, lost=lost)) == is_over
 
 
 @pytest.mark.parametrize(
@@ -124,14 +123,15 @@ def test_failures_and_lost_sessions_end_it_between_looks(
 )
 def test_every_end_has_its_word(
     tmp_path: Path,
-    grounds: dict[bool, Ground],
+    ground: Ground,
     values: Sequence[float],
     kept: bool,
     is_feasible: bool,
     verdict: str,
     reason: str,
 ) -> None:
-    line = judge_round(Virtual(folder=tmp_path).campaign(), grounds[is_feasible], state(values, kept=kept), "")
+    found = state(values, kept=kept, is_feasible=is_feasible)
+    line = judge_round(Virtual(folder=tmp_path).campaign(), ground, found, "")
     assert (line.verdict, line.reason) == (verdict, reason)
 
 
@@ -161,3 +161,64 @@ def test_a_limit_that_takes_more_sessions_gets_them(tmp_path: Path) -> None:
     assert result.confirmation.interval is not None
     sessions = len(study.sessions("confirm"))
     assert SESSIONS[0] < sessions == result.confirmation.interval.sessions
+
+
+# The runner-up
+
+
+def half_as_fast_when_fresh(plan: SessionPlan, session: Session) -> Session:
+    """What has five streams takes its limit twice over as soon as nobody searches any more."""
+    if plan.phase != "confirm" or streams(session.lineup[1]) != 5:
+        return session
+    winner = session.members[1]
+    assert isinstance(winner, Windows)
+    windows = tuple(replace(w, latency_sum_ms=2.0 * w.latency_sum_ms) for w in winner.windows)
+    return replace(session, members=(session.members[0], replace(winner, windows=windows)))
+
+
+def limited(folder: Path, minutes: float = 10.0) -> Virtual:
+    """Five streams are faster than three; the limit holds for both, as the search sees it."""
+    return Virtual(
+        folder=folder,
+        space=space_of(parameter("NUM_STREAMS", 3, 5), parameter("infer_requests", 8)),
+        bench=calm(by_streams(s3=160.0, s5=180.0)),
+        study=make_study(minutes=minutes, limits=[Limit(metric="latency_mean_ms", max=60.0)]),
+    )
+
+
+def test_after_a_winner_that_breaks_its_limit_the_runner_up_is_confirmed(tmp_path: Path) -> None:
+    study = limited(tmp_path)
+    result = study.run(Meddler(study.bench, half_as_fast_when_fresh))
+    first, second = study.log().verdicts()
+    assert (first.verdict, first.reason) == ("baseline", "constraint")
+    assert (second.verdict, streams(result.config)) == ("tuned", 3)
+    shares = [study.log().confirmation(i).share for i in (1, 2)]  # type: ignore[union-attr]
+    assert shares == [0.02, 0.0025]
+    assert study.log().spent_s() <= 600.0 + max(line.session.wall_s for line in study.sessions())
+    assert any("the runner-up is" in line for line in study.listener.lines)
+
+
+def test_without_time_there_is_no_runner_up(tmp_path: Path) -> None:
+    study = limited(tmp_path, minutes=1.0)
+    result = study.run(Meddler(study.bench, half_as_fast_when_fresh))
+    assert [line.reason for line in study.log().verdicts()] == ["constraint"]
+    assert not result.is_tuned
+
+
+def test_a_study_killed_before_the_runner_ups_first_session_goes_on_with_it(tmp_path: Path) -> None:
+    study = limited(tmp_path)
+    confirmed = 0
+
+    def cut(plan: SessionPlan, session: Session) -> Session:
+        nonlocal confirmed
+        confirmed += plan.phase == "confirm"
+        if plan.phase == "confirm" and streams(session.lineup[1]) == 3:
+            raise PowerCut
+        return half_as_fast_when_fresh(plan, session)
+
+    with pytest.raises(PowerCut):
+        study.run(Meddler(study.bench, cut))
+    assert [line.reason for line in study.log().verdicts()] == ["constraint"]
+    result = study.run(Meddler(study.bench, half_as_fast_when_fresh))
+    assert (result.is_tuned, streams(result.config)) == (True, 3)
+    assert len(study.sessions("final")) == 2, "neither search nor final ran again"

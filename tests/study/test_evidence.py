@@ -76,7 +76,9 @@ def line(
 
 
 def evidence(*lines: SessionLine, objective: Objective = THROUGHPUT) -> Evidence:
-    found = Evidence(objective, reference_key=REFERENCE.effective.key, window_sd=WINDOW_SD, best_ratios_log={})
+    found = Evidence(
+        objective, reference_key=REFERENCE.effective.key, window_sd=WINDOW_SD, compile_sd=COMPILE_SD, best_ratios_log={}
+    )
     found.read(lines)
     return found
 
@@ -253,14 +255,17 @@ def test_those_that_keep_the_limits_rank_first_by_rank_then_the_others_by_how_fa
 def test_a_percentile_needs_few_requests_in_a_search_and_its_own_error_counts() -> None:
     objective = Objective(metric="latency_p99_ms")
     few = ran(100.0, windows=2, latency_ms=5.0)
-    found = judge(objective, few, ran(100.0, windows=2), window_sd=1e-6, best_ratios_log={})
+    found = judge(objective, few, ran(100.0, windows=2), window_sd=1e-6, compile_sd=COMPILE_SD, best_ratios_log={})
     assert found is not None
     assert found.value == pytest.approx(math.log(2.0), abs=0.01)
     assert found.sd >= COMPILE_SD
 
 
 def test_nothing_in_common_is_nothing_to_judge() -> None:
-    assert judge(THROUGHPUT, ran(100.0, windows=0), REFERENCE, window_sd=0.1, best_ratios_log={}) is None
+    assert (
+        judge(THROUGHPUT, ran(100.0, windows=0), REFERENCE, window_sd=0.1, compile_sd=COMPILE_SD, best_ratios_log={})
+        is None
+    )
 
 
 # Pools

@@ -59,7 +59,7 @@ def test_a_larger_space_is_sampled_seeds_first(tmp_path: Path) -> None:
         {"NUM_STREAMS": 8, "INFERENCE_NUM_THREADS": 8, "ENABLE_CPU_PINNING": p, "infer_requests": 16, "batch_size": 4}
         for p in (False, True)
     ]
-    study = Virtual(folder=tmp_path, space=LARGE, seeds=seeds, study=make_study(trials=5))
+    study = Virtual(folder=tmp_path, space=LARGE, seeds=seeds, study=make_study(minutes=None, trials=5))
     study.run()
     lines = study.sessions("search")
     assert len(lines) == 5

@@ -375,9 +375,9 @@ def test_a_logarithmic_range_ascends_from_low_to_high_in_steps_of_at_most_two(lo
         (
             "search",
             "{sampler: tpee}",
-            '9:19: "tpee" is not allowed; did you mean tpe? allowed: auto, race, tpe, random, grid',
+            '9:19: "tpee" is not allowed; did you mean tpe? allowed: auto, race, tpe, gp, random, grid',
         ),
-        ("search", "{sampler: gp}", '9:19: "gp" is not allowed'),
+        ("search", "{sampler: cma}", '9:19: "cma" is not allowed'),
         ("decision", "{min_gain_pct: -1}", "10:26: must be at least 0, got -1"),
         ("decision", "{min_gain_pct: .nan}", "10:26: "),
     ],

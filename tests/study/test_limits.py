@@ -20,7 +20,7 @@ from tests.study.virtual import (
     streams,
 )
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
+from tuner.bench.protocol import DeploymentConfig, Failure, Session, SessionPlan, Windows
 from tuner.bench.synthetic import hill
 from tuner.study.study import Limit
 
@@ -98,6 +98,39 @@ def test_the_first_configuration_that_keeps_the_limit_claims_no_gain(tmp_path: P
     assert any("no baseline keeps the limits" in line for line in study.listener.lines)
 
 
+def shifted(member: Windows | Failure, buckets: int) -> Windows:
+    """With every latency so many buckets of half a per cent larger."""
+    assert isinstance(member, Windows)
+    windows = tuple(
+        replace(w, latency_counts={b + buckets: n for b, n in w.latency_counts.items()}) for w in member.windows
+    )
+    return replace(member, windows=windows)
+
+
+@pytest.mark.parametrize(("max_ms", "buckets", "is_feasible"), [(25.0, 300, False), (9.0, -300, True)])
+def test_whether_the_reference_keeps_the_limit_is_seen_on_the_confirmations_data(
+    tmp_path: Path, max_ms: float, buckets: int, is_feasible: bool
+) -> None:
+    """What the baselines' few windows said of it is not the last word."""
+
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        if plan.phase != "confirm":
+            return session
+        return replace(session, members=(shifted(session.members[0], buckets), session.members[1]))
+
+    study = Virtual(
+        folder=tmp_path,
+        space=space_of(parameter("NUM_STREAMS", 2, 5)),
+        bench=calm(by_streams(s2=150.0, s5=700.0)),
+        study=make_study(limits=[Limit(metric="latency_p90_ms", max=max_ms)]),
+    )
+    result = study.run(Meddler(study.bench, meddle))
+    assert study.ground().standing.is_feasible != is_feasible
+    assert result.is_tuned
+    assert result.is_reference_feasible == is_feasible
+    assert result.line.reason == ("" if is_feasible else "first_feasible")
+
+
 def test_where_nothing_keeps_the_limits_there_is_no_answer(tmp_path: Path) -> None:
     limit = Limit(metric="latency_mean_ms", max=1e-3)
     study = Virtual(folder=tmp_path, bench=calm(), study=make_study(limits=[limit]))
@@ -113,12 +146,7 @@ def test_a_winner_that_breaks_its_limit_on_fresh_data_is_turned_down_with_the_re
     def meddle(plan: SessionPlan, session: Session) -> Session:
         if plan.phase != "confirm":
             return session
-        slow = session.members[1]
-        assert isinstance(slow, Windows)
-        windows = tuple(
-            replace(w, latency_counts={b + 200: n for b, n in w.latency_counts.items()}) for w in slow.windows
-        )
-        return replace(session, members=(session.members[0], replace(slow, windows=windows)))
+        return replace(session, members=(session.members[0], shifted(session.members[1], 200)))
 
     study = Virtual(folder=tmp_path, bench=calm(), study=make_study(limits=[limit]))
     result = study.run(Meddler(study.bench, meddle))

@@ -94,7 +94,7 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     pairs, head = pairs_of(study), study.log().confirmation(1)
     assert head is not None
     values = [v for w, r in pairs if (v := session_value(METRICS["throughput"], w, r)) is not None]
-    expected = interval(values, level(head.k_max, head.share))
+    expected = interval(values, level(head.k_max, head.share), sd_floor=head.sd_floor)
 
     assert (best.study, best.verdict, best.reason, best.device) == ("virtual", "tuned", None, "CPU")
     assert best.properties == {**head.winner.properties, "INFERENCE_PRECISION_HINT": "f32"}

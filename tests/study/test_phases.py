@@ -31,7 +31,7 @@ from tests.study.virtual import (
     space_of,
     streams,
 )
-from tuner.bench.protocol import DeploymentConfig, Phase, Session, SessionPlan
+from tuner.bench.protocol import DeploymentConfig, Phase, Session, SessionPlan, Windows
 from tuner.bench.synthetic import Noise, SyntheticBench, effective_of, hill
 from tuner.study.decision import LATER_SHARE, SESSIONS, share_of
 from tuner.study.phases import Result
@@ -129,7 +129,7 @@ def test_the_phases_follow_each_other_and_the_verdict_comes_last(tmp_path: Path)
     study.run()
     found = study.phases()
     assert found == sorted(found, key=ORDER.index)
-    assert [found.count(phase) for phase in ORDER[:4]] == [1, 0, 8, 2]
+    assert [found.count(phase) for phase in ORDER[:5]] == [1, 2, 0, 8, 2]
     assert found.count("confirm") in SESSIONS
     kinds = [line.kind for line in study.log()]
     assert kinds[0] == "header"
@@ -306,7 +306,13 @@ def test_the_reporter_hears_the_plan_and_sees_every_phase(tmp_path: Path) -> Non
     study = Virtual(folder=tmp_path, space=LARGE, study=make_study(trials=4))
     study.run()
     text = "\n".join(study.listener.lines)
-    for words in ("reference: ", "noise: ", "plan: ", "provable here", "space: 384 configurations requested"):
+    for words in (
+        "reference: ",
+        "noise: ",
+        "plan: ",
+        "provable on this machine",
+        "space: 384 configurations requested",
+    ):
         assert words in text
     phases = [status.phase for status in study.listener.shown]
     assert list(dict.fromkeys(phases)) == ["baselines", "search", "final", "confirm"]
@@ -314,6 +320,66 @@ def test_the_reporter_hears_the_plan_and_sees_every_phase(tmp_path: Path) -> Non
     assert last.left_s is not None
     assert last.reference
     assert last.incumbent
+
+
+def loaded(phase: Phase, **load: float) -> Callable[[SessionPlan, Session], Session]:
+    """Sessions of one phase on a host that did something else as well; nobody was slower for it."""
+
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        if plan.phase != phase:
+            return session
+        members = tuple(
+            replace(m, windows=tuple(replace(w, **load) for w in m.windows)) if isinstance(m, Windows) else m  # type: ignore[arg-type]
+            for m in session.members
+        )
+        return replace(session, members=members)
+
+    return meddle
+
+
+def test_on_a_calm_host_nobody_is_warned(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    study.run()
+    assert not [line for line in study.listener.lines if "warning" in line or "disturbed" in line]
+
+
+def test_a_host_that_is_busy_from_the_start_is_warned_about_once(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    study.run(Meddler(study.bench, loaded("baselines", other_cpu_pct=33.0)))
+    warnings = [line for line in study.listener.lines if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("warning: while the baselines were measured other processes used 33 % of the CPUs.")
+    assert any(line.startswith("disturbed by the host: ") for line in study.listener.lines)
+
+
+def test_a_host_that_becomes_much_worse_is_warned_about_at_the_verdict(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    result = study.run(Meddler(study.bench, loaded("confirm", steal_pct=9.0)))
+    (warning,) = [line for line in study.listener.lines if line.startswith("warning: ")]
+    assert warning.startswith("warning: while the winner was confirmed the hypervisor gave 9 % of the CPUs to other")
+    assert study.listener.lines.index(warning) > next(
+        i for i, line in enumerate(study.listener.lines) if line.startswith("search ended: ")
+    )
+    assert result.is_tuned, "sessions that are disturbed throughout are taken as they are"
+
+
+def test_windows_that_neighbours_slowed_do_not_cost_a_winner_its_gain(tmp_path: Path) -> None:
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        """In the confirmation three of the winner's windows take three times as long, and the host says why."""
+        if plan.phase != "confirm" or not isinstance(session.members[1], Windows):
+            return session
+        winner = session.members[1]
+        slow = tuple(replace(w, duration_s=3 * w.duration_s, other_cpu_pct=60.0) for w in winner.windows[:3])
+        windows = (*slow, *winner.windows[3:])
+        return replace(session, members=(session.members[0], replace(winner, windows=windows)))
+
+    study = Virtual(folder=tmp_path, bench=calm())
+    result = study.run(Meddler(study.bench, meddle))
+    assert result.is_tuned
+    assert result.confirmation is not None
+    assert result.confirmation.interval is not None
+    truth = math.log(hill(result.config) / hill(study.setting.baselines[result.reference]))
+    assert result.confirmation.interval.estimate == pytest.approx(truth, abs=0.02)
 
 
 def test_effective_configurations_decide_not_requests() -> None:

@@ -66,6 +66,10 @@ windows = st.builds(
     latency_sum_ms=seconds,
     steal_pct=seconds,
     other_cpu_pct=seconds,
+    pressure_pct=st.none() | seconds,
+    frequency_mhz=st.none() | seconds,
+    thermal_throttles=st.integers(0, 99),
+    quota_throttles=st.integers(0, 99),
 )
 effectives = st.builds(
     Effective,

@@ -37,7 +37,7 @@ from tuner.study.space import Space
 
 @pytest.mark.parametrize("space", [TINY, LARGE])
 def test_every_candidate_is_an_optuna_trial_with_its_whole_record(tmp_path: Path, space: Space) -> None:
-    study = Virtual(folder=tmp_path, space=space, study=make_study(trials=5))
+    study = Virtual(folder=tmp_path, space=space, study=make_study(minutes=None, trials=5))
     study.run()
     trials = {trial.number: trial for trial in study.trials()}
     lines = study.sessions("race", "search")

@@ -182,7 +182,7 @@ def test_editor_and_reader_accept(changes: dict[str, Any]) -> None:
         {"space": {"extends": "all"}},
         {"budget": {"minutes": "5"}},
         {"budget": {"trials": 0}},
-        {"search": {"sampler": "gp"}},
+        {"search": {"sampler": "cma"}},
         {"search": {"seed": -1}},
         {"decision": {"min_gain_pct": -1}},
         {"deployment": {"cpus": 1}},

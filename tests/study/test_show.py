@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from tests.study.test_outcome import HOST, best_of
-from tests.study.virtual import PhaseFuse, PowerCut, Virtual, crash, make_study, streams
+from tests.study.virtual import Meddler, PhaseFuse, PowerCut, Virtual, crash, make_study, streams
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import Phase
+from tuner.bench.protocol import Phase, Session, SessionPlan, Windows
 from tuner.errors import InputError, NoAnswerError, RecordError
+from tuner.report.summary import study_json, study_lines
 from tuner.study.campaign import candidates_of
 from tuner.study.evidence import ranked
 from tuner.study.folder import check_identity, write_text
@@ -84,6 +85,29 @@ def test_a_finished_study_shows_candidates_best_first_the_failures_and_the_verdi
     assert found.best == best
     assert found.standing == study.ground().standing
     assert found.calibration == study.ground().calibration
+
+
+def test_windows_that_the_host_disturbed_are_counted_where_the_noise_is_shown(tmp_path: Path) -> None:
+    def disturb(plan: SessionPlan, session: Session) -> Session:
+        """The first window of every member of the baselines' session."""
+        if plan.phase != "baselines":
+            return session
+        members = tuple(
+            replace(m, windows=(replace(m.windows[0], other_cpu_pct=50.0), *m.windows[1:]))
+            for m in session.members
+            if isinstance(m, Windows)
+        )
+        return replace(session, members=members)
+
+    study = virtual(tmp_path)
+    with pytest.raises(PowerCut):
+        study.run(Meddler(PhaseFuse(study.bench, "race", 1), disturb))  # type: ignore[arg-type]
+    found = read_study(tmp_path)
+    lines = [str(line) for line in study_lines(found)]
+    (noise,) = [i for i, line in enumerate(lines) if line.startswith("noise: ")]
+    assert lines[noise + 1].startswith("disturbed by the host: 4 of 48 windows; ")
+    assert study_json(found)["disturbed_windows"] == 4
+    assert not any("disturbed" in line for line in map(str, study_lines(replace(found, disturbed=0))))
 
 
 def test_where_every_baseline_failed_nothing_is_measured_yet(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tuner.bench.protocol import (
 )
 from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench, hill
 from tuner.model.spec import ModelSpec
+from tuner.study.calibration import Calibration, KnownNoise
 from tuner.study.campaign import Campaign, Ground, Setting, read_ground
 from tuner.study.candidate import to_config
 from tuner.study.phases import Result, run_phases
@@ -29,7 +30,7 @@ from tuner.study.status import Status
 from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SamplerName, SpaceSpec, Study
 from tuner.study.trial import TrialSummary
 
-ORDER: tuple[Phase, ...] = ("baselines", "race", "search", "final", "confirm")
+ORDER: tuple[Phase, ...] = ("baselines", "calibration", "race", "search", "final", "confirm")
 
 
 def parameter(name: str, *values: str | int | float | bool | None) -> Parameter:
@@ -177,6 +178,8 @@ class Virtual:
     bench: SyntheticBench = field(default_factory=lambda: SyntheticBench(effects=quiet()))
     seeds: Sequence[Assignment] = ()
     cpu_quota: float | None = None
+    known_noise: KnownNoise | None = None
+    remember: Callable[[Calibration], None] = lambda calibration: None
     listener: Listener = field(default_factory=Listener)
 
     @property
@@ -193,7 +196,9 @@ class Virtual:
 
     @property
     def setting(self) -> Setting:
-        return Setting(study=self.study, space=self.space, seeds=self.seeds, cpu_quota=self.cpu_quota)
+        return Setting(
+            study=self.study, space=self.space, seeds=self.seeds, cpu_quota=self.cpu_quota, known_noise=self.known_noise
+        )
 
     def campaign(self, bench: Bench | None = None) -> Campaign:
         log = open_log(self.log_path)
@@ -204,6 +209,7 @@ class Virtual:
             reporter=self.listener,
             clock=self.clock,
             round=len(log.verdicts()) + 1,
+            remember=self.remember,
         )
 
     def finished(self) -> Campaign:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import openvino as ov
 
-from tuner.bench import histogram, load
+from tuner.bench import histogram
+from tuner.bench.load import HostReader, load_between
 from tuner.bench.loop import Turn, count, run_async, run_sync
 from tuner.bench.protocol import SETTLE_CAP_S, DeploymentConfig, Effective
 from tuner.errors import DeviceError, ModelError
@@ -64,6 +65,7 @@ class OpenVinoBackend:
     def __init__(self, spec: ModelSpec, seed: int = 0) -> None:
         self.spec = spec
         self.seed = seed
+        self.host = HostReader()
         self.core = ov.Core()
         self.models: dict[int, ov.Model] = {}
         self.members: dict[int, Member] = {}
@@ -155,9 +157,9 @@ class OpenVinoBackend:
         gc.collect()
         gc.disable()
         try:
-            before = load.read_cpu_times()
+            before = self.host.read()
             turn = member.run(window_s, drop_s, max_s)
-            after = load.read_cpu_times()
+            after = self.host.read()
         finally:
             gc.enable()
         counted = count(turn)
@@ -166,14 +168,13 @@ class OpenVinoBackend:
                 f"too slow for this budget: {turn.requests} requests in flight did not complete four rounds "
                 f"in {max_s:.1f} s"
             )
-        steal, other = load.loads_pct(before, after)
+        load = load_between(before, after, frequency_mhz=self.host.frequency_mhz())
         return {
             "duration_s": counted.duration_s,
             "samples": counted.completions * member.effective.batch_size,
             "latency_counts": histogram.count(counted.latencies_ms),
             "latency_sum_ms": float(np.sum(counted.latencies_ms)),
-            "steal_pct": steal,
-            "other_cpu_pct": other,
+            **asdict(load),
         }
 
     def effective(self, compiled: ov.CompiledModel, config: DeploymentConfig) -> Effective:

@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 SETTLE_CAP_S = 30.0
 """AUTO serves its first requests on the CPU; the chosen device has compiled well within this (openvino.md)."""
 Api = Literal["async", "sync"]
-Phase = Literal["baselines", "search", "race", "final", "confirm", "measure"]
+Phase = Literal["baselines", "calibration", "search", "race", "final", "confirm", "measure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,8 +107,26 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """One timed stretch of steady inference by one member.
+class HostLoad:
+    """What else the host did during one stretch of time. Where it does not tell: None, or nothing counted."""
+
+    steal_pct: float = 0.0
+    """CPU time taken by the hypervisor, of all the CPUs that may be used."""
+    other_cpu_pct: float = 0.0
+    """CPU time used by processes other than the one that measures, of all the CPUs that may be used."""
+    pressure_pct: float | None = None
+    """Wall time in which some task of the host waited for a CPU; a member's own threads wait too."""
+    frequency_mhz: float | None = None
+    """At the end of the stretch, the mean of at most eight CPUs."""
+    thermal_throttles: int = 0
+    """How often CPUs were slowed down because they were too hot."""
+    quota_throttles: int = 0
+    """Scheduler periods in which this process had used up its CPU quota: what a quota does, no disturbance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window(HostLoad):
+    """One timed stretch of steady inference by one member, and what the host did meanwhile.
 
     `samples` completed within `duration_s`; every request's latency is in `latency_counts`
     (bucket -> requests, see `tuner.bench.histogram`) and summed in `latency_sum_ms`.
@@ -122,10 +140,6 @@ class Window:
     samples: int
     latency_counts: Mapping[int, int]
     latency_sum_ms: float
-    steal_pct: float = 0.0
-    """CPU time taken by the hypervisor, of all CPUs, during the window."""
-    other_cpu_pct: float = 0.0
-    """CPU time used by processes other than the worker, of all CPUs, during the window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

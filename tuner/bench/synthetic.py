@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -36,9 +37,10 @@ class FakeClock:
 
 
 class Effect(Protocol):
-    """One disturbance: the log-factor on the speed of a window. `process` is the number of the worker process."""
+    """One disturbance: the log-factor on the speed of a window. `process` names the worker process, and within it each
+    of several compiles of one configuration."""
 
-    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: int) -> float: ...
+    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: str) -> float: ...
 
 
 class Noise:
@@ -49,7 +51,7 @@ class Noise:
         self.sd = sd
         self.rng = random.Random(seed)
 
-    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: int) -> float:
+    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: str) -> float:
         width = 3.0 if self.rng.random() < 0.05 else 1.0
         return self.rng.gauss(0.0, width * self.sd / math.sqrt(window_s))
 
@@ -64,7 +66,7 @@ class Drift:
         self.level = self.rng.gauss(0.0, sd)
         self.at_s = 0.0
 
-    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: int) -> float:
+    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: str) -> float:
         keep = math.exp(-max(0.0, now_s - self.at_s) / self.time_constant_s)
         self.level = keep * self.level + self.rng.gauss(0.0, self.sd * math.sqrt(1 - keep * keep))
         self.at_s = now_s
@@ -78,7 +80,7 @@ class CompileEffect:
         self.sd = sd
         self.seed = seed
 
-    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: int) -> float:
+    def __call__(self, config: DeploymentConfig, *, now_s: float, window_s: float, process: str) -> float:
         return random.Random(f"{self.seed}/{process}/{config.key}").gauss(0.0, self.sd)
 
 
@@ -133,7 +135,11 @@ class SyntheticBench:
     clock: FakeClock = field(default_factory=FakeClock)
     process: int = 0
     is_running: bool = False
+    resident: str = ""
+    """The key of the reference that stays compiled from session to session, as a worker keeps it."""
     sessions: list[Session] = field(default_factory=list)
+    copies: Counter[str] = field(default_factory=Counter)
+    """How often each configuration is in the lineup that is being measured."""
 
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         failure = self.failure_of(config)
@@ -146,8 +152,10 @@ class SyntheticBench:
         lost: dict[int, Failure] = {}
         lost_s = 0.0
         self.is_running &= not plan.is_fresh
+        self.resident = self.resident if self.is_running else ""
         while True:
             attempted_s = self.clock()
+            self.copies.clear()
             try:
                 session = run_session(
                     lineup,
@@ -162,7 +170,7 @@ class SyntheticBench:
             except MemberLost as error:
                 lost[error.index] = error.failure
                 lost_s += self.clock() - attempted_s
-                self.is_running = False
+                self.is_running, self.resident = False, ""
         done = replace(
             session,
             started_unix_s=begin_s,
@@ -170,6 +178,7 @@ class SyntheticBench:
             costs=replace(session.costs, lost_s=lost_s),
         )
         self.is_running &= not plan.is_fresh
+        self.resident = lineup[0].key if self.is_running else ""
         self.sessions.append(done)
         return done
 
@@ -183,8 +192,10 @@ class SyntheticBench:
         failure = self.failure_of(config)
         if failure is not None and failure.kind is FailureKind.COMPILE:
             raise WorkerLost(failure) if self.is_fatal(config) else CommandFailed(failure)
-        self.clock.advance(COMPILE_S)
-        return SyntheticSeat(self, config, self.resolver(config), start_s)
+        if config.key != self.resident:
+            self.clock.advance(COMPILE_S)
+        self.copies[config.key] += 1
+        return SyntheticSeat(self, config, self.resolver(config), start_s, f"{self.process}/{self.copies[config.key]}")
 
 
 class SyntheticSeat:
@@ -192,11 +203,14 @@ class SyntheticSeat:
 
     compile_s = COMPILE_S
 
-    def __init__(self, bench: SyntheticBench, config: DeploymentConfig, effective: Effective, start_s: float) -> None:
+    def __init__(
+        self, bench: SyntheticBench, config: DeploymentConfig, effective: Effective, start_s: float, compiled: str
+    ) -> None:
         self.bench = bench
         self.config = config
         self.effective = effective
         self.start_s = start_s
+        self.compiled = compiled
         self.process = f"synthetic-{bench.process}"
 
     def settle(self, limit_s: float) -> None:
@@ -208,7 +222,7 @@ class SyntheticSeat:
         bench, effective = self.bench, self.effective
         now_s = bench.clock()
         log_speed = sum(
-            effect(self.config, now_s=now_s, window_s=window_s, process=bench.process) for effect in bench.effects
+            effect(self.config, now_s=now_s, window_s=window_s, process=self.compiled) for effect in bench.effects
         )
         speed = bench.surface(self.config) * math.exp(log_speed)
         round_s = effective.infer_requests * effective.batch_size / speed

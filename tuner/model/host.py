@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -83,21 +83,26 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     A group is limited by its parents too: the tightest counts. Within a container the path in /proc/self/cgroup may
     not exist under the mount; its parents up to the mount itself do.
     """
-    quotas: list[float] = []
+    quotas = (read_quota(folder) for folder, read_quota in _cpu_groups(root))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def cpu_stat_files(root: Path = Path("/")) -> list[Path]:
+    """The cpu.stat files in which throttling by a CPU quota is counted: of this process's group and of its parents."""
+    return [file for folder, _ in _cpu_groups(root) if (file := folder / "cpu.stat").is_file()]
+
+
+def _cpu_groups(root: Path) -> Iterator[tuple[Path, Callable[[Path], float | None]]]:
+    """Every folder that may limit this process's CPU time, with how its quota is read; not each of them exists."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
+        parts = [part for part in PurePosixPath(group).parts if part not in ("/", "..")]
+        levels = [parts[:depth] for depth in range(len(parts) + 1)]
         if number == "0" and not controllers:
-            quotas += [quota for mount in V2_MOUNTS for quota in _quotas(root / mount, group, _v2_quota)]
+            yield from ((root.joinpath(mount, *level), _v2_quota) for mount in V2_MOUNTS for level in levels)
         elif "cpu" in controllers.split(","):
-            quotas += [quota for mount in V1_MOUNTS for quota in _quotas(root / mount, group, _v1_quota)]
-    return min(quotas, default=None)
-
-
-def _quotas(mount: Path, group: str, read: Callable[[Path], float | None]) -> list[float]:
-    parts = [part for part in PurePosixPath(group).parts if part not in ("/", "..")]
-    folders = [mount.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
-    return [quota for folder in folders if (quota := read(folder)) is not None]
+            yield from ((root.joinpath(mount, *level), _v1_quota) for mount in V1_MOUNTS for level in levels)
 
 
 def _v2_quota(folder: Path) -> float | None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tuner.deploy.best import Best
 from tuner.report.terminal import figure, metrics_table, percent
+from tuner.study.disturbance import disturbed_words
 from tuner.study.measure import Measured
 from tuner.study.run import Outcome
 from tuner.study.show import StudyRecord
@@ -71,6 +72,8 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
     if found.standing is None or found.calibration is None:
         return [*lines, "nothing is measured yet"]
     lines.append(f"noise: neighbouring windows differ by {100 * found.calibration.window_sd:.1f} % (sd)")
+    if found.disturbed:
+        lines.append(disturbed_words(found.disturbed, found.windows))
     lines += ["", "baselines, as first measured (* is the reference):"]
     lines.append(
         metrics_table(found.baselines, objective=found.study.objective.metric, deployed=found.standing.reference)
@@ -103,6 +106,8 @@ def study_json(found: StudyRecord) -> dict[str, Any]:
         "environment": dict(found.environment),
         "spent_s": found.spent_s,
         "noise": found.calibration.window_sd if found.calibration else None,
+        "windows": found.windows,
+        "disturbed_windows": found.disturbed,
         "reference": found.standing.reference if found.standing else None,
         "baselines": {name: dict(level) for name, level in found.baselines.items()},
         "candidates": [

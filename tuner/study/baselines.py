@@ -1,32 +1,21 @@
-"""What a user has without tuning, which of it is the reference, and how noisy this host is while measuring it.
-
-Knows baselines and calibration; not the search.
-"""
+"""What a user has without tuning, and which of it is the reference. Knows baselines; not the search."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from tuner.bench.metrics import METRICS, Metric
-from tuner.bench.protocol import DeploymentConfig, Failure, Session, Windows
+from tuner.bench.protocol import DeploymentConfig, Failure, Windows
 from tuner.errors import NoAnswerError
-from tuner.study.budget import SessionCost, measured_cost, shrunk_sd
 from tuner.study.constraint import bounds
-from tuner.study.estimate import mad_sd, pair_ratios, session_value
+from tuner.study.estimate import session_value
 from tuner.study.evidence import pool
 from tuner.study.study import Objective, Study
 
 HINTS = {"default": None, "LATENCY": "LATENCY", "THROUGHPUT": "THROUGHPUT"}
-PRIOR_SD, PRIOR_SD_TINY = 0.015, 0.04
-"""The sd of session values, before anything is measured: 1.5 %, and 4 % for models below a millisecond
-(measurement.md)."""
-PRIOR_WINDOW_SD = 0.08
-"""The sd of one pair where there are too few pairs to tell: the upper half of what was measured on CNNs."""
-MIN_PAIRS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,22 +40,6 @@ class Standing:
     def ratios_of(self, name: str) -> dict[str, float]:
         """As `best_ratios_log`, for any baseline that ran."""
         return {metric: found[name] - max(found.values()) for metric, found in self.limit_levels.items()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """What the baselines told of the host. Spreads are log-ratios."""
-
-    window_sd: float
-    session_sd: float
-    cost: SessionCost
-    requests_per_window: float
-    longest_window_s: float
-    """Both of the reference."""
-    steal_pct: float
-    other_cpu_pct: float
-    unsteady: tuple[str, ...]
-    """Baselines that did not become steady while warming up."""
 
 
 def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
@@ -132,59 +105,8 @@ def stand(objective: Objective, *sessions: Mapping[str, Windows | Failure]) -> S
     )
 
 
-def calibrate(
-    objective: Objective,
-    session: Session,
-    members: Mapping[str, Windows | Failure],
-    reference: str,
-    window_s: float,
-) -> Calibration:
-    """From the baselines' session: the spread of pairs by MAD, the cost of a session, the load of the host. The sd
-    between sessions is the prior, and the difference between two equal members where the lineup holds such a pair."""
-    metric = objective.row
-    measured = {name: m for name, m in members.items() if isinstance(m, Windows)}
-    ours = measured[reference]
-    spreads = []
-    for name, theirs in measured.items():
-        ratios = pair_ratios(metric, theirs.windows, ours.windows) if name != reference else ()
-        if len(ratios) >= MIN_PAIRS:
-            spreads.append(mad_sd(ratios))
-    window_sd = statistics.median(spreads) if spreads else PRIOR_WINDOW_SD
-    windows = [w for m in measured.values() for w in m.windows]
-    requests = sum(sum(w.latency_counts.values()) for w in ours.windows)
-    latency_ms = sum(w.latency_sum_ms for w in ours.windows) / max(1, requests)
-    prior = PRIOR_SD_TINY if latency_ms < 1.0 else PRIOR_SD
-    twins = _equal_pairs(metric.name, measured)
-    sample_sd = math.sqrt(sum(v * v for v in twins) / len(twins)) if twins else 0.0
-    return Calibration(
-        window_sd=max(window_sd, 1e-3),
-        session_sd=shrunk_sd(sample_sd, len(twins), prior),
-        cost=measured_cost(
-            session.costs, wall_s=session.wall_s, members=len(measured), turns=len(windows), window_s=window_s
-        ),
-        requests_per_window=requests / max(1, len(ours.windows)),
-        longest_window_s=max(w.duration_s for w in ours.windows),
-        steal_pct=statistics.fmean(w.steal_pct for w in windows),
-        other_cpu_pct=statistics.fmean(w.other_cpu_pct for w in windows),
-        unsteady=tuple(name for name, m in measured.items() if not m.is_steady),
-    )
-
-
 def _has_windows(member: Windows | Failure) -> TypeGuard[Windows]:
     return isinstance(member, Windows) and bool(member.windows)
-
-
-def _equal_pairs(metric: str, measured: Mapping[str, Windows]) -> list[float]:
-    """Session values of members with one effective configuration: on a CPU `{}` and LATENCY are such a pair."""
-    values = []
-    seen: dict[str, Windows] = {}
-    for member in measured.values():
-        twin = seen.setdefault(member.effective.key, member)
-        if twin is not member:
-            value = session_value(METRICS[metric], member, twin, min_requests=1)
-            if value is not None:
-                values.append(value)
-    return values
 
 
 def _violations(

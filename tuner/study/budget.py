@@ -95,12 +95,12 @@ class BudgetPlan:
     def overruns(self) -> bool:
         return self.overrun_s > 0.0
 
-    def sessions_within(self, session_s: float) -> int:
+    def sessions_within(self, session_s: float, *, lent_s: float = 0.0) -> int:
         """How many sessions the confirmation has where one takes `session_s`, more than planned: what fits into the
-        time reserved, and four in any case."""
+        time reserved, less what it lent to the final, and four in any case."""
         if self.total_s is None:
             return self.k_max
-        allowed_s = CONFIRM_TOLERANCE * self.confirm_s
+        allowed_s = CONFIRM_TOLERANCE * self.confirm_s - lent_s
         return max((k for k in looks(self.k_max) if k * session_s <= allowed_s), default=SESSIONS[0])
 
 
@@ -123,6 +123,7 @@ def plan_budget(
     *,
     baselines: int = 3,
     baselines_s: float | None = None,
+    wanted_window_s: float = WINDOW_S,
     min_window_s: float = SHORT_WINDOW_S,
     min_pairs: int = 1,
 ) -> BudgetPlan:
@@ -131,12 +132,12 @@ def plan_budget(
     The confirmation is reserved first: the most of 4, 6, 9, 12 sessions that take at most max(40 %, four sessions); if
     four take more than 60 %, sessions of 6 pairs of 0.3 s; if those do too, the confirmation overruns. `baselines`: how
     many there are; `baselines_s`: what they took where they have run (else 10 % is reserved, and 0 without a total);
-    `min_window_s`: the shortest window that holds enough completions on this model; `min_pairs`: the fewest pairs that
-    hold enough requests for a percentile. The full final takes both halves of its rounds with every baseline beside the
-    best 6, then 3.
+    `wanted_window_s`: what suits the noise; `min_window_s`: the shortest window that holds enough completions on this
+    model; `min_pairs`: the fewest pairs that hold enough requests for a percentile. The full final takes both halves of
+    its rounds with every baseline beside the best 6, then 3.
     """
     spent_s = baselines_s if baselines_s is not None else BASELINES_SHARE * (total_s or 0.0)
-    pairs, window_s = max(PAIRS, min_pairs), max(WINDOW_S, min_window_s)
+    pairs, window_s = max(PAIRS, min_pairs), max(wanted_window_s, min_window_s)
     session_s = cost.of(pairs, window_s)
     if total_s is None:
         final_s = _final_s(FULL_FINAL, cost, baselines, window_s)
@@ -230,6 +231,7 @@ def smallest_provable_gain_pct(
     power: float = 0.8,
     *,
     min_gain_log: float = 0.0,
+    sd_floor: float = 0.0,
 ) -> float:
     """The true gain (%) that a confirmation of at most `k_max` sessions confirms with probability `power`.
 
@@ -239,7 +241,7 @@ def smallest_provable_gain_pct(
     """
     if not 0.0 < power < 1.0:
         raise ValueError(f"a power lies between 0 and 1, got {power}")
-    needed = gains_needed(_standard_values(), session_sd, k_max, share, min_gain_log)
+    needed = gains_needed(_standard_values(), session_sd, k_max, share, min_gain_log, sd_floor)
     return gain_pct(float(np.quantile(needed, power)))
 
 
@@ -252,7 +254,9 @@ def _standard_values() -> Floats:
     return np.random.default_rng(4).standard_normal((SIMULATED_STUDIES, SESSIONS[-1]))
 
 
-def gains_needed(standard_values: Floats, sd: float, k_max: int, share: float, min_gain_log: float) -> Floats:
+def gains_needed(
+    standard_values: Floats, sd: float, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0
+) -> Floats:
     """Per study the smallest true gain (log-ratio) that wins: at some look it wins, and at none before it is futile.
 
     `standard_values`: what noise does to each session in units of `sd`, shape [studies, at least k_max]. Each condition
@@ -264,7 +268,8 @@ def gains_needed(standard_values: Floats, sd: float, k_max: int, share: float, m
     for n in looks(k_max):
         values = sd * standard_values[:, :n]
         mean, se = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(n)
-        wins = np.maximum(t_quantile(1.0 - one_sided, n - 1) * se, min_gain_log) - mean
+        least = np.maximum(se, sd_floor / math.sqrt(n))
+        wins = np.maximum(t_quantile(1.0 - one_sided, n - 1) * least, min_gain_log) - mean
         found = np.minimum(found, np.maximum(wins, not_futile))
         upper = mean + t_quantile(FUTILE_CONFIDENCE, n - 1) * se
         not_futile = np.maximum(not_futile, max(FUTILE_GAIN_LOG, min_gain_log) - upper)

@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tuner.bench.protocol import Bench, Clock, DeploymentConfig, Failure, Phase, PropertyValue, SessionPlan, Windows
-from tuner.study.baselines import Calibration, Standing, baseline_configs, calibrate, stand
-from tuner.study.budget import CONFIRM_TOLERANCE, SHORT_PAIRS, BudgetPlan, plan_budget
+from tuner.study.baselines import Standing, baseline_configs, stand
+from tuner.study.budget import CONFIRM_TOLERANCE, SHORT_PAIRS, SHORT_WINDOW_S, BudgetPlan, plan_budget
+from tuner.study.calibration import Calibration, KnownNoise, calibrate
 from tuner.study.decision import SESSIONS
 from tuner.study.evidence import Candidate, Evidence
 from tuner.study.records import Log, SessionLine
 from tuner.study.space import Assignment, Space
 from tuner.study.status import Reporter, Status
 from tuner.study.study import Objective, Study
+from tuner.study.watch import NoWatch, Watch
 
 WINDOW_S, DROP_S = 0.4, 0.1
 QUOTA_WINDOW_S, QUOTA_DROP_S = 1.0, 0.2
@@ -43,6 +45,8 @@ class Setting:
     fixed: Mapping[str, PropertyValue] = field(default_factory=dict)
     """Properties every candidate carries: the pinned precision."""
     cpu_quota: float | None = None
+    known_noise: KnownNoise | None = None
+    """Of an earlier study of today, where there was one."""
 
     @property
     def baselines(self) -> dict[str, DeploymentConfig]:
@@ -50,6 +54,7 @@ class Setting:
 
     @property
     def window_s(self) -> float:
+        """Until the noise is known."""
         return WINDOW_S if self.cpu_quota is None else QUOTA_WINDOW_S
 
 
@@ -70,6 +75,11 @@ class Ground:
     def reference_key(self) -> str:
         return self.baseline_keys[self.standing.reference]
 
+    @property
+    def window_s(self) -> float:
+        """Of every window but the confirmation's, which the plan has."""
+        return self.calibration.window_s
+
 
 @dataclass(slots=True, kw_only=True)
 class Campaign:
@@ -82,6 +92,10 @@ class Campaign:
     clock: Clock
     round: int
     """Counts verdicts: 1 until the first, then one more each time a larger budget searches on."""
+    remember: Callable[[Calibration], None] = lambda calibration: None
+    """Told how noisy the host was found to be, for the studies to come."""
+    watch: Watch = field(default_factory=NoWatch)
+    """May hold a session back while the host is busy; `clock` stands still meanwhile."""
     status: Status = field(default_factory=lambda: Status(phase="preflight", left_s=None))
     evidence: Evidence | None = None
 
@@ -100,7 +114,8 @@ class Campaign:
         trials: Sequence[int | None] | None = None,
         assignments: Sequence[Assignment | None] | None = None,
     ) -> SessionLine:
-        """One session, on disk before anybody hears of it."""
+        """One session, on disk before anybody hears of it; a host that turned bad is given time first."""
+        self.watch.before_session(self.log.all_sessions(), self.reporter.say)
         session = self.bench.measure(lineup, plan)
         line = SessionLine(
             phase=plan.phase,
@@ -145,7 +160,7 @@ def plan_session(
         phase=phase,
         seed=zlib.crc32(words.encode()),
         blocks=blocks,
-        window_s=max(window_s or 0.0, campaign.setting.window_s) if has_quota else window_s or WINDOW_S,
+        window_s=window_s or (campaign.setting.window_s if ground is None else ground.window_s),
         drop_s=QUOTA_DROP_S if has_quota else DROP_S,
         max_window_s=BASELINE_WINDOW_LIMIT_S,
         steady_tolerance=2 * STEADY,
@@ -173,23 +188,26 @@ def percentile_blocks(objective: Objective, requests_per_window: float) -> int:
     return math.ceil(PERCENTILE_MARGIN * needed / max(1.0, requests_per_window))
 
 
-def longer_s(campaign: Campaign, candidate: Candidate) -> float:
+def longer_s(ground: Ground, candidate: Candidate) -> float:
     """How much longer a candidate's window is than planned: it holds four rounds of all its requests, however large the
     batch."""
-    return max(0.0, candidate.judgements[-1].window_s - campaign.setting.window_s)
+    return max(0.0, candidate.judgements[-1].window_s - ground.window_s)
 
 
 def confirmation_size(campaign: Campaign, ground: Ground, candidate: Candidate) -> tuple[int, int, float]:
     """Sessions, pairs in each, and seconds in all of a confirmation of this candidate: as planned where its windows are
     as short as planned; else what fits into the time reserved, four sessions of six pairs at least. A percentile may
     need more pairs."""
-    plan, longer = ground.plan, longer_s(campaign, candidate)
+    plan, longer = ground.plan, longer_s(ground, candidate)
+    final_s = sum(line.session.wall_s for line in campaign.log.sessions("final", round=campaign.round))
+    left_s = campaign.left_s()
+    lent_s = max(0.0, final_s - plan.final_s, 0.0 if left_s is None else plan.confirm_s - left_s)
     blocks = percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window)
 
     def size(pairs: int) -> tuple[int, int, float]:
         pair_s = 2 * (plan.window_s + ground.calibration.cost.turn_s)
         one_s = plan.session_cost_s + (pairs - plan.pairs) * pair_s + (pairs + WARM_UP_WINDOWS) * longer
-        sessions = plan.sessions_within(one_s)
+        sessions = plan.sessions_within(one_s, lent_s=lent_s)
         return sessions, pairs, sessions * one_s
 
     wanted = size(max(plan.pairs, blocks))
@@ -203,7 +221,7 @@ def beyond_plan_s(campaign: Campaign, ground: Ground, finalists: Sequence[Candid
     if not finalists:
         return 0.0
     plan = ground.plan
-    longer = [longer_s(campaign, candidate) for candidate in finalists]
+    longer = [longer_s(ground, candidate) for candidate in finalists]
     windows = plan.final.stage_rounds + WARM_UP_WINDOWS
     final_s = sum(windows * sum(longer[:size]) for size in plan.final.stages)
     if finalists[0].value <= 0.0:
@@ -221,15 +239,27 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
     configs = setting.baselines
     members = dict(zip(configs, session.members, strict=True))
     standing = stand(study.objective, members)
-    calibration = calibrate(study.objective, session, members, standing.reference, setting.window_s)
+    has_quota = setting.cpu_quota is not None
+    fixed = log.calibration()
+    calibration = calibrate(
+        study.objective,
+        session,
+        members,
+        standing.reference,
+        setting.window_s,
+        twins=[line.session for line in log.sessions("calibration")],
+        known=fixed.known if fixed else setting.known_noise,
+        is_fixed=has_quota,
+    )
     minutes = study.budget.minutes
     earlier_s = sum(line.session.wall_s for line in log.sessions("final", "confirm") if line.round < round)
     plan = plan_budget(
         None if minutes is None else max(0.0, 60.0 * minutes - earlier_s),
         calibration.cost,
         baselines=len(configs),
-        baselines_s=session.wall_s,
-        min_window_s=setting.window_s if setting.cpu_quota is not None else 0.3,
+        baselines_s=sum(line.session.wall_s for line in (lines[-1], *log.sessions("calibration"))),
+        wanted_window_s=calibration.window_s,
+        min_window_s=setting.window_s if has_quota else SHORT_WINDOW_S,
         min_pairs=percentile_blocks(study.objective, calibration.requests_per_window),
     )
     return Ground(
@@ -261,5 +291,6 @@ def evidence_on(ground: Ground, objective: Objective) -> Evidence:
         objective,
         reference_key=ground.reference_key,
         window_sd=ground.calibration.window_sd,
+        compile_sd=ground.calibration.compile_sd,
         best_ratios_log=ground.standing.best_ratios_log,
     )

@@ -5,15 +5,17 @@ Knows sessions on record and the decision's rules; nothing that the search measu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Failure, Windows
 from tuner.study.campaign import Campaign, Ground, confirmation_size, plan_session
-from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit
+from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit, search_violation
 from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
 from tuner.study.estimate import session_value
+from tuner.study.evidence import pool
 from tuner.study.final import Winner
 from tuner.study.records import ConfirmationLine, VerdictLine
 
@@ -21,6 +23,10 @@ FAILURES_ALLOWED = 1
 """A winner that fails in two of its fresh processes is not one to deploy."""
 LOST_ALLOWED = 2
 """Sessions without a value that are no fault of the winner's; a third one and there is nothing to prove it with."""
+
+SD_FLOOR = 0.5
+"""Of the calibrated sd between sessions: where compiles have two speeds, one study in sixteen draws the same one in all
+of its first four sessions, and their own spread says that nothing differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,8 @@ class Confirmation:
     look: Look | None
     """The last look that was due."""
     checks: Sequence[ConstraintCheck]
+    is_reference_feasible: bool
+    """Whether the reference keeps the limits, on these sessions where there are any, else as the baselines had it."""
 
     @property
     def interval(self) -> Interval | None:
@@ -61,6 +69,7 @@ def open_confirmation(campaign: Campaign, ground: Ground, winner: Winner) -> Con
         share=share_of(campaign.log.winners_before(campaign.round)),
         pairs=pairs,
         window_s=ground.plan.window_s,
+        sd_floor=SD_FLOOR * ground.calibration.session_sd,
     )
     campaign.log.append(head)
     return head
@@ -69,7 +78,7 @@ def open_confirmation(campaign: Campaign, ground: Ground, winner: Winner) -> Con
 def confirm(campaign: Campaign, ground: Ground, head: ConfirmationLine) -> Confirmation:
     """Runs what is left of the confirmation."""
     reference = campaign.setting.baselines[head.reference]
-    while not is_decided(state := read_confirmation(campaign, ground, head), ground):
+    while not is_decided(state := read_confirmation(campaign, ground, head)):
         campaign.show(
             replace(
                 campaign.status,
@@ -106,7 +115,11 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
             values.append(value)
     due = [n for n in looks(head.k_max) if n <= len(values)]
     min_gain_log = gain_log(campaign.study.min_gain_pct)
-    last = look(values[: due[-1]], k_max=head.k_max, share=head.share, min_gain_log=min_gain_log) if due else None
+    last = (
+        look(values[: due[-1]], k_max=head.k_max, share=head.share, min_gain_log=min_gain_log, sd_floor=head.sd_floor)
+        if due
+        else None
+    )
     ratios = ground.standing.ratios_of(head.reference)
     level = LEVEL / len(looks(head.k_max))
     checks = (
@@ -114,10 +127,25 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
         if due
         else []
     )
-    return Confirmation(head=head, pairs=pairs, values=values, failures=failures, lost=lost, look=last, checks=checks)
+    references = [reference for _, reference in pairs]
+    is_feasible = max(ground.standing.violations[head.reference].values(), default=-math.inf) <= 0.0
+    if references:
+        whole = pool(references)
+        excesses = [search_violation(limit, whole, whole, ratios[limit.metric], 0.0) for limit in objective.limits]
+        is_feasible = max((e for e in excesses if e is not None), default=-math.inf) <= 0.0
+    return Confirmation(
+        head=head,
+        pairs=pairs,
+        values=values,
+        failures=failures,
+        lost=lost,
+        look=last,
+        checks=checks,
+        is_reference_feasible=is_feasible,
+    )
 
 
-def is_decided(state: Confirmation, ground: Ground) -> bool:
+def is_decided(state: Confirmation) -> bool:
     """Whether the verdict is due: at a look only, an extra one is an extra chance to be wrong. A winner that is ahead
     but does not yet keep its limits goes on to the next: their bounds tighten with every session."""
     if len(state.failures) > FAILURES_ALLOWED or len(state.lost) > LOST_ALLOWED:
@@ -125,7 +153,7 @@ def is_decided(state: Confirmation, ground: Ground) -> bool:
     if state.look is None or len(state.values) != state.look.interval.sessions:
         return False
     is_last = len(state.values) == state.head.k_max
-    if not ground.standing.is_feasible:
+    if not state.is_reference_feasible:
         return is_last or state.keeps_limits
     if state.look.outcome is Outcome.WIN:
         return is_last or state.keeps_limits
@@ -163,7 +191,7 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
     broken = next((check.reason for check in checks if not check.is_kept), "")
     unit = METRICS[campaign.study.objective.metric].name
     bounds = f"{gain_pct(look_.interval.low):+.1f} to {gain_pct(look_.interval.high):+.1f} %"
-    if not ground.standing.is_feasible:
+    if not confirmation.is_reference_feasible:
         if broken:
             return line("baseline", "constraint", f"none that was tried was shown to keep the limits: {broken}")
         return line("tuned", "first_feasible", "the first configuration that keeps the limits; no gain is claimed")

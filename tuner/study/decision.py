@@ -106,10 +106,11 @@ def level(k_max: int, share: float) -> float:
     return share / n
 
 
-def interval(values: Sequence[float], level: float) -> Interval:
+def interval(values: Sequence[float], level: float, *, sd_floor: float = 0.0) -> Interval:
     """The t-interval over session values (log-ratios) that misses on each side with probability `level`.
 
-    Raises ValueError for fewer than two values or a level outside (0, 0.5).
+    `sd_floor`: the spread between sessions that is assumed at least. Raises ValueError for fewer than two values or a
+    level outside (0, 0.5).
     """
     n = len(values)
     if n < 2:
@@ -117,21 +118,22 @@ def interval(values: Sequence[float], level: float) -> Interval:
     if not 0.0 < level < 0.5:
         raise ValueError(f"a one-sided level lies between 0 and 0.5, got {level}")
     mean = math.fsum(values) / n
-    se = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1) / n)
+    se = max(sd_floor, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))) / math.sqrt(n)
     half = t_quantile(1.0 - level, n - 1) * se
     return Interval(estimate=mean, low=mean - half, high=mean + half, level=level, sessions=n)
 
 
-def look(values: Sequence[float], *, k_max: int, share: float, min_gain_log: float) -> Look:
+def look(values: Sequence[float], *, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0) -> Look:
     """Look at a confirmation after 4, 6, 9 or 12 sessions.
 
     `values`: one log-ratio per session, in any order. A win needs the lower bound above zero *and* the estimate at
-    least `min_gain_log`. Raises ValueError when it is not time for a look: an extra one is an extra chance to be wrong.
+    least `min_gain_log`. `sd_floor` as in `interval`, for the win alone. Raises ValueError when it is not
+    time for a look: an extra one is an extra chance to be wrong.
     """
     n = len(values)
     if n not in looks(k_max):
         raise ValueError(f"no look after {n} sessions; of at most {k_max} the looks are after {looks(k_max)}")
-    found = interval(values, level(k_max, share))
+    found = interval(values, level(k_max, share), sd_floor=sd_floor)
     futile_bound = interval(values, 1.0 - FUTILE_CONFIDENCE).high
     if found.low > 0.0 and found.estimate >= min_gain_log:
         outcome = Outcome.WIN

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tuner.bench import histogram
 from tuner.bench.metrics import Metric, request_count
 from tuner.bench.protocol import Window, Windows
+from tuner.study.disturbance import calm_sides
 
 MAD_TO_SD = 1.0 / NormalDist().inv_cdf(0.75)
 """1.4826: makes the median absolute deviation of normal values their standard deviation."""
@@ -110,14 +111,15 @@ def paired_windows(candidate: Iterable[Window], reference: Iterable[Window]) -> 
     return pairs
 
 
-def pair_ratios(metric: Metric, candidate: Iterable[Window], reference: Iterable[Window]) -> tuple[float, ...]:
-    """The log-ratio of each pair of neighbouring windows, positive = candidate better.
+def pair_ratios(metric: Metric, candidate: Sequence[Window], reference: Sequence[Window]) -> tuple[float, ...]:
+    """The log-ratio of each pair of neighbouring windows, positive = candidate better, without those that the host
+    disturbed (`disturbance.py`).
 
     Empty when in any window nothing completed: leaving out only that pair would discard by the result.
     """
-    pairs = paired_windows(candidate, reference)
-    if any(_is_empty(w) for pair in pairs for w in pair):
+    if any(_is_empty(w) for pair in paired_windows(candidate, reference) for w in pair):
         return ()
+    pairs = paired_windows(*calm_sides(candidate, reference))
     return tuple(metric.sign * math.log(metric.read((a,)) / metric.read((b,))) for a, b in pairs)
 
 
@@ -129,14 +131,18 @@ def session_value(
     Throughput and means: Hodges-Lehmann over the pairs of neighbouring windows. Percentiles: the log-ratio of the
     percentiles pooled over all windows; refused when either side has fewer requests than `min_requests` (default: what
     a claim needs, `metric.min_requests`; a search may accept fewer). Also refused where nothing completed in a window.
+    Pairs that the host disturbed are left out; of a percentile's only where enough requests remain.
     """
     if metric.quantile is None:
         ratios = pair_ratios(metric, candidate.windows, reference.windows)
         return hodges_lehmann(ratios) if ratios else None
     needed = max(1, metric.min_requests if min_requests is None else min_requests)
-    if min(request_count(candidate.windows), request_count(reference.windows)) < needed:
-        return None
-    ours, theirs = _pooled(candidate.windows), _pooled(reference.windows)
+    sides = calm_sides(candidate.windows, reference.windows)
+    if min(map(request_count, sides)) < needed:
+        sides = candidate.windows, reference.windows
+        if min(map(request_count, sides)) < needed:
+            return None
+    ours, theirs = map(_pooled, sides)
     return metric.sign * (log_percentile(ours, metric.quantile) - log_percentile(theirs, metric.quantile))
 
 
@@ -153,11 +159,12 @@ def session_sd(metric: Metric, candidate: Windows, reference: Windows) -> float 
         if len(ratios) < 2:
             return None
         return HODGES_LEHMANN_SE * mad_sd(ratios) / math.sqrt(len(ratios))
-    ours, theirs = _pooled(candidate.windows), _pooled(reference.windows)
+    sides = calm_sides(candidate.windows, reference.windows)
+    ours, theirs = map(_pooled, sides)
     if not ours or not theirs:
         return None
     binomial = math.hypot(_binomial_se(ours, metric.quantile), _binomial_se(theirs, metric.quantile))
-    return max(binomial, _jackknife_se(metric.quantile, candidate.windows, reference.windows))
+    return max(binomial, _jackknife_se(metric.quantile, *sides))
 
 
 def log_percentile(counts: Mapping[int, int], q: float) -> float:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind, Phase, Session, Windows
 from tuner.study.constraint import search_violation
+from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_sd, session_value
-from tuner.study.hopeless import COMPILE_SD
 from tuner.study.records import Line, SessionLine
 from tuner.study.space import Assignment
 from tuner.study.study import Objective
@@ -103,20 +103,22 @@ def judge(
     reference: Windows,
     *,
     window_sd: float,
+    compile_sd: float,
     best_ratios_log: Mapping[str, float],
 ) -> Judgement | None:
     """One member against the reference of the same session; None where there is nothing to compare.
 
-    In a search few requests are enough for a percentile: it makes no claim. `window_sd` is the calibrated sd of one
-    pair: a trial's own two to four say little of their spread. A percentile's own error counts where it is larger.
+    In a search few requests are enough for a percentile: it makes no claim. `window_sd` and `compile_sd` are the
+    calibrated sds of one pair and of two compiles: a trial's own two to four say little of their spread. A percentile's
+    own error counts where it is larger.
     """
     metric = objective.row
     value = session_value(metric, member, reference, min_requests=1)
     if value is None:
         return None
-    pairs = min(len(member.windows), len(reference.windows))
+    pairs = max(1, calm_pairs(member, reference))
     own_sd = session_sd(metric, member, reference) if metric.quantile is not None else None
-    sd = math.hypot(max(own_sd or 0.0, window_sd / math.sqrt(pairs)), COMPILE_SD)
+    sd = math.hypot(max(own_sd or 0.0, window_sd / math.sqrt(pairs)), compile_sd)
     violations = {}
     for limit in objective.limits:
         excess = search_violation(limit, member, reference, best_ratios_log.get(limit.metric, 0.0), sd)
@@ -144,6 +146,7 @@ class Evidence:
         *,
         reference_key: str,
         window_sd: float,
+        compile_sd: float,
         best_ratios_log: Mapping[str, float],
     ) -> None:
         self.candidates: dict[str, Candidate] = {}
@@ -152,6 +155,7 @@ class Evidence:
         self._objective = objective
         self._reference_key = reference_key
         self._window_sd = window_sd
+        self._compile_sd = compile_sd
         self._best_ratios_log = best_ratios_log
         self._lines_read = 0
 
@@ -187,6 +191,7 @@ class Evidence:
                     member,
                     reference,
                     window_sd=self._window_sd,
+                    compile_sd=self._compile_sd,
                     best_ratios_log=self._best_ratios_log,
                 )
             if judgement is not None:

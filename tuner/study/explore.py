@@ -6,17 +6,29 @@ Knows strategies and their stop rules; proposals come from `search.py`, values f
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from tuner.bench.protocol import Failure, Phase
-from tuner.study.campaign import Campaign, Ground, beyond_plan_s, candidates_of, evidence_of, plan_session
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import Failure, Phase, Windows
+from tuner.study.campaign import (
+    WINDOW_LIMIT_S,
+    Campaign,
+    Ground,
+    beyond_plan_s,
+    candidates_of,
+    evidence_of,
+    plan_session,
+)
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.final import finalists
 from tuner.study.listing import GIVE_UP_AFTER, Listing, config_of
 from tuner.study.search import Proposal, Search
 from tuner.study.space import Assignment
+from tuner.study.surrogate import Model, Observation
 from tuner.study.trial_session import PERCENTILE_CAP_S, answer_of, enough_rule, trials_of
 
 STRAIGHT_UP_TO = 12
@@ -30,6 +42,11 @@ SEARCH_AT_LEAST = 0.5
 """Of its time, where the best candidates' windows are so long that final and confirmation need more than planned."""
 ALL_FAILED = "every configuration failed"
 ALL_MEASURED = "every distinct configuration has been measured"
+NOTHING_LEFT = "no configuration is expected to be better than the best found"
+ROUNDS = 4
+"""A window holds so many rounds of all requests (measurement.md)."""
+FAILED_SD = 0.1
+"""A configuration that fails is taken for as bad as the worst, give or take so much: its neighbours may fail too."""
 REPEATS = 20
 """Known answers in a row after which the sampler is handed a point that nobody has measured."""
 
@@ -58,7 +75,7 @@ def explore(campaign: Campaign, ground: Ground, search: Search, listing: Listing
     return run.failure() or why
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Exploration:
     """One run of the search phase."""
 
@@ -76,17 +93,29 @@ class _Exploration:
     """Effective key, as it resolves, of every configuration ever measured."""
     asked_count: int = 0
 
+    @cached_property
+    def reference_samples_per_s(self) -> float:
+        names = self.campaign.setting.baselines
+        members = dict(zip(names, self.ground.baselines.session.members, strict=True))
+        reference = members[self.ground.standing.reference]
+        assert isinstance(reference, Windows)
+        return METRICS["throughput"].read(reference.windows)
+
     def sample(self, listing: Listing | None) -> str:
         """Seeds first, then the sampler; what is known is answered, not measured."""
         seeds = iter(self.campaign.setting.seeds)
         left = dict(listing.distinct) if listing else {}
+        model = self.model(listing)
         repeats = 0
         while (stop := self.stop_reason(is_new=True)) is None:
-            while left and self.known(first := next(iter(left))) is not None:
-                del left[first]
+            left = {key: assignment for key, assignment in left.items() if self.known(key) is None}
             if listing is not None and not left:
                 return ALL_MEASURED
             wanted = next((seed for seed in seeds if self.is_new(seed)), None)
+            if wanted is None and model is not None:
+                wanted = model.most_promising(self.observations(model), self.fast_enough(left))
+                if wanted is None:
+                    return NOTHING_LEFT
             if wanted is None and repeats >= REPEATS:
                 wanted = next(iter(left.values()), None) or self.unmeasured()
                 if wanted is None:
@@ -105,12 +134,58 @@ class _Exploration:
                 self.measure([proposal], "search")
         return stop
 
+    def model(self, listing: Listing | None) -> Model | None:
+        """What proposes in place of Optuna's samplers; None where those do."""
+        if self.campaign.study.sampler not in ("auto", "gp") or listing is None:
+            return None
+        return Model(self.campaign.setting.space, listing.distinct, seed=self.campaign.study.seed)
+
+    def fast_enough(self, left: Mapping[str, Assignment]) -> dict[str, Assignment]:
+        """Those whose window would end in time were they as fast as the best: the others are no answer (see
+        `SessionPlan.max_window_s`)."""
+        reference = self.reference_samples_per_s
+        best = self.incumbent()
+        limit_s = max(WINDOW_LIMIT_S, 2 * self.ground.calibration.longest_window_s)
+        samples = limit_s * reference * math.exp(max(0.0, best.value if best else 0.0)) / ROUNDS
+        configs = {key: config_of(self.campaign, assignment) for key, assignment in left.items()}
+        return {key: left[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= samples}
+
+    def observations(self, model: Model) -> list[Observation]:
+        """What is known of the points: candidates, and the baselines that are points of the space."""
+        ground = self.ground
+        baseline_sd = ground.calibration.session_sd
+        found = [
+            Observation(
+                point=model.points[key],
+                value=ground.standing.values[name],
+                sd=baseline_sd,
+                excess=ground.standing.violations[name],
+            )
+            for key, name in self.baselines.items()
+            if key in model.points
+        ]
+        candidates = [c for c in candidates_of(self.campaign, ground).values() if c.assignment is not None]
+        found += [
+            Observation(
+                point=c.assignment or {},
+                value=c.value,
+                sd=c.sd,
+                excess={name: excess + c.judgements[-1].sd for name, excess in c.judgements[-1].violations.items()},
+            )
+            for c in candidates
+            if c.is_measured
+        ]
+        lowest = min((o.value for o in found), default=0.0)
+        failed = [Observation(point=c.assignment or {}, value=lowest, sd=FAILED_SD) for c in candidates if c.failure]
+        return found + failed
+
     def race(self, listing: Listing, *, stages: int | None) -> str:
         """Interleaved successive halving: all of them in groups beside the reference, then the best 40 %, until a
         final's field is left. Each stage wants one session more of each candidate than the one before."""
         keys = [key for key in listing.distinct if key not in self.baselines]
         random.Random(self.campaign.study.seed).shuffle(keys)
-        keys.sort(key=lambda key: listing.distinct[key] not in self.campaign.setting.seeds)
+        seeds = self.seed_keys()
+        keys.sort(key=lambda key: key not in seeds)
         room = self.trials_left()
         left_out = set() if room is None else set([key for key in keys if self.known(key) is None][room:])
         keys = [key for key in keys if key not in left_out]
@@ -125,6 +200,12 @@ class _Exploration:
                 break
             keys = [found[c.key] for c in alive[: max(GROUP, round(RACE_KEEP * len(alive)))]]
         return f"{self.campaign.study.budget.trials} trials done" if left_out else ALL_MEASURED
+
+    def seed_keys(self) -> set[str]:
+        """What the seeds are to the device."""
+        configs = (config_of(self.campaign, seed) for seed in self.campaign.setting.seeds)
+        found = (self.campaign.bench.resolve(config) for config in configs)
+        return {effective.key for effective in found if not isinstance(effective, Failure)}
 
     def proposal(self, key: str, assignment: Assignment) -> Proposal:
         """The trial of a member of a race: the one it has had since the first stage, or a new one."""
@@ -171,9 +252,7 @@ class _Exploration:
         if metric.quantile is None:
             return 1
         per_window = max(1.0, self.ground.calibration.requests_per_window)
-        return min(
-            int(metric.min_requests / per_window) + 1, int(PERCENTILE_CAP_S / self.campaign.setting.window_s / 2)
-        )
+        return min(int(metric.min_requests / per_window) + 1, int(PERCENTILE_CAP_S / self.ground.window_s / 2))
 
     def stop_reason(self, *, is_new: bool) -> str | None:
         """Why there is not to be another session; `is_new` where it would be another trial."""
@@ -189,7 +268,7 @@ class _Exploration:
         spent_s = recorded_s + (campaign.clock() - self.begin_s - self.measured_s)
         reserve_s = beyond_plan_s(campaign, self.ground, finalists(campaign, self.ground))
         until_s = max(SEARCH_AT_LEAST * plan.search_s, plan.search_s - reserve_s)
-        return "the time for the search is used up" if spent_s + recorded_s / len(lines) / 2 >= until_s else None
+        return "the time for the search is used up" if spent_s + recorded_s / len(lines) > until_s else None
 
     def trials_left(self) -> int | None:
         """None where they are not budgeted. A trial counts once it has been measured, however often that is."""

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tuner.study.baselines import stand
-from tuner.study.budget import SMALL_FINAL
-from tuner.study.campaign import Campaign, Ground, candidates_of, plan_session
+from tuner.study.budget import SMALL_FINAL, smallest_provable_gain_pct
+from tuner.study.campaign import Campaign, Ground, candidates_of, longer_s, plan_session
+from tuner.study.decision import SESSIONS, gain_log
 from tuner.study.evidence import Candidate, ranked
 
 LINEUP = 7
@@ -19,6 +20,12 @@ HOPELESS_SDS = 3.0
 """A candidate so far behind the reference takes no time in the final, however few others there are."""
 BASELINES_AT_MOST = 4
 """Where a study names many baselines, the strongest: half of the final's places belong to candidates."""
+
+CLEAR_SDS, CLEAR = 2.0, 1.5
+"""A gain is clear where its lower end is half as much again as what four sessions prove."""
+RESERVED = 6
+"""Sessions that the confirmation keeps in any case: two looks."""
+SPARE_ROUNDS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +43,29 @@ def pick_winner(campaign: Campaign, ground: Ground) -> Winner | None:
     for stage, size in enumerate(plan.stages):
         if not field:
             return None
-        lines = campaign.log.sessions("final", round=campaign.round)
-        if stage < len(lines):
-            numbers = {number for number in lines[stage].trials if number is not None}
-            field = [c for c in candidates_of(campaign, ground).values() if c.trial in numbers]
-        else:
-            field = field[:size]
-            _measure(campaign, ground, field)
-        field = ranked(field)
-    good = [c for c in ranked(field) if c.is_feasible and (c.value > 0.0 or not ground.standing.is_feasible)]
+        if stage == campaign.steps("final"):
+            is_last = stage + 1 == len(plan.stages)
+            more = spare_rounds(campaign, ground, field[:size]) if is_last else 0
+            _measure(campaign, ground, field[:size], more=more)
+        line = campaign.log.sessions("final", round=campaign.round)[stage]
+        numbers = {number for number in line.trials if number is not None}
+        field = ranked(c for c in candidates_of(campaign, ground).values() if c.trial in numbers)
+    return winner_of(campaign, ground, field)
+
+
+def winner_of(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> Winner | None:
+    """The best of the field, best first, that may win. The confirmation is strict where the search was lenient: one
+    that keeps its limits as measured goes first."""
+    good = [c for c in field if is_better(c, ground)]
     if not good:
         return None
-    # The confirmation is strict where the search was lenient: one that keeps its limits as measured goes first.
     winner = next((c for c in good if c.excess <= 0.0), good[0])
     return Winner(candidate=winner, reference=_strongest(campaign, ground))
+
+
+def is_better(candidate: Candidate, ground: Ground) -> bool:
+    """Than the reference, within the limits; where no baseline keeps them it need not be faster."""
+    return candidate.is_feasible and (candidate.value > 0.0 or not ground.standing.is_feasible)
 
 
 def finalists(campaign: Campaign, ground: Ground) -> list[Candidate]:
@@ -66,12 +82,26 @@ def finalists(campaign: Campaign, ground: Ground) -> list[Candidate]:
     return ranked(known)[: min(ground.plan.final.top or SMALL_FINAL.top, room)]
 
 
-def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> None:
+def spare_rounds(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> int:
+    """Rounds beyond the plan for the last stage, on time that the confirmation will not need: a gain so clear that four
+    sessions prove it leaves the others to tell the best from the second best."""
+    plan, calibration = ground.plan, ground.calibration
+    lead = field[0]
+    easy = gain_log(smallest_provable_gain_pct(calibration.session_sd, SESSIONS[0]))
+    if plan.total_s is None or lead.value - CLEAR_SDS * lead.sd < CLEAR * easy:
+        return 0
+    spare_s = plan.confirm_s - RESERVED * plan.session_cost_s
+    round_s = sum(plan.window_s + calibration.cost.turn_s + longer_s(ground, c) for c in field)
+    round_s += (1 + len(_baselines(ground))) * (plan.window_s + calibration.cost.turn_s)
+    return max(0, min(SPARE_ROUNDS, int(spare_s / round_s)))
+
+
+def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate], *, more: int) -> None:
     campaign.show(replace(campaign.status, phase="final", left_s=campaign.left_s(), note=f"{len(field)} candidates"))
     baselines = [campaign.setting.baselines[name] for name in _baselines(ground)]
     campaign.measure(
         [*baselines, *(c.config for c in field)],
-        plan_session(campaign, ground, "final", blocks=ground.plan.final.stage_rounds),
+        plan_session(campaign, ground, "final", blocks=ground.plan.final.stage_rounds + more),
         trials=[*(None for _ in baselines), *(c.trial for c in field)],
         assignments=[*(None for _ in baselines), *(c.assignment for c in field)],
     )

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tuner.bench.protocol import DeploymentConfig, Failure
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure
 from tuner.study.campaign import Campaign
 from tuner.study.candidate import to_config
 from tuner.study.space import Assignment
@@ -24,7 +24,8 @@ ENUMERABLE = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The space as the device sees it. `distinct`: effective key -> the first assignment that gives it."""
+    """The space as the device sees it. `distinct`: effective key -> of the assignments that give it the first that says
+    most plainly what the device makes of it: 2 streams, not the 8 that are cut down to 2."""
 
     requested: int
     distinct: Mapping[str, Assignment]
@@ -66,6 +67,7 @@ def list_space(campaign: Campaign) -> Listing | None:
     begin = campaign.clock()
     keys: dict[str, str] = {}
     distinct: dict[str, Assignment] = {}
+    plainness: dict[str, int] = {}
     refused: dict[str, Failure] = {}
     assignments = list(itertools.chain(campaign.setting.seeds, space.assignments()))
     for assignment in assignments:
@@ -78,8 +80,8 @@ def list_space(campaign: Campaign) -> Listing | None:
         keys[_text(assignment)] = key
         if isinstance(effective, Failure):
             refused[config.properties_key] = effective
-        else:
-            distinct.setdefault(key, assignment)
+        elif (plain := _plainness(assignment, effective)) > plainness.get(key, -1):
+            distinct[key], plainness[key] = assignment, plain
         if not distinct and len(refused) >= GIVE_UP_AFTER:
             break
     listed = [a for a in assignments if _text(a) in keys]
@@ -90,6 +92,13 @@ def list_space(campaign: Campaign) -> Listing | None:
         without_effect=names if distinct else [],
         refused=tuple(refused.values()),
     )
+
+
+def _plainness(assignment: Assignment, effective: Effective) -> int:
+    """How many parameters the device reports as they were asked."""
+    own: dict[str, object] = {"batch_size": effective.batch_size, "infer_requests": effective.infer_requests}
+    reported = {**effective.properties, **own}
+    return sum(str(value).lower() == str(reported.get(name)).lower() for name, value in assignment.items())
 
 
 def _is_without_effect(name: str, keys: Mapping[str, str], assignments: Sequence[Assignment]) -> bool:

@@ -17,6 +17,7 @@ from tuner.bench.protocol import DeploymentConfig, Effective, Windows
 from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
 from tuner.study.campaign import Campaign, Ground
 from tuner.study.decision import gain_pct
+from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
 from tuner.study.evidence import metrics_of, pool
 from tuner.study.phases import Result
@@ -71,7 +72,7 @@ def make_best(
     reference = campaign.setting.baselines[result.reference]
     mine = levels["tuned"] if result.is_tuned else levels[result.reference]
     interval = result.confirmation.interval if result.confirmation else None
-    claims_gain = result.is_tuned and ground.standing.is_feasible and interval is not None
+    claims_gain = result.is_tuned and result.is_reference_feasible and interval is not None
     gain = None
     if claims_gain and interval is not None and result.confirmation is not None:
         gain = BestGain(
@@ -80,7 +81,7 @@ def make_best(
             high_pct=round(gain_pct(interval.high), 2),
             confidence=round(interval.confidence, 4),
             sessions=interval.sessions,
-            pairs=sum(min(len(a.windows), len(b.windows)) for a, b in result.confirmation.pairs),
+            pairs=sum(calm_pairs(*pair) for pair in result.confirmation.pairs),
         )
     properties = dict(result.config.properties)
     if precision and "EXECUTION_MODE_HINT" not in properties:

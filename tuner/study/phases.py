@@ -10,23 +10,29 @@ from dataclasses import dataclass, replace
 
 from tuner.bench.protocol import DeploymentConfig
 from tuner.study.baselines import stand
-from tuner.study.budget import smallest_provable_gain_pct
-from tuner.study.campaign import Campaign, Ground, plan_session, read_ground
-from tuner.study.confirm import Confirmation, confirm, judge_round, open_confirmation, read_confirmation
-from tuner.study.decision import gain_log, gain_pct, share_of
+from tuner.study.budget import BASELINES_SHARE, smallest_provable_gain_pct
+from tuner.study.calibration import ENOUGH_DF
+from tuner.study.campaign import Campaign, Ground, percentile_blocks, plan_session, read_ground
+from tuner.study.confirm import SD_FLOOR, Confirmation, confirm, judge_round, open_confirmation, read_confirmation
+from tuner.study.decision import SESSIONS, gain_log, gain_pct, share_of
+from tuner.study.disturbance import count_disturbed, disturbed_words, mean_load, warning, windows_of
+from tuner.study.evidence import Candidate
 from tuner.study.explore import ALL_FAILED, explore
-from tuner.study.final import pick_winner
+from tuner.study.final import finalists, is_better, pick_winner, winner_of
 from tuner.study.listing import list_space
-from tuner.study.records import VerdictLine
+from tuner.study.records import CalibrationLine, VerdictLine
 from tuner.study.search import Search
 from tuner.study.study import Budget
 from tuner.study.trial_session import finished_trials
 
-BASELINE_BLOCKS = ((300.0, 8), (100.0, 6), (0.0, 4))
-"""(from this budget in seconds, blocks): a tenth of the budget goes into the baselines (measurement.md)."""
+BASELINE_BLOCKS = ((600.0, 8, 4), (300.0, 6, 2), (100.0, 6, 0), (0.0, 4, 0))
+"""(from this budget in seconds, blocks of the baselines, sessions of the reference beside itself): a tenth of the
+budget goes into both together (measurement.md)."""
+CALIBRATION_PAIRS = 6
+TURNED_DOWN = ("constraint", "unstable")
+"""Verdicts that say nothing of the candidates behind the winner."""
 NOISY_WINDOW_SD = 0.15
-NOISY_STEAL_PCT, NOISY_OTHER_PCT = 2.0, 10.0
-"""Above these the host gets a warning: windows of one configuration differ by more than most gains worth having."""
+"""Above this windows of one configuration differ by more than most gains worth having."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,43 +58,67 @@ class Result:
 def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     """Phases 1 to 6, from wherever the record stands. Raises TunerErrors of the phases."""
     verdicts = campaign.log.verdicts()
+    campaign.round = len(verdicts) + 1
     if is_finished(campaign):
         campaign.round = len(verdicts)
         ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
         assert ground is not None
         return read_result(campaign, ground)
-    campaign.round = len(verdicts) + 1
     # A damaged study.db and a space that does not compile are found before anything is measured.
     search = open_search()
     listing = list_space(campaign)
     ground = settle_ground(campaign)
-    for line in plan_lines(ground, campaign.log.winners_before(campaign.round), campaign.study.min_gain_pct):
+    for line in plan_lines(campaign, ground):
         campaign.reporter.say(line)
     why = ""
     search.reconcile(finished_trials(campaign, ground))
-    if not campaign.log.sessions("final", round=campaign.round) and campaign.log.confirmation(campaign.round) is None:
+    is_searched = bool(campaign.log.sessions("final", round=campaign.round)) or runner_up(campaign) is not None
+    if not is_searched and campaign.log.confirmation(campaign.round) is None:
         why = explore(campaign, ground, search, listing)
         campaign.reporter.say(f"search ended: {why}")
-    verdict = _conclude(campaign, ground, why)
-    repeats = sum(1 for trial in search.trials() if "same_as" in trial.record)
-    campaign.log.append(replace(verdict, duplicates=repeats))
-    return read_result(campaign, ground)
+    while True:
+        verdict = _conclude(campaign, ground, why)
+        for line in confirmation_lines(campaign, ground):
+            campaign.reporter.say(line)
+        repeats = sum(1 for trial in search.trials() if "same_as" in trial.record)
+        campaign.log.append(replace(verdict, duplicates=repeats))
+        campaign.round += 1
+        if (following := runner_up(campaign)) is None:
+            campaign.round -= 1
+            return read_result(campaign, ground)
+        campaign.reporter.say(f"turned down: {verdict.detail}; the runner-up is {following.config}")
 
 
 def is_finished(campaign: Campaign) -> bool:
-    """Whether there is a verdict for this budget."""
+    """Whether there is a verdict for this budget, and no runner-up to confirm."""
     verdicts = campaign.log.verdicts()
-    return bool(verdicts) and not _is_larger(campaign.study.budget, verdicts[-1])
+    is_settled = bool(verdicts) and not _is_larger(campaign.study.budget, verdicts[-1])
+    return is_settled and runner_up(campaign) is None
+
+
+def runner_up(campaign: Campaign) -> Candidate | None:
+    """Who is confirmed next, within the same budget, after a winner that was turned down for its limits or its crashes:
+    the best of the others, where there is time for four sessions. Where the winner gained too little nobody is."""
+    verdicts = campaign.log.verdicts()
+    if not verdicts or verdicts[-1].reason not in TURNED_DOWN or _is_larger(campaign.study.budget, verdicts[-1]):
+        return None
+    last, left_s = verdicts[-1].round, campaign.left_s()
+    ground = read_ground(campaign.setting, campaign.log, round=last)
+    if ground is None or campaign.log.confirmation(last) is None or left_s is None:
+        return None
+    if left_s < SESSIONS[0] * ground.plan.session_cost_s:
+        return None
+    return next((c for c in finalists(campaign, ground) if is_better(c, ground)), None)
 
 
 def settle_ground(campaign: Campaign) -> Ground:
-    """Phases 1 and 2: the baselines, interleaved in fresh processes, and what follows from them. Raises NoAnswerError
-    where none of them runs."""
+    """Phases 1 and 2: the baselines, interleaved in fresh processes, the reference beside itself, and what follows from
+    them. Raises NoAnswerError where no baseline runs."""
+    budget = campaign.study.budget
+    total_s = float("inf") if budget.minutes is None else 60 * budget.minutes
+    blocks, twins = next((blocks, twins) for from_s, blocks, twins in BASELINE_BLOCKS if total_s >= from_s)
     ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
     if ground is None:
-        budget = campaign.study.budget
-        total_s = float("inf") if budget.minutes is None else 60 * budget.minutes
-        blocks = next(blocks for from_s, blocks in BASELINE_BLOCKS if total_s >= from_s)
         configs = campaign.setting.baselines
         campaign.show(replace(campaign.status, phase="baselines", left_s=campaign.left_s(), note=", ".join(configs)))
         plan = plan_session(campaign, None, "baselines", blocks=blocks, is_fresh=True)
@@ -97,9 +127,52 @@ def settle_ground(campaign: Campaign) -> Ground:
         stand(campaign.study.objective, dict(zip(configs, line.session.members, strict=True)))
         ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
         assert ground is not None
+    if campaign.log.calibration() is None and not campaign.log.sessions("search", "race"):
+        ground = _calibrate(campaign, ground, twins, total_s)
     for words in baseline_lines(ground):
         campaign.reporter.say(words)
     return ground
+
+
+def _calibrate(campaign: Campaign, ground: Ground, twins: int, total_s: float) -> Ground:
+    """The reference beside itself in `twins` fresh processes, fewer where they do not fit into a tenth of the budget,
+    none where an earlier study of today knew the noise; then the line that fixes what follows."""
+    known, cost = campaign.setting.known_noise, ground.calibration.cost
+    if known is not None and known.df >= ENOUGH_DF:
+        twins = 0
+    needed = percentile_blocks(campaign.study.objective, ground.calibration.requests_per_window)
+    pairs = max(CALIBRATION_PAIRS, needed)
+    for _ in range(campaign.steps("calibration"), twins):
+        if campaign.log.spent_s() + cost.of(pairs, campaign.setting.window_s) > BASELINES_SHARE * total_s:
+            break
+        campaign.show(replace(campaign.status, phase="calibration", left_s=campaign.left_s(), note="against itself"))
+        window_s = campaign.setting.window_s
+        plan = plan_session(campaign, ground, "calibration", blocks=pairs, window_s=window_s, is_fresh=True)
+        campaign.measure([ground.reference, ground.reference], plan)
+    found = read_ground(campaign.setting, campaign.log, round=campaign.round)
+    assert found is not None
+    campaign.log.append(
+        CalibrationLine(
+            known=known,
+            session_sd=found.calibration.session_sd,
+            session_df=found.calibration.session_df,
+            provable_gain_pct=provable_pct(campaign, found),
+        )
+    )
+    campaign.remember(found.calibration)
+    return found
+
+
+def provable_pct(campaign: Campaign, ground: Ground) -> float:
+    """The smallest gain that the plan proves with a probability of 80 %."""
+    sd = ground.calibration.session_sd
+    return smallest_provable_gain_pct(
+        sd,
+        ground.plan.k_max,
+        share_of(campaign.log.winners_before(campaign.round)),
+        min_gain_log=gain_log(campaign.study.min_gain_pct),
+        sd_floor=SD_FLOOR * sd,
+    )
 
 
 def baseline_lines(ground: Ground) -> list[str]:
@@ -111,29 +184,37 @@ def baseline_lines(ground: Ground) -> list[str]:
         lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
     lines += [f"baseline {name} failed: {failure}" for name, failure in standing.failures.items()]
     noise = f"noise: neighbouring windows differ by {100 * calibration.window_sd:.1f} % (sd)"
-    if calibration.other_cpu_pct > NOISY_OTHER_PCT or calibration.steal_pct > NOISY_STEAL_PCT:
-        noise += (
-            f"; other processes used {calibration.other_cpu_pct:.0f} % and the hypervisor "
-            f"{calibration.steal_pct:.0f} % of the CPUs: stop the neighbours or lengthen the budget"
-        )
-    elif calibration.window_sd > NOISY_WINDOW_SD:
+    windows = windows_of([ground.baselines.session])
+    warned = warning(mean_load(windows), when="while the baselines were measured")
+    if calibration.window_sd > NOISY_WINDOW_SD and not warned:
         noise += ": this host is noisy; a longer budget proves smaller gains"
     if calibration.unsteady:
         lines.append(f"not steady after 5 s of warm-up: {', '.join(calibration.unsteady)}")
-    return [*lines, noise]
+    disturbed = disturbed_words(count_disturbed(windows), len(windows))
+    return [*lines, noise, *filter(None, (disturbed, warned))]
 
 
-def plan_lines(ground: Ground, earlier_winners: int, min_gain_pct: float) -> list[str]:
-    """The budget by phases, and the smallest gain that it can prove and that the study wants."""
-    plan = ground.plan
+def confirmation_lines(campaign: Campaign, ground: Ground) -> list[str]:
+    """What the host did to the confirmation: the windows it disturbed, and a warning where it was much worse than
+    while the baselines were measured, on which the plan rests."""
+    windows = windows_of(line.session for line in campaign.log.sessions("confirm", round=campaign.round))
+    known = mean_load(windows_of([ground.baselines.session]))
+    disturbed = disturbed_words(count_disturbed(windows), len(windows))
+    warned = warning(mean_load(windows), when="while the winner was confirmed", beyond=known)
+    return [words for words in (disturbed, warned) if words]
+
+
+def plan_lines(campaign: Campaign, ground: Ground) -> list[str]:
+    """The budget by phases, what it rests on, and the smallest gain that it can prove and that the study wants."""
+    plan, calibration = ground.plan, ground.calibration
     search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
-    provable = smallest_provable_gain_pct(
-        ground.calibration.session_sd, plan.k_max, share_of(earlier_winners), min_gain_log=gain_log(min_gain_pct)
-    )
+    within = "" if plan.total_s is None else f", in {plan.total_s / 60:.3g} min"
+    usual = "" if calibration.session_df else " (the usual noise: this budget has no time to find out)"
     return [
-        f"plan: baselines {plan.baselines_s:.0f} s, search {search}, final {plan.final_s:.0f} s, confirmation "
-        f"{plan.confirm_s:.0f} s (at most {plan.k_max} sessions of {plan.pairs} pairs)",
-        f"provable here within this budget: a gain of {provable:.1f} % or more",
+        f"plan: baselines and calibration {plan.baselines_s:.0f} s, search {search}, final {plan.final_s:.0f} s, "
+        f"confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions of {plan.pairs} pairs)",
+        f"sessions of equals differ by {100 * calibration.session_sd:.1f} % here{usual}",
+        f"provable on this machine{within}: a gain of {provable_pct(campaign, ground):.1f} % or more",
         *plan.notes,
     ]
 
@@ -141,7 +222,8 @@ def plan_lines(ground: Ground, earlier_winners: int, min_gain_pct: float) -> lis
 def _conclude(campaign: Campaign, ground: Ground, why: str) -> VerdictLine:
     head = campaign.log.confirmation(campaign.round)
     if head is None:
-        winner = pick_winner(campaign, ground)
+        following = runner_up(campaign)
+        winner = winner_of(campaign, ground, [following]) if following else pick_winner(campaign, ground)
         if winner is None:
             return judge_round(campaign, ground, None, why if why.startswith(ALL_FAILED) else "")
         head = open_confirmation(campaign, ground, winner)
@@ -164,7 +246,7 @@ def _read_round(campaign: Campaign, ground: Ground, line: VerdictLine) -> Result
         line=line,
         config=head.winner if is_tuned and head is not None else campaign.setting.baselines[reference],
         reference=reference,
-        is_reference_feasible=ground.standing.is_feasible,
+        is_reference_feasible=state.is_reference_feasible if state else ground.standing.is_feasible,
         confirmation=state,
     )
 

@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner.bench.protocol import DeploymentConfig, Phase, PropertyValue, Session
 from tuner.errors import OutputError, RecordError
+from tuner.study.calibration import KnownNoise
 
 SCHEMA_VERSION = 1
 
@@ -45,6 +46,19 @@ class SessionLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationLine:
+    """The end of the calibration: what follows from it is fixed, whatever other studies find in the meantime."""
+
+    kind: Literal["calibration"] = "calibration"
+    known: KnownNoise | None
+    """What an earlier study of the last day knew."""
+    session_sd: float
+    session_df: int
+    provable_gain_pct: float
+    """The smallest gain that the budget can prove with a probability of 80 %."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmationLine:
     """Fixed before the first confirmation session: who is confirmed against whom, in how many sessions."""
 
@@ -57,6 +71,8 @@ class ConfirmationLine:
     share: float
     pairs: int
     window_s: float
+    sd_floor: float = 0.0
+    """The spread between sessions that is assumed at least (log-ratio): four that agree by luck prove nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +91,7 @@ class VerdictLine:
     """Proposals that were answered from what was known."""
 
 
-Line = HeaderLine | SessionLine | ConfirmationLine | VerdictLine
+Line = HeaderLine | SessionLine | CalibrationLine | ConfirmationLine | VerdictLine
 _ADAPTER: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
@@ -90,7 +106,8 @@ def full_disk_advice(error: OSError) -> str:
 class Log:
     """The lines of one study, in memory and on disk. `append` returns once the line is on the disk."""
 
-    path: Path
+    path: Path | None
+    """None keeps them in memory alone, as replays do."""
     lines: list[Line] = field(default_factory=list)
     dropped_torn_line: bool = False
     _size: int = 0
@@ -100,9 +117,14 @@ class Log:
 
     def append(self, line: Line) -> None:
         """Writes, flushes and syncs. Raises OutputError; what was half-written is taken back."""
+        if self.path is not None:
+            self._write(self.path, line)
+        self.lines.append(line)
+
+    def _write(self, path: Path, line: Line) -> None:
         data = _ADAPTER.dump_json(line) + b"\n"
         try:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
             try:
                 # What is left of a torn line may be longer than the line to come.
                 os.ftruncate(fd, self._size)
@@ -119,10 +141,9 @@ class Log:
                 os.close(fd)
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.path}: {error.strerror or error}", advice=full_disk_advice(error)
+                f"cannot write {path}: {error.strerror or error}", advice=full_disk_advice(error)
             ) from error
         self._size += len(data)
-        self.lines.append(line)
 
     def sessions(self, *phases: Phase, round: int | None = None) -> list[SessionLine]:
         return [
@@ -141,6 +162,9 @@ class Log:
     def winners_before(self, round: int) -> int:
         """How many went into a confirmation in earlier rounds: each has had its share of the error."""
         return len({line.round for line in self.lines if isinstance(line, ConfirmationLine) and line.round < round})
+
+    def calibration(self) -> CalibrationLine | None:
+        return next((line for line in self.lines if isinstance(line, CalibrationLine)), None)
 
     def verdicts(self) -> list[VerdictLine]:
         return [line for line in self.lines if isinstance(line, VerdictLine)]

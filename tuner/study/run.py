@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tuner.bench.load import HostReader
 from tuner.bench.protocol import Failure, ModelFacts
 from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
@@ -21,8 +22,8 @@ from tuner.errors import HostError, InputError, NoAnswerError, StudyFileError
 from tuner.model.host import HostFacts, host_facts
 from tuner.model.locate import locate, sha256
 from tuner.model.spec import ModelSpec
-from tuner.study.baselines import PRIOR_SD
 from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
+from tuner.study.calibration import PRIOR_SD, Calibration, KnownNoise, noise_cache
 from tuner.study.campaign import Campaign, Ground, Setting, read_ground
 from tuner.study.decision import gain_log
 from tuner.study.file import load_study
@@ -35,6 +36,7 @@ from tuner.study.search import Search
 from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
 from tuner.study.status import Reporter, RunLog, Status
 from tuner.study.study import Budget, Study
+from tuner.study.watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]
         if is_finished(campaign):
             return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
         if ground is not None:
-            return [*lines, *plan_lines(ground, campaign.log.winners_before(campaign.round), min_gain_pct)]
+            return [*lines, *plan_lines(campaign, ground)]
         minutes = campaign.study.budget.minutes
         plan = plan_budget(None if minutes is None else 60 * minutes, SessionCost(), baselines=len(names))
         usual = smallest_provable_gain_pct(PRIOR_SD, plan.k_max, min_gain_log=gain_log(min_gain_pct))
@@ -136,6 +138,14 @@ def prepared_study(
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
+            cache = noise_cache(host, digest, study.objective.metric)
+            setting = replace(setting, known_noise=cache.read(time.time()))
+
+            def remember(calibration: Calibration) -> None:
+                if calibration.session_df:
+                    found = KnownNoise(session_sd=calibration.session_sd, df=calibration.session_df)
+                    cache.write(found, time.time())
+
             if purpose == "run":
                 if options.is_fresh:
                     prepare(folder, is_fresh=True)
@@ -150,13 +160,22 @@ def prepared_study(
                 said.append("the last line of sessions.jsonl was torn by an interruption and is dropped")
             for words in said:
                 reporter.say(words)
+            minutes = study.budget.minutes
+            watch = HostWatch(
+                now=time.perf_counter,
+                sleep=time.sleep,
+                look=HostReader().load_over,
+                limit_s=PAUSE_LIMIT_S if minutes is None else min(PAUSE_LIMIT_S, PAUSE_SHARE * 60 * minutes),
+            )
             campaign = Campaign(
                 setting=setting,
                 bench=bench,
                 log=log,
                 reporter=reporter,
-                clock=time.perf_counter,
+                clock=watch.clock,
+                watch=watch,
                 round=len(log.verdicts()) + 1,
+                remember=remember,
             )
             yield Prepared(campaign=campaign, facts=facts, folder=folder, model_sha256=digest)
 

@@ -88,7 +88,14 @@ class Search:
     """One study: proposes points of its space, is told how they did, keeps study.db. For one process and one thread."""
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, *, name: str, space: Space, sampler: SamplerName, seed: int
+        self,
+        path: Path | None,
+        connection: sqlite3.Connection | None,
+        *,
+        name: str,
+        space: Space,
+        sampler: SamplerName,
+        seed: int,
     ) -> None:
         self.space = space
         self._path = path
@@ -101,6 +108,9 @@ class Search:
         never = optuna.pruners.NopPruner()
         self._study = optuna.create_study(storage=memory, study_name=name, direction="maximize", pruner=never)
         self._memory = _Book(storage=memory, study_id=memory.get_study_id_from_name(name))
+        self._database: _Book | None = None
+        if connection is None or path is None:
+            return
         # One connection, ours: its pragmas hold, and it is closed even where Optuna refuses the file.
         settings = {"creator": lambda: connection, "poolclass": StaticPool}
         self._database = _database_book(RDBStorage("sqlite:///study.db", settings), path, name=name, space=space)
@@ -129,8 +139,15 @@ class Search:
             # Whatever Optuna stumbles over: a number that is text, a missing row, a version from the future.
             raise RecordError(f"{db_path} cannot be read: {' '.join(str(error).split())}", advice=REBUILD) from error
 
+    @classmethod
+    def in_memory(cls, *, space: Space, sampler: SamplerName, seed: int) -> Search:
+        """A study that leaves nothing behind, for replays."""
+        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+        return cls(None, None, name="replay", space=space, sampler=sampler, seed=seed)
+
     def close(self) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def __enter__(self) -> Search:
         return self
@@ -149,8 +166,8 @@ class Search:
             assignment = self._next_in_order()
         if assignment is None:
             point = self._sample(number)
-            with explained(self._path):
-                self._database.create(self._trial(TrialState.RUNNING, point))
+            running = self._trial(TrialState.RUNNING, point)
+            self._on_disk(lambda book: book.create(running))
         else:
             point = dict(assignment)
             if not self._is_point(point):
@@ -220,15 +237,18 @@ class Search:
         return point.keys() == self.space.nearest(point).keys()
 
     def _add(self, trial: FrozenTrial) -> None:
-        with explained(self._path):
-            self._database.create(trial)
+        self._on_disk(lambda book: book.create(trial))
         self._memory.create(trial)
 
     def _finish(self, trial: FinishedTrial) -> None:
         ended = self._ended(trial)
-        with explained(self._path):
-            self._database.finish(trial.number, ended)
+        self._on_disk(lambda book: book.finish(trial.number, ended))
         self._memory.finish(trial.number, ended)
+
+    def _on_disk(self, write: Callable[[_Book], None]) -> None:
+        if self._database is not None and self._path is not None:
+            with explained(self._path):
+                write(self._database)
 
     def _ended(self, trial: FinishedTrial) -> FrozenTrial:
         failure = {} if trial.failure is None else {"failure": trial.failure}

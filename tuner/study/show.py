@@ -14,8 +14,10 @@ from tuner.bench.protocol import Windows
 from tuner.deploy.best import Best
 from tuner.deploy.best_file import load_best
 from tuner.errors import InputError
-from tuner.study.baselines import Calibration, Standing
+from tuner.study.baselines import Standing
+from tuner.study.calibration import Calibration
 from tuner.study.campaign import Setting, evidence_on, read_ground
+from tuner.study.disturbance import count_disturbed, windows_of
 from tuner.study.evidence import Candidate, metrics_of, ranked
 from tuner.study.file import load_study
 from tuner.study.folder import read_environment
@@ -39,6 +41,9 @@ class StudyRecord:
     spent_s: float
     verdict: VerdictLine | None
     best: Best | None
+    windows: int = 0
+    """On record, of all members of all sessions; the host disturbed `disturbed` of them."""
+    disturbed: int = 0
 
 
 def read_study(folder: Path) -> StudyRecord:
@@ -52,6 +57,7 @@ def read_study(folder: Path) -> StudyRecord:
     ground = read_ground(setting, log, round=len(log.verdicts()) + 1)
     candidates = evidence_on(ground, study.objective).read(log.lines) if ground else {}
     first = log.sessions("baselines")[-1:]
+    windows = windows_of(line.session for line in log.all_sessions())
     levels = {
         name: metrics_of(member)
         for line in first
@@ -68,6 +74,8 @@ def read_study(folder: Path) -> StudyRecord:
         candidates=ranked(candidates.values()),
         failures=[c for c in candidates.values() if c.failure is not None],
         spent_s=log.spent_s(),
+        windows=len(windows),
+        disturbed=count_disturbed(windows),
         verdict=log.verdicts()[-1] if log.verdicts() else None,
         best=load_best(folder / "best.yaml") if (folder / "best.yaml").exists() else None,
     )

@@ -12,7 +12,7 @@ from tuner.bench.protocol import PropertyValue
 from tuner.model.spec import ModelSpec
 from tuner.study.space import Parameter
 
-SamplerName = Literal["auto", "race", "tpe", "random", "grid"]
+SamplerName = Literal["auto", "race", "tpe", "gp", "random", "grid"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

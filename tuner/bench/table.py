@@ -1,0 +1,247 @@
+"""A table of configurations with their true speed, and the noise of the host they are replayed on: a bench without
+hardware on which every search can be judged, because the best is known.
+
+Knows the table's format and how a configuration finds its row; not spaces, searches or verdicts.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from tuner.bench.protocol import DeploymentConfig, Effective, PropertyValue
+from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench
+from tuner.errors import InputError
+
+THROUGHPUT, BASELINES, NOISE = "throughput_per_s", "baselines", "# noise:"
+IGNORED = ("latency_p50_ms", "latency_p99_ms")
+OWN = ("batch_size", "infer_requests")
+Value = PropertyValue | None
+Point = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostNoise:
+    """What blurs a replay, as sds of log-ratios: of a window of one second, of the host's level (with the time over
+    which it forgets), and of what differs between two compiles of one configuration."""
+
+    window_sd: float
+    drift_sd: float
+    compile_sd: float
+    drift_time_s: float = 60.0
+
+    def effects(self, seed: int) -> list[Effect]:
+        return [
+            Noise(self.window_sd, seed=3 * seed),
+            Drift(self.drift_sd, time_constant_s=self.drift_time_s, seed=3 * seed + 1),
+            CompileEffect(self.compile_sd, seed=3 * seed + 2),
+        ]
+
+
+NOISES = {
+    "quiet": HostNoise(window_sd=0.015, drift_sd=0.01, compile_sd=0.004),
+    "noisy": HostNoise(window_sd=0.05, drift_sd=0.20, compile_sd=0.007),
+}
+"""A server left alone, and one with neighbours, as the tables of simulated servers have them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """`point`: parameter -> value; `baselines`: whose effective configuration it is."""
+
+    point: Point
+    throughput_per_s: float
+    baselines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Every distinct configuration of a space, measured or made up. `rows` name the same parameters, in one order."""
+
+    name: str
+    rows: Sequence[Row]
+    noise: HostNoise | None = None
+    """None: the table does not say."""
+    _found: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, tuple[Value, ...]]:
+        """Name -> values: numbers ascending, others as they come."""
+        found: dict[str, tuple[Value, ...]] = {}
+        for name in self.rows[0].point:
+            values = list(dict.fromkeys(row.point[name] for row in self.rows))
+            if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+                values.sort(key=lambda v: float(v or 0))
+            found[name] = tuple(values)
+        return found
+
+    @cached_property
+    def best(self) -> Row:
+        return max(self.rows, key=lambda row: row.throughput_per_s)
+
+    @cached_property
+    def baselines(self) -> dict[str, Row]:
+        return {name: row for row in self.rows for name in row.baselines}
+
+    @cached_property
+    def reference(self) -> Row:
+        """The strongest of the baselines."""
+        return max(self.baselines.values(), key=lambda row: row.throughput_per_s)
+
+    def gain_log(self, row: Row) -> float:
+        """The true gain over the reference."""
+        return math.log(row.throughput_per_s / self.reference.throughput_per_s)
+
+    def regret_log(self, row: Row) -> float:
+        """How much better the best is; 0 for the best."""
+        return math.log(self.best.throughput_per_s / row.throughput_per_s)
+
+    def row_of(self, config: DeploymentConfig) -> Row:
+        """A hint finds its baseline's row, anything else the row nearest to it, as a device clamps what is too much:
+        parameter by parameter the same value, else the closest number at or below, else the smallest."""
+        found = self._found.get(config.key)
+        if found is None:
+            found = self._found[config.key] = self._nearest(config)
+        return found
+
+    def _nearest(self, config: DeploymentConfig) -> Row:
+        hint = config.properties.get("PERFORMANCE_HINT")
+        explicit = {**config.properties, "batch_size": config.batch_size, "infer_requests": config.infer_requests}
+        if hint is not None or not config.properties:
+            base = self.baselines["default" if hint is None else str(hint)]
+            if config.infer_requests is None and config.batch_size == 1:
+                return base
+            explicit = {**base.point, "batch_size": config.batch_size}
+            explicit["infer_requests"] = config.infer_requests or base.point["infer_requests"]
+        rows = list(self.rows)
+        for name in self.rows[0].point:
+            closest = _closest([row.point[name] for row in rows], explicit.get(name))
+            rows = [row for row in rows if row.point[name] == closest]
+        return rows[0]
+
+    def bench(self, noise: HostNoise, *, seed: int, clock: FakeClock | None = None) -> SyntheticBench:
+        """One worth replaying on: the true speeds, blurred by `noise`, in virtual time."""
+        return SyntheticBench(
+            surface=lambda config: self.row_of(config).throughput_per_s,
+            resolver=self.resolve,
+            effects=noise.effects(seed),
+            clock=clock or FakeClock(),
+        )
+
+    def resolve(self, config: DeploymentConfig) -> Effective:
+        """What the device that the table was made of would report."""
+        row = self.row_of(config)
+        beside = {n: v for n, v in config.properties.items() if n not in row.point and n != "PERFORMANCE_HINT"}
+        properties = {**{n: v for n, v in row.point.items() if n not in OWN}, **beside}
+        batch_size, requests = row.point.get("batch_size", 1), row.point.get("infer_requests", 1)
+        assert isinstance(batch_size, int)
+        assert isinstance(requests, int)
+        return Effective(
+            properties={name: str(value) for name, value in properties.items()},
+            batch_size=batch_size,
+            infer_requests=requests,
+            api=config.api,
+        )
+
+
+def equals(row: Row, copies: int) -> Table:
+    """`copies` of one configuration that only their key tells apart, the baselines being another: nothing is to be
+    gained, and every claim is false. CPU_RUNTIME_CACHE_CAPACITY is written and has no effect."""
+    rows = [
+        Row(point={**row.point, "CPU_RUNTIME_CACHE_CAPACITY": size}, throughput_per_s=row.throughput_per_s)
+        for size in range(1, copies + 1)
+    ]
+    base = Row(
+        point={**row.point, "CPU_RUNTIME_CACHE_CAPACITY": 0},
+        throughput_per_s=row.throughput_per_s,
+        baselines=("default", "LATENCY", "THROUGHPUT"),
+    )
+    return Table(name=f"{copies} equals", rows=[base, *rows])
+
+
+def read_table(path: Path) -> Table:
+    """A CSV (gzipped or not): a column for each parameter, `throughput_per_s`, optionally `baselines` (names, separated
+    by spaces) and a first line `# noise: window_sd=... drift_sd=... compile_sd=...`. Without baselines the hints
+    are those of a 64-core server: THROUGHPUT the better of 16 and 32 pinned streams on 64 threads, LATENCY one stream.
+
+    Raises InputError where the file is something else.
+    """
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}", advice="a table is a CSV, plain or gzipped") from error
+    head, _, body = text.partition("\n") if text.startswith(NOISE) else ("", "", text)
+    try:
+        noise = _noise(head) if head else None
+        rows = [_row(record) for record in csv.DictReader(io.StringIO(body))]
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is no table: {error}", advice=f"it needs a column {THROUGHPUT}") from error
+    if not rows:
+        raise InputError(f"{path} has no rows", advice="every line is one configuration")
+    if not any(row.baselines for row in rows):
+        rows = _with_server_hints(path, rows)
+    return Table(name=path.name.split(".")[0], rows=rows, noise=noise)
+
+
+def write_table(path: Path, table: Table) -> None:
+    """What `read_table` reads."""
+    with path.open("w", newline="") as file:
+        if table.noise is not None:
+            n = table.noise
+            words = f"window_sd={n.window_sd:.4f} drift_sd={n.drift_sd:.4f} compile_sd={n.compile_sd:.4f}"
+            file.write(f"{NOISE} {words} drift_time_s={n.drift_time_s:.0f}\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*table.rows[0].point, THROUGHPUT, BASELINES])
+        for row in table.rows:
+            writer.writerow([*row.point.values(), f"{row.throughput_per_s:.6g}", " ".join(row.baselines)])
+
+
+def _noise(head: str) -> HostNoise:
+    return HostNoise(**{name: float(value) for name, value in (w.split("=") for w in head[len(NOISE) :].split())})
+
+
+def _row(record: Mapping[str, str]) -> Row:
+    throughput = float(record[THROUGHPUT])
+    if not throughput > 0.0:
+        raise ValueError(f"{THROUGHPUT} is {record[THROUGHPUT]}")
+    point = {n: _value(text) for n, text in record.items() if n not in (THROUGHPUT, BASELINES, *IGNORED)}
+    return Row(point=point, throughput_per_s=throughput, baselines=tuple(record.get(BASELINES, "").split()))
+
+
+def _value(text: str) -> Value:
+    if text in ("True", "False"):
+        return text == "True"
+    if text == "":
+        return None
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def _with_server_hints(path: Path, rows: Sequence[Row]) -> list[Row]:
+    def hint(streams: int) -> Row | None:
+        wanted = {"NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": 64, "batch_size": 1, "infer_requests": streams}
+        wanted["ENABLE_CPU_PINNING"] = True
+        return next((row for row in rows if row.point == wanted), None)
+
+    by_speed: Callable[[Row], float] = lambda row: row.throughput_per_s  # noqa: E731
+    throughput = max(filter(None, (hint(16), hint(32))), key=by_speed, default=None)
+    latency = hint(1)
+    if throughput is None or latency is None:
+        raise InputError(f"{path} names no baselines", advice=f"mark them in a column {BASELINES}")
+    marked = {id(throughput): ("THROUGHPUT",), id(latency): ("default", "LATENCY")}
+    return [Row(point=r.point, throughput_per_s=r.throughput_per_s, baselines=marked.get(id(r), ())) for r in rows]
+
+
+def _closest(values: Sequence[Value], wanted: Value) -> Value:
+    if any(v == wanted and isinstance(v, bool) == isinstance(wanted, bool) for v in values):
+        return wanted
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if numbers and isinstance(wanted, int | float) and not isinstance(wanted, bool):
+        return max((v for v in numbers if v <= wanted), default=min(numbers))
+    return values[0]

@@ -1,0 +1,135 @@
+"""From the record of a study that measured its whole space to a table that searches can be judged on.
+
+Knows sessions on record and what they say of speed and noise; runs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import Effective, Windows
+from tuner.bench.table import HostNoise, Point, Row, Table, Value
+from tuner.errors import InputError
+from tuner.study.baselines import HINTS
+from tuner.study.estimate import mad_sd, pair_ratios, session_value
+from tuner.study.records import SessionLine, read_log
+
+THROUGHPUT = METRICS["throughput"]
+FEWEST_ROWS = 2
+NO_COMPILE_SD = 0.002
+"""Where two sessions of a configuration agree better than their windows explain: no less is believed."""
+
+
+def read_recorded(folder: Path) -> Table:
+    """The table of a results folder: every configuration that ran beside a reference, with its mean throughput, and
+    the host's noise as its windows show it. Raises InputError where there are fewer than two, or no baselines."""
+    lines = read_log(folder / "sessions.jsonl").all_sessions()
+    baselines = next((line for line in lines if line.phase == "baselines"), None)
+    paired = [line for line in lines if line.phase in ("race", "search", "final")]
+    if baselines is None or len(paired) < FEWEST_ROWS:
+        raise InputError(
+            f"{folder}: no record of a whole search", advice="name a results folder, or a table as a CSV file"
+        )
+    gains = _gains(paired)
+    levels = [_level(line.session.members[0]) for line in paired if isinstance(line.session.members[0], Windows)]
+    level = statistics.median(levels)
+    points = {key: point for key, (point, _) in gains.items()}
+    names = _baseline_names(baselines)
+    references = [m for line in paired if isinstance(m := line.session.members[0], Windows)]
+    gains.setdefault(references[0].effective.key, ({}, []))[1].append(0.0)
+    parameters = dict.fromkeys(name for point in points.values() for name in point)
+    rows = []
+    for key, (point, values) in gains.items():
+        member = next((e for e in (effective for effective, _ in names.values()) if e.key == key), None)
+        whole = {name: point.get(name, _reported(member, name)) for name in parameters}
+        speed = level * math.exp(statistics.fmean(values))
+        here = tuple(name for name, (effective, _) in names.items() if effective.key == key)
+        rows.append(Row(point=whole, throughput_per_s=speed, baselines=here))
+    rows += _missing_baselines(rows, names, parameters, level, references[0].effective.key)
+    return Table(name=folder.name, rows=rows, noise=_noise(paired, gains, levels))
+
+
+def _gains(paired: Sequence[SessionLine]) -> dict[str, tuple[Point, list[float]]]:
+    """Effective key -> its assignment and its log-ratio to the reference in each session."""
+    found: dict[str, tuple[Point, list[float]]] = {}
+    for line in paired:
+        reference = line.session.members[0]
+        for member, assignment in zip(line.session.members[1:], line.assignments[1:], strict=True):
+            if isinstance(reference, Windows) and isinstance(member, Windows) and assignment is not None:
+                value = session_value(THROUGHPUT, member, reference)
+                if value is not None:
+                    found.setdefault(member.effective.key, (assignment, []))[1].append(value)
+    return found
+
+
+def _baseline_names(line: SessionLine) -> dict[str, tuple[Effective, float]]:
+    """Hint -> what the device made of it, and its throughput in the baselines' session."""
+    members = dict(zip(HINTS, line.session.members, strict=False))
+    return {n: (m.effective, _level(m)) for n, m in members.items() if isinstance(m, Windows) and m.windows}
+
+
+def _missing_baselines(
+    rows: Sequence[Row],
+    names: Mapping[str, tuple[Effective, float]],
+    parameters: Mapping[str, object],
+    level: float,
+    reference_key: str,
+) -> list[Row]:
+    """Baselines that no row of the space is, from their own session."""
+    known = {name for row in rows for name in row.baselines}
+    anchor = next(speed for effective, speed in names.values() if effective.key == reference_key)
+    return [
+        Row(
+            point={parameter: _reported(effective, parameter) for parameter in parameters},
+            throughput_per_s=level * speed / anchor,
+            baselines=(name,),
+        )
+        for name, (effective, speed) in names.items()
+        if name not in known
+    ]
+
+
+def _reported(effective: Effective | None, name: str) -> Value:
+    """What the device reports of a parameter, as the study file would have it."""
+    if effective is None:
+        return None
+    if name in ("batch_size", "infer_requests"):
+        return int(getattr(effective, name))
+    text = effective.properties.get(name, "")
+    if text.lower() in ("true", "false", "yes", "no"):
+        return text.lower() in ("true", "yes")
+    return int(text) if text.isdecimal() else text or None
+
+
+def _level(member: Windows) -> float:
+    return statistics.median(w.samples / w.duration_s for w in member.windows)
+
+
+def _noise(
+    paired: Sequence[SessionLine], gains: Mapping[str, tuple[Point, Sequence[float]]], levels: Sequence[float]
+) -> HostNoise:
+    """As `HostNoise` has it: windows from the spread of pairs by MAD, brought to one second; compiles from what is left
+    of the spread between sessions of one configuration; the level from the reference's."""
+    spreads, seconds, pairs = [], [], []
+    for line in paired:
+        reference, *others = line.session.members
+        for member in others:
+            if isinstance(member, Windows) and isinstance(reference, Windows):
+                ratios = pair_ratios(THROUGHPUT, member.windows, reference.windows)
+                if len(ratios) > 1:
+                    spreads.append(mad_sd(ratios))
+                    pairs.append(len(ratios))
+                    seconds += [w.duration_s for w in (*member.windows, *reference.windows)]
+    pair_sd = statistics.median(spreads)
+    repeated = [values for _, values in gains.values() if len(values) > 1]
+    between = statistics.fmean(statistics.variance(values) for values in repeated) if repeated else 0.0
+    explained = pair_sd**2 / statistics.median(pairs)
+    return HostNoise(
+        window_sd=pair_sd / math.sqrt(2.0) * math.sqrt(statistics.median(seconds)),
+        drift_sd=mad_sd([math.log(level) for level in levels]) if len(levels) > 1 else 0.0,
+        compile_sd=max(NO_COMPILE_SD, math.sqrt(max(0.0, between - explained) / 2.0)),
+    )
