@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,8 @@ settings.load_profile("tuner")
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
+FULL_AT_BYTES = 8_000
+"""No file may become larger on the full disk: enough for what is written before the first session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +94,13 @@ def tuner_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """What happened to one quickstart study: killed, disturbed, terminated, resumed to its end."""
+    """What happened to one quickstart study: out of disk, killed, disturbed, terminated, resumed to its end."""
 
     results: Path
     folder: Path
     cwd: Path
+    on_a_full_disk: Done
+    files_on_a_full_disk: Mapping[str, bytes]
     lines_after_kill: list[bytes]
     workers_after_kill: list[int]
     second: Done
@@ -126,7 +131,8 @@ def workers_of(pids: set[int]) -> list[int]:
 
 @pytest.fixture(scope="session")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
-    """The quickstart, ended by `kill -9` after its baselines, again by SIGTERM in the search, then left alone."""
+    """The quickstart, ended by a full disk before its baselines, by `kill -9` after them and by SIGTERM after its next
+    session, then left alone."""
     cwd = tmp_path_factory.mktemp("life")
     results = cwd / "results"
     folder = results / "quickstart"
@@ -148,10 +154,12 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     def children(process: subprocess.Popen[str]) -> set[int]:
         return {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
 
-    def until_killed(more_lines: int, signum: signal.Signals) -> tuple[Done, list[int]]:
-        before = len(lines_of(log))
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_AT_BYTES, FULL_AT_BYTES))
+
+    def until_killed(lines: int, signum: signal.Signals) -> tuple[Done, list[int]]:
         process = start()
-        wait_for(lambda: len(lines_of(log)) >= before + more_lines)
+        wait_for(lambda: len(lines_of(log)) >= lines)
         wait_for(lambda: bool(children(process)))
         seen = children(process)
         others.append(call(words, cwd=cwd, env=env))
@@ -162,11 +170,13 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         return Done(code=process.returncode, out=out, err=err), workers_of(seen)
 
     others: list[Done] = []
+    on_a_full_disk = call(words, cwd=cwd, env=env, limits=small_files)
+    files_on_a_full_disk = {file.name: file.read_bytes() for file in folder.iterdir()}
     _, workers_after_kill = until_killed(2, signal.SIGKILL)
     lines_after_kill = lines_of(log)
     with log.open("ab") as file:
         file.write(b'{"kind":"session","phase":"sea')
-    terminated, workers_after_term = until_killed(1, signal.SIGTERM)
+    terminated, workers_after_term = until_killed(len(lines_of(log)) + 1, signal.SIGTERM)
     lines_after_term = lines_of(log)
     finished = call(words, cwd=cwd, env=env)
     lines_at_end = lines_of(log)
@@ -175,6 +185,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         results=results,
         folder=folder,
         cwd=cwd,
+        on_a_full_disk=on_a_full_disk,
+        files_on_a_full_disk=files_on_a_full_disk,
         lines_after_kill=lines_after_kill,
         workers_after_kill=workers_after_kill,
         second=others[0],

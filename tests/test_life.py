@@ -1,4 +1,4 @@
-"""One real study from its start through `kill -9`, a second run beside it, SIGTERM and resumes to its verdict."""
+"""One real study through a full disk, `kill -9`, a second run beside it, SIGTERM and resumes to its verdict."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ from tests.conftest import Life, Tuner
 from tuner.study.records import read_log
 
 pytestmark = pytest.mark.openvino
+
+
+def test_a_full_disk_exits_3_and_the_same_command_continues(life: Life) -> None:
+    assert life.on_a_full_disk.code == 3, life.on_a_full_disk.err
+    assert "run the same command" in life.on_a_full_disk.err
+    assert "best.yaml" not in life.files_on_a_full_disk
+    left = life.files_on_a_full_disk["sessions.jsonl"]
+    assert left.endswith(b"\n"), "not torn"
+    assert life.lines_after_kill[: left.count(b"\n")] == left.splitlines()
+    assert life.finished.code == 0, life.finished.err
+    assert (life.folder / "best.yaml").exists()
 
 
 def test_a_killed_run_leaves_no_worker_behind(life: Life) -> None:

@@ -191,7 +191,7 @@ def test_what_a_hanging_member_started_ends_with_it(
 ) -> None:
     monkeypatch.setenv("PIDS", str(tmp_path / "pids"))
     with open_bench() as bench:
-        session = bench.measure([REFERENCE, doing("hang with a child"), GOOD], quick_plan(hang_limit_s=2.0))
+        session = bench.measure([REFERENCE, doing("hang with a child"), GOOD], quick_plan(hang_limit_s=1.0))
         assert blocks_of(session) == [WHOLE, "timeout", WHOLE]
         worker, child = map(int, (tmp_path / "pids").read_text().split())
         assert not is_alive(worker)
