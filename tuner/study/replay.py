@@ -137,7 +137,11 @@ def replay_all(tasks: Sequence[Task], *, jobs: int) -> list[Replayed]:
     if jobs <= 1:
         return [replay(task) for task in tasks]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(replay, tasks, chunksize=max(1, min(16, len(tasks) // (4 * jobs)))))
+        try:
+            return list(pool.map(replay, tasks, chunksize=max(1, min(16, len(tasks) // (4 * jobs)))))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for what is queued
+            raise
 
 
 class _Silence:
