@@ -15,7 +15,7 @@ from tuner.study.confirm import Confirmation, is_decided, judge_round
 from tuner.study.constraint import ConstraintCheck
 from tuner.study.decision import SESSIONS, look, looks
 from tuner.study.records import ConfirmationLine
-from tuner.study.study import Limit
+from tuner.study.study import Budget, Limit
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -205,20 +205,38 @@ def test_without_time_there_is_no_runner_up(tmp_path: Path) -> None:
     assert not result.is_tuned
 
 
-def test_a_study_killed_before_the_runner_ups_first_session_goes_on_with_it(tmp_path: Path) -> None:
-    study = limited(tmp_path)
-    confirmed = 0
+@pytest.mark.parametrize("sessions", [0, 1, 3])
+@pytest.mark.parametrize("minutes", [2.5, 10.0])
+def test_a_study_killed_in_the_runner_ups_confirmation_goes_on_with_it(
+    tmp_path: Path, sessions: int, minutes: float
+) -> None:
+    """Where four sessions were all there was time for, the rest of them is not taken away."""
+    whole = limited(tmp_path / "whole", minutes=minutes)
+    study = limited(tmp_path / "cut", minutes=minutes)
+    for one in (whole, study):
+        one.folder.mkdir()
+    expected = whole.run(Meddler(whole.bench, half_as_fast_when_fresh))
+    measured = 0
 
     def cut(plan: SessionPlan, session: Session) -> Session:
-        nonlocal confirmed
-        confirmed += plan.phase == "confirm"
+        nonlocal measured
         if plan.phase == "confirm" and streams(session.lineup[1]) == 3:
-            raise PowerCut
+            measured += 1
+            if measured > sessions:
+                raise PowerCut
         return half_as_fast_when_fresh(plan, session)
 
     with pytest.raises(PowerCut):
         study.run(Meddler(study.bench, cut))
     assert [line.reason for line in study.log().verdicts()] == ["constraint"]
+    finals = len(study.sessions("final"))
     result = study.run(Meddler(study.bench, half_as_fast_when_fresh))
-    assert (result.is_tuned, streams(result.config)) == (True, 3)
-    assert len(study.sessions("final")) == 2, "neither search nor final ran again"
+    assert (result.is_tuned, streams(result.config)) == (expected.is_tuned, 3) == (True, 3)
+    assert study.log().confirmation(2).k_max == whole.log().confirmation(2).k_max  # type: ignore[union-attr]
+    assert len(study.sessions("final")) == finals, "neither search nor final ran again"
+
+
+def test_a_budget_of_trials_has_time_for_a_runner_up(tmp_path: Path) -> None:
+    study = limited(tmp_path)
+    study.study = replace(study.study, budget=Budget(trials=5))
+    assert study.run(Meddler(study.bench, half_as_fast_when_fresh)).is_tuned

@@ -25,7 +25,7 @@ def test_candidates_and_baselines_of_the_space_are_told_with_their_errors_and_li
     listing = list_space(campaign)
     assert listing is not None
     candidates = candidates_of(campaign, ground)
-    found = observations(campaign, ground, candidates.values(), listing.distinct)
+    found = observations(ground, candidates.values(), listing.distinct)
     of_space = {name for name, key in ground.baseline_keys.items() if key in listing.distinct}
     assert of_space
     assert len(found) == len(candidates) + len(of_space)
@@ -41,9 +41,11 @@ def test_a_failure_is_taken_for_as_bad_as_the_worst(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, space=space, bench=bench)
     study.run()
     campaign, ground = study.finished(), study.ground()
-    found = observations(campaign, ground, candidates_of(campaign, ground).values(), {})
+    found = observations(ground, candidates_of(campaign, ground).values(), {})
     (failed,) = [o for o in found if o.sd == FAILED_SD]
     assert failed.value == min(o.value for o in found)
+    assert failed.is_failed
+    assert not failed.is_feasible
 
 
 def test_what_could_not_end_a_window_in_time_even_as_fast_as_the_best_is_left_out(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.study.virtual import SMALL, Virtual, configs_of, make_study
+from tests.study.virtual import SMALL, Virtual, calm, configs_of, crash, make_study
 from tuner.bench.synthetic import hill
 from tuner.bench.table import NOISES, HostNoise, Row, Table, equals, write_table
 from tuner.errors import InputError
@@ -15,6 +15,7 @@ from tuner.report.replay import replay_json, replay_lines
 from tuner.study.evaluation import upper_bound
 from tuner.study.recorded import read_recorded
 from tuner.study.replay import STRATEGIES, ReplayOptions, StrategyName, Task, replay, replay_all, replay_tables
+from tuner.study.study import BaselineSpec
 
 CALM = HostNoise(window_sd=0.005, drift_sd=0.01, compile_sd=0.002)
 
@@ -95,6 +96,18 @@ def test_a_table_is_read_from_the_record_of_a_whole_search(tmp_path: Path) -> No
             assert row.throughput_per_s / table.best.throughput_per_s == pytest.approx(expected, rel=0.1)
 
 
+def test_a_failed_trial_and_a_reference_of_ones_own_do_not_keep_a_record_from_being_a_table(tmp_path: Path) -> None:
+    own = {"today": BaselineSpec(properties={"NUM_STREAMS": 6}, infer_requests=12)}
+    bench = calm()
+    bench.failure_of = lambda config: crash() if config.properties.get("NUM_STREAMS") == 2 else None
+    plan = make_study(minutes=20.0, sampler="random", baselines=own)
+    study = Virtual(folder=tmp_path / "own", space=SMALL, study=plan, bench=bench)
+    study.folder.mkdir()
+    study.run()
+    assert study.ground().standing.reference == "today"
+    assert set(read_recorded(study.folder).baselines) == {"default", "LATENCY", "THROUGHPUT"}
+
+
 def test_a_folder_without_a_search_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no record of a whole search"):
         read_recorded(tmp_path)
@@ -150,7 +163,11 @@ def test_a_sample_of_a_table_keeps_its_baselines(csv: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [({"strategies": "auto,cma"}, "--strategies cma: unknown"), ({"noise": "loud"}, "--noise loud: unknown")],
+    [
+        ({"strategies": "auto,cma"}, "--strategies cma: unknown"),
+        ({"noise": "loud"}, "--noise loud: unknown"),
+        ({"minutes": (2.0, math.inf)}, "--minutes inf"),
+    ],
 )
 def test_what_is_unknown_is_refused_with_what_is_known(csv: Path, given: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):

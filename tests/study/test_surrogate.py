@@ -129,8 +129,17 @@ def test_where_nothing_keeps_the_limits_the_likeliest_to_keep_them_is_next() -> 
     assert found["infer_requests"] == 1
 
 
+def test_what_failed_is_no_answer_that_keeps_the_limits() -> None:
+    model = Model(GRID, POINTS, seed=0)
+    known = [p for p in POINTS.values() if p["infer_requests"] in (8, 16, 32)]
+    observations = [seen(p, 0.5, excess=math.log(float(p["infer_requests"] or 0))) for p in known]
+    observations.append(Observation(point=POINTS["1"], value=0.5, sd=0.1, is_failed=True))
+    left = {key: p for key, p in POINTS.items() if p["infer_requests"] in (1, 4)}
+    assert model.most_promising(observations, left) is not None
+
+
 def test_the_mean_at_a_known_point_is_drawn_to_its_neighbours_as_far_as_its_error_allows() -> None:
-    """One point, by hand: mean = value x signal / (signal + noise), with the signal's variance and the ruggedness."""
+    """Exact values are believed; of values with errors far beyond their spread only the mean is."""
     model = Model(GRID, POINTS, seed=0)
     exact = seen(POINTS["5"], 0.3, 1e-6)
     (first, *_) = model._predictions([exact, seen(POINTS["20"], 0.1, 1e-6)], [0.3, 0.1], "")

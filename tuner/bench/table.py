@@ -21,6 +21,7 @@ from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise
 from tuner.errors import InputError
 
 THROUGHPUT, BASELINES, NOISE = "throughput_per_s", "baselines", "# noise:"
+HINTS = ("default", "LATENCY", "THROUGHPUT")
 IGNORED = ("latency_p50_ms", "latency_p99_ms")
 OWN = ("batch_size", "infer_requests")
 Value = PropertyValue | None
@@ -195,7 +196,15 @@ def read_table(path: Path) -> Table:
         raise InputError(f"{path} has no rows", advice="every line is one configuration")
     if not any(row.baselines for row in rows):
         rows = _with_server_hints(path, rows)
-    return Table(name=path.name.split(".")[0], rows=rows, noise=noise)
+    return with_hints(Table(name=path.name.split(".")[0], rows=rows, noise=noise), str(path))
+
+
+def with_hints(table: Table, where: str) -> Table:
+    """The table, where it marks the rows of all three hints. Raises InputError."""
+    if missing := [name for name in HINTS if name not in table.baselines]:
+        advice = f"mark the row that each hint is in a column {BASELINES}; default is {{}}"
+        raise InputError(f"{where} names no baselines {', '.join(missing)}", advice=advice)
+    return table
 
 
 def write_table(path: Path, table: Table) -> None:
@@ -216,6 +225,8 @@ def _noise(head: str) -> HostNoise:
 
 
 def _row(record: Mapping[str, str]) -> Row:
+    if None in record or None in record.values():
+        raise ValueError("a line has more or fewer columns than the first")
     throughput = float(record[THROUGHPUT])
     if not throughput > 0.0:
         raise ValueError(f"{THROUGHPUT} is {record[THROUGHPUT]}")

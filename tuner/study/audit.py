@@ -13,7 +13,7 @@ from tuner.study.campaign import Campaign, Ground
 from tuner.study.decision import gain_pct
 from tuner.study.estimate import session_value
 from tuner.study.evidence import Candidate
-from tuner.study.listing import ENUMERABLE, config_of
+from tuner.study.listing import config_of
 from tuner.study.records import SessionLine
 from tuner.study.space import Assignment
 
@@ -23,9 +23,9 @@ SUSPICIOUS_SDS = 3.0
 
 def equal_requests(campaign: Campaign, field: Sequence[Candidate], room: int) -> list[Assignment]:
     """Of each of the first candidates another request that has its effective configuration, as many as there is room
-    for. None where the space is too large to look for them."""
+    for. None where the space was not listed: looking for them would compile it."""
     space = campaign.setting.space
-    if space.size > ENUMERABLE:
+    if not campaign.is_listed:
         return []
     wanted = {c.key: c.config for c in field[: min(room, PAIRS_AT_MOST)]}
     found: dict[str, Assignment] = {}

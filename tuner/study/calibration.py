@@ -219,7 +219,7 @@ class NoiseCache:
     fingerprint: str
 
     def read(self, now_unix_s: float) -> KnownNoise | None:
-        """What is known of models that take as long as the last one; None where that is older than a day."""
+        """None where nothing is known, or it is older than a day."""
         try:
             found = json.loads(self.path.read_text(encoding="utf-8"))[self.fingerprint]
             age_s = now_unix_s - float(found["at_unix_s"])
@@ -246,10 +246,11 @@ class NoiseCache:
                 new.unlink(missing_ok=True)
 
 
-def noise_cache(host: HostFacts, model_sha256: str, metric: str) -> NoiseCache:
-    """Of this model and metric on this host: what an earlier study of them found holds for the next."""
-    words = json.dumps([asdict(host), model_sha256, metric], sort_keys=True)
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def noise_cache(host: HostFacts, *what: object) -> NoiseCache:
+    """Of what is measured (model, inputs, device, metric; as JSON) on this host: what an earlier study found holds for
+    the next."""
+    words = json.dumps([asdict(host), *what], sort_keys=True)
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     return NoiseCache(
         path=root / "tuner" / "calibration.json", fingerprint=hashlib.sha256(words.encode()).hexdigest()[:16]
     )

@@ -96,6 +96,8 @@ class Campaign:
     """Told how noisy the host was found to be, for the studies to come."""
     watch: Watch = field(default_factory=NoWatch)
     """May hold a session back while the host is busy; `clock` stands still meanwhile."""
+    is_listed: bool = False
+    """Whether every point of the space has been resolved: then resolving one again costs nothing."""
     status: Status = field(default_factory=lambda: Status(phase="preflight", left_s=None))
     evidence: Evidence | None = None
 

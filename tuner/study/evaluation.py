@@ -89,7 +89,9 @@ def evaluate(found: Sequence[Replayed], *, table: str, strategy: str, noise: str
         studies=len(found),
         regret_median_pct=statistics.median(regrets),
         regret_p90_pct=quantile(regrets, 0.9),
-        search_regret_median_pct=statistics.median(_regret_pct(one.path[-1][1]) if one.path else 0.0 for one in found),
+        search_regret_median_pct=statistics.median(
+            _regret_pct(one.path[-1][1] if one.path else one.regret) for one in found
+        ),
         trials_median=statistics.median(one.trials for one in found),
         trials_to_near_median=_finite(statistics.median(near)),
         near_pct=100.0 * sum(n < math.inf for n in near) / len(found),

@@ -39,6 +39,7 @@ SEARCH_AT_LEAST = 0.5
 """Of its time, where the best candidates' windows are so long that final and confirmation need more than planned."""
 ALL_FAILED = "every configuration failed"
 ALL_MEASURED = "every distinct configuration has been measured"
+TOO_SLOW = "what is left is too slow for a window of this budget"
 NOTHING_LEFT = "no configuration is expected to be better than the best found"
 REPEATS = 20
 """Known answers in a row after which the sampler is handed a point that nobody has measured."""
@@ -100,9 +101,12 @@ class _Exploration:
             wanted = next((seed for seed in seeds if self.is_new(seed)), None)
             if wanted is None and model is not None:
                 candidates = candidates_of(campaign, ground).values()
+                in_time = fast_enough(campaign, ground, left, self.incumbent())
+                if not in_time:
+                    return TOO_SLOW
                 wanted = model.most_promising(
-                    observations(campaign, ground, candidates, model.points),
-                    fast_enough(campaign, ground, left, self.incumbent()),
+                    observations(ground, candidates, model.points),
+                    in_time,
                 )
                 if wanted is None:
                     return NOTHING_LEFT
@@ -214,14 +218,15 @@ class _Exploration:
         if is_new and self.trials_left() == 0:
             return f"{campaign.study.budget.trials} trials done"
         left_s = self.left_s()
-        least = 2 * self.member_s()
-        return "the time for the search is used up" if left_s is not None and left_s < least else None
+        is_begun = bool(campaign.log.sessions("search", "race"))
+        is_over = is_begun and left_s is not None and left_s < 2 * self.member_s()
+        return "the time for the search is used up" if is_over else None
 
     def left_s(self) -> float | None:
-        """Of the search's time; None where it has no end, or nothing has been measured yet."""
+        """Of the search's time; None where it has no end."""
         campaign, plan = self.campaign, self.ground.plan
         lines = campaign.log.sessions("search", "race")
-        if plan.search_s is None or not lines:
+        if plan.search_s is None:
             return None
         recorded_s = sum(line.session.wall_s for line in lines)
         spent_s = recorded_s + (campaign.clock() - self.begin_s - self.measured_s)
@@ -229,14 +234,18 @@ class _Exploration:
         return max(SEARCH_AT_LEAST * plan.search_s, plan.search_s - reserve_s) - spent_s
 
     def member_s(self) -> float:
-        """What one member of a session has taken so far, on average; 0 before the first."""
+        """What one member of a session has taken so far, on average; before the first, what a race's would by the
+        baselines."""
         sessions = [line.session for line in self.campaign.log.sessions("search", "race")]
-        return sum(s.wall_s for s in sessions) / max(1, sum(len(s.lineup) for s in sessions))
+        if not sessions:
+            cost = self.ground.calibration.cost
+            return cost.fixed_s / 2 + RACE_BLOCKS * (self.ground.window_s + cost.turn_s)
+        return sum(s.wall_s for s in sessions) / sum(len(s.lineup) for s in sessions)
 
     def group_size(self) -> int:
         """How many race candidates fit into the time that is left, beside the reference."""
         left_s, member_s = self.left_s(), self.member_s()
-        return GROUP if left_s is None or not member_s else max(1, min(GROUP, int(left_s / member_s) - 1))
+        return GROUP if left_s is None else max(1, min(GROUP, int(left_s / member_s) - 1))
 
     def trials_left(self) -> int | None:
         """None where they are not budgeted. A trial counts once it has been measured, however often that is."""

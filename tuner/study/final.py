@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tuner.study.audit import audit_lines, equal_requests
+from tuner.study.audit import PAIRS_AT_MOST, audit_lines, equal_requests
 from tuner.study.baselines import stand
 from tuner.study.budget import FULL_FINAL, SMALL_FINAL, smallest_provable_gain_pct
 from tuner.study.campaign import Campaign, Ground, candidates_of, longer_s, plan_session
@@ -94,7 +94,7 @@ def spare_rounds(campaign: Campaign, ground: Ground, field: Sequence[Candidate])
         return 0
     spare_s = plan.confirm_s - RESERVED * plan.session_cost_s
     round_s = sum(plan.window_s + calibration.cost.turn_s + longer_s(ground, c) for c in field)
-    round_s += (1 + len(_baselines(ground))) * (plan.window_s + calibration.cost.turn_s)
+    round_s += (PAIRS_AT_MOST + len(_baselines(ground))) * (plan.window_s + calibration.cost.turn_s)
     return max(0, min(SPARE_ROUNDS, int(spare_s / round_s)))
 
 

@@ -23,7 +23,7 @@ FAILED_SD = 0.1
 
 
 def observations(
-    campaign: Campaign, ground: Ground, candidates: Iterable[Candidate], points: Mapping[str, Assignment]
+    ground: Ground, candidates: Iterable[Candidate], points: Mapping[str, Assignment]
 ) -> list[Observation]:
     """The candidates, and the baselines that are `points` (effective key -> assignment) of the space."""
     standing = ground.standing
@@ -44,7 +44,11 @@ def observations(
         if c.is_measured
     ]
     lowest = min((o.value for o in found), default=0.0)
-    return found + [Observation(point=a, value=lowest, sd=FAILED_SD) for c, a in asked if c.failure is not None]
+    return found + [
+        Observation(point=assignment, value=lowest, sd=FAILED_SD, is_failed=True)
+        for c, assignment in asked
+        if c.failure is not None
+    ]
 
 
 def fast_enough(

@@ -61,12 +61,11 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     campaign.round = len(verdicts) + 1
     if is_finished(campaign):
         campaign.round = len(verdicts)
-        ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
-        assert ground is not None
-        return read_result(campaign, ground)
+        return read_result(campaign, _ground(campaign))
     # A damaged study.db and a space that does not compile are found before anything is measured.
     search = open_search()
     listing = list_space(campaign)
+    campaign.is_listed = listing is not None
     ground = settle_ground(campaign)
     for line in plan_lines(campaign, ground):
         campaign.reporter.say(line)
@@ -86,14 +85,23 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
         if (following := runner_up(campaign)) is None:
             campaign.round -= 1
             return read_result(campaign, ground)
+        ground = _ground(campaign)
         campaign.reporter.say(f"turned down: {verdict.detail}; the runner-up is {following.config}")
+
+
+def _ground(campaign: Campaign) -> Ground:
+    """As the record has it, once there are baselines."""
+    ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
+    assert ground is not None
+    return ground
 
 
 def is_finished(campaign: Campaign) -> bool:
     """Whether there is a verdict for this budget, and no runner-up to confirm."""
     verdicts = campaign.log.verdicts()
     is_settled = bool(verdicts) and not _is_larger(campaign.study.budget, verdicts[-1])
-    return is_settled and runner_up(campaign) is None
+    is_open = campaign.log.confirmation(len(verdicts) + 1) is not None
+    return is_settled and not is_open and runner_up(campaign) is None
 
 
 def runner_up(campaign: Campaign) -> Candidate | None:
@@ -104,9 +112,9 @@ def runner_up(campaign: Campaign) -> Candidate | None:
         return None
     last, left_s = verdicts[-1].round, campaign.left_s()
     ground = read_ground(campaign.setting, campaign.log, round=last)
-    if ground is None or campaign.log.confirmation(last) is None or left_s is None:
+    if ground is None or campaign.log.confirmation(last) is None:
         return None
-    if left_s < SESSIONS[0] * ground.plan.session_cost_s:
+    if left_s is not None and left_s < SESSIONS[0] * ground.plan.session_cost_s:
         return None
     return next((c for c in finalists(campaign, ground) if is_better(c, ground)), None)
 
@@ -125,8 +133,7 @@ def settle_ground(campaign: Campaign) -> Ground:
         line = campaign.measure(list(configs.values()), plan)
         # Says why where none of them runs; the same command tries again.
         stand(campaign.study.objective, dict(zip(configs, line.session.members, strict=True)))
-        ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
-        assert ground is not None
+        ground = _ground(campaign)
     if campaign.log.calibration() is None and not campaign.log.sessions("search", "race"):
         ground = _calibrate(campaign, ground, twins, total_s)
     for words in baseline_lines(ground):
@@ -149,8 +156,7 @@ def _calibrate(campaign: Campaign, ground: Ground, twins: int, total_s: float) -
         window_s = campaign.setting.window_s
         plan = plan_session(campaign, ground, "calibration", blocks=pairs, window_s=window_s, is_fresh=True)
         campaign.measure([ground.reference, ground.reference], plan)
-    found = read_ground(campaign.setting, campaign.log, round=campaign.round)
-    assert found is not None
+    found = _ground(campaign)
     campaign.log.append(
         CalibrationLine(
             known=known,

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import Effective, Windows
-from tuner.bench.table import HostNoise, Point, Row, Table, Value
+from tuner.bench.protocol import Effective, Failure, Windows
+from tuner.bench.table import HostNoise, Point, Row, Table, Value, with_hints
 from tuner.errors import InputError
 from tuner.study.baselines import HINTS
 from tuner.study.estimate import mad_sd, pair_ratios, session_value
@@ -22,7 +22,9 @@ THROUGHPUT = METRICS["throughput"]
 FEWEST_ROWS = 2
 FEWEST_REPEATED = 5
 """Configurations that were measured in two sessions: fewer say nothing of what differs between two."""
-COMPILE_SD, LEAST_COMPILE_SD = 0.007, 0.002
+USUAL_WINDOW_SD = 0.05
+"""Of a second on a shared machine, where no session has two pairs."""
+USUAL_COMPILE_SD, LEAST_COMPILE_SD = 0.007, 0.002
 """Where nothing was measured twice, what is usual on shared machines (measurement.md: 0.7 to 1.5 %); and what is
 believed at least where two sessions agree better than their windows explain."""
 
@@ -32,17 +34,17 @@ def read_recorded(folder: Path) -> Table:
     the host's noise as its windows show it. Raises InputError where there are fewer than two, or no baselines."""
     lines = read_log(folder / "sessions.jsonl").all_sessions()
     baselines = next((line for line in lines if line.phase == "baselines"), None)
-    paired = [line for line in lines if line.phase in ("race", "search", "final")]
-    if baselines is None or len(paired) < FEWEST_ROWS:
+    paired = [line for line in lines if line.phase in ("race", "search", "final") and _ran(line.session.members[0])]
+    gains = _gains(paired)
+    if baselines is None or len(gains) < FEWEST_ROWS:
         raise InputError(
             f"{folder}: no record of a whole search", advice="name a results folder, or a table as a CSV file"
         )
-    gains = _gains(paired)
-    levels = [_level(line.session.members[0]) for line in paired if isinstance(line.session.members[0], Windows)]
+    references = [m for line in paired if isinstance(m := line.session.members[0], Windows)]
+    levels = [_level(reference) for reference in references]
     level = statistics.median(levels)
     points = {key: point for key, (point, _) in gains.items()}
     names = _baseline_names(baselines)
-    references = [m for line in paired if isinstance(m := line.session.members[0], Windows)]
     gains.setdefault(references[0].effective.key, ({}, []))[1].append(0.0)
     parameters = dict.fromkeys(name for point in points.values() for name in point)
     rows = []
@@ -52,8 +54,9 @@ def read_recorded(folder: Path) -> Table:
         speed = level * math.exp(statistics.fmean(values))
         here = tuple(name for name, (effective, _) in names.items() if effective.key == key)
         rows.append(Row(point=whole, throughput_per_s=speed, baselines=here))
-    rows += _missing_baselines(rows, names, parameters, level, references[0].effective.key)
-    return Table(name=folder.name, rows=rows, noise=_noise(paired, gains, levels))
+    rows += _missing_baselines(rows, baselines, parameters, level, references[0].effective.key)
+    table = Table(name=folder.name, rows=rows, noise=_noise(paired, gains, levels))
+    return with_hints(table, str(folder))
 
 
 def _gains(paired: Sequence[SessionLine]) -> dict[str, tuple[Point, list[float]]]:
@@ -77,14 +80,16 @@ def _baseline_names(line: SessionLine) -> dict[str, tuple[Effective, float]]:
 
 def _missing_baselines(
     rows: Sequence[Row],
-    names: Mapping[str, tuple[Effective, float]],
+    line: SessionLine,
     parameters: Mapping[str, object],
     level: float,
     reference_key: str,
 ) -> list[Row]:
-    """Baselines that no row of the space is, from their own session."""
+    """Baselines that no row of the space is, from their own session, in which the reference was measured too."""
+    names = _baseline_names(line)
     known = {name for row in rows for name in row.baselines}
-    anchor = next(speed for effective, speed in names.values() if effective.key == reference_key)
+    ran = [m for m in line.session.members if isinstance(m, Windows) and m.windows]
+    anchor = next(_level(m) for m in ran if m.effective.key == reference_key)
     missing: dict[str, list[str]] = {}
     for name, (effective, _) in names.items():
         if name not in known:
@@ -109,6 +114,10 @@ def _reported(effective: Effective | None, name: str) -> Value:
     return int(text) if text.isdecimal() else text or None
 
 
+def _ran(member: Windows | Failure) -> bool:
+    return isinstance(member, Windows) and bool(member.windows)
+
+
 def _level(member: Windows) -> float:
     return statistics.median(w.samples / w.duration_s for w in member.windows)
 
@@ -128,9 +137,11 @@ def _noise(
                     spreads.append(mad_sd(ratios))
                     pairs.append(len(ratios))
                     seconds += [w.duration_s for w in (*member.windows, *reference.windows)]
+    if not spreads:
+        return HostNoise(window_sd=USUAL_WINDOW_SD, drift_sd=0.0, compile_sd=USUAL_COMPILE_SD)
     pair_sd = statistics.median(spreads)
     repeated = [statistics.variance(values) for _, values in gains.values() if len(values) > 1]
-    left = 2.0 * COMPILE_SD**2
+    left = 2.0 * USUAL_COMPILE_SD**2
     if len(repeated) >= FEWEST_REPEATED:
         left = statistics.fmean(repeated) - pair_sd**2 / statistics.median(pairs)
     return HostNoise(

@@ -6,11 +6,10 @@ Knows tables and the phases; nothing here is measured on this host. `report/repl
 from __future__ import annotations
 
 import math
-import os
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,6 +17,7 @@ from typing import Literal, get_args
 from tuner.bench.protocol import DeploymentConfig, Failure, SessionPlan
 from tuner.bench.table import NOISES, HostNoise, Row, Table, equals, read_table
 from tuner.errors import InputError
+from tuner.model.host import cpus_allowed
 from tuner.model.spec import ModelSpec
 from tuner.study.auto import seeds
 from tuner.study.baselines import baseline_configs
@@ -79,12 +79,14 @@ def replay_tables(paths: Sequence[Path], options: ReplayOptions) -> Replays:
     tables = [read_recorded(path) if path.is_dir() else read_table(path) for path in paths]
     if options.rows is not None:
         tables = [table.sample(options.rows, seed=options.seed) for table in tables]
-    jobs = options.jobs or len(os.sched_getaffinity(0))
+    if not all(math.isfinite(minutes) for minutes in options.minutes):
+        raise InputError(f"--minutes {max(options.minutes)}: a budget is a finite number of minutes")
+    noises = [_noise_of(table, options.noise) for table in tables]
+    jobs = options.jobs or cpus_allowed()
     seeds_ = range(options.seed, options.seed + options.studies)
     evaluations: list[Evaluation] = []
     found_equals: list[Equals] = []
-    for table in tables:
-        noise = _noise_of(table, options.noise)
+    for table, noise in zip(tables, noises, strict=True):
         for minutes in options.minutes:
             for name in names:
                 strategy = STRATEGIES[STRATEGIES.index(name)]
@@ -185,19 +187,19 @@ def _plain(task: Task) -> Replayed:
     search = Search.in_memory(space=setting.space, sampler="tpe", seed=task.seed)
     plan = SessionPlan(phase="measure", seed=task.seed, blocks=1, window_s=PLAIN_WINDOW_S, is_fresh=True)
 
-    def speed(config: DeploymentConfig) -> float | Failure:
-        (member,) = bench.measure([config], plan).members
+    def speed(config: DeploymentConfig, max_window_s: float = plan.max_window_s) -> float | Failure:
+        (member,) = bench.measure([config], replace(plan, max_window_s=max_window_s)).members
         return (
             member
             if isinstance(member, Failure)
             else statistics.fmean(w.samples / w.duration_s for w in member.windows)
         )
 
-    hint = speed(setting.baselines["THROUGHPUT"])
+    hint = speed(setting.baselines["THROUGHPUT"], math.inf)
     assert isinstance(hint, float)
     rows: list[Row] = []
-    path: list[tuple[float, float]] = []
     best, deployed = hint, table.baselines["THROUGHPUT"]
+    path = [(bench.clock(), table.regret_log(deployed))]
     while bench.clock() < 60.0 * task.minutes:
         proposal = search.propose()
         config = to_config(proposal.assignment, device="CPU", api="async", fixed=setting.fixed)

@@ -138,7 +138,7 @@ def prepared_study(
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
-            cache = noise_cache(host, digest, study.objective.metric)
+            cache = noise_cache(host, digest, list(facts.inputs), study.device, study.objective.metric)
             setting = replace(setting, known_noise=cache.read(time.time()))
 
             def remember(calibration: Calibration) -> None:

@@ -49,14 +49,17 @@ class Observation:
     value: float
     sd: float
     excess: Mapping[str, float] = field(default_factory=dict)
+    is_failed: bool = False
+    """It did not run: `value` is a guess, and it is no answer."""
 
     @property
     def is_feasible(self) -> bool:
-        return max(self.excess.values(), default=0.0) <= self.sd
+        return not self.is_failed and max(self.excess.values(), default=0.0) <= self.sd
 
 
 class Model:
-    """Remembers the hyperparameters from fit to fit. Raises nothing; with no observations every point is alike."""
+    """Draws follow from the seed and the number of observations; the hyperparameters of the last fit are tried again,
+    so that a resumed search, which begins without them, may propose another point than an uninterrupted one."""
 
     def __init__(self, space: Space, points: Mapping[str, Assignment], *, seed: int) -> None:
         self.points = points
@@ -64,7 +67,7 @@ class Model:
         self._places = {key: i for i, key in enumerate(points)}
         self._features = np.array([features(space, point) for point in points.values()])
         self._space = space
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
         self._near: dict[str, Floats] = {}
 
     def most_promising(self, observations: Sequence[Observation], left: Mapping[str, Assignment]) -> Assignment | None:
@@ -72,7 +75,7 @@ class Model:
         if not left:
             return None
         if len(observations) < FEWEST_TO_FIT:
-            return left[list(left)[int(self._rng.integers(len(left)))]]
+            return left[list(left)[int(self._rng(len(observations)).integers(len(left)))]]
         gains = self.expected_improvement(observations)
         key = max(left, key=lambda key: gains[self._places[key]])
         is_open = len(observations) < FEWEST or not any(o.is_feasible for o in observations)
@@ -108,7 +111,7 @@ class Model:
         noise = np.array([o.sd**2 for o in seen])
         center = float(np.average(y, weights=1.0 / (noise + np.var(y) + 1e-12)))
         signal = max(SMALLEST_SIGNAL, float(np.std(y)))
-        thetas = self._draw(x.shape[1], signal, self._near.get(what))
+        thetas = self._draw(self._rng(len(seen)), x.shape[1], signal, self._near.get(what))
         between, across = _squares(x, x), _squares(self._features, x)
         fits = [_Fit.of(theta, between, y - center, noise) for theta in thetas]
         scores = np.array([fit.log_likelihood + _log_prior(fit.theta, signal) for fit in fits])
@@ -121,15 +124,18 @@ class Model:
             found.append((float(weight), mean + center, sd, fits[i].fitted + center))
         return found
 
-    def _draw(self, dimensions: int, signal: float, last: Floats | None) -> Floats:
+    def _rng(self, count: int) -> np.random.Generator:
+        return np.random.default_rng([self._seed, count])
+
+    def _draw(self, rng: np.random.Generator, dimensions: int, signal: float, last: Floats | None) -> Floats:
         """Logs of the signal's sd and of each length scale, shape [DRAWS, 1 + dimensions]."""
         center = np.array([math.log(signal), *[math.log(LENGTH_MEDIAN)] * dimensions])
         spread = np.array([SIGNAL_SPREAD, *[LENGTH_SPREAD] * dimensions])
-        fresh = center + spread * self._rng.standard_normal((DRAWS, 1 + dimensions))
+        fresh = center + spread * rng.standard_normal((DRAWS, 1 + dimensions))
         if last is None:
             fresh[0] = center
             return fresh
-        near = last + NEAR_SPREAD * self._rng.standard_normal((DRAWS // 2, 1 + dimensions))
+        near = last + NEAR_SPREAD * rng.standard_normal((DRAWS // 2, 1 + dimensions))
         near[0] = last
         return np.concatenate([near, fresh[DRAWS // 2 :]])
 
