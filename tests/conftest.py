@@ -158,14 +158,18 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_AT_BYTES, FULL_AT_BYTES))
 
     def until_killed(lines: int, signum: signal.Signals) -> tuple[Done, list[int]]:
-        process = start()
-        wait_for(lambda: len(lines_of(log)) >= lines)
-        wait_for(lambda: bool(children(process)))
-        seen = children(process)
-        others.append(call(words, cwd=cwd, env=env))
-        seen |= children(process)
-        process.send_signal(signum)
-        out, err = process.communicate(timeout=PATIENCE_S)
+        with start() as process:
+            try:
+                wait_for(lambda: len(lines_of(log)) >= lines or process.poll() is not None)
+                assert process.poll() is None, process.communicate()
+                wait_for(lambda: bool(children(process)))
+                seen = children(process)
+                others.append(call(words, cwd=cwd, env=env))
+                seen |= children(process)
+                process.send_signal(signum)
+                out, err = process.communicate(timeout=PATIENCE_S)
+            finally:
+                process.kill()
         wait_for(lambda: not workers_of(seen))
         return Done(code=process.returncode, out=out, err=err), workers_of(seen)
 
