@@ -128,8 +128,8 @@ def csv(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_false_wins_stay_within_what_is_promised_where_nothing_can_be_gained() -> None:
-    """100 studies of twenty equals on a noisy host, nearly all of which reach the confirmation; thousands are replayed for
-    results/benchmarks.md."""
+    """100 studies of twenty equals on a noisy host, nearly all of which reach the confirmation. Thousands are replayed
+    for results/benchmarks.md."""
     copies = equals(TABLE.reference, 20)
     tasks = [Task(table=copies, noise=NOISES["noisy"], strategy="auto", minutes=5.0, seed=s) for s in range(100)]
     found = replay_all(tasks, jobs=2)
