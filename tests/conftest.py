@@ -87,9 +87,10 @@ def tuner_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("tuner.study.run.locked", partial(locked, host_lock=tmp_path / "host.lock"))
-    before = signal.getsignal(signal.SIGTERM)
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
     yield run
-    signal.signal(signal.SIGTERM, before)
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

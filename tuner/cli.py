@@ -117,7 +117,7 @@ def apply(
         deployment = check(loaded, strict=strict)
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
-    used = "the fallback baseline" if deployment.is_fallback else "the tuned configuration"
+    used = "the fallback baseline" if deployment.is_fallback else "the configuration"
     print(f"{best}: {used} compiles and runs here", file=sys.stderr)
     print(describe(loaded), end="")
 
@@ -183,11 +183,13 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
     signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
 
 
 def interrupt(signum: int, frame: object) -> NoReturn:
-    """SIGTERM ends a run as Ctrl-C does: workers gone, record whole, resumable."""
-    raise Interrupted("terminated", advice="the same command continues where it stopped")
+    """SIGTERM ends a run as Ctrl-C does: workers gone, record whole, resumable, and a word about it."""
+    what = "terminated" if signum == signal.SIGTERM else "interrupted"
+    raise Interrupted(what, advice="the same command continues where it stopped")
 
 
 def main() -> None:

@@ -164,7 +164,7 @@ def test_a_study_without_a_gain_emits_the_reference_and_says_why(tmp_path: Path)
     result = study.run()
     best = best_of(study, result)
     assert (best.verdict, best.gain) == ("baseline", None)
-    assert best.reason == "futile: no candidate was better than the reference"
+    assert best.reason == "futile: none of 6 candidates tried was better than the reference"
     reference = study.setting.baselines[result.reference]
     assert best.properties == {**reference.properties, "INFERENCE_PRECISION_HINT": "f32"}
     assert best.objective.value == best.baseline.value == best.baselines[best.baseline.name]

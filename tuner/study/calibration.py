@@ -18,7 +18,7 @@ from pathlib import Path
 from tuner.bench.metrics import Metric
 from tuner.bench.protocol import Failure, Session, Windows
 from tuner.model.host import HostFacts
-from tuner.study.budget import SessionCost, measured_cost, shrunk_sd
+from tuner.study.budget import PAIRS, SessionCost, measured_cost, shrunk_sd
 from tuner.study.estimate import mad_sd, pair_ratios, session_value
 from tuner.study.hopeless import COMPILE_SD
 from tuner.study.study import Objective
@@ -57,7 +57,7 @@ class Calibration:
     window_sd: float
     """Of one pair of neighbouring windows of `window_s`."""
     session_sd: float
-    """Of the value of a session, shrunk to what is usual."""
+    """Of the value of a session, shrunk to what is usual, but no less than its pairs alone make it."""
     session_df: int
     """How many session values of equals of this study it rests on, beside what an earlier one knew or what is usual."""
     lag_correlation: float
@@ -120,11 +120,12 @@ def calibrate(
         best_s, best_sd = window_s, pair_sd
     usual = PRIOR_SD_TINY if is_tiny else PRIOR_SD
     sample_sd = math.sqrt(sum(v * v for v in values) / len(values)) if values else 0.0
+    shrunk = shrunk_sd(
+        sample_sd, len(values), known.session_sd if known else usual, known.df + PRIOR_DF if known else PRIOR_DF
+    )
     return Calibration(
         window_sd=best_sd,
-        session_sd=shrunk_sd(
-            sample_sd, len(values), known.session_sd if known else usual, known.df + PRIOR_DF if known else PRIOR_DF
-        ),
+        session_sd=max(shrunk, best_sd / math.sqrt(PAIRS)),
         session_df=len(values),
         lag_correlation=correlation,
         drift_sd=drift_sd,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Failure, Windows
-from tuner.study.campaign import Campaign, Ground, confirmation_size, plan_session
+from tuner.study.campaign import Campaign, Ground, candidates_of, confirmation_size, plan_session
 from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit, search_violation
 from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
 from tuner.study.estimate import session_value
@@ -180,7 +180,8 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
         if not ground.standing.is_feasible:
             return line("baseline", "constraint", "no configuration that was tried keeps the limits")
         within = " within the limits" if campaign.study.objective.limits else ""
-        return line("baseline", "futile", f"no candidate{within} was better than the reference")
+        count = sum(1 for candidate in candidates_of(campaign, ground).values() if candidate.is_measured)
+        return line("baseline", "futile", f"none of {count} candidates tried was better than the reference{within}")
     if len(confirmation.failures) > FAILURES_ALLOWED:
         times = len(confirmation.failures)
         return line("baseline", "unstable", f"the winner failed in {times} sessions, last: {confirmation.failures[-1]}")

@@ -76,7 +76,10 @@ def list_space(campaign: Campaign) -> Listing | None:
         config = config_of(campaign, assignment)
         effective = campaign.bench.resolve(config)
         if campaign.clock() - begin > limit_s:
-            campaign.reporter.say("the space takes too long to list here: candidates are resolved as they are proposed")
+            campaign.reporter.say(
+                f"the space takes too long to list here ({len(keys)} of {len(assignments)} in {limit_s:.0f} s): "
+                "candidates are resolved as they are proposed"
+            )
             return None
         key = str(effective) if isinstance(effective, Failure) else effective.key
         keys[_text(assignment)] = key

@@ -61,6 +61,7 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     campaign.round = len(verdicts) + 1
     if is_finished(campaign):
         campaign.round = len(verdicts)
+        campaign.reporter.say("finished before: its verdict stands, and a larger budget searches on")
         return read_result(campaign, _ground(campaign))
     # A damaged study.db and a space that does not compile are found before anything is measured.
     search = open_search()
@@ -214,7 +215,8 @@ def plan_lines(campaign: Campaign, ground: Ground) -> list[str]:
     """The budget by phases, what it rests on, and the smallest gain that it can prove and that the study wants."""
     plan, calibration = ground.plan, ground.calibration
     search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
-    within = "" if plan.total_s is None else f", in {plan.total_s / 60:.3g} min"
+    minutes = campaign.study.budget.minutes
+    within = "" if minutes is None else f", in {minutes:g} min"
     known = campaign.setting.known_noise
     usual = "" if calibration.session_df or known else " (the usual noise: this budget has no time to find out)"
     return [
