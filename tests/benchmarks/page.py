@@ -127,7 +127,7 @@ def targets(folder: Path) -> list[str]:
         )
     for host, here, limit in (("noisy server", noisy_large, 40), ("quiet server", quiet_large, 30)):
         values = [one["trials_to_near_median"] for one in here]
-        near = statistics.fmean(one["near_pct"] for one in here) if here else math.nan
+        near = statistics.fmean(one["near_pct"] for one in here) if here else 0.0
         row("trials to within 2 % of the best of 1500", host, f"<= {limit}",
             f"{over(here, 'trials_to_near_median')}; reached in {near:.0f} % of studies",
             verdict(values, limit))  # fmt: skip
