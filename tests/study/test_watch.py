@@ -10,7 +10,7 @@ import pytest
 
 from tests.study.virtual import LARGE, Listener, Meddler, Virtual, make_study
 from tuner.bench.protocol import HostLoad, Phase, Session, SessionPlan, Windows
-from tuner.bench.synthetic import FakeClock, SyntheticBench
+from tuner.bench.synthetic import CompileEffect, FakeClock, Noise, SyntheticBench
 from tuner.study.baselines import baseline_configs
 from tuner.study.campaign import Campaign
 from tuner.study.phases import run_phases
@@ -232,7 +232,9 @@ def test_without_a_host_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
 
 def watched(folder: Path, look: Callable[[FakeClock, float], HostLoad], *, burst: bool) -> tuple[Virtual, HostWatch]:
     """A whole study under a watch; with `burst`, the windows of its trials say that the host is busy."""
-    study = Virtual(folder=folder, space=LARGE, study=make_study(minutes=3.0), listener=Listener())
+    # Without drift, which goes on during a pause: the same study sees the same noise with one and without.
+    bench = SyntheticBench(effects=[Noise(0.01), CompileEffect(0.003)])
+    study = Virtual(folder=folder, space=LARGE, study=make_study(minutes=3.0), bench=bench, listener=Listener())
 
     def disturb(plan: SessionPlan, session: Session) -> Session:
         if not burst or plan.phase != "search":
