@@ -37,7 +37,7 @@ FEWEST_TO_FIT = 4
 """With fewer observations any point will do: a process that has seen two is drawn to the corners."""
 FEWEST = 12
 """With fewer observations the model's opinion that nothing is left is not worth much."""
-MOST_VALUES = 150
+MOST_VALUES = 90
 """Fitting takes n^3: of more values the best third and the latest of the others are used."""
 
 
