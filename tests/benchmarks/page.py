@@ -239,6 +239,8 @@ def write_page(folder: Path) -> None:
     names = draw(folder, RESULTS / "benchmarks", STRATEGIES.split(","))
     host = asdict(host_facts())
     out = io.StringIO()
+    remarks = folder / "notes.md"  # what a reader must know of how these figures came about
+    notes = [remarks.read_text().strip(), ""] if remarks.exists() else []
 
     def say(*lines: str) -> None:
         print(*lines, sep="\n", file=out)
@@ -255,7 +257,7 @@ def write_page(folder: Path) -> None:
         f"Environment: {host['cpu_model']}, {host['cpus_allowed']} CPUs, {host['system']} {host['kernel']}, OpenVINO "
         f"{host['openvino']}; a shared virtual machine with its usual neighbours. Server figures are replays of "
         "simulated tables: they compare strategies and say nothing of hardware.", "",
-        "## Targets", "", *targets(folder),
+        *notes, "## Targets", "", *targets(folder),
         "## Nothing to gain (A/A)", "",
         "Twenty copies of one configuration, told apart by a property without effect. Every claim is false.", "",
         *equals_section(folder),
