@@ -84,12 +84,14 @@ class Backend:
             infer_requests=requests,
             api=config.api,
             variant=config.variant,
+            replicas=config.replicas,
+            affinity=config.affinity,
         )
 
     def settle(self, number: int) -> None:
         self.act("settle", self.members[number])
 
-    def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float) -> dict[str, Any]:
+    def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float, tail_s: float = 0.0) -> dict[str, Any]:
         config = self.members[number]
         self.act("turn", config)
         self.turns += 1
@@ -102,6 +104,9 @@ class Backend:
             "latency_sum_ms": requests * latency_ms,
             "steal_pct": 0.0,
             "other_cpu_pct": 1.0,
+            "own_cpu_pct": 0.0,
+            "thermal_throttles": 0,
+            "quota_throttles": 0,
         }
 
     def release_others(self, keep: int | None) -> None:

@@ -195,7 +195,18 @@ def test_a_logarithmic_range_ascends_from_low_to_high_in_steps_of_at_most_two(lo
     [
         # keys
         ("objektive", "{}", '11:1: unknown key "objektive"; did you mean objective? allowed: schema_version, name'),
-        ("deployment", "{cpus: 1}", '11:1: unknown key "deployment"; '),
+        ("deployment", "{cpu: 1}", '11:14: unknown key "cpu"; did you mean cpus? allowed: cpus, cpuset, memory'),
+        ("deployment", "{cpus: 0}", "11:20: must be greater than 0, got 0"),
+        ("deployment", "{cpus: 0.001}", "11:20: a quota is at least 0.01 CPUs, got 0.001"),
+        ("deployment", "{cpuset: []}", "11:22: expected the numbers of CPUs, at least one"),
+        ("deployment", "{cpuset: ''}", "11:22: expected the numbers of CPUs, at least one"),
+        ("deployment", "{cpuset: 3-1}", "11:22: expected the numbers of CPUs, at least one"),
+        ("deployment", "{memory: much}", "11:22: expected an amount of memory from 16 MiB"),
+        ("deployment", "{memory: 1k}", "11:22: expected an amount of memory from 16 MiB"),
+        ("deployment", "{replicas: 0}", "11:24: must be at least 1, got 0"),
+        ("deployment", "{replicas: {choices: [1, 2]}}", "11:24: to search it, make it a parameter of the space"),
+        ("deployment", "{background: ''}", "11:26: expected a shell command"),
+        ("space", "{affinity: {choices: [split]}}", "7:9: affinity is about several replicas"),
         ("load", "closed_loop", '11:1: unknown key "load"; '),
         ("accuracy", "{}", '11:1: unknown key "accuracy"; '),
         ("schema_version", "", "1:1: key `schema_version` is missing"),
@@ -276,7 +287,7 @@ def test_a_logarithmic_range_ascends_from_low_to_high_in_steps_of_at_most_two(lo
         (
             "baselines",
             "{a: {num_streams: 1}}",
-            '6:17: unknown key "num_streams"; allowed: batch_size, infer_requests and',
+            '6:17: unknown key "num_streams"; allowed: batch_size, infer_requests, replicas, affinity and',
         ),
         ("baselines", "{a: {batchsize: 1}}", '6:17: unknown key "batchsize"; did you mean batch_size?'),
         ("baselines", "{a: {NumStreams: 1}}", '6:17: "NumStreams" is neither a property in UPPER_CASE nor one of'),

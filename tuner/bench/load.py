@@ -110,19 +110,21 @@ def read_cpu_times(stat: Path = STAT, cpus: Collection[int] | None = None) -> Cp
     return CpuTimes(total_s=total, busy_s=busy, steal_s=steal, own_s=own)
 
 
-def loads_pct(before: CpuTimes, after: CpuTimes) -> tuple[float, float]:
-    """(steal, other processes) between two readings, in per cent of the CPUs, to one scheduler tick (10 ms)."""
+def loads_pct(before: CpuTimes, after: CpuTimes) -> tuple[float, float, float]:
+    """(steal, other processes, this process) between two readings, in per cent of the CPUs, to one scheduler tick
+    (10 ms)."""
     total = after.total_s - before.total_s
     if total <= 0.0:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     steal = (after.steal_s - before.steal_s) / total
-    other = (after.busy_s - before.busy_s - (after.own_s - before.own_s)) / total
-    return _percent(steal), _percent(other)
+    own = (after.own_s - before.own_s) / total
+    other = (after.busy_s - before.busy_s) / total - own
+    return _percent(steal), _percent(other), _percent(own)
 
 
 def load_between(before: HostCounts, after: HostCounts, *, frequency_mhz: float | None = None) -> HostLoad:
     """What the host did between two readings."""
-    steal_pct, other_cpu_pct = loads_pct(before.cpu, after.cpu)
+    steal_pct, other_cpu_pct, own_cpu_pct = loads_pct(before.cpu, after.cpu)
     wall_s = after.at_s - before.at_s
     pressure_pct = None
     if before.pressure_s is not None and after.pressure_s is not None and wall_s > 0.0:
@@ -130,6 +132,7 @@ def load_between(before: HostCounts, after: HostCounts, *, frequency_mhz: float 
     return HostLoad(
         steal_pct=steal_pct,
         other_cpu_pct=other_cpu_pct,
+        own_cpu_pct=own_cpu_pct,
         pressure_pct=pressure_pct,
         frequency_mhz=frequency_mhz,
         thermal_throttles=max(0, after.thermal_throttles - before.thermal_throttles),

@@ -5,6 +5,7 @@ Knows neither OpenVINO nor processes: it drives anything with the interface of `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -40,6 +41,8 @@ class Turn:
     latencies_ms: Sequence[float]
     requests: int
     """Requests in flight."""
+    end_s: float = math.inf
+    """What completed later only kept the host busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +55,17 @@ class Count:
 
 
 def run_async(
-    queue: Queue, requests: Sequence[Request], *, window_s: float, drop_s: float, max_s: float, clock: Clock
+    queue: Queue,
+    requests: Sequence[Request],
+    *,
+    window_s: float,
+    drop_s: float,
+    max_s: float,
+    clock: Clock,
+    tail_s: float = 0.0,
 ) -> Turn:
     """Keeps `requests`, the queue's own, in flight until `window_s` is over and every request came round four times,
-    `max_s` at most; then drains.
+    `max_s` at most; goes on for `tail_s`, in which other replicas may still be timed; then drains.
 
     Latencies are read from the idle request just before it is started again: no callback enters the interpreter
     (measurement.md: a callback costs half the requests per second of a small model).
@@ -69,7 +79,7 @@ def run_async(
     for _ in range(n):
         idle()
         start()
-    ramp = 0
+    ramp, counted_to = 0, math.inf
     while True:
         latency = requests[idle()].latency
         now = clock()
@@ -79,12 +89,16 @@ def run_async(
         if now < begin:
             ramp += 1
         elif now >= end and (len(times) - ramp >= 4 * n or now >= limit):
-            break
+            if tail_s <= 0.0:
+                break
+            counted_to, end, tail_s = now, now + tail_s, 0.0
     queue.wait_all()
-    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=n)
+    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=n, end_s=counted_to)
 
 
-def run_sync(request: Request, *, window_s: float, drop_s: float, max_s: float, clock: Clock) -> Turn:
+def run_sync(
+    request: Request, *, window_s: float, drop_s: float, max_s: float, clock: Clock, tail_s: float = 0.0
+) -> Turn:
     """One request after the other, as a latency-bound application calls; latency is the clock around `infer()`."""
     infer = request.infer
     times: list[float] = []
@@ -92,7 +106,7 @@ def run_sync(request: Request, *, window_s: float, drop_s: float, max_s: float, 
     before = clock()
     begin = before + drop_s
     end, limit = begin + window_s, begin + max_s
-    ramp = 0
+    ramp, counted_to = 0, math.inf
     while True:
         infer()
         now = clock()
@@ -101,9 +115,11 @@ def run_sync(request: Request, *, window_s: float, drop_s: float, max_s: float, 
         if now < begin:
             ramp += 1
         elif now >= end and (len(times) - ramp >= 4 or now >= limit):
-            break
+            if tail_s <= 0.0:
+                break
+            counted_to, end, tail_s = now, now + tail_s, 0.0
         before = clock()
-    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=1)
+    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=1, end_s=counted_to)
 
 
 def count(turn: Turn) -> Count | None:
@@ -113,7 +129,7 @@ def count(turn: Turn) -> Count | None:
     None where fewer than four rounds completed: too slow for the window.
     """
     first = next((i for i, t in enumerate(turn.times_s) if t >= turn.begin_s), len(turn.times_s))
-    times = turn.times_s[first:]
+    times = [t for t in turn.times_s[first:] if t <= turn.end_s]
     n = turn.requests
     rounds = len(times) // n
     if rounds < 4:

@@ -51,12 +51,12 @@ class TooSlow(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A compiled configuration with its requests filled; `run(window_s, drop_s, max_s)` takes one turn."""
+    """A compiled configuration with its requests filled; `run(window_s, drop_s, max_s, tail_s)` takes one turn."""
 
     config: DeploymentConfig
     effective: Effective
     compiled: ov.CompiledModel
-    run: Callable[[float, float, float], Turn]
+    run: Callable[[float, float, float, float], Turn]
 
 
 class OpenVinoBackend:
@@ -147,18 +147,18 @@ class OpenVinoBackend:
     def settle(self, number: int) -> None:
         """The first inference of every request, and AUTO's decision for its final device."""
         member = self.members[number]
-        member.run(0.0, 0.0, 0.0)
+        member.run(0.0, 0.0, 0.0, 0.0)
         if member.config.device.split(":")[0] == "AUTO":
             self._wait_for_device(member)
 
-    def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float) -> dict[str, Any]:
+    def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float, tail_s: float = 0.0) -> dict[str, Any]:
         """One turn; everything but the loop itself happens outside the timed stretch."""
         member = self.members[number]
         gc.collect()
         gc.disable()
         try:
             before = self.host.read()
-            turn = member.run(window_s, drop_s, max_s)
+            turn = member.run(window_s, drop_s, max_s, tail_s)
             after = self.host.read()
         finally:
             gc.enable()
@@ -194,6 +194,8 @@ class OpenVinoBackend:
             infer_requests=requests,
             api=config.api,
             variant=config.variant,
+            replicas=config.replicas,
+            affinity=config.affinity,
         )
 
     def _model(self, batch_size: int) -> ov.Model:
@@ -217,20 +219,20 @@ class OpenVinoBackend:
 
     def _runner(
         self, compiled: ov.CompiledModel, model: ov.Model, config: DeploymentConfig, effective: Effective
-    ) -> Callable[[float, float, float], Turn]:
+    ) -> Callable[[float, float, float, float], Turn]:
         clock = time.perf_counter
         if config.api == "sync":
             request = compiled.create_infer_request()
             self._fill(request, compiled, model, self.seed)
-            return lambda window_s, drop_s, max_s: run_sync(
-                request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock
+            return lambda window_s, drop_s, max_s, tail_s: run_sync(
+                request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
             )
         queue = ov.AsyncInferQueue(compiled, effective.infer_requests)
         requests = [queue[i] for i in range(len(queue))]
         for i, request in enumerate(requests):
             self._fill(request, compiled, model, self.seed + i)
-        return lambda window_s, drop_s, max_s: run_async(
-            queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock
+        return lambda window_s, drop_s, max_s, tail_s: run_async(
+            queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
         )
 
     def _fill(self, request: ov.InferRequest, compiled: ov.CompiledModel, model: ov.Model, seed: int) -> None:
@@ -242,7 +244,7 @@ class OpenVinoBackend:
         seen: list[str] = []
         deadline = time.perf_counter() + SETTLE_CAP_S
         while time.perf_counter() < deadline:
-            member.run(0.1, 0.0, 1.0)
+            member.run(0.1, 0.0, 1.0, 0.0)
             seen.append(as_text(member.compiled.get_property("EXECUTION_DEVICES")))
             if len(seen) >= 3 and len(set(seen[-3:])) == 1 and "(CPU)" not in seen[-1]:
                 return

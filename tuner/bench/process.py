@@ -13,12 +13,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tuner import errors
+from tuner.bench.cgroup import Group
 from tuner.bench.protocol import Failure, FailureKind
 from tuner.model.openvino_error import is_memory_short
 
@@ -57,9 +58,19 @@ class WorkerSetup:
 
 
 class WorkerProcess:
-    """One child process, started at once. Not shared between threads."""
+    """One child process, started at once, on the CPUs of `cpuset` and in `group` where they are given; the group goes
+    with it. Not shared between threads."""
 
-    def __init__(self, setup: WorkerSetup) -> None:
+    def __init__(self, setup: WorkerSetup, *, cpuset: Sequence[int] | None = None, group: Group | None = None) -> None:
+        self._group = group
+        try:
+            self._start(setup, cpuset)
+        except BaseException:
+            if group is not None:
+                group.remove()
+            raise
+
+    def _start(self, setup: WorkerSetup, cpuset: Sequence[int] | None) -> None:
         self._channel, theirs = socket.socketpair()
         # In memory: a full disk must not keep a worker from starting.
         self._errors = os.fdopen(os.memfd_create("tuner-worker-errors"), "w+b")
@@ -78,8 +89,11 @@ class WorkerProcess:
             self._errors.close()
             raise errors.HostError(f"a worker process cannot start: {error.strerror or error}") from error
         self._buffer = b""
+        self._command, self._limit_s, self._deadline = "open", START_LIMIT_S, 0.0
         self.name = f"{os.getpid()}-{next(_numbers)}"
         try:
+            if self._group is not None:
+                self._group.add(self._process.pid)
             self.call(
                 "open",
                 limit_s=START_LIMIT_S,
@@ -87,6 +101,7 @@ class WorkerProcess:
                 model=setup.model,
                 seed=setup.seed,
                 memory_limit_bytes=setup.memory_limit_bytes,
+                cpuset=None if cpuset is None else list(cpuset),
             )
         except CommandFailed as error:
             self.kill()
@@ -112,16 +127,37 @@ class WorkerProcess:
     def call(self, command: str, *, limit_s: float, **fields: Any) -> Any:
         """Sends one command and sleeps until its answer. Raises CommandFailed, WorkerLost (the process has been
         ended), or the TunerError that the worker refused with."""
+        self.send(command, limit_s=limit_s, **fields)
+        return self.receive()
+
+    def send(self, command: str, *, limit_s: float, **fields: Any) -> None:
+        """The first half of `call`: several processes work at the same time when all have been sent to before the first
+        answer is awaited. Raises WorkerLost."""
+        self._command, self._limit_s, self._deadline = command, limit_s, time.monotonic() + limit_s
         message = json.dumps({"do": command, **fields}).encode() + b"\n"
-        try:
+        with self._ends_with_what_goes_wrong():
             self._channel.settimeout(limit_s)
             self._channel.sendall(message)
-            outcome = outcome_of(self._read_line(time.monotonic() + limit_s))
+
+    def receive(self) -> Any:
+        """The second half of `call`; raises as it does."""
+        with self._ends_with_what_goes_wrong():
+            outcome = outcome_of(self._read_line(self._deadline))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    @contextmanager
+    def _ends_with_what_goes_wrong(self) -> Iterator[None]:
+        """After anything but an answer the process has ended."""
+        command = self._command
+        try:
+            yield
         except (BrokenPipeError, ConnectionResetError, EOFError):
             raise WorkerLost(self._obituary(command)) from None
         except TimeoutError:
             self.kill()
-            text = f"{command} did not end within {limit_s:.0f} s; the process was ended"
+            text = f"{command} did not end within {self._limit_s:.0f} s; the process was ended"
             raise WorkerLost(Failure(kind=FailureKind.TIMEOUT, message=text)) from None
         except Garbage:
             self.kill()
@@ -131,9 +167,6 @@ class WorkerProcess:
             # Interrupted while waiting: the answer still to come must not be taken for that of another command.
             self.kill()
             raise
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
 
     def kill(self) -> None:
         """Ends the process and everything it may have started; returns when it is gone."""
@@ -142,6 +175,8 @@ class WorkerProcess:
         self._process.wait()
         self._channel.close()
         self._errors.close()
+        if self._group is not None:
+            self._group.remove()
 
     def _read_line(self, deadline: float) -> bytes:
         while b"\n" not in self._buffer:
@@ -168,8 +203,12 @@ class WorkerProcess:
         self._errors.seek(max(0, os.fstat(self._errors.fileno()).st_size - LAST_WORDS_BYTES))
         text = self._errors.read().decode(errors="replace")
         self._errors.close()
+        if self._group is not None:
+            self._group.remove()
         if code == -signal.SIGKILL:
-            message = f"the process was killed during {command}: probably the host ran out of memory"
+            limit = self._group.memory_bytes if self._group is not None else None
+            why = "the host ran out of memory" if limit is None else f"it passed its limit of {limit >> 20} MiB"
+            message = f"the process was killed during {command}: probably {why}"
             return Failure(kind=FailureKind.MEMORY, message=message)
         words = text.strip().splitlines()
         ended = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"

@@ -18,6 +18,8 @@ Clock = Callable[[], float]
 SETTLE_CAP_S = 30.0
 """AUTO serves its first requests on the CPU; the chosen device has compiled well within this (openvino.md)."""
 Api = Literal["async", "sync"]
+Affinity = Literal["shared", "split"]
+"""Replicas all use the same CPUs, or each a part of its own."""
 Phase = Literal["baselines", "calibration", "search", "race", "final", "confirm", "measure"]
 
 
@@ -32,6 +34,9 @@ class DeploymentConfig:
     """None: as many as the compiled model suggests."""
     api: Api = "async"
     variant: str = "default"
+    replicas: int = 1
+    """Identical processes that serve at the same time."""
+    affinity: Affinity = "shared"
 
     @property
     def key(self) -> str:
@@ -44,6 +49,8 @@ class DeploymentConfig:
                 "infer_requests": self.infer_requests,
                 "api": self.api,
                 "variant": self.variant,
+                "replicas": self.replicas,
+                "affinity": self.affinity,
             },
             sort_keys=True,
         )
@@ -63,7 +70,29 @@ class DeploymentConfig:
         words.append(f"batch_size={self.batch_size}")
         if self.infer_requests is not None:
             words.append(f"infer_requests={self.infer_requests}")
+        if self.replicas > 1:
+            words += [f"replicas={self.replicas}", f"affinity={self.affinity}"]
         return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What the deployment gives a model, and what runs beside it. None: what this process has."""
+
+    cpus: float | None = None
+    """CPU quota of each replica, in CPUs."""
+    cpuset: tuple[int, ...] | None = None
+    """The CPUs that all replicas share, or split among them."""
+    memory_bytes: int | None = None
+    """Of each replica."""
+    replicas: int = 1
+    background: str | None = None
+    """A shell command that loads the host while everything is measured."""
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether control groups are needed."""
+        return self.cpus is not None or self.memory_bytes is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +108,14 @@ class Effective:
     infer_requests: int
     api: Api = "async"
     variant: str = "default"
+    replicas: int = 1
+    affinity: Affinity = "shared"
 
     @property
     def key(self) -> str:
         content = [sorted(self.properties.items()), self.batch_size, self.infer_requests, self.api, self.variant]
+        if self.replicas > 1:
+            content += [self.replicas, self.affinity]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -113,7 +146,9 @@ class HostLoad:
     steal_pct: float = 0.0
     """CPU time taken by the hypervisor, of all the CPUs that may be used."""
     other_cpu_pct: float = 0.0
-    """CPU time used by processes other than the one that measures, of all the CPUs that may be used."""
+    """CPU time used by processes other than those that measure, of all the CPUs that may be used."""
+    own_cpu_pct: float = 0.0
+    """CPU time used by those that measure, of all the CPUs that may be used."""
     pressure_pct: float | None = None
     """Wall time in which some task of the host waited for a CPU; a member's own threads wait too."""
     frequency_mhz: float | None = None

@@ -119,6 +119,8 @@ def effective_of(config: DeploymentConfig, *, cpus: int = 8) -> Effective:
         infer_requests=requests,
         api=config.api,
         variant=config.variant,
+        replicas=config.replicas,
+        affinity=config.affinity,
     )
 
 

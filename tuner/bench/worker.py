@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -91,8 +92,19 @@ class Commands:
     def settle(self, member: int) -> Any:
         self.backend.settle(member)
 
-    def turn(self, member: int, window_s: float, drop_s: float, max_s: float) -> Any:
-        return self.backend.turn(member, window_s=window_s, drop_s=drop_s, max_s=max_s)
+    def turn(
+        self,
+        member: int,
+        window_s: float,
+        drop_s: float,
+        max_s: float,
+        begin_at_s: float | None = None,
+        tail_s: float = 0.0,
+    ) -> Any:
+        """`begin_at_s`: on the system's monotonic clock, so that several processes begin together."""
+        if begin_at_s is not None:
+            time.sleep(max(0.0, begin_at_s - time.monotonic()))
+        return self.backend.turn(member, window_s=window_s, drop_s=drop_s, max_s=max_s, tail_s=tail_s)
 
     def release_others(self, keep: int | None) -> Any:
         self.backend.release_others(keep)
@@ -121,6 +133,8 @@ def serve(channel: socket.socket) -> None:
         try:
             if commands is None:
                 limit_memory(message["memory_limit_bytes"])
+                if message["cpuset"] is not None:
+                    os.sched_setaffinity(0, message["cpuset"])
                 module, _, name = message["backend"].partition(":")
                 open_backend = getattr(importlib.import_module(module), name)
                 commands = Commands(open_backend(as_model_spec(message["model"]), message["seed"]))

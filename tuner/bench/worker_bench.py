@@ -6,15 +6,19 @@ Knows processes and sessions; what to measure and why is search's affair.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import psutil
 
+from tuner.bench.background import Background
+from tuner.bench.cgroup import open_group, sweep
 from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
 from tuner.bench.protocol import (
+    Conditions,
     DeploymentConfig,
     Effective,
     Failure,
@@ -24,10 +28,12 @@ from tuner.bench.protocol import (
     SessionPlan,
     Windows,
 )
+from tuner.bench.replica import Place, ReplicaSeat, allowed_cpus, call_all, places
 from tuner.bench.session import MemberLost, Seat, run_session
 from tuner.errors import HostError, ModelError
 from tuner.model.spec import ModelSpec
 
+ANYWHERE = Place(number=0)
 OPENVINO = "tuner.bench.openvino_backend:OpenVinoBackend"
 RENEW_AFTER = 20
 """Sessions in one process before it is renewed (measurement.md): a process start has an effect of its own."""
@@ -37,30 +43,6 @@ MEMORY_SHARE = 0.8
 """Of the memory that is available at the start: the rest is left to the host and to this process."""
 COMPILE_LIMIT_S = 120.0
 INSPECT_LIMIT_S = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class _ProcessSeat:
-    """A compiled member in a worker process."""
-
-    worker: WorkerProcess
-    number: int
-    effective: Effective
-    start_s: float
-    compile_s: float
-
-    @property
-    def process(self) -> str:
-        return self.worker.name
-
-    def settle(self, limit_s: float) -> None:
-        self.worker.call("settle", limit_s=limit_s, member=self.number)
-
-    def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
-        answer = self.worker.call(
-            "turn", limit_s=limit_s, member=self.number, window_s=window_s, drop_s=drop_s, max_s=max_s
-        )
-        return {**answer, "latency_counts": {int(b): n for b, n in answer["latency_counts"].items()}}
 
 
 class WorkerBench:
@@ -73,23 +55,33 @@ class WorkerBench:
         seed: int = 0,
         backend: str = OPENVINO,
         memory_limit_bytes: int | None = None,
+        conditions: Conditions | None = None,
+        isolate: bool = False,
     ) -> None:
         limit = memory_limit_bytes or int(MEMORY_SHARE * psutil.virtual_memory().available)
         spec = {**asdict(model), "folder": str(model.folder)}
         self._setup = WorkerSetup(backend=backend, model=spec, seed=seed, memory_limit_bytes=limit)
-        self._resident: WorkerProcess | None = None
-        self._reference: tuple[DeploymentConfig, Seat] | None = None
+        self._conditions = conditions or Conditions()
+        self._isolate = isolate or self._conditions.memory_bytes is not None
+        self._residents: dict[Place, WorkerProcess] = {}
+        self._background: Background | None = None
+        self._reference: tuple[DeploymentConfig, ReplicaSeat] | None = None
         self._extra: list[WorkerProcess] = []
         self._compiled: list[DeploymentConfig] = []
         self._sessions = 0
-        self._effective: dict[str, Effective | Failure] = {}
+        self._effective: dict[tuple[str, Place], Effective | Failure] = {}
         self._seen: set[DeploymentConfig] = set()
 
     def __enter__(self) -> Self:
+        sweep()
+        if self._conditions.background is not None:
+            self._background = Background(self._conditions.background)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._retire()
+        if self._background is not None:
+            self._background.stop()
 
     def inspect(self, device: str, batch_sizes: Sequence[int]) -> ModelFacts:
         """Reads the model, runs one inference, proves or refutes batching. Raises ModelError or DeviceError."""
@@ -118,11 +110,17 @@ class WorkerBench:
         return list(unknown)
 
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
-        """Compiled once for each set of properties: requests never change what comes back, nor does batch."""
-        if config.properties_key not in self._effective:
+        """Compiled once for each set of properties and share of the CPUs: requests never change what comes back, nor
+        does batch."""
+        if config.affinity == "split" and config.replicas > len(allowed_cpus(self._conditions)):
+            cpus = len(allowed_cpus(self._conditions))
+            text = f"{config.replicas} replicas cannot split {cpus} CPU{'s' if cpus > 1 else ''} among them"
+            return Failure(kind=FailureKind.COMPILE, message=text)
+        key = (config.properties_key, places(config)[0])
+        if key not in self._effective:
             plain = replace(config, batch_size=1, infer_requests=None, api="async")
-            self._effective[config.properties_key] = self._resolve(plain)
-        known = self._effective[config.properties_key]
+            self._effective[key] = self._resolve(plain)
+        known = self._effective[key]
         if isinstance(known, Failure):
             return known
         return replace(
@@ -130,10 +128,14 @@ class WorkerBench:
             batch_size=config.batch_size,
             infer_requests=1 if config.api == "sync" else config.infer_requests or known.infer_requests,
             api=config.api,
+            replicas=config.replicas,
+            affinity=config.affinity,
         )
 
     def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         begin, started_unix_s = time.perf_counter(), time.time()
+        if self._background is not None:
+            self._background.check()
         if plan.is_fresh or self._sessions >= RENEW_AFTER:
             self._retire()
         self._bury()
@@ -179,7 +181,7 @@ class WorkerBench:
             return self._resolve_alone(config)
         self._bury()
         try:
-            answer = self._worker().call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config))
+            answer = self._worker(places(config)[0]).call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config))
         except WorkerLost as error:
             self._retire()
             return error.failure
@@ -195,7 +197,7 @@ class WorkerBench:
 
     def _resolve_alone(self, config: DeploymentConfig) -> Effective | Failure:
         """In a process of its own, which ends."""
-        worker = WorkerProcess(self._setup)
+        worker = self._start(places(config)[0])
         try:
             return Effective(**worker.call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config)))
         except (CommandFailed, WorkerLost) as error:
@@ -206,32 +208,52 @@ class WorkerBench:
     def _open_seat(self, config: DeploymentConfig, reference: DeploymentConfig, plan: SessionPlan) -> Seat:
         if self._reference is not None and self._reference[0] == config:
             return self._reference[1]
+        if isinstance(known := self._effective.get((config.properties_key, places(config)[0])), Failure):
+            raise CommandFailed(known)
         begin = time.perf_counter()
-        is_new = self._resident is None or _spoils(config)
-        worker = self._new_extra() if _spoils(config) else self._worker()
+        is_alone = self._isolate or _spoils(config)
+        is_new = is_alone or any(place not in self._residents for place in places(config))
+        workers = self._staff(places(config), is_alone=is_alone)
         started = time.perf_counter()
         try:
-            answer = worker.call("compile", limit_s=plan.compile_limit_s, config=asdict(config))
+            answers = call_all(
+                workers, "compile", limit_s=plan.compile_limit_s, each=[{"config": asdict(config)}] * len(workers)
+            )
         except CommandFailed as error:
             # Not where memory is short: then the others are in the way, but none of them is to blame.
-            is_doubtful = worker is self._resident and error.failure.kind is FailureKind.COMPILE
+            is_doubtful = not is_alone and error.failure.kind is FailureKind.COMPILE
             suspects = [c for c in self._compiled if c != reference] if is_doubtful else []
             if suspects and self._compiles_alone(config, plan):
                 raise _Spoiled(suspects[-1], error.failure) from error
             raise
         compile_s = time.perf_counter() - started
-        start_s = started - begin if is_new else 0.0
-        seat = _ProcessSeat(worker, answer["member"], Effective(**answer["effective"]), start_s, compile_s)
-        if worker is self._resident:
+        seat = ReplicaSeat(
+            workers=workers,
+            numbers=[answer["member"] for answer in answers],
+            effective=Effective(**answers[0]["effective"]),
+            start_s=started - begin if is_new else 0.0,
+            compile_s=compile_s,
+            background=self._background,
+        )
+        if not is_alone:
             self._compiled.append(config)
             if config == reference and not plan.is_fresh:
-                resident_seat = _ProcessSeat(worker, seat.number, seat.effective, 0.0, 0.0)
-                self._reference = (config, resident_seat)
+                self._reference = (config, replace(seat, start_s=0.0, compile_s=0.0))
         return seat
+
+    def _staff(self, where: Sequence[Place], *, is_alone: bool) -> list[WorkerProcess]:
+        """A process at each place. Raises CommandFailed where memory does not hold them all."""
+        workers: list[WorkerProcess] = []
+        for i, place in enumerate(where):
+            missing = sum(1 for other in where[i:] if is_alone or other not in self._residents)
+            if workers and missing:
+                _refuse_to_fill_the_memory(workers[0], missing)
+            workers.append(self._new_extra(place) if is_alone else self._worker(place))
+        return workers
 
     def _compiles_alone(self, config: DeploymentConfig, plan: SessionPlan) -> bool:
         """Whether a new process compiles what a used one refused: then the used one was spoiled by somebody else."""
-        worker = WorkerProcess(self._setup)
+        worker = self._start(places(config)[0])
         try:
             worker.call("compile", limit_s=plan.compile_limit_s, config=asdict(config))
         except (CommandFailed, WorkerLost):
@@ -242,39 +264,63 @@ class WorkerBench:
 
     def _bury(self) -> None:
         """A worker that was killed while nobody asked anything of it is no member's failure."""
-        if self._resident is not None and self._resident.has_ended:
+        if any(worker.has_ended for worker in self._residents.values()):
             self._retire()
 
-    def _worker(self) -> WorkerProcess:
-        if self._resident is None:
-            self._resident = WorkerProcess(self._setup)
+    def _worker(self, place: Place = ANYWHERE) -> WorkerProcess:
+        """The resident process at a place."""
+        if not self._residents:
             self._sessions = 0
-        return self._resident
+        if place not in self._residents:
+            self._residents[place] = self._start(place)
+        return self._residents[place]
 
-    def _new_extra(self) -> WorkerProcess:
-        self._extra.append(WorkerProcess(self._setup))
+    def _new_extra(self, place: Place) -> WorkerProcess:
+        self._extra.append(self._start(place))
         return self._extra[-1]
+
+    def _start(self, place: Place) -> WorkerProcess:
+        """A new process under the deployment's conditions, with a control group of its own where they have limits."""
+        given = self._conditions
+        is_bound = given.cpuset is not None or place.parts > 1
+        group = open_group(cpus=given.cpus, memory_bytes=given.memory_bytes) if given.has_limits else None
+        return WorkerProcess(self._setup, cpuset=place.cpus(allowed_cpus(given)) if is_bound else None, group=group)
 
     def _end_extra(self) -> None:
         while self._extra:
             self._extra.pop().kill()
 
     def _retire(self) -> None:
-        if self._resident is not None:
-            self._resident.kill()
-        self._resident, self._reference, self._compiled = None, None, []
+        while self._residents:
+            self._residents.popitem()[1].kill()
+        self._reference, self._compiled = None, []
         self._end_extra()
 
     def _release_candidates(self) -> None:
         """Only the reference stays compiled between the sessions of one process."""
         self._end_extra()
-        keep = self._reference[1] if self._reference else None
-        if self._resident is not None:
-            number = keep.number if isinstance(keep, _ProcessSeat) else None
-            try:
-                self._resident.call("release_others", limit_s=COMPILE_LIMIT_S, keep=number)
-            except (CommandFailed, WorkerLost):
-                self._retire()
+        seat = self._reference[1] if self._reference else None
+        kept = dict(zip(map(id, seat.workers), seat.numbers, strict=True)) if seat else {}
+        residents = list(self._residents.values())
+        try:
+            call_all(
+                residents,
+                "release_others",
+                limit_s=COMPILE_LIMIT_S,
+                each=[{"keep": kept.get(id(worker))} for worker in residents],
+            )
+        except (CommandFailed, WorkerLost):
+            self._retire()
+
+
+def _refuse_to_fill_the_memory(first: WorkerProcess, more: int) -> None:
+    """Raises CommandFailed where `more` processes like the first need more memory than is free."""
+    with suppress(psutil.Error):
+        needed = more * psutil.Process(first.pid).memory_info().rss
+        free = psutil.virtual_memory().available
+        if needed > MEMORY_SHARE * free:
+            text = f"{more} more replicas need about {needed >> 20} MiB of memory, {free >> 20} MiB are free"
+            raise CommandFailed(Failure(kind=FailureKind.MEMORY, message=text))
 
 
 class _Spoiled(Exception):

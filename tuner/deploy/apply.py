@@ -30,7 +30,8 @@ def check(
     """Compiles and runs one inference on random inputs. Raises what `Best.compile` raises, DeviceError if it fails."""
     from tuner.model.inputs import random_inputs
 
-    deployment = compile_best(best, strict=strict, model=model, device=device, core=core, stacklevel=3)
+    replica = 0 if best.affinity == "split" else None
+    deployment = compile_best(best, strict=strict, model=model, device=device, core=core, replica=replica, stacklevel=3)
     inputs = random_inputs(deployment.compiled_model, best.spec(model), seed=0)
     try:
         deployment.infer_request().infer(inputs)
@@ -59,6 +60,12 @@ def _comments(best: Best) -> list[str]:
     settings = " ".join(f"{name}={value}" for name, value in best.properties.items()) or "none, the defaults"
     lines.append(f"# Device {best.device}; properties: {settings}")
     lines.append(f"# Batch size {best.batch_size}; infer requests: {best.infer_requests}; calls: {best.api}")
+    if best.deployment:
+        stated = ", ".join(f"{name} {value}" for name, value in best.deployment.items())
+        lines.append(f"# Measured under the deployment's conditions: {stated}")
+    if best.replicas > 1:
+        apart = " CPUs split among them" if best.affinity == "split" else " all on the same CPUs"
+        lines.append(f"# Replicas: {best.replicas} identical processes,{apart}; start each as below")
     return lines
 
 
@@ -82,7 +89,8 @@ def _with_tuner(best: Best) -> list[str]:
         "# With tuner installed: warns where the host differs, falls back where it must",
         "import tuner",
         "",
-        f"deployment = tuner.load_best({file!r}).compile()",
+        *([f"# replica: {best.replicas} processes, each with a number of its own"] if best.affinity == "split" else []),
+        f"deployment = tuner.load_best({file!r}).compile({'replica=0' if best.affinity == 'split' else ''})",
     ]
     if best.api == "sync":
         return [
@@ -114,6 +122,7 @@ def _without_tuner(best: Best) -> list[str]:
     )
     return [
         "# With OpenVINO alone",
+        *_take_cpus(best),
         "import openvino",
         "",
         "core = openvino.Core()",
@@ -122,6 +131,21 @@ def _without_tuner(best: Best) -> list[str]:
         f"properties = {properties}",
         f"compiled = core.compile_model(model, {best.device!r}, properties)",
         run,
+    ]
+
+
+def _take_cpus(best: Best) -> list[str]:
+    """What each replica does before anything else, where they split the CPUs."""
+    if best.affinity != "split":
+        return []
+    return [
+        "import os",
+        "",
+        f"replica, replicas = 0, {best.replicas}  # in each process its own",
+        "cpus = sorted(os.sched_getaffinity(0))",
+        "part = slice(replica * len(cpus) // replicas, (replica + 1) * len(cpus) // replicas)",
+        "os.sched_setaffinity(0, cpus[part])",
+        "",
     ]
 
 

@@ -6,7 +6,7 @@ Knows the file's content, in the order of its lines; `best_file.py` knows text a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,6 +104,12 @@ class Best:
     batch_size: int
     infer_requests: int
     api: Literal["async", "sync"]
+    replicas: int = 1
+    """Identical processes that serve at the same time."""
+    affinity: Literal["shared", "split"] = "shared"
+    """split: each replica has CPUs of its own, see `replica_cpus`."""
+    deployment: Mapping[str, Any] = field(default_factory=dict)
+    """The conditions that the study stated: quota, CPUs, memory, replicas, background."""
     effective: Mapping[str, str]
     objective: BestObjective
     baseline: BestBaseline
@@ -120,6 +126,13 @@ class Best:
     def folder(self) -> Path:
         """Where relative model paths start."""
         return Path() if self.source is None else self.source.parent
+
+    def replica_cpus(self, replica: int, allowed: Sequence[int]) -> Sequence[int]:
+        """The share of the CPUs `allowed` to a deployment that belongs to its `replica`-th process, counted from 0."""
+        if self.affinity != "split":
+            return allowed
+        n = len(allowed)
+        return allowed[replica * n // self.replicas : (replica + 1) * n // self.replicas]
 
     def spec(self, model: str | os.PathLike[str] | None = None) -> ModelSpec:
         """The model as the study ran it; `model` names another file, relative to the current folder."""
@@ -138,17 +151,20 @@ class Best:
         model: str | os.PathLike[str] | None = None,
         device: str | None = None,
         core: openvino.Core | None = None,
+        replica: int | None = None,
     ) -> Deployment:
         """Reads, reshapes and compiles the model with the tuned properties.
 
         Warns (`DeploymentWarning`) where this host, OpenVINO or the model differ from what was measured; falls back to
         the reference baseline, with a warning, where the tuned configuration does not compile. `strict` raises instead
-        of every warning. `model` and `device` replace what the file says.
-        Raises ModelError (no such model, unreadable), DeviceError (nothing compiles on the device).
+        of every warning. `model` and `device` replace what the file says. `replica`: which of the replicas this process
+        is, from 0; where they split the CPUs, it keeps to its share from now on.
+        Raises InputError (no such replica), ModelError (no such model, unreadable), DeviceError (nothing compiles on
+        the device).
         """
         from tuner.deploy.deployment import compile_best
 
-        return compile_best(self, strict=strict, model=model, device=device, core=core, stacklevel=3)
+        return compile_best(self, strict=strict, model=model, device=device, core=core, replica=replica, stacklevel=3)
 
 
 def portable_path(spec: ModelSpec, folder: Path) -> str:

@@ -32,6 +32,7 @@ HEADER = """\
 """
 VERDICTS: tuple[Literal["tuned", "baseline"], ...] = ("tuned", "baseline")
 APIS: tuple[Literal["async", "sync"], ...] = ("async", "sync")
+AFFINITIES: tuple[Literal["shared", "split"], ...] = ("shared", "split")
 SCALAR = "text, a finite number, true or false"
 STYLE: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 120, "default_flow_style": None}
 """Keys in the order given; what holds no further mapping stands on one line."""
@@ -95,6 +96,8 @@ def format_best(best: Best) -> str:
         "batch_size": best.batch_size,
         "infer_requests": best.infer_requests,
         "api": best.api,
+        **({"replicas": best.replicas, "affinity": best.affinity} if best.replicas > 1 else {}),
+        **({"deployment": dict(best.deployment)} if best.deployment else {}),
         "effective": dict(best.effective),
         "objective": asdict(best.objective),
         "baseline": _Line({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
@@ -143,6 +146,9 @@ def _best(fields: Fields) -> Best:
         batch_size=fields.integer("batch_size", 1),
         infer_requests=fields.integer("infer_requests", 1),
         api=fields.one_of("api", APIS),
+        replicas=fields.optional_integer("replicas", 1) or 1,
+        affinity="shared" if "affinity" not in fields.content else fields.one_of("affinity", AFFINITIES),
+        deployment={} if "deployment" not in fields.content else fields.mapping("deployment"),
         effective=fields.mapping_of("effective", "text", lambda value: isinstance(value, str)),
         objective=BestObjective(
             metric=objective.text("metric"), value=objective.number("value"), unit=objective.text("unit")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.deploy.best import Best, PropertyValue
 from tuner.errors import BestFileError, DeviceError, InputError, ModelError
-from tuner.model.host import HostFacts, host_facts
+from tuner.model.host import HostFacts, cpu_list, host_facts
 from tuner.model.locate import sha256
 from tuner.model.openvino_error import first_line
 from tuner.model.property_text import as_text
@@ -85,6 +85,7 @@ def compile_best(
     model: str | os.PathLike[str] | None = None,
     device: str | None = None,
     core: openvino.Core | None = None,
+    replica: int | None = None,
     stacklevel: int = 2,
 ) -> Deployment:
     """See `Best.compile`."""
@@ -95,7 +96,9 @@ def compile_best(
     device = device or best.device
     core = core or openvino.Core()
     _compare_model(best, spec, differences)
-    _compare_host(best, host_facts(), differences)
+    host = host_facts()
+    _compare_host(best, host, differences)
+    _take_cpus(best, host, replica, differences)
     if device != best.device:
         differences.add(f"tuned for {best.device}, compiled for {device}", advice=f"Tune for {device}.")
     deployment = _tuned(best, core, spec, device, differences) or _fallback(best, core, spec, device, differences)
@@ -195,6 +198,28 @@ def _compare_model(best: Best, spec: ModelSpec, differences: Differences) -> Non
             f"its SHA-256 begins with {found[:12]}, the tuned one's with {best.model.sha256[:12]}",
             advice="Put the tuned model there, or tune this one.",
             error=ModelError,
+        )
+
+
+def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Differences) -> None:
+    """Keeps this process, and the threads to come, to the CPUs of its replica."""
+    if replica is not None and not 0 <= replica < best.replicas:
+        raise InputError(
+            f"replica {replica}: this configuration has {best.replicas}, counted from 0",
+            advice="start one process for each and tell each its number",
+        )
+    if best.affinity != "split":
+        return
+    if replica is None:
+        differences.add(
+            f"tuned for {best.replicas} replicas that split the CPUs, and not told which of them this is",
+            advice=f"compile(replica=0) in the first process, up to {best.replicas - 1} in the last.",
+        )
+    elif cpus := best.replica_cpus(replica, cpu_list()):
+        os.sched_setaffinity(0, cpus)
+    else:
+        differences.add(
+            f"{host.cpus_allowed} CPUs cannot be split among {best.replicas} replicas", advice="Tune on this host."
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +22,8 @@ class HostFacts:
 
     cpu_model: str
     cpus_allowed: int
+    cpu_list: str = ""
+    """Their numbers: `0-3,6`."""
     cpu_quota: float | None
     openvino: str
     system: str
@@ -34,6 +36,7 @@ def host_facts(root: Path = Path("/")) -> HostFacts:
     return HostFacts(
         cpu_model=cpu_model(root),
         cpus_allowed=cpus_allowed(),
+        cpu_list=cpu_ranges(cpu_list()),
         cpu_quota=cpu_quota(root),
         openvino=openvino_version(),
         system=platform.system(),
@@ -44,9 +47,25 @@ def host_facts(root: Path = Path("/")) -> HostFacts:
 
 def cpus_allowed() -> int:
     """How many CPUs the affinity mask of this process allows."""
+    return len(cpu_list())
+
+
+def cpu_list() -> tuple[int, ...]:
+    """The CPUs that the affinity mask of this process allows, ascending."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def cpu_ranges(cpus: Iterable[int]) -> str:
+    """Ascending numbers as Linux writes them: `0-3,6`."""
+    runs: list[list[int]] = []
+    for cpu in cpus:
+        if runs and cpu == runs[-1][-1] + 1:
+            runs[-1].append(cpu)
+        else:
+            runs.append([cpu])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def has_smt(root: Path = Path("/")) -> bool:

@@ -57,6 +57,8 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "properties": dict(best.properties),
         "batch_size": best.batch_size,
         "infer_requests": best.infer_requests,
+        "replicas": best.replicas,
+        "affinity": best.affinity,
         "api": best.api,
         "metrics": {name: dict(level) for name, level in _levels(outcome).items()},
         "constraints": [asdict(c) for c in best.constraints],
@@ -157,7 +159,10 @@ def _levels(outcome: Outcome) -> dict[str, Mapping[str, float]]:
 
 def _settings(best: Best) -> str:
     words = [f"{name}={value}" for name, value in best.properties.items()]
-    return " ".join([*words, f"batch_size={best.batch_size}", f"infer_requests={best.infer_requests}", best.api])
+    words += [f"batch_size={best.batch_size}", f"infer_requests={best.infer_requests}", best.api]
+    if best.replicas > 1:
+        words += [f"replicas={best.replicas}", f"affinity={best.affinity}"]
+    return " ".join(words)
 
 
 def _limit(constraint: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ class _Facts:
     has_smt: bool
     is_hybrid: bool
     device_properties: Collection[str]
+    replicas: int
 
     @property
     def lanes(self) -> int:
@@ -78,6 +79,7 @@ _ROWS = (
         values=lambda _: ("ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"),
         applies=lambda f: _is_cpu(f) and f.is_hybrid,
     ),
+    _Row(name="affinity", values=lambda _: ("shared", "split"), applies=lambda f: _is_cpu(f) and f.replicas > 1),
     _Row(
         name="batch_size",
         values=lambda f: _powers_of_two(f.batch_limit),
@@ -101,10 +103,12 @@ def auto_space(
     has_smt: bool,
     is_hybrid: bool,
     device_properties: Collection[str],
+    replicas: int = 1,
 ) -> Space:
     """What `space: auto` means here.
 
     `cpus`: that this process may use, by affinity and quota. `device_properties`: the names the device says can be set.
+    `replicas`: the most that share the host.
     """
     facts = _Facts(
         device=device.split(":")[0].split(".")[0],
@@ -115,6 +119,7 @@ def auto_space(
         has_smt=has_smt,
         is_hybrid=is_hybrid,
         device_properties=device_properties,
+        replicas=replicas,
     )
     return Space(parameters=tuple(Parameter(name=r.name, values=r.values(facts)) for r in _ROWS if r.applies(facts)))
 
@@ -141,13 +146,21 @@ def extend(space: Space, parameters: Sequence[Parameter]) -> Space:
 
 
 def seeds(
-    space: Space, *, cpus: int, quota: float | None, throughput: Effective | None, is_latency: bool
+    space: Space,
+    *,
+    cpus: int,
+    quota: float | None,
+    throughput: Effective | None,
+    is_latency: bool,
+    replicas: int = 1,
 ) -> list[dict[str, Value]]:
     """The points to try before the sampler's own, most promising first, no point twice.
 
-    `quota` in CPUs, None without one; `throughput`: what the device made of the THROUGHPUT hint, None where it failed.
+    `quota` in CPUs, None without one; `throughput`: what the device made of the THROUGHPUT hint, None where it failed;
+    `replicas`: the most that share the CPUs.
     """
-    wanted = _latency_seeds(space, cpus, quota) if is_latency else _throughput_seeds(space, cpus, quota, throughput)
+    wanted = _replica_seeds(space, cpus, replicas) if replicas > 1 else []
+    wanted += _latency_seeds(space, cpus, quota) if is_latency else _throughput_seeds(space, cpus, quota, throughput)
     # Keyed by JSON text, which keeps 1 and true apart.
     return list({json.dumps(point): point for point in map(space.nearest, wanted)}.values())
 
@@ -170,6 +183,18 @@ def _throughput_seeds(
         for streams in (1, cpus // 4, cpus // 2, cpus):
             wanted.append(_explicit(space, streams=max(1, streams), threads=cpus, is_pinned=True))
     return wanted
+
+
+def _replica_seeds(space: Space, cpus: int, replicas: int) -> list[dict[str, Value]]:
+    """Each replica its share of the threads, unpinned; and each its share of the CPUs."""
+    threads = max(1, cpus // replicas)
+    alone = _explicit(space, streams=1, threads=threads, is_pinned=False)
+    apart = _explicit(space, streams=threads, threads=threads, is_pinned=True)
+    return [
+        {**alone, "replicas": replicas, "affinity": "shared"},
+        {**alone, "replicas": replicas, "affinity": "shared", "infer_requests": 2},
+        {**apart, "replicas": replicas, "affinity": "split", "infer_requests": 2 * threads},
+    ]
 
 
 def _latency_seeds(space: Space, cpus: int, quota: float | None) -> list[dict[str, Value]]:

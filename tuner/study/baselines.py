@@ -52,6 +52,7 @@ def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
             properties={"PERFORMANCE_HINT": hint} if hint else {},
             infer_requests=1 if is_latency else None,
             api="sync" if is_latency else "async",
+            replicas=study.conditions.replicas,
         )
     for name, own in study.baselines.items():
         requests = own.infer_requests or (1 if is_latency else None)
@@ -61,6 +62,8 @@ def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
             batch_size=own.batch_size,
             infer_requests=requests,
             api="sync" if is_latency and requests == 1 else "async",
+            replicas=own.replicas or study.conditions.replicas,
+            affinity=own.affinity or "shared",
         )
     return configs
 

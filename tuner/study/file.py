@@ -14,7 +14,9 @@ from pydantic import ValidationError
 
 from tuner.bench.metrics import METRICS
 from tuner.errors import InputError, StudyFileError, TunerError
+from tuner.model.host import HostFacts
 from tuner.model.spec import InputSpec, ModelSpec
+from tuner.study.conditions import check_deployment, read_conditions
 from tuner.study.document import MAX_BYTES, Document, NodePath, read_document
 from tuner.study.problem import ProblemList, listed, shown, unknown
 from tuner.study.schema import (
@@ -37,9 +39,10 @@ Probe = Callable[[str, Sequence[str]], Mapping[str, str]]
 """Asked with the device and every property a file names: name -> what is wrong, for those the device does not know."""
 
 
-def load_study(path: Path, *, probe: Probe | None = None) -> Study:
+def load_study(path: Path, *, probe: Probe | None = None, host: HostFacts | None = None) -> Study:
     """Raises StudyFileError with every problem of the file, InputError where it cannot be read, and what `probe`
-    raises where nothing else is wrong. Without a probe, properties are not checked."""
+    raises where nothing else is wrong. Without a probe, properties are not checked, without `host` not whether it has
+    what the deployment asks for."""
     document = read_document(_read(path), name=str(path))
     problems = ProblemList(document)
     _refuse_newer(document)
@@ -50,6 +53,7 @@ def load_study(path: Path, *, probe: Probe | None = None) -> Study:
     _check_baselines(problems)
     _check_budget(problems)
     parameters = read_parameters(problems)
+    check_deployment(problems, parameters, host)
     try:
         _check_properties(problems, probe)
     except TunerError:
@@ -221,6 +225,7 @@ def _study(block: StudyBlock, document: Document, path: Path, parameters: tuple[
         space=SpaceSpec(is_auto=block.space.extends == "auto", parameters=parameters),
         budget=Budget(minutes=block.budget.minutes, trials=block.budget.trials),
         baselines={name: _baseline(given) for name, given in block.baselines.items()},
+        conditions=read_conditions(block.deployment),
         seed=block.search.seed,
         sampler=block.search.sampler,
         min_gain_pct=block.decision.min_gain_pct,
@@ -240,4 +245,10 @@ def _objective(block: ObjectiveBlock) -> Objective:
 
 def _baseline(block: BaselineBlock) -> BaselineSpec:
     properties = dict(block.model_extra or {})
-    return BaselineSpec(properties=properties, batch_size=block.batch_size, infer_requests=block.infer_requests)
+    return BaselineSpec(
+        properties=properties,
+        batch_size=block.batch_size,
+        infer_requests=block.infer_requests,
+        replicas=block.replicas,
+        affinity=block.affinity,
+    )

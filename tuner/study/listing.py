@@ -52,7 +52,13 @@ class Listing:
 def config_of(campaign: Campaign, assignment: Assignment) -> DeploymentConfig:
     """A latency objective has one request in flight, called synchronously, unless the space says otherwise."""
     study = campaign.study
-    config = to_config(assignment, device=study.device, api="async", fixed=campaign.setting.fixed)
+    config = to_config(
+        assignment,
+        device=study.device,
+        api="async",
+        fixed=campaign.setting.fixed,
+        replicas=study.conditions.replicas,
+    )
     if not study.objective.is_latency:
         return config
     requests = config.infer_requests or 1
@@ -101,7 +107,12 @@ def list_space(campaign: Campaign) -> Listing | None:
 
 def _plainness(assignment: Assignment, effective: Effective) -> int:
     """How many parameters the device reports as they were asked."""
-    own: dict[str, object] = {"batch_size": effective.batch_size, "infer_requests": effective.infer_requests}
+    own: dict[str, object] = {
+        "batch_size": effective.batch_size,
+        "infer_requests": effective.infer_requests,
+        "replicas": effective.replicas,
+        "affinity": effective.affinity,
+    }
     reported = {**effective.properties, **own}
     return sum(str(value).lower() == str(reported.get(name)).lower() for name, value in assignment.items())
 

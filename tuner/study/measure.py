@@ -22,6 +22,7 @@ from tuner.study.evidence import metrics_of, pooled
 from tuner.study.listing import config_of
 from tuner.study.records import open_log
 from tuner.study.run import RunOptions, prepared_study, probe_properties
+from tuner.study.schema import AFFINITIES, OWN_PARAMETERS
 from tuner.study.space import Value
 from tuner.study.status import Reporter
 
@@ -29,7 +30,7 @@ SESSIONS, BLOCKS, MOST_BLOCKS = 4, 4, 60
 """A percentile takes more blocks than four until it has its requests, up to a minute for four members."""
 LEVEL = 0.025
 """A plain two-sided 95 % interval: nothing was selected, there is one look."""
-OWN = ("batch_size", "infer_requests")
+COUNTS = tuple(name for name in OWN_PARAMETERS if name != "affinity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,13 @@ def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
             raise InputError(f"--set {text}: write NAME=VALUE, as in --set NUM_STREAMS=2; null leaves a property unset")
         if name in assignment:
             raise InputError(f"--set {name} is given twice")
-        if not name.isupper() and name not in OWN:
-            raise InputError(f"--set {name}: neither an OpenVINO property (UPPER_CASE) nor one of {', '.join(OWN)}")
+        if not name.isupper() and name not in OWN_PARAMETERS:
+            ours = ", ".join(OWN_PARAMETERS)
+            raise InputError(f"--set {name}: neither an OpenVINO property (UPPER_CASE) nor one of {ours}")
         found = _scalar(text, value)
-        if name in OWN and (isinstance(found, bool) or not isinstance(found, int) or found < 1):
+        if name == "affinity" and found not in AFFINITIES:
+            raise InputError(f"--set {text}: affinity is one of {', '.join(AFFINITIES)}")
+        if name in COUNTS and (isinstance(found, bool) or not isinstance(found, int) or found < 1):
             raise InputError(f"--set {text}: {name} is a whole number from 1")
         assignment[name] = found
     return assignment
@@ -67,7 +71,7 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
     assignment = parse_sets(sets)
     batch_size = assignment.get("batch_size", 1)
     assert isinstance(batch_size, int)
-    names = [name for name in assignment if name not in OWN]
+    names = [name for name in assignment if name not in OWN_PARAMETERS]
     with prepared_study(path, options, reporter, "measure", batch_size=batch_size) as prepared:
         campaign, folder = prepared.campaign, prepared.folder
         if unknown := probe_properties(campaign.study.device, names):

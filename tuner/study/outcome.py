@@ -16,6 +16,7 @@ from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective, Windows
 from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
 from tuner.study.campaign import Campaign, Ground
+from tuner.study.conditions import as_written
 from tuner.study.decision import gain_pct
 from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
@@ -100,6 +101,9 @@ def make_best(
         batch_size=effective.batch_size,
         infer_requests=effective.infer_requests,
         api=effective.api,
+        replicas=effective.replicas,
+        affinity=effective.affinity,
+        deployment=as_written(study.conditions),
         effective=effective.properties,
         objective=BestObjective(metric=metric.name, value=_round(mine[metric.name]), unit=metric.unit),
         baseline=BestBaseline(

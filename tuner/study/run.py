@@ -25,6 +25,7 @@ from tuner.model.spec import ModelSpec
 from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
 from tuner.study.calibration import PRIOR_SD, Calibration, KnownNoise, noise_cache
 from tuner.study.campaign import Campaign, Ground, Setting, read_ground
+from tuner.study.conditions import as_written, under
 from tuner.study.decision import gain_log
 from tuner.study.file import load_study
 from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
@@ -131,10 +132,10 @@ def prepared_study(
     with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say):
         locate(study.model)
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
-        study = _with_budget(load_study(path, probe=probe_properties), options)
-        with WorkerBench(study.model, seed=study.seed) as bench:
+        study = _with_budget(load_study(path, probe=probe_properties, host=host_facts()), options)
+        with WorkerBench(study.model, seed=study.seed, conditions=study.conditions) as bench:
             facts = bench.inspect(study.device, proof_sizes(study, batch_size))
-            host = host_facts()
+            host = under(host_facts(), study.conditions)
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
@@ -201,10 +202,10 @@ def probe_properties(device: str, names: Sequence[str]) -> Mapping[str, str]:
 def _load(path: Path) -> Study:
     """The study without asking the device; where the file is wrong anyway, what the device says is reported too."""
     try:
-        return load_study(path)
+        return load_study(path, host=host_facts())
     except StudyFileError as plain:
         try:
-            load_study(path, probe=probe_properties)
+            load_study(path, probe=probe_properties, host=host_facts())
         except HostError:
             raise plain from None
         raise
@@ -230,12 +231,18 @@ def _identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str)
         "device": study.device,
         "objective": asdict(study.objective),
         "space": [asdict(parameter) for parameter in setting.space.parameters],
-        "baselines": {name: asdict(baseline) for name, baseline in study.baselines.items()},
+        "baselines": {name: _as_ever(asdict(baseline)) for name, baseline in study.baselines.items()},
         "openvino": host.openvino,
         "cpu_model": host.cpu_model,
         "cpus_allowed": host.cpus_allowed,
         "cpu_quota": host.cpu_quota,
+        **({"deployment": stated} if (stated := as_written(study.conditions)) else {}),
     }
+
+
+def _as_ever(baseline: dict[str, Any]) -> dict[str, Any]:
+    """Without what studies of earlier versions could not say, where it is not said."""
+    return {k: v for k, v in baseline.items() if v is not None or k not in ("replicas", "affinity")}
 
 
 @contextmanager

@@ -17,10 +17,13 @@ from tuner.study.value import (
     PROPERTY,
     SAFE_NAME,
     Choices,
+    Command,
     Count,
+    CpuSet,
     Device,
     Layout,
     Maybe,
+    Memory,
     ModelPath,
     Name,
     Number,
@@ -32,8 +35,9 @@ from tuner.study.value import (
 )
 
 SCHEMA_VERSION = 1
-OWN_PARAMETERS = ("batch_size", "infer_requests")
+OWN_PARAMETERS = ("batch_size", "infer_requests", "replicas", "affinity")
 """What a configuration holds beside properties: a closed set."""
+AFFINITIES = ("shared", "split")
 RESERVED_BASELINES = ("default", "LATENCY", "THROUGHPUT")
 """The baselines that every study has."""
 
@@ -47,6 +51,12 @@ def _version(given: int) -> int:
 
 def _model(given: Any) -> Any:
     return {"path": given} if isinstance(given, str) else given
+
+
+def _replicas(given: Any) -> Any:
+    if isinstance(given, dict | list):
+        raise wrong("to search it, make it a parameter of the space: `space: {replicas: {choices: [1, 2, 4]}}`")
+    return given
 
 
 def _space(given: Any) -> Any:
@@ -147,6 +157,28 @@ class BaselineBlock(Block):
     infer_requests: Maybe[Count] = Field(
         default=None, description="Requests in flight. Default: as many as the compiled model suggests."
     )
+    replicas: Maybe[Count] = Field(default=None, description="Identical processes. Default: those of the deployment.")
+    affinity: Maybe[Literal["shared", "split"]] = Field(
+        default=None, description="Whether replicas share the CPUs, the default, or split them among them."
+    )
+
+
+class DeploymentBlock(Block):
+    """The conditions of the deployment, under which everything is measured. Default: those of this process."""
+
+    cpus: Maybe[Positive] = Field(
+        default=None, description="CPU quota of each replica, in CPUs, as `docker run --cpus` or a pod's limit."
+    )
+    cpuset: Maybe[CpuSet] = Field(
+        default=None, description="The CPUs that all replicas share or split: `0-3`, `0,2` or [0, 2]."
+    )
+    memory: Maybe[Memory] = Field(default=None, description="Memory limit of each replica: `512M`, `1GiB`, or bytes.")
+    replicas: Annotated[Count, BeforeValidator(_replicas)] = Field(
+        default=1, description="Identical processes that serve on this host at the same time."
+    )
+    background: Maybe[Command] = Field(
+        default=None, description="A shell command that loads the host while everything is measured."
+    )
 
 
 class ParameterBlock(Block):
@@ -191,6 +223,12 @@ class SpaceBlock(Block):
     batch_size: Maybe[ParameterBlock] = Field(default=None, description="Samples in one request.")
     infer_requests: Maybe[ParameterBlock] = Field(
         default=None, description="Requests in flight; null is as many as the compiled model suggests."
+    )
+    replicas: Maybe[ParameterBlock] = Field(
+        default=None, description="Identical processes that serve at the same time."
+    )
+    affinity: Maybe[ParameterBlock] = Field(
+        default=None, description="shared: every replica uses all CPUs; split: each a part of its own."
     )
 
 
@@ -247,6 +285,9 @@ class StudyBlock(Block):
         description="`auto`, or a mapping of parameters.",
         json_schema_extra={"default": "auto"},
     )
+    deployment: Maybe[DeploymentBlock] = Field(
+        default=None, description="The conditions of the deployment. Default: those of this process."
+    )
     budget: BudgetBlock = Field(description="When to stop: minutes, trials or both.")
     search: SearchBlock = Field(default_factory=SearchBlock, description="How candidates are proposed.")
     decision: DecisionBlock = Field(default_factory=DecisionBlock, description="When a gain counts.")
@@ -260,6 +301,7 @@ _BLOCKS: dict[NodePath, type[Block]] = {
     ("objective",): ObjectiveBlock,
     ("objective", "subject_to", _ANY_NAME): LimitBlock,
     ("space", _ANY_NAME): ParameterBlock,
+    ("deployment",): DeploymentBlock,
     ("budget",): BudgetBlock,
     ("search",): SearchBlock,
     ("decision",): DecisionBlock,

@@ -35,6 +35,8 @@ def make_setting(
     is_batch_legal = facts.batch_legal and not is_latency
     if not facts.batch_legal and facts.batch_reason:
         say(f"batch_size leaves the space: {facts.batch_reason}")
+    searched = next((p.values for p in study.space.parameters if p.name == "replicas"), ())
+    replicas = max(study.conditions.replicas, *(n for n in searched if isinstance(n, int)), 1)
     if study.space.is_auto:
         cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
         space = auto_space(
@@ -45,6 +47,7 @@ def make_setting(
             has_smt=has_smt(),
             is_hybrid=is_hybrid(),
             device_properties=facts.device_properties,
+            replicas=replicas,
         )
         space = extend(space, study.space.parameters)
     else:
@@ -67,6 +70,7 @@ def make_setting(
             quota=host.cpu_quota,
             throughput=throughput if isinstance(throughput, Effective) else None,
             is_latency=is_latency,
+            replicas=replicas,
         ),
         fixed=_pinned_precision(space, facts),
         cpu_quota=host.cpu_quota,

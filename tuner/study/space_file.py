@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from tuner.study.document import NodePath
 from tuner.study.problem import ProblemList, closest, listed, shown, unknown
-from tuner.study.schema import OWN_PARAMETERS, ParameterBlock
+from tuner.study.schema import AFFINITIES, OWN_PARAMETERS, ParameterBlock
 from tuner.study.space import Parameter, Value, is_same
 from tuner.study.value import MAX_VALUES, PROPERTY
 
@@ -102,6 +102,9 @@ def _values(problems: ProblemList, name: str, block: ParameterBlock) -> tuple[Va
         problems.at_key(path, f"{name} needs {what}")
     if missing or block.low is None or block.high is None:
         return ()
+    if name == "affinity":
+        problems.at_key(path, f"affinity has no range; write `choices: [{listed(AFFINITIES)}]`")
+        return ()
     for key, number in (("low", block.low), ("high", block.high), ("step", block.step)):
         if name in OWN_PARAMETERS and number is not None and (not isinstance(number, int) or number < 1):
             problems.at_value((*path, key), f"{name} is a whole number from 1, got {shown(number)}")
@@ -115,7 +118,10 @@ def _choices(problems: ProblemList, name: str, choices: Sequence[Value]) -> tupl
     for i, value in enumerate(choices):
         path = (*_SECTION, name, "choices", i)
         is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        if name in OWN_PARAMETERS and not is_count and not (value is None and name == "infer_requests"):
+        if name == "affinity":
+            if value not in AFFINITIES:
+                problems.at_value(path, unknown("affinity", str(value), AFFINITIES))
+        elif name in OWN_PARAMETERS and not is_count and not (value is None and name == "infer_requests"):
             also = " or null" if name == "infer_requests" else ""
             problems.at_value(path, f"{name} is a whole number from 1{also}, got {shown(value)}")
         elif (type(value), value) in seen:

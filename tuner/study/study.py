@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tuner.bench.metrics import METRICS, Metric
-from tuner.bench.protocol import PropertyValue
+from tuner.bench.protocol import Affinity, Conditions, PropertyValue
 from tuner.model.spec import ModelSpec
 from tuner.study.space import Parameter
 
@@ -41,8 +41,9 @@ class Objective:
 
     @property
     def is_latency(self) -> bool:
-        """Latency objectives run one request at a time unless the study says otherwise."""
-        return self.metric.startswith("latency_")
+        """Whether one caller waits for each answer. A latency that must not cost throughput is that of a server, which
+        keeps as many requests in flight as its configuration says."""
+        return self.metric.startswith("latency_") and all(limit.metric != "throughput" for limit in self.limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,9 @@ class BaselineSpec:
     properties: Mapping[str, PropertyValue]
     batch_size: int = 1
     infer_requests: int | None = None
+    replicas: int | None = None
+    """None: those of the deployment."""
+    affinity: Affinity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,7 @@ class Study:
     space: SpaceSpec
     budget: Budget
     baselines: Mapping[str, BaselineSpec] = field(default_factory=dict)
+    conditions: Conditions = field(default_factory=Conditions)
     seed: int = 0
     sampler: SamplerName = "auto"
     min_gain_pct: float = 1.0

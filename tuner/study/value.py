@@ -23,6 +23,8 @@ DEVICE = r"[A-Z][A-Z0-9_]*(\.[A-Za-z0-9]+)*(:[A-Za-z0-9_.,()+-]+)?"
 LAYOUT = r"[A-Z?]*"
 MAX_VALUES = 10_000
 """Values of one parameter: more are a typing error, not a search space."""
+MIN_MEMORY_BYTES = 16 << 20
+"""Python alone takes 10 MB: with less a worker cannot even say why it fails."""
 MAX_SEED = 2**32 - 1
 """What numpy's generators, and so the samplers, take."""
 
@@ -46,6 +48,54 @@ def check_device(text: str) -> str:
 def check_model_path(text: str) -> str:
     if not text.strip():
         raise wrong("expected a file, `package:FOLDER/FILE` or `builtin:mlp`")
+    return text
+
+
+def read_cpuset(text: str) -> set[int]:
+    """`0-3,6` -> the CPUs. Raises ValueError."""
+    cpus: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        numbers = range(int(first), int(last if dash else first) + 1)
+        if not numbers or len(numbers) > MAX_VALUES:
+            raise ValueError(part)
+        cpus.update(numbers)
+    return cpus
+
+
+def _cpuset(given: Any) -> tuple[int, ...]:
+    try:
+        cpus = read_cpuset(given) if isinstance(given, str) else set(_as_list(given))
+    except (ValueError, TypeError):
+        cpus = set()
+    if cpus and all(isinstance(cpu, int) and not isinstance(cpu, bool) and cpu >= 0 for cpu in cpus):
+        return tuple(sorted(cpus))
+    raise wrong("expected the numbers of CPUs, at least one, as in `0-3`, `0,2` or [0, 2]")
+
+
+def read_memory(text: str) -> int:
+    """`512M` -> bytes. M, Mi and MiB are 2**20, as Docker has it, MB is 10**6. Raises ValueError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmMgGtT]?)([iI]?)([bB]?)", text.strip())
+    if match is None:
+        raise ValueError(text)
+    number, letter, binary, byte = match.groups()
+    step = 1000 if byte and not binary else 1024
+    return int(float(number) * step ** " kmgt".index(letter.lower() or " "))
+
+
+def _memory(given: Any) -> int:
+    try:
+        amount = read_memory(given) if isinstance(given, str) else given
+    except ValueError:
+        amount = None
+    if isinstance(amount, int) and not isinstance(amount, bool) and amount >= MIN_MEMORY_BYTES:
+        return amount
+    raise wrong(f"expected an amount of memory from {MIN_MEMORY_BYTES >> 20} MiB, as in `512M`, `1.5GiB` or bytes")
+
+
+def check_command(text: str) -> str:
+    if not text.strip():
+        raise wrong("expected a shell command that runs until it is stopped")
     return text
 
 
@@ -120,5 +170,31 @@ WhenValues = Annotated[
 Name = Annotated[str, AfterValidator(check_name), Field(json_schema_extra={"pattern": f"^{SAFE_NAME}$"})]
 Device = Annotated[str, AfterValidator(check_device), Field(json_schema_extra={"pattern": f"^{DEVICE}$"})]
 ModelPath = Annotated[str, AfterValidator(check_model_path), Field(json_schema_extra={"minLength": 1})]
+Command = Annotated[str, AfterValidator(check_command), Field(json_schema_extra={"minLength": 1})]
 Layout = Annotated[str, AfterValidator(check_layout), Field(json_schema_extra={"pattern": f"^{LAYOUT}$"})]
+CpuSet = Annotated[
+    tuple[int, ...],
+    PlainValidator(_cpuset),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\s*\d+(-\d+)?(\s*,\s*\d+(-\d+)?)*\s*$"},
+                {"type": "integer", "minimum": 0},
+                {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
+            ]
+        }
+    ),
+]
+Memory = Annotated[
+    int,
+    PlainValidator(_memory),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[kKmMgGtT]?[iI]?[bB]?\s*$"},
+                {"type": "integer", "minimum": MIN_MEMORY_BYTES},
+            ]
+        }
+    ),
+]
 Range = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(check_value_range)]

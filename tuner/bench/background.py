@@ -1,0 +1,76 @@
+"""What else runs on the deployment's host: a shell command, started before anything is measured and ended after it.
+
+Run as a module it is the command's keeper, which ends it when the tuner is gone, however it went.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+import psutil
+
+from tuner.errors import HostError
+
+
+class Background:
+    """Starts the command at once."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tuner.bench.background", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def check(self) -> None:
+        """Raises HostError where the command has ended: what is measured now is another deployment."""
+        code = self._keeper.poll()
+        if code is not None:
+            raise HostError(
+                f"deployment.background has ended (exit code {code}): {self._command}",
+                advice="give a command that runs until it is stopped, such as `while true; do ...; done`",
+            )
+
+    def cpu_s(self) -> float:
+        """CPU time used so far by what runs in the background."""
+        with suppress(psutil.Error):
+            children = psutil.Process(self._keeper.pid).children(recursive=True)
+            return sum(_cpu_s(child) for child in children)
+        return 0.0
+
+    def stop(self) -> None:
+        """Ends it and everything it started."""
+        if self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+        self._keeper.wait()
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    with suppress(psutil.Error):
+        times = process.cpu_times()
+        return float(times.user + times.system + times.children_user + times.children_system)
+    return 0.0
+
+
+def keep(command: str) -> int:
+    """Runs the command until it ends or standard input closes; returns its exit code."""
+    process = subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, start_new_session=True)
+    ended = os.pidfd_open(process.pid)
+    try:
+        select.select([sys.stdin, ended], [], [])
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() & 0xFF
+
+
+if __name__ == "__main__":
+    sys.exit(keep(sys.argv[1]))

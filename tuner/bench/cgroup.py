@@ -1,0 +1,250 @@
+"""Control groups that limit CPU time and memory of worker processes: made, filled and removed, on cgroup v1 and v2.
+
+Knows files of the kernel's cgroup interface (admin-guide/cgroup-v1, cgroup-v2); not what runs inside.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tuner.errors import HostError
+
+PERIOD_US = 100_000
+"""The kernel's default, and what container runtimes set."""
+MIN_QUOTA_US = 1_000
+"""The kernel refuses less."""
+MOUNT = PurePosixPath("sys/fs/cgroup")
+V2_MOUNTS = (MOUNT, MOUNT / "unified")
+REMOVE_TRIES, REMOVE_PAUSE_S = 100, 0.01
+"""A group can be removed once the kernel has buried what was killed in it: milliseconds, a second on a busy host."""
+_OWN_NAME = re.compile(r"tuner-(?P<pid>\d+)-(?P<started>\d+)-\w+")
+_numbers = itertools.count(1)
+_ADVICE = (
+    "run it as root, or with the right to make control groups of its own:"
+    " systemd-run --user --scope -p Delegate=yes tuner run STUDY.yaml;"
+    " or take the limit out of the study file and start the tuner under it, as in docker run --cpus 1 --memory 1g:"
+    " the quota that a process lives under is found and obeyed"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One limited group: a folder in each hierarchy that it takes."""
+
+    folders: tuple[Path, ...]
+    memory_bytes: int | None = None
+
+    def add(self, pid: int) -> None:
+        """Puts a process and all its threads into it. Raises HostError where the kernel refuses."""
+        for folder in self.folders:
+            _write(folder / "cgroup.procs", str(pid))
+
+    def remove(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Ends what still runs in it and takes it away; what cannot be removed is left to the next `sweep`."""
+        for folder in self.folders:
+            _remove(folder, sleep)
+
+
+def open_group(*, cpus: float | None, memory_bytes: int | None, root: Path = Path("/")) -> Group:
+    """A new group, below the one that this process lives in, limited to `cpus` CPUs' worth of time in every 100 ms and
+    to `memory_bytes` without swap. Raises HostError, with what gives the right, where there is no such thing here."""
+    wanted = [name for name, value in (("cpu", cpus), ("memory", memory_bytes)) if value is not None]
+    name = _name(str(next(_numbers)), root)
+    folders: list[Path] = []
+    try:
+        for controller in wanted:
+            parent, is_v2 = _parent(controller, wanted, root)
+            folder = parent / name
+            if folder not in folders:
+                _make(folder)
+                folders.append(folder)
+            if controller == "cpu" and cpus is not None:
+                _limit_cpus(folder, cpus, is_v2=is_v2)
+            elif memory_bytes is not None:
+                _limit_memory(folder, memory_bytes, is_v2=is_v2)
+    except HostError:
+        Group(folders=tuple(folders)).remove()
+        raise
+    return Group(folders=tuple(folders), memory_bytes=memory_bytes)
+
+
+def sweep(root: Path = Path("/"), sleep: Callable[[float], None] = time.sleep) -> int:
+    """Removes the groups whose maker is gone (`kill -9`, a crash), with whatever may still run in them. Returns how
+    many."""
+    removed = 0
+    for folder in _leftovers(root):
+        _remove(folder, sleep)
+        removed += not folder.exists()
+    return removed
+
+
+def _leftovers(root: Path) -> list[Path]:
+    found: list[Path] = []
+    for parent in {folder for hierarchy in _hierarchies(root) for folder in hierarchy.parents()}:
+        with suppress(OSError):
+            found += [folder for folder in parent.iterdir() if _is_orphan(folder, root)]
+    return sorted(found)
+
+
+def _is_orphan(folder: Path, root: Path) -> bool:
+    match = _OWN_NAME.fullmatch(folder.name)
+    return match is not None and _started(int(match["pid"]), root) != match["started"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hierarchy:
+    mount: Path
+    group: PurePosixPath
+    """This process's own, below the mount."""
+    controllers: frozenset[str]
+    is_v2: bool
+
+    def parents(self) -> Iterator[Path]:
+        """Where groups may be made: in the own group, or where a container does not show it, at the mount."""
+        own = self.mount.joinpath(*self.group.parts[1:])
+        if own.is_dir():
+            yield own
+        if own != self.mount:
+            yield self.mount
+
+
+def _hierarchies(root: Path) -> Iterator[_Hierarchy]:
+    """Every hierarchy that this process is in and that is mounted here."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, group = rest.partition(":")
+        names = frozenset(filter(None, controllers.split(",")))
+        path = PurePosixPath(group if group.startswith("/") else f"/{group}")
+        if number == "0" and not names:
+            for mount in V2_MOUNTS:
+                offered = frozenset(_text(root / mount / "cgroup.controllers").split())
+                if offered:
+                    yield _Hierarchy(mount=root / mount, group=path, controllers=offered, is_v2=True)
+        else:
+            folders = [root / MOUNT / name for name in (controllers, *sorted(names))]
+            if mount_ := next((folder for folder in folders if folder.is_dir()), None):
+                yield _Hierarchy(mount=mount_, group=path, controllers=names, is_v2=False)
+
+
+def _parent(controller: str, wanted: list[str], root: Path) -> tuple[Path, bool]:
+    """The folder in which a group with this controller can be made, and whether that is cgroup v2."""
+    reasons = []
+    for hierarchy in _hierarchies(root):
+        if controller not in hierarchy.controllers:
+            continue
+        for parent in hierarchy.parents():
+            try:
+                if hierarchy.is_v2:
+                    _delegate(parent, wanted, root)
+                if not os.access(parent, os.W_OK):
+                    raise HostError(f"{parent} may not be written")
+                return parent, hierarchy.is_v2
+            except HostError as error:
+                reasons.append(str(error))
+    reason = "; ".join(reasons) or f"no {controller} controller is mounted here"
+    raise HostError(f"a {_WORDS[controller]} limit cannot be set here: {reason}", advice=_ADVICE)
+
+
+_WORDS = {"cpu": "CPU", "memory": "memory"}
+
+
+def _delegate(parent: Path, wanted: list[str], root: Path) -> None:
+    """Hands the controllers to the groups below. v2 allows that only where no process lives beside them: this one moves
+    into a group of its own, which is all there is in a scope of its own."""
+    file = parent / "cgroup.subtree_control"
+    missing = set(wanted) - set(_text(file).split())
+    if not missing:
+        return
+    request = " ".join(f"+{name}" for name in sorted(missing))
+    try:
+        file.write_text(request)
+        return
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise HostError(f"{file}: {error.strerror}") from error
+    leaf = parent / _name("leaf", root)
+    _make(leaf)
+    _write(leaf / "cgroup.procs", str(os.getpid()))
+    try:
+        file.write_text(request)
+    except OSError as error:
+        with suppress(HostError):
+            _write(parent / "cgroup.procs", str(os.getpid()))
+        _remove(leaf, time.sleep)
+        raise HostError(f"other processes live in {parent}: {error.strerror}") from error
+
+
+def _limit_cpus(folder: Path, cpus: float, *, is_v2: bool) -> None:
+    quota_us = max(MIN_QUOTA_US, round(cpus * PERIOD_US))
+    if is_v2:
+        _write(folder / "cpu.max", f"{quota_us} {PERIOD_US}")
+        return
+    _write(folder / "cpu.cfs_period_us", str(PERIOD_US))
+    _write(folder / "cpu.cfs_quota_us", str(quota_us))
+
+
+def _limit_memory(folder: Path, memory_bytes: int, *, is_v2: bool) -> None:
+    if is_v2:
+        _write(folder / "memory.max", str(memory_bytes))
+        swap, nothing_more = folder / "memory.swap.max", "0"
+    else:
+        _write(folder / "memory.limit_in_bytes", str(memory_bytes))
+        swap, nothing_more = folder / "memory.memsw.limit_in_bytes", str(memory_bytes)
+    if swap.exists():
+        _write(swap, nothing_more)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise HostError(f"the control group {folder} cannot be made: {error.strerror}", advice=_ADVICE) from error
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise HostError(f"{file} refuses {text}: {error.strerror}", advice=_ADVICE) from error
+
+
+def _remove(folder: Path, sleep: Callable[[float], None]) -> None:
+    for _ in range(REMOVE_TRIES):
+        for pid in _text(folder / "cgroup.procs").split():
+            if int(pid) != os.getpid():
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(int(pid), signal.SIGKILL)
+        try:
+            folder.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            sleep(REMOVE_PAUSE_S)
+
+
+def _name(of: str, root: Path) -> str:
+    return f"tuner-{os.getpid()}-{_started(os.getpid(), root)}-{of}"
+
+
+def _started(pid: int, root: Path) -> str:
+    """When a process started, in ticks since boot: with its number it names one process for good. Empty: no such."""
+    # The name of the program, in parentheses, may hold anything; `starttime` is the 20th field after it (proc(5)).
+    fields = _text(root / f"proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 else ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

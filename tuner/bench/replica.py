@@ -1,0 +1,150 @@
+"""Several processes that serve at the same time: where they live, how they are asked together, what one window of all
+of them is.
+
+Knows places and windows; which processes stay resident is `worker_bench.py`'s affair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from tuner.bench import histogram
+from tuner.bench.background import Background
+from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess
+from tuner.bench.protocol import Conditions, DeploymentConfig, Effective
+from tuner.model.host import cpu_list
+
+BEGIN_AFTER_S = 0.005
+"""Between the first command sent and the common start of a turn: sending takes 0.1 ms a process, collecting garbage up
+to some milliseconds."""
+TAIL_S = 0.1
+"""How long a replica goes on after its window, so that none is timed on a host that the others have left. Their windows
+end within a round of requests of each other, a few milliseconds to a few hundred."""
+SUMMED = ("latency_sum_ms", "own_cpu_pct", "thermal_throttles", "quota_throttles")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a process lives: on all CPUs (`parts` 1), or on its share of so many; `number` tells processes apart."""
+
+    number: int
+    parts: int = 1
+
+    def cpus(self, allowed: Sequence[int]) -> Sequence[int]:
+        """Its share of `allowed`, which may be empty where there are more parts than CPUs."""
+        if self.parts == 1:
+            return allowed
+        n = len(allowed)
+        return allowed[self.number * n // self.parts : (self.number + 1) * n // self.parts]
+
+
+def places(config: DeploymentConfig) -> list[Place]:
+    """One for each replica; configurations with the same places can share processes."""
+    parts = config.replicas if config.affinity == "split" else 1
+    return [Place(number=i, parts=parts) for i in range(config.replicas)]
+
+
+def allowed_cpus(conditions: Conditions) -> Sequence[int]:
+    """The CPUs of the deployment, ascending."""
+    return cpu_list() if conditions.cpuset is None else conditions.cpuset
+
+
+def call_all(
+    workers: Sequence[WorkerProcess], command: str, *, limit_s: float, each: Sequence[Mapping[str, Any]]
+) -> list[Any]:
+    """The answers of all, who work at the same time; `each` holds the fields of each one's command. Every answer is
+    read before the worst of what went wrong is raised: WorkerLost before CommandFailed."""
+    answers: list[Any] = []
+    failed: list[CommandFailed] = []
+    lost: list[WorkerLost] = []
+    sent: list[WorkerProcess] = []
+    for worker, fields in zip(workers, each, strict=True):
+        try:
+            worker.send(command, limit_s=limit_s, **fields)
+            sent.append(worker)
+        except WorkerLost as error:
+            lost.append(error)
+    for worker in sent:
+        try:
+            answers.append(worker.receive())
+        except CommandFailed as error:
+            failed.append(error)
+        except WorkerLost as error:
+            lost.append(error)
+    if lost or failed:
+        raise [*lost, *failed][0]
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSeat:
+    """A member compiled in one process or several; `numbers[i]` is what `workers[i]` calls it."""
+
+    workers: Sequence[WorkerProcess]
+    numbers: Sequence[int]
+    effective: Effective
+    start_s: float
+    compile_s: float
+    background: Background | None = None
+
+    @property
+    def process(self) -> str:
+        return ",".join(worker.name for worker in self.workers)
+
+    def settle(self, limit_s: float) -> None:
+        call_all(self.workers, "settle", limit_s=limit_s, each=[{"member": number} for number in self.numbers])
+
+    def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
+        plan: dict[str, Any] = {"window_s": window_s, "drop_s": drop_s, "max_s": max_s}
+        if len(self.workers) > 1:
+            plan |= {"begin_at_s": time.monotonic() + BEGIN_AFTER_S, "tail_s": TAIL_S}
+        begin_s, background_s = time.monotonic(), self._background_s()
+        answers = call_all(
+            self.workers, "turn", limit_s=limit_s, each=[{"member": number, **plan} for number in self.numbers]
+        )
+        background_s = self._background_s() - background_s
+        windows = [{**a, "latency_counts": {int(b): n for b, n in a["latency_counts"].items()}} for a in answers]
+        window = windows[0] if len(windows) == 1 else together(windows, is_split=self.effective.affinity == "split")
+        if self.background is not None:
+            share_pct = 100 * background_s / (psutil.cpu_count() or 1) / (time.monotonic() - begin_s)
+            window["other_cpu_pct"] = round(max(0.0, window["other_cpu_pct"] - share_pct), 2)
+        return window
+
+    def _background_s(self) -> float:
+        """What runs in the background by the deployment's own word is no disturbance."""
+        return 0.0 if self.background is None else self.background.cpu_s()
+
+
+def together(windows: Sequence[Mapping[str, Any]], *, is_split: bool) -> dict[str, Any]:
+    """One window of all replicas: throughput is their sum, latency over all their requests (fields as in `Window`).
+
+    The windows of replicas differ a little in length: `duration_s` is the one in which all samples at the sum of the
+    rates were made. Each replica counts the others as other load, which they are not.
+    """
+    first, n = windows[0], len(windows)
+    samples = sum(w["samples"] for w in windows)
+    rate = sum(w["samples"] / w["duration_s"] for w in windows)
+    own = [w["own_cpu_pct"] for w in windows]
+    others = [w["other_cpu_pct"] - (0.0 if is_split else sum(own) - mine) for w, mine in zip(windows, own, strict=True)]
+    shares = {name: sum(w[name] for w in windows) / n for name in first if _is_number(first[name])}
+    sums = {name: sum(w[name] for w in windows) for name in SUMMED}
+    if is_split:
+        sums["own_cpu_pct"] /= n
+    return {
+        **first,
+        **shares,
+        **sums,
+        "samples": samples,
+        "duration_s": samples / rate,
+        "latency_counts": histogram.pool(w["latency_counts"] for w in windows),
+        "other_cpu_pct": round(max(0.0, sum(others) / n), 2),
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
