@@ -150,7 +150,10 @@ MEASURED = Measured(
     config=CONFIG,
     metric="throughput",
     reference="THROUGHPUT",
-    gain=Interval(estimate=math.log(1.1), low=math.log(0.95), high=math.log(1.3), level=0.025, sessions=4),
+    gains={
+        "THROUGHPUT": Interval(estimate=math.log(1.1), low=math.log(0.95), high=math.log(1.3), level=0.025, sessions=4),
+        "today": Interval(estimate=math.log(2.0), low=math.log(1.8), high=math.log(2.2), level=0.025, sessions=4),
+    },
     levels={"measured": LEVELS["tuned"], "THROUGHPUT": LEVELS["THROUGHPUT"]},
     folder=FOLDER,
 )
@@ -301,6 +304,7 @@ def test_a_measurement_shows_its_interval_even_where_it_contains_zero() -> None:
     text = text_of(summary.measured_lines(MEASURED))
     assert text.startswith(f"{CONFIG}\n  throughput +10.0 % (positive is better) against THROUGHPUT")
     assert "(95 % interval -5.0 % to +30.0 %, 4 fresh sessions)" in text
+    assert "  against today +100.0 % (+80.0 % to +120.0 %)\n" in text
     assert row_of(text, "measured") == ["measured", "THROUGHPUT"], "nothing is deployed, nothing has a star"
     assert text.endswith(f"evidence: {FOLDER}/measure.jsonl\n")
 
@@ -310,5 +314,6 @@ def test_the_json_of_a_measurement_has_the_configuration_the_gain_and_all_figure
     assert found["config"]["properties"] == {"NUM_STREAMS": 2}
     assert found["gain"]["low"] == pytest.approx(math.log(0.95))
     assert found["gain"]["confidence"] == pytest.approx(0.95)
+    assert found["gains"]["today"]["low"] == pytest.approx(math.log(1.8))
     assert found["metrics"] == MEASURED.levels
     assert found["metrics"]["measured"].keys() <= METRICS.keys()

@@ -133,6 +133,11 @@ def measured_lines(measured: Measured) -> list[str | Table]:
         f"  {metric} {percent(gain.estimate)} (positive is better) against {measured.reference}, the best baseline "
         f"({100 * gain.confidence:.0f} % interval {percent(gain.low)} to {percent(gain.high)}, "
         f"{gain.sessions} fresh sessions)",
+        *(
+            f"  against {name} {percent(one.estimate)} ({percent(one.low)} to {percent(one.high)})"
+            for name, one in measured.gains.items()
+            if name != measured.reference
+        ),
         "",
         metrics_table(measured.levels, objective=metric, deployed=""),
         "",
@@ -145,6 +150,7 @@ def measured_json(measured: Measured) -> dict[str, Any]:
         "config": asdict(measured.config),
         "reference": measured.reference,
         "gain": {**asdict(measured.gain), "confidence": measured.gain.confidence},
+        "gains": {name: {**asdict(one), "confidence": one.confidence} for name, one in measured.gains.items()},
         "metrics": {name: dict(level) for name, level in measured.levels.items()},
     }
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tuner.bench.metrics import request_count
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Windows
+from tuner.bench.metrics import Metric, request_count
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Session, Windows
 from tuner.errors import InputError, NoAnswerError, StudyFileError
 from tuner.study.baselines import stand
 from tuner.study.campaign import plan_session
@@ -35,14 +35,20 @@ COUNTS = tuple(name for name in OWN_PARAMETERS if name != "affinity")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One configuration against the strongest baseline. `levels`: name -> metrics, pooled over all sessions."""
+    """One configuration against the baselines. `levels`: name -> metrics, pooled over all sessions."""
 
     config: DeploymentConfig
     metric: str
     reference: str
-    gain: Interval
+    gains: Mapping[str, Interval]
+    """Over each baseline, the reference among them; those that failed are left out."""
     levels: Mapping[str, Mapping[str, float]]
     folder: Path
+
+    @property
+    def gain(self) -> Interval:
+        """Over the reference, the strongest baseline."""
+        return self.gains[self.reference]
 
 
 def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
@@ -103,29 +109,34 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
             sessions.append(session)
         members = [dict(zip(baselines, session.members[1:], strict=True)) for session in sessions]
         reference = stand(campaign.study.objective, *members).reference
-        place = 1 + list(baselines).index(reference)
-        values = []
-        for session in sessions:
-            ours, theirs = session.members[0], session.members[place]
-            if isinstance(ours, Windows) and isinstance(theirs, Windows):
-                value = session_value(metric, ours, theirs)
-                if value is not None:
-                    values.append(value)
-        if len(values) < SESSIONS:
+        values = {name: _values(metric, sessions, place) for place, name in enumerate(baselines, start=1)}
+        if len(values[reference]) < SESSIONS:
             raise NoAnswerError(
-                f"{SESSIONS - len(values)} of {SESSIONS} sessions gave no {metric.name} for both sides",
+                f"{SESSIONS - len(values[reference])} of {SESSIONS} sessions gave no {metric.name} for both sides",
                 advice=f"it needs {metric.min_requests} requests on each side; is the model too slow for it?",
             )
+        gains = {name: interval(found, LEVEL) for name, found in values.items() if len(found) == SESSIONS}
         named = {"measured": config, **baselines}
         pools = {name: pooled(sessions, one) for name, one in named.items()}
         return Measured(
             config=config,
             metric=metric.name,
             reference=reference,
-            gain=interval(values, LEVEL),
+            gains=gains,
             levels={name: metrics_of(member) for name, member in pools.items() if member is not None},
             folder=folder,
         )
+
+
+def _values(metric: Metric, sessions: Sequence[Session], place: int) -> list[float]:
+    """Of the first member against the one at `place`, a log-ratio of each session that had both."""
+    pairs = [(session.members[0], session.members[place]) for session in sessions]
+    found = [
+        session_value(metric, ours, theirs)
+        for ours, theirs in pairs
+        if isinstance(ours, Windows) and isinstance(theirs, Windows)
+    ]
+    return [value for value in found if value is not None]
 
 
 def _distinct(
