@@ -277,6 +277,15 @@ def test_the_worker_and_its_reference_stay_resident_and_candidates_do_not(open_b
         assert fact(bench, "members") == "1"
 
 
+def test_isolated_members_have_a_new_process_each_in_every_session(open_bench: OpenBench) -> None:
+    with open_bench(isolate=True) as bench:
+        sessions = [bench.measure([REFERENCE, GOOD], quick_plan()) for _ in range(2)]
+        assert [blocks_of(session) for session in sessions] == [[WHOLE, WHOLE]] * 2
+        assert len({name for session in sessions for name in session.process.split(",")}) == 4
+        assert all(whole(member).compile_s > 0.0 for session in sessions for member in session.members)
+        assert fact(bench, "members") == "0"
+
+
 @pytest.mark.slow
 def test_another_reference_takes_the_place_of_the_resident_one(open_bench: OpenBench) -> None:
     with open_bench() as bench:

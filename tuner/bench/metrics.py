@@ -25,6 +25,8 @@ class Metric:
     quantile: float | None = None
     """The percentile as a fraction, where the metric is one: pooled over a session, never averaged over windows."""
     min_requests: int = 1
+    needs_own_process: bool = False
+    """Whether it means something only where a member has its process for itself."""
 
     @property
     def sign(self) -> int:

@@ -58,6 +58,8 @@ class WorkerBench:
         conditions: Conditions | None = None,
         isolate: bool = False,
     ) -> None:
+        """`isolate`: every member of every session in a new process of its own, for what a process has once for all
+        its members, such as its memory."""
         limit = memory_limit_bytes or int(MEMORY_SHARE * psutil.virtual_memory().available)
         spec = {**asdict(model), "folder": str(model.folder)}
         self._setup = WorkerSetup(backend=backend, model=spec, seed=seed, memory_limit_bytes=limit)

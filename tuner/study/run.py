@@ -133,7 +133,12 @@ def prepared_study(
         locate(study.model)
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
         study = _with_budget(load_study(path, probe=probe_properties, host=host_facts()), options)
-        with WorkerBench(study.model, seed=study.seed, conditions=study.conditions) as bench:
+        with WorkerBench(
+            study.model,
+            seed=study.seed,
+            conditions=study.conditions,
+            isolate=study.objective.needs_own_process,
+        ) as bench:
             facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             host = under(host_facts(), study.conditions)
             said = [f"warning: {warning}" for warning in study.warnings]

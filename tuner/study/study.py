@@ -45,6 +45,15 @@ class Objective:
         keeps as many requests in flight as its configuration says."""
         return self.metric.startswith("latency_") and all(limit.metric != "throughput" for limit in self.limits)
 
+    @property
+    def rows(self) -> tuple[Metric, ...]:
+        """Of everything that is decided by: the objective and its limits."""
+        return (self.row, *(limit.row for limit in self.limits))
+
+    @property
+    def needs_own_process(self) -> bool:
+        return any(row.needs_own_process for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSpec:
