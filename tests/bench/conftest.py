@@ -50,15 +50,18 @@ def quick_plan(**fields: Any) -> SessionPlan:
     return SessionPlan(**{**usual, **fields})
 
 
-def window(latencies_ms: list[float], *, duration_s: float = 1.0, batch_size: int = 1, block: int = 0) -> Window:
+def window(
+    latencies_ms: list[float], *, duration_s: float = 1.0, batch_size: int = 1, block: int = 0, **more: Any
+) -> Window:
     return Window(
         block=block,
         turn=block,
         started_s=float(block),
         duration_s=duration_s,
         samples=len(latencies_ms) * batch_size,
-        latency_counts=histogram.count(latencies_ms),
+        latency_counts=histogram.count(latencies_ms) if latencies_ms else {},
         latency_sum_ms=sum(latencies_ms),
+        **more,
     )
 
 

@@ -98,6 +98,13 @@ def test_completions_of_the_ramp_are_dropped_before_counting() -> None:
     assert counted.duration_s == pytest.approx(1.4 - 0.6)
 
 
+def test_a_turn_knows_all_that_it_did_the_drain_included() -> None:
+    queue = FakeQueue(FakeClock(), 3, lambda _: 0.1)
+    turn = queue.turn()
+    assert turn.completed == queue.starts == len(turn.times_s) + 3
+    assert made_turn([0.1, 0.2], requests=1).completed == 2, "one after the other leaves nothing to drain"
+
+
 @pytest.mark.parametrize(("completions", "is_enough"), [(0, False), (1, False), (15, False), (16, True)])
 def test_fewer_than_four_rounds_are_too_slow_for_the_window(completions: int, is_enough: bool) -> None:
     turn = made_turn([float(i) for i in range(completions)], requests=4)

@@ -9,8 +9,8 @@ from tuner.bench.metrics import METRICS, log_ratio, request_count, requests_need
 
 # 100 requests of two samples each. Pooled in order: 85 of 1 ms, 10 of 2 ms, 5 of 9 ms.
 WINDOWS = (
-    window([1.0] * 40 + [2.0] * 10, duration_s=0.5, batch_size=2, block=0),
-    window([1.0] * 45 + [9.0] * 5, duration_s=1.0, batch_size=2, block=1),
+    window([1.0] * 40 + [2.0] * 10, duration_s=0.5, batch_size=2, block=0, cpu_s=0.3, peak_memory_bytes=50_000_000),
+    window([1.0] * 45 + [9.0] * 5, duration_s=1.0, batch_size=2, block=1, cpu_s=0.5, peak_memory_bytes=60_000_000),
 )
 BY_HAND = {
     "throughput": 200 / 1.5,
@@ -19,6 +19,10 @@ BY_HAND = {
     "latency_p90_ms": 2.0,  # the mean of the windows' own percentiles would be 1.5
     "latency_p95_ms": 2.0,
     "latency_p99_ms": 9.0,
+    "latency_p999_ms": 9.0,
+    "latency_max_ms": 9.0,
+    "cpu_ms_per_sample": 800 / 200,
+    "peak_memory_mb": 60.0,  # the most of any moment, not the mean of the windows
 }
 
 
@@ -39,10 +43,28 @@ def test_throughput_counts_samples_and_latency_counts_requests() -> None:
     assert METRICS["latency_mean_ms"].read(twice) == METRICS["latency_mean_ms"].read(once)
 
 
-@pytest.mark.parametrize(("q", "needed"), [(0.90, 64), (0.99, 662)])
-def test_a_percentile_needs_the_requests_of_mlperf(q: float, needed: int) -> None:
+@pytest.mark.parametrize(("q", "name", "needed"), [(0.90, "p90", 64), (0.99, "p99", 662), (0.999, "p999", 6636)])
+def test_a_percentile_needs_the_requests_of_mlperf(q: float, name: str, needed: int) -> None:
     assert requests_needed(q) == needed
-    assert METRICS[f"latency_p{q * 100:.0f}_ms"].min_requests == needed
+    assert METRICS[f"latency_{name}_ms"].min_requests == needed
+
+
+def test_what_a_window_does_not_carry_is_not_in_it() -> None:
+    old, new = window([1.0] * 10), window([1.0] * 10, cpu_s=0.1, peak_memory_bytes=1_000_000)
+    for name in ("cpu_ms_per_sample", "peak_memory_mb"):
+        assert METRICS[name].is_in([new])
+        assert not METRICS[name].is_in([old])
+        assert not METRICS[name].is_in([new, old]), "half of a pool would be passed off as all of it"
+        assert not METRICS[name].is_in([])
+    assert METRICS["throughput"].is_in([old])
+    assert not METRICS["throughput"].is_in([window([])])
+
+
+def test_a_cpu_time_below_the_resolution_of_the_clock_is_no_value_alone_and_counts_in_a_pool() -> None:
+    row, idle, busy = METRICS["cpu_ms_per_sample"], window([1.0], cpu_s=0.0), window([1.0], cpu_s=0.01)
+    assert not row.is_in([idle])
+    assert row.is_in([idle, busy])
+    assert row.read([idle, busy]) == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize("q", [0.5, 0.9, 0.95, 0.99, 0.999])
@@ -59,8 +81,8 @@ def test_throughput_and_the_mean_need_no_number_of_requests() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_log_ratio_is_positive_for_the_better_whatever_the_direction(name: str) -> None:
-    fast = [window([1.0] * 100, duration_s=0.5)]
-    slow = [window([2.0] * 100, duration_s=1.0)]
+    fast = [window([1.0] * 100, duration_s=0.5, cpu_s=0.2, peak_memory_bytes=1_000_000)]
+    slow = [window([2.0] * 100, duration_s=1.0, cpu_s=0.4, peak_memory_bytes=2_000_000)]
     assert log_ratio(METRICS[name], fast, slow) == pytest.approx(math.log(2), abs=0.006)
     assert log_ratio(METRICS[name], slow, fast) == pytest.approx(-math.log(2), abs=0.006)
     assert log_ratio(METRICS[name], fast, fast) == 0.0

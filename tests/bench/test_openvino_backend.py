@@ -177,6 +177,36 @@ def test_requests_in_flight_are_rate_times_latency(mlp: WorkerBench) -> None:
         assert 0.02 * one.infer_requests < in_flight <= 1.25 * one.infer_requests
 
 
+def test_cpu_time_is_that_of_all_threads_for_the_samples_that_count(mlp: WorkerBench) -> None:
+    """No more than all CPUs for the time, and at least most of one: the loop itself is never idle here."""
+    lineup = [config({"INFERENCE_NUM_THREADS": 1}, infer_requests=n) for n in (2, 8)]
+    lineup.append(config({"INFERENCE_NUM_THREADS": 1}, infer_requests=1, api="sync"))
+    for member in mlp.measure(lineup, quick_plan(window_s=0.1)).members:
+        for window in whole(member).windows:
+            assert window.cpu_s is not None
+            assert 0.3 * window.duration_s < window.cpu_s < 1.1 * cpus_allowed() * window.duration_s
+        per_sample_ms = METRICS["cpu_ms_per_sample"].read(whole(member).windows)
+        assert 0.0 < per_sample_ms < 10.0
+
+
+def test_memory_is_told_of_a_member_alone_in_its_process_and_of_nobody_else(save: Save) -> None:
+    shape = [1 << 12, 1 << 12]
+    x = opset13.parameter([1, shape[0]], np.float32, name="x")
+    weights = opset13.constant(np.ones(shape, np.float32))
+    large = save(opset13.matmul(x, weights, False, False), [x])
+    peaks = []
+    for model in (MLP, large):
+        with WorkerBench(model, isolate=True) as bench:
+            members = bench.measure([config(), config({"PERFORMANCE_HINT": "THROUGHPUT"})], quick_plan()).members
+            peaks.append([METRICS["peak_memory_mb"].read(whole(member).windows) for member in members])
+    weights_mb = 4 * shape[0] * shape[1] / 1e6
+    assert all(20.0 < peak < 1000.0 for peak in peaks[0])
+    assert all(small + 0.9 * weights_mb < big for small, big in zip(*peaks, strict=True))
+    with WorkerBench(MLP) as bench:
+        for member in bench.measure([config(), config(infer_requests=2)], quick_plan()).members:
+            assert not METRICS["peak_memory_mb"].is_in(whole(member).windows)
+
+
 def test_a_member_of_auto_is_measured_on_the_device_it_settles_on(mlp: WorkerBench) -> None:
     session = mlp.measure([on("AUTO:CPU"), on("AUTO:CPU", PERFORMANCE_HINT="THROUGHPUT")], quick_plan(blocks=1))
     assert blocks_of(session) == [[0], [0]]

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.bench.metrics import METRICS
-from tuner.report.terminal import TerminalReporter, figure, metrics_table, percent, print_lines, status_line
+from tuner.report.terminal import (
+    TerminalReporter,
+    few_requests,
+    figure,
+    metrics_table,
+    percent,
+    print_lines,
+    status_line,
+)
+from tuner.study.evidence import REQUESTS
 from tuner.study.status import Status
 
 ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
@@ -168,16 +177,46 @@ def test_an_interrupted_run_leaves_the_cursor_visible(monkeypatch: pytest.Monkey
 
 
 def test_the_objective_comes_first_and_every_other_metric_follows() -> None:
-    table = metrics_table(LEVELS, objective="latency_p99_ms", deployed="tuned")
+    levels = {"tuned": {**dict.fromkeys(METRICS, 1.0), REQUESTS: 700.0}}
+    table = metrics_table(levels, objective="latency_p99_ms", deployed="tuned")
     rows = [line.split()[0] for line in printed(table)[1:]]
-    assert rows == ["latency_p99_ms", *(name for name in METRICS if name != "latency_p99_ms")]
+    assert rows == ["latency_p99_ms", *(name for name in METRICS if name != "latency_p99_ms"), REQUESTS]
+
+
+def test_what_nobody_measured_has_no_row_but_the_objective_has() -> None:
+    levels = {"tuned": {"throughput": 2.0}, "default": {"latency_p50_ms": 1.0}}
+    rows = [line.split() for line in printed(metrics_table(levels, objective="peak_memory_mb", deployed=""))[1:]]
+    assert rows == [
+        ["peak_memory_mb", "-", "-"],
+        ["throughput", "(samples/s)", "2.000", "-"],
+        ["latency_p50_ms", "-", "1.000"],
+    ]
+
+
+def test_a_percentile_of_too_few_requests_is_marked_and_the_mark_explained() -> None:
+    levels = {
+        "tuned": {"latency_p99_ms": 2.0, "latency_p999_ms": 3.0, "latency_max_ms": 4.0, REQUESTS: 700.0},
+        "default": {"latency_p99_ms": 2.5, "latency_p999_ms": 3.5, "latency_max_ms": 4.5, REQUESTS: 661.0},
+    }
+    table = printed(metrics_table(levels, objective="latency_p99_ms", deployed=""))
+    assert [line.split()[1:] for line in table[1:]] == [
+        ["2.000", "~2.500"],
+        ["~3.000", "~3.500"],
+        ["4.000", "4.500"],
+        ["700", "661"],
+    ]
+    assert few_requests(levels) == [
+        "  ~ too few requests for a claim: latency_p99_ms needs 662, latency_p999_ms needs 6636"
+    ]
+    assert few_requests({"tuned": {"throughput": 1.0, "latency_p99_ms": 1.0}}) == []
 
 
 def test_what_is_deployed_has_a_star_and_what_was_not_measured_a_dash() -> None:
-    header, first, second, *_ = printed(metrics_table(LEVELS, objective="throughput", deployed="tuned"))
+    levels = {"tuned": {**LEVELS["tuned"], "latency_mean_ms": 3.0}, "THROUGHPUT": LEVELS["THROUGHPUT"]}
+    header, first, second, *_ = printed(metrics_table(levels, objective="throughput", deployed="tuned"))
     assert header.split() == ["tuned", "*", "THROUGHPUT"]
     assert first.split() == ["throughput", "(samples/s)", "265.3", "210.9"]
-    assert second.split() == ["latency_mean_ms", "-", "-"]
+    assert second.split() == ["latency_mean_ms", "3.000", "-"]
 
 
 def test_a_table_keeps_its_columns_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,35 @@ def test_a_percentile_of_too_few_requests_is_not_kept_and_the_reason_says_how_ma
     assert "needs 662 requests" in found.reason
 
 
+# Extremes
+
+
+def test_a_maximum_is_judged_by_the_slowest_request_seen_and_claims_nothing_beyond() -> None:
+    sessions = [(member([[5.0] * 20, [5.0] * 19 + [slowest]]), steady(9.0)) for slowest in (8.0, 6.0)]
+    for max_ms, is_kept in ((8.1, True), (7.9, False)):
+        (check,) = check_limit(Limit(metric="latency_max_ms", max=max_ms), sessions, 0.0)
+        assert check.is_kept == is_kept
+        assert check.measured == pytest.approx(8.0, rel=0.003)
+        assert check.confidence_bound is None
+        assert check.requests == 80
+        assert check.reason == ("" if is_kept else "latency_max_ms: 7.983 ms in 80 requests, the limit max 7.9")
+
+
+def test_a_ratio_of_maxima_is_paired_in_each_session() -> None:
+    sessions = [(member([[5.0] * 20]), member([[slowest] * 20])) for slowest in (10.0, 10.1, 9.9, 10.0)]
+    (check,) = check_limit(Limit(metric="latency_max_ms", max_ratio=0.6), sessions, 0.0)
+    assert check.is_kept
+    assert check.confidence_bound is not None
+
+
+def test_a_metric_that_was_not_measured_keeps_no_limit() -> None:
+    for limit in (Limit(metric="cpu_ms_per_sample", max=1.0), Limit(metric="cpu_ms_per_sample", max_ratio=2.0)):
+        assert search_violation(limit, steady(5.0), steady(5.0), 0.0, 0.0) is None
+        (check,) = check_limit(limit, [(steady(5.0), steady(5.0))] * 4, 0.0)
+        assert not check.is_kept
+        assert check.reason
+
+
 def test_no_session_at_all_keeps_no_limit() -> None:
     limit = Limit(metric="latency_p99_ms", max=50.0, max_ratio=2.0)
     assert [c.is_kept for c in check_limit(limit, [], 0.0)] == [False, False]

@@ -145,6 +145,8 @@ def test_a_budget_of_trials_has_the_sessions_it_was_promised_however_long(tmp_pa
         ("throughput", [], 1),
         ("throughput", [Limit(metric="latency_mean_ms", max=1.0)], 1),
         ("latency_p99_ms", [], 44),
+        ("latency_p999_ms", [], 432),
+        ("latency_max_ms", [Limit(metric="cpu_ms_per_sample", max=1.0)], 1),
         ("throughput", [Limit(metric="latency_p99_ms", max=1.0)], 11),
         ("throughput", [Limit(metric="latency_p99_ms", max_ratio=1.0)], 44),
         ("latency_p90_ms", [Limit(metric="latency_p99_ms", max=1.0)], 11),

@@ -31,7 +31,7 @@ from tuner.deploy.best_file import load_best, write_best
 from tuner.model.host import HostFacts
 from tuner.study.decision import gain_pct, interval, level
 from tuner.study.estimate import session_value
-from tuner.study.evidence import pool
+from tuner.study.evidence import REQUESTS, pool
 from tuner.study.outcome import make_best, standings
 from tuner.study.phases import Result
 from tuner.study.study import BaselineSpec, Limit
@@ -148,7 +148,7 @@ def test_baselines_stand_beside_the_reference_at_its_confirmed_level(tmp_path: P
         true = study.bench.surface(study.setting.baselines[name])
         assert levels[name]["throughput"] == pytest.approx(true, rel=0.03)
     assert levels["tuned"]["throughput"] == pytest.approx(study.bench.surface(result.config), rel=0.03)
-    assert all(set(level) == set(METRICS) for level in levels.values())
+    assert all(set(level) == {*METRICS, REQUESTS} for level in levels.values())
     assert next(iter(levels)) == "tuned"
 
 

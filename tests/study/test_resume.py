@@ -31,6 +31,7 @@ from tests.study.virtual import (
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Session, SessionPlan
 from tuner.bench.synthetic import SyntheticBench
+from tuner.study.evidence import REQUESTS
 from tuner.study.search import INTERRUPTED
 from tuner.study.space import Space
 
@@ -51,7 +52,7 @@ def test_every_candidate_is_an_optuna_trial_with_its_whole_record(tmp_path: Path
             assert trial.assignment == assignment
             assert trial.state == "complete"
             assert trial.record["config"]["properties"] == dict(config.properties)  # type: ignore[index]
-            assert set(trial.record["metrics"]) == set(METRICS)  # type: ignore[call-overload]
+            assert set(trial.record["metrics"]) == {*METRICS, REQUESTS}  # type: ignore[call-overload]
     assert all("same_as" in trials[n].record for n in trials.keys() - measured)
 
 

@@ -14,7 +14,7 @@ from tuner.bench.protocol import Phase, Session, SessionPlan, Windows
 from tuner.errors import InputError, NoAnswerError, RecordError
 from tuner.report.summary import study_json, study_lines
 from tuner.study.campaign import candidates_of
-from tuner.study.evidence import ranked
+from tuner.study.evidence import REQUESTS, ranked
 from tuner.study.folder import check_identity, write_text
 from tuner.study.show import read_study
 
@@ -64,7 +64,7 @@ def test_in_the_middle_of_a_study_what_is_known_so_far_is_shown(tmp_path: Path, 
     assert found.standing is not None
     assert found.standing.reference in found.baselines
     assert set(found.baselines) == {"default", "LATENCY", "THROUGHPUT", "today"}
-    assert all(set(levels) == set(METRICS) for levels in found.baselines.values())
+    assert all(set(levels) == {*METRICS, REQUESTS} for levels in found.baselines.values())
     assert len(found.candidates) == (0 if phase == "race" else 6)
     assert found.spent_s == pytest.approx(study.log().spent_s())
     assert found.verdict is None

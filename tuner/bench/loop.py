@@ -43,6 +43,13 @@ class Turn:
     """Requests in flight."""
     end_s: float = math.inf
     """What completed later only kept the host busy."""
+    drained: int = 0
+    """Requests that were still in flight at the end and were waited for: they cost, and are not counted."""
+
+    @property
+    def completed(self) -> int:
+        """All that the turn did, its ramp and its drain included."""
+        return len(self.times_s) + self.drained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +100,7 @@ def run_async(
                 break
             counted_to, end, tail_s = now, now + tail_s, 0.0
     queue.wait_all()
-    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=n, end_s=counted_to)
+    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=n, end_s=counted_to, drained=n)
 
 
 def run_sync(

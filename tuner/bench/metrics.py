@@ -16,7 +16,8 @@ from tuner.bench.protocol import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One number of a member. `read` pools all windows given; `min_requests` is what a claim needs on each side."""
+    """One number of a member. `read` pools all windows given, which `is_in` says they can be; `min_requests` is what a
+    claim needs on each side."""
 
     name: str
     unit: str
@@ -25,6 +26,11 @@ class Metric:
     quantile: float | None = None
     """The percentile as a fraction, where the metric is one: pooled over a session, never averaged over windows."""
     min_requests: int = 1
+    is_extreme: bool = False
+    """Whether it tells of what was seen and no more: an absolute limit is kept or broken by the requests that were
+    measured, and no confidence bound says anything of those to come."""
+    field: str | None = None
+    """The field of a window that it is read off, where a window may lack it: old records, hosts that do not tell."""
     needs_own_process: bool = False
     """Whether it means something only where a member has its process for itself."""
 
@@ -32,6 +38,14 @@ class Metric:
     def sign(self) -> int:
         """+1 where higher is better, else -1: `sign * log(a / b)` is positive when a is better."""
         return 1 if self.is_higher_better else -1
+
+    def is_in(self, windows: Sequence[Window]) -> bool:
+        """Whether it can be read off these windows: each has the field, and not all of them zero, of which there is no
+        logarithm (a stretch below the resolution of its clock)."""
+        if request_count(windows) == 0:
+            return False
+        values = [getattr(w, self.field) for w in windows] if self.field else [1]
+        return None not in values and max(values) > 0
 
 
 def request_count(windows: Sequence[Window]) -> int:
@@ -41,7 +55,7 @@ def request_count(windows: Sequence[Window]) -> int:
 @cache
 def requests_needed(q: float) -> int:
     """The smallest number of requests for a claim about the percentile `q` at 99 % confidence with at most one request
-    over it (MLPerf Inference, early stopping: 64 for p90, 662 for p99)."""
+    over it (MLPerf Inference, early stopping: 64 for p90, 662 for p99, 6636 for p999)."""
     n = 2
     while q**n + n * (1 - q) * q ** (n - 1) > 0.01:
         n += 1
@@ -64,6 +78,19 @@ def _percentile(name: str, q: float) -> Metric:
     return Metric(name=name, unit="ms", is_higher_better=False, read=read, quantile=q, min_requests=needed)
 
 
+def _latency_max_ms(windows: Sequence[Window]) -> float:
+    """The centre of the slowest request's bucket: the maximum to within 0.25 %."""
+    return histogram.percentile(histogram.pool(w.latency_counts for w in windows), 1.0)
+
+
+def _cpu_ms_per_sample(windows: Sequence[Window]) -> float:
+    return 1e3 * sum(w.cpu_s or 0.0 for w in windows) / sum(w.samples for w in windows)
+
+
+def _peak_memory_mb(windows: Sequence[Window]) -> float:
+    return max(w.peak_memory_bytes or 0 for w in windows) / 1e6
+
+
 _ROWS = (
     Metric(name="throughput", unit="samples/s", is_higher_better=True, read=_throughput),
     Metric(name="latency_mean_ms", unit="ms", is_higher_better=False, read=_latency_mean_ms),
@@ -71,6 +98,17 @@ _ROWS = (
     _percentile("latency_p90_ms", 0.90),
     _percentile("latency_p95_ms", 0.95),
     _percentile("latency_p99_ms", 0.99),
+    _percentile("latency_p999_ms", 0.999),
+    Metric(name="latency_max_ms", unit="ms", is_higher_better=False, read=_latency_max_ms, is_extreme=True),
+    Metric(name="cpu_ms_per_sample", unit="ms", is_higher_better=False, read=_cpu_ms_per_sample, field="cpu_s"),
+    Metric(
+        name="peak_memory_mb",
+        unit="MB",
+        is_higher_better=False,
+        read=_peak_memory_mb,
+        field="peak_memory_bytes",
+        needs_own_process=True,
+    ),
 )
 METRICS = {metric.name: metric for metric in _ROWS}
 

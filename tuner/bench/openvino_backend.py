@@ -15,6 +15,7 @@ import numpy as np
 import openvino as ov
 
 from tuner.bench import histogram
+from tuner.bench.cost import read_peak_memory_bytes
 from tuner.bench.load import HostReader, load_between
 from tuner.bench.loop import Turn, count, run_async, run_sync
 from tuner.bench.protocol import SETTLE_CAP_S, DeploymentConfig, Effective
@@ -70,6 +71,8 @@ class OpenVinoBackend:
         self.models: dict[int, ov.Model] = {}
         self.members: dict[int, Member] = {}
         self.next_id = 0
+        self.compiles = 0
+        """Of all kinds: with one, what this process has in memory is its member's."""
         # What was imported stays: collecting before a turn takes 15 ms with it and microseconds without (measured).
         gc.collect()
         gc.freeze()
@@ -80,6 +83,7 @@ class OpenVinoBackend:
         check_device(self.core, device)
         model = self._model(1)
         axes = batch_axes(model, self.spec)
+        self.compiles += 1
         compiled = self.core.compile_model(model, device, {})
         request = compiled.create_infer_request()
         for port, array in zip(compiled.inputs, random_inputs(model, self.spec, self.seed), strict=True):
@@ -122,6 +126,7 @@ class OpenVinoBackend:
 
     def compile(self, config: DeploymentConfig) -> tuple[int, Effective]:
         """Compiles, reads back, creates and fills every request. Returns the member's number."""
+        self.compiles += 1
         model = self._model(config.batch_size)
         compiled = self.core.compile_model(model, config.device, dict(config.properties))
         effective = self.effective(compiled, config)
@@ -136,6 +141,7 @@ class OpenVinoBackend:
         return number, effective
 
     def resolve(self, config: DeploymentConfig) -> Effective:
+        self.compiles += 1
         model = self._model(config.batch_size)
         return self.effective(self.core.compile_model(model, config.device, dict(config.properties)), config)
 
@@ -158,7 +164,9 @@ class OpenVinoBackend:
         gc.disable()
         try:
             before = self.host.read()
+            cpu_before_s = time.process_time()
             turn = member.run(window_s, drop_s, max_s, tail_s)
+            cpu_s = time.process_time() - cpu_before_s
             after = self.host.read()
         finally:
             gc.enable()
@@ -174,6 +182,9 @@ class OpenVinoBackend:
             "samples": counted.completions * member.effective.batch_size,
             "latency_counts": histogram.count(counted.latencies_ms),
             "latency_sum_ms": float(np.sum(counted.latencies_ms)),
+            # Ramp and drain do the same work: each completion has its equal part.
+            "cpu_s": cpu_s * counted.completions / turn.completed,
+            "peak_memory_bytes": read_peak_memory_bytes() if self.compiles == 1 else None,
             **asdict(load),
         }
 

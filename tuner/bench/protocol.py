@@ -175,6 +175,10 @@ class Window(HostLoad):
     samples: int
     latency_counts: Mapping[int, int]
     latency_sum_ms: float
+    cpu_s: float | None = None
+    """CPU time of the member's process, all its threads, for these samples; None in old records."""
+    peak_memory_bytes: int | None = None
+    """The most that the process has had in memory until then; None where the member shares it with others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

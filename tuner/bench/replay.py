@@ -122,13 +122,15 @@ def replay_of(sessions: Iterable[Session]) -> ReplayBench:
 
 
 def _moved(window: Window, scale: float) -> Window:
-    """The window as it would have been, had the host been `scale` times as fast: latencies move with the duration."""
+    """The window as it would have been, had the host been `scale` times as fast: latencies and CPU time move with the
+    duration."""
     shift = round(-math.log(scale) / histogram.WIDTH)
     return replace(
         window,
         duration_s=window.duration_s / scale,
         latency_counts={bucket + shift: n for bucket, n in window.latency_counts.items()},
         latency_sum_ms=window.latency_sum_ms / scale,
+        cpu_s=None if window.cpu_s is None else window.cpu_s / scale,
     )
 
 

@@ -25,6 +25,8 @@ to some milliseconds."""
 TAIL_S = 0.1
 """How long a replica goes on after its window, so that none is timed on a host that the others have left. Their windows
 end within a round of requests of each other, a few milliseconds to a few hundred."""
+COSTS = ("cpu_s", "peak_memory_bytes")
+"""Summed too, where every replica tells."""
 SUMMED = ("latency_sum_ms", "own_cpu_pct", "thermal_throttles", "quota_throttles")
 
 
@@ -133,6 +135,9 @@ def together(windows: Sequence[Mapping[str, Any]], *, is_split: bool) -> dict[st
     others = [w["other_cpu_pct"] - (0.0 if is_split else sum(own) - mine) for w, mine in zip(windows, own, strict=True)]
     shares = {name: sum(w[name] for w in windows) / n for name in first if _is_number(first[name])}
     sums = {name: sum(w[name] for w in windows) for name in SUMMED}
+    for name in COSTS:
+        told = [w.get(name) for w in windows]
+        sums[name] = None if None in told else sum(told)
     if is_split:
         sums["own_cpu_pct"] /= n
     return {

@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
+from tuner.bench.metrics import METRICS
 from tuner.deploy.best import Best
-from tuner.report.terminal import figure, metrics_table, percent
+from tuner.report.terminal import few_requests, figure, metrics_table, percent
 from tuner.study.disturbance import disturbed_words
 from tuner.study.measure import Measured
 from tuner.study.run import Outcome
@@ -24,7 +25,10 @@ def outcome_lines(outcome: Outcome) -> list[str | Table]:
     deployed = "tuned" if outcome.result.is_tuned else outcome.result.reference
     table = metrics_table(_levels(outcome), objective=best.objective.metric, deployed=deployed)
     lines: list[str | Table] = [*verdict_lines(best), "", table, "  * is what best.yaml deploys"]
-    lines += [f"limit {_limit(c)}: measured {figure(c['measured'])}" for c in map(asdict, best.constraints)]
+    lines += few_requests(_levels(outcome))
+    lines += [
+        f"limit {_limit(c)}: measured {figure(c['measured'])}{_rests_on(c)}" for c in map(asdict, best.constraints)
+    ]
     if best.batch_size > 1:
         lines.append(f"  latency is per request of {best.batch_size} samples: a larger batch makes each request slower")
     path = outcome.folder / "best.yaml"
@@ -82,6 +86,7 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
     lines.append(
         metrics_table(found.baselines, objective=found.study.objective.metric, deployed=found.standing.reference)
     )
+    lines += few_requests(found.baselines)
     shown = found.candidates[:SHOWN_TRIALS]
     lines += ["", f"candidates: {len(found.candidates)} measured, {len(found.failures)} failed; best first"]
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -140,6 +145,7 @@ def measured_lines(measured: Measured) -> list[str | Table]:
         ),
         "",
         metrics_table(measured.levels, objective=metric, deployed=""),
+        *few_requests(measured.levels),
         "",
         f"evidence: {measured.folder / 'measure.jsonl'}",
     ]
@@ -169,6 +175,15 @@ def _settings(best: Best) -> str:
     if best.replicas > 1:
         words += [f"replicas={best.replicas}", f"affinity={best.affinity}"]
     return " ".join(words)
+
+
+def _rests_on(constraint: Mapping[str, Any]) -> str:
+    """How many requests a figure rests on, and what they do not say."""
+    if not constraint["requests"]:
+        return ""
+    is_extreme = METRICS[constraint["metric"]].is_extreme
+    words = "; of those to come it promises nothing" if is_extreme else ""
+    return f" in {constraint['requests']} requests{words}"
 
 
 def _limit(constraint: Mapping[str, Any]) -> str:

@@ -15,7 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.bench.metrics import METRICS
+from tuner.study.evidence import REQUESTS
 from tuner.study.status import Status
+
+FEW = "~"
+"""Before a percentile that rests on fewer requests than a claim about it needs."""
 
 
 def percent(log_ratio: float) -> str:
@@ -69,7 +73,8 @@ class TerminalReporter:
 
 
 def metrics_table(levels: Mapping[str, Mapping[str, float]], *, objective: str, deployed: str) -> Table:
-    """Winner, reference and the other baselines side by side; the objective's row comes first."""
+    """Winner, reference and the other baselines side by side; the objective's row comes first, what nobody measured has
+    none. A percentile of fewer requests than a claim needs is marked, see `few_requests`."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     names = list(levels)
@@ -78,9 +83,25 @@ def metrics_table(levels: Mapping[str, Mapping[str, float]], *, objective: str, 
     rows = [objective, *(name for name in METRICS if name != objective)]
     for row in rows:
         unit = METRICS[row].unit
-        values = [levels[name].get(row) for name in names]
-        table.add_row(f"{row} ({unit})" if not row.endswith("_ms") else row, *(figure(v) for v in values))
+        if row == objective or any(row in levels[name] for name in names):
+            cells = [f"{FEW if _is_thin(levels[n], row) else ''}{figure(levels[n].get(row))}" for n in names]
+            table.add_row(row if unit.lower() in row.split("_") else f"{row} ({unit})", *cells)
+    if any(REQUESTS in levels[name] for name in names):
+        counts = [levels[name].get(REQUESTS) for name in names]
+        table.add_row(REQUESTS, *("-" if n is None else f"{n:.0f}" for n in counts))
     return table
+
+
+def few_requests(levels: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What the mark means, in one line, where a table of these levels has one."""
+    rows = [row for row in METRICS.values() if any(_is_thin(level, row.name) for level in levels.values())]
+    needed = ", ".join(f"{row.name} needs {row.min_requests}" for row in rows)
+    return [f"  {FEW} too few requests for a claim: {needed}"] if rows else []
+
+
+def _is_thin(level: Mapping[str, float], row: str) -> bool:
+    is_known = row in level and METRICS[row].quantile is not None
+    return is_known and level.get(REQUESTS, math.inf) < METRICS[row].min_requests
 
 
 def figure(value: float | None) -> str:

@@ -115,7 +115,7 @@ def _has_windows(member: Windows | Failure) -> TypeGuard[Windows]:
 def _violations(
     objective: Objective, name: str, windows: Windows, ratios: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
-    """How far a baseline is beyond each limit (log); <= 0 keeps it."""
+    """How far a baseline is beyond each limit (log); <= 0 keeps it. Infinitely where it was not measured."""
     worst: dict[str, float] = {}
     for limit in objective.limits:
         metric = METRICS[limit.metric]
@@ -123,6 +123,9 @@ def _violations(
             if bound.endswith("_ratio"):
                 found = ratios[limit.metric]
                 measured_log = metric.sign * (found[name] - max(found.values()))
+            elif not metric.is_in(windows.windows):
+                worst[limit.metric] = math.inf
+                continue
             else:
                 measured_log = math.log(metric.read(windows.windows))
             side = 1 if bound.startswith("max") else -1

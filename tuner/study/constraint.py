@@ -31,8 +31,9 @@ class ConstraintCheck:
     """One bound of one limit, judged on the confirmation's data.
 
     `limit`, `measured`, `confidence_bound`: in the metric's unit, or plain ratios for `max_ratio` and `min_ratio`.
-    `confidence_bound` is the bound on the limit's side (upper for a max, lower for a min), None where there was
-    too little data: then the limit is not kept. `requests` are the candidate's. `reason` is empty when it is kept.
+    `confidence_bound` is the bound on the limit's side (upper for a max, lower for a min), None where there was too
+    little data: then the limit is not kept; and of an extreme, of which nothing is claimed beyond what was seen.
+    `requests` are the candidate's. `reason` is empty when it is kept.
     """
 
     metric: str
@@ -67,7 +68,7 @@ def search_violation(
     requests are enough for a percentile: the confirmation is what makes a claim.
     """
     metric = METRICS[limit.metric]
-    if request_count(windows.windows) == 0:
+    if request_count(windows.windows) == 0 or not metric.is_in(windows.windows):
         return None
     excesses: list[float] = []
     for bound, value in bounds(limit):
@@ -91,6 +92,7 @@ def check_limit(
     """Judge every bound of a limit on the confirmation's sessions, by one-sided confidence bounds that each miss with
     probability `level`: 2.5 % for one look, divided by the looks where there are several.
 
+    An absolute bound on an extreme is judged on the requests that were seen, all of them, and has no confidence bound.
     Absolute percentiles: the binomial order statistic of all the candidate's requests. Absolute throughput and means: a
     t-interval over the logs of the sessions' values. Ratios: a t-interval over the sessions' paired values, plus
     `best_ratio_log` (as in `search_violation`). Too little data is a limit not kept, with the reason.
@@ -107,6 +109,8 @@ def _check(
     measured: float | None = None
     confidence: float | None = None
     reason = ""
+    if not _is_ratio(bound) and metric.is_extreme:
+        return _check_seen(metric, bound, limit, sessions)
     if not _is_ratio(bound) and metric.quantile is not None:
         measured, confidence, reason = _pooled_percentile(metric, metric.quantile, bound, sessions, level)
     else:
@@ -129,6 +133,29 @@ def _check(
         requests=requests,
         is_kept=is_kept,
         reason=reason,
+    )
+
+
+def _check_seen(metric: Metric, bound: Bound, limit: float, sessions: Sequence[Pair]) -> ConstraintCheck:
+    windows = [w for candidate, _ in sessions for w in candidate.windows]
+    requests = request_count(windows)
+    measured = metric.read(windows) if metric.is_in(windows) else None
+    # The bucket's outer edge, as for percentiles.
+    edge = math.exp(_side(bound) * histogram.WIDTH / 2.0)
+    is_kept = measured is not None and _side(bound) * (measured * edge - limit) <= 0.0
+    if measured is None:
+        reason = f"{metric.name}: there were no requests"
+    else:
+        reason = f"{metric.name}: {measured:.4g} {metric.unit} in {requests} requests, the limit {bound} {limit:g}"
+    return ConstraintCheck(
+        metric=metric.name,
+        bound=bound,
+        limit=limit,
+        measured=measured,
+        confidence_bound=None,
+        requests=requests,
+        is_kept=is_kept,
+        reason="" if is_kept else reason,
     )
 
 
@@ -169,6 +196,8 @@ def _session_logs(
             values.append(metric.sign * (ratio + best_ratio_log))
         elif any(w.samples == 0 for w in candidate.windows) or request_count(candidate.windows) == 0:
             return [], f"{metric.name}: nothing completed in a window of the confirmation"
+        elif not metric.is_in(candidate.windows):
+            return [], f"{metric.name}: it was not measured in a session of the confirmation"
         else:
             values.append(math.log(metric.read(candidate.windows)))
     return values, ""

@@ -115,9 +115,11 @@ def pair_ratios(metric: Metric, candidate: Sequence[Window], reference: Sequence
     """The log-ratio of each pair of neighbouring windows, positive = candidate better, without those that the host
     disturbed (`disturbance.py`).
 
-    Empty when in any window nothing completed: leaving out only that pair would discard by the result.
+    Empty when in any window nothing completed, or where one does not carry the metric: leaving out only that pair would
+    discard by the result.
     """
-    if any(_is_empty(w) for pair in paired_windows(candidate, reference) for w in pair):
+    paired = [w for pair in paired_windows(candidate, reference) for w in pair]
+    if any(_is_empty(w) or not metric.is_in((w,)) for w in paired):
         return ()
     pairs = paired_windows(*calm_sides(candidate, reference))
     return tuple(metric.sign * math.log(metric.read((a,)) / metric.read((b,))) for a, b in pairs)

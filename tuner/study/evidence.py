@@ -25,6 +25,9 @@ SEARCHED: tuple[Phase, ...] = ("search", "race", "final")
 LOST_ALLOWED = 1
 """A candidate that was twice not comparable, because the reference failed beside it, is given up as failed."""
 
+REQUESTS = "requests"
+"""Beside the metrics of a member: how many requests they rest on. A percentile of too few is no claim."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
@@ -213,8 +216,10 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 def metrics_of(windows: Windows) -> dict[str, float]:
-    """Every metric of a member, pooled over its windows."""
-    return {name: metric.read(windows.windows) for name, metric in METRICS.items()} if windows.windows else {}
+    """Every metric that a member's windows carry, pooled over them, and `REQUESTS`, which they rest on."""
+    ran = windows.windows
+    found = {name: metric.read(ran) for name, metric in METRICS.items() if metric.is_in(ran)}
+    return {**found, REQUESTS: float(request_count(ran))} if found else {}
 
 
 def pooled(sessions: Iterable[Session], config: DeploymentConfig) -> Windows | None:

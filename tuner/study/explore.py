@@ -239,7 +239,7 @@ class _Exploration:
         sessions = [line.session for line in self.campaign.log.sessions("search", "race")]
         if not sessions:
             cost = self.ground.calibration.cost
-            return cost.fixed_s / 2 + RACE_BLOCKS * (self.ground.window_s + cost.turn_s)
+            return cost.fixed_s / 2 + max(RACE_BLOCKS, self.percentile_blocks()) * (self.ground.window_s + cost.turn_s)
         return sum(s.wall_s for s in sessions) / sum(len(s.lineup) for s in sessions)
 
     def group_size(self) -> int:

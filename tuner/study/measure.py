@@ -106,6 +106,7 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
             session = campaign.measure([config, *baselines.values()], plan).session
             if isinstance(session.members[0], Failure):
                 raise NoAnswerError(f"this configuration fails: {session.members[0]}")
+            _refuse_few_requests(metric, session)
             sessions.append(session)
         members = [dict(zip(baselines, session.members[1:], strict=True)) for session in sessions]
         reference = stand(campaign.study.objective, *members).reference
@@ -113,7 +114,7 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
         if len(values[reference]) < SESSIONS:
             raise NoAnswerError(
                 f"{SESSIONS - len(values[reference])} of {SESSIONS} sessions gave no {metric.name} for both sides",
-                advice=f"it needs {metric.min_requests} requests on each side; is the model too slow for it?",
+                advice="a baseline failed beside it, or a window was empty; sessions are in measure.jsonl",
             )
         gains = {name: interval(found, LEVEL) for name, found in values.items() if len(found) == SESSIONS}
         named = {"measured": config, **baselines}
@@ -137,6 +138,17 @@ def _values(metric: Metric, sessions: Sequence[Session], place: int) -> list[flo
         if isinstance(ours, Windows) and isinstance(theirs, Windows)
     ]
     return [value for value in found if value is not None]
+
+
+def _refuse_few_requests(metric: Metric, session: Session) -> None:
+    """After the first session, not after four that say no more."""
+    ours, *theirs = [request_count(m.windows) for m in session.members if isinstance(m, Windows)]
+    if (fewest := min(ours, max(theirs, default=ours))) < metric.min_requests:
+        raise NoAnswerError(
+            f"a claim about {metric.name} needs {metric.min_requests} requests on each side of a session, "
+            f"there were {fewest}",
+            advice="the model is too slow for this percentile here; decide by a lower one",
+        )
 
 
 def _distinct(

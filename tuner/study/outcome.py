@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from tuner import __version__
-from tuner.bench.metrics import METRICS
+from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import DeploymentConfig, Effective, Windows
 from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
 from tuner.study.campaign import Campaign, Ground
@@ -20,7 +20,7 @@ from tuner.study.conditions import as_written
 from tuner.study.decision import gain_pct
 from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
-from tuner.study.evidence import metrics_of, pool
+from tuner.study.evidence import REQUESTS, metrics_of, pool
 from tuner.study.phases import Result
 
 
@@ -28,7 +28,8 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
     """Name -> every metric, for the winner (`tuned`), the reference and the other baselines, side by side.
 
     Winner and reference come from the confirmation where there was one. The others were last measured beside the
-    reference in the final or the baselines' session: their ratio to it there, times its level in the confirmation.
+    reference in the final or the baselines' session: their ratio to it there, times its level in the confirmation. With
+    `REQUESTS`, how many each rests on. What was not measured is not there.
     """
     levels: dict[str, dict[str, float]] = {}
     reference = campaign.setting.baselines[result.reference]
@@ -46,13 +47,21 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
         found = beside.get(config) or _same_effective(campaign, ground, name, beside)
         if found is not None:
             theirs, ours = found
-            ratios = {row: session_value(row, theirs, ours, min_requests=1) for row in METRICS.values()}
-            levels[name] = {
-                row.name: levels[result.reference][row.name] * math.exp(row.sign * ratio)
-                for row, ratio in ratios.items()
-                if ratio is not None
-            }
+            levels[name] = _moved(theirs, ours, levels[result.reference])
     return levels
+
+
+def _moved(theirs: Windows, ours: Windows, level: Mapping[str, float]) -> dict[str, float]:
+    """A baseline's metrics: its ratio to the reference, measured beside it, times the reference's `level`. An extreme
+    is no level, it is what was seen."""
+    found = {REQUESTS: float(request_count(theirs.windows))}
+    for name, row in METRICS.items():
+        ratio = session_value(row, theirs, ours, min_requests=1)
+        if row.is_extreme and row.is_in(theirs.windows):
+            found[name] = row.read(theirs.windows)
+        elif ratio is not None and name in level:
+            found[name] = level[name] * math.exp(row.sign * ratio)
+    return found
 
 
 def make_best(
@@ -113,7 +122,11 @@ def make_best(
             batch_size=reference.batch_size,
             infer_requests=reference.infer_requests,
         ),
-        baselines={name: _round(level[metric.name]) for name, level in levels.items() if name != "tuned"},
+        baselines={
+            name: _round(level[metric.name])
+            for name, level in levels.items()
+            if name != "tuned" and metric.name in level
+        },
         gain=gain,
         constraints=_constraints(campaign, ground, result, mine),
         environment=environment,

@@ -21,6 +21,7 @@ from tuner.study.explore import ALL_FAILED, explore
 from tuner.study.final import finalists, is_better, pick_winner, winner_of
 from tuner.study.listing import list_space
 from tuner.study.records import CalibrationLine, VerdictLine
+from tuner.study.refusal import check_ground, percentile_lines
 from tuner.study.search import Search
 from tuner.study.study import Budget
 from tuner.study.trial_session import finished_trials
@@ -122,7 +123,7 @@ def runner_up(campaign: Campaign) -> Candidate | None:
 
 def settle_ground(campaign: Campaign) -> Ground:
     """Phases 1 and 2: the baselines, interleaved in fresh processes, the reference beside itself, and what follows from
-    them. Raises NoAnswerError where no baseline runs."""
+    them. Raises NoAnswerError where no baseline runs, and what `check_ground` raises."""
     budget = campaign.study.budget
     total_s = float("inf") if budget.minutes is None else 60 * budget.minutes
     blocks, twins = next((blocks, twins) for from_s, blocks, twins in BASELINE_BLOCKS if total_s >= from_s)
@@ -135,6 +136,7 @@ def settle_ground(campaign: Campaign) -> Ground:
         # Says why where none of them runs; the same command tries again.
         stand(campaign.study.objective, dict(zip(configs, line.session.members, strict=True)))
         ground = _ground(campaign)
+    check_ground(campaign, ground)
     if campaign.log.calibration() is None and not campaign.log.sessions("search", "race"):
         ground = _calibrate(campaign, ground, twins, total_s)
     for words in baseline_lines(ground):
@@ -224,6 +226,7 @@ def plan_lines(campaign: Campaign, ground: Ground) -> list[str]:
         f"confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions of {plan.pairs} pairs)",
         f"sessions of equals differ by {100 * calibration.session_sd:.1f} % here{usual}",
         f"provable on this machine{within}: a gain of {provable_pct(campaign, ground):.1f} % or more",
+        *percentile_lines(campaign.study.objective, ground),
         *plan.notes,
     ]
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from tuner.bench.metrics import METRICS, request_count
+from tuner.bench.metrics import request_count
 from tuner.bench.protocol import Failure, Windows
 from tuner.study.campaign import Campaign, Ground
 from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
-from tuner.study.evidence import judge
+from tuner.study.evidence import judge, metrics_of
 from tuner.study.hopeless import CAP_S, LOOKS_S, is_hopeless, is_precise
 from tuner.study.records import SessionLine
 from tuner.study.space import Assignment
@@ -67,7 +67,7 @@ def answer_of(campaign: Campaign, ground: Ground, line: SessionLine, i: int) -> 
     if judgement is None:
         return Answer(failure="not measured beside the reference", record=record)
     record["sd"] = judgement.sd
-    record["metrics"] = {name: metric.read(member.windows) for name, metric in METRICS.items()}
+    record["metrics"] = metrics_of(member)
     return Answer(value=judgement.value, constraints=judgement.violations, record=record)
 
 

@@ -1,0 +1,74 @@
+"""What a study asks that this host or this budget cannot give: found out by the baselines, and said before the search.
+
+Knows the ground and the study; measures nothing and shortens nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tuner.bench.metrics import METRICS, Metric
+from tuner.bench.protocol import Windows
+from tuner.errors import HostError, InputError
+from tuner.study.budget import CONFIRM_SHARE_AT_MOST, PAIRS
+from tuner.study.campaign import Campaign, Ground, percentile_blocks
+from tuner.study.decision import SESSIONS
+from tuner.study.study import Objective
+
+OVERRUN_AT_MOST = 1.0
+"""Of the budget: a confirmation may make a study twice as long as was asked for, and says so; beyond that a person
+decides (requests of 40 ms make a p999 study of two minutes one of two hours)."""
+OVERRUN_ALWAYS_S = 60.0
+
+
+def check_ground(campaign: Campaign, ground: Ground) -> None:
+    """Raises HostError where the baselines lack a metric that the study decides by, InputError where the budget cannot
+    hold the requests of its percentiles. A later round has been through this."""
+    _check_measured(campaign, ground)
+    if campaign.round == 1:
+        _check_requests(campaign, ground)
+
+
+def percentile_lines(objective: Objective, ground: Ground) -> list[str]:
+    """Why sessions are longer than usual, in one line."""
+    if percentile_blocks(objective, ground.calibration.requests_per_window) <= PAIRS:
+        return []
+    return [f"{_need(objective)}: sessions have {ground.plan.pairs} pairs of windows for them"]
+
+
+def _check_measured(campaign: Campaign, ground: Ground) -> None:
+    ran = [m for m in ground.baselines.session.members if isinstance(m, Windows) and m.windows]
+    for row in campaign.study.objective.rows:
+        if ran and not any(row.is_in(member.windows) for member in ran):
+            raise HostError(
+                f"{row.name} was not measured: this host does not tell it",
+                advice="decide by another metric; `tuner schema` lists them",
+            )
+
+
+def _check_requests(campaign: Campaign, ground: Ground) -> None:
+    plan, objective = ground.plan, campaign.study.objective
+    per_window = ground.calibration.requests_per_window
+    if plan.total_s is None or percentile_blocks(objective, per_window) <= PAIRS:
+        return
+    if plan.overrun_s <= max(OVERRUN_AT_MOST * plan.total_s, OVERRUN_ALWAYS_S):
+        return
+    fewest_s = SESSIONS[0] * plan.session_cost_s
+    minutes = math.ceil(fewest_s / CONFIRM_SHARE_AT_MOST / 60)
+    lower = ", ".join(
+        f"{m.name} {m.min_requests}" for m in METRICS.values() if m.quantile and m != _neediest(objective)
+    )
+    raise InputError(
+        f"the budget of {plan.total_s / 60:g} min is too short: {_need(objective)}. At {per_window:.0f} requests in a "
+        f"window that is {plan.pairs} pairs, and {SESSIONS[0]} confirmation sessions take {fewest_s / 60:.0f} min",
+        advice=f"--minutes {minutes} is enough; or decide by a percentile that needs fewer requests ({lower})",
+    )
+
+
+def _need(objective: Objective) -> str:
+    row = _neediest(objective)
+    return f"a claim about {row.name} needs {row.min_requests} requests"
+
+
+def _neediest(objective: Objective) -> Metric:
+    return max(objective.rows, key=lambda row: row.min_requests)
