@@ -7,10 +7,29 @@ import pytest
 from tests.bench.conftest import window
 from tuner.bench.metrics import METRICS, log_ratio, request_count, requests_needed
 
+STARTS = {"compile_s": 0.2, "load_s": 0.3, "first_inference_s": 0.01, "load_cached_s": 0.1}
+OTHER_STARTS = {"compile_s": 0.4, "load_s": 0.5, "first_inference_s": 0.03, "load_cached_s": 0.2}
+
 # 100 requests of two samples each. Pooled in order: 85 of 1 ms, 10 of 2 ms, 5 of 9 ms.
 WINDOWS = (
-    window([1.0] * 40 + [2.0] * 10, duration_s=0.5, batch_size=2, block=0, cpu_s=0.3, peak_memory_bytes=50_000_000),
-    window([1.0] * 45 + [9.0] * 5, duration_s=1.0, batch_size=2, block=1, cpu_s=0.5, peak_memory_bytes=60_000_000),
+    window(
+        [1.0] * 40 + [2.0] * 10,
+        duration_s=0.5,
+        batch_size=2,
+        block=0,
+        cpu_s=0.3,
+        peak_memory_bytes=50_000_000,
+        **STARTS,
+    ),
+    window(
+        [1.0] * 45 + [9.0] * 5,
+        duration_s=1.0,
+        batch_size=2,
+        block=1,
+        cpu_s=0.5,
+        peak_memory_bytes=60_000_000,
+        **OTHER_STARTS,
+    ),
 )
 BY_HAND = {
     "throughput": 200 / 1.5,
@@ -23,6 +42,10 @@ BY_HAND = {
     "latency_max_ms": 9.0,
     "cpu_ms_per_sample": 800 / 200,
     "peak_memory_mb": 60.0,  # the most of any moment, not the mean of the windows
+    "compile_ms": 300.0,  # means over starts
+    "load_ms": 400.0,
+    "first_inference_ms": 20.0,
+    "load_cached_ms": 150.0,
 }
 
 
@@ -81,8 +104,9 @@ def test_throughput_and_the_mean_need_no_number_of_requests() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_log_ratio_is_positive_for_the_better_whatever_the_direction(name: str) -> None:
-    fast = [window([1.0] * 100, duration_s=0.5, cpu_s=0.2, peak_memory_bytes=1_000_000)]
-    slow = [window([2.0] * 100, duration_s=1.0, cpu_s=0.4, peak_memory_bytes=2_000_000)]
+    twice = {name: 2 * seconds for name, seconds in STARTS.items()}
+    fast = [window([1.0] * 100, duration_s=0.5, cpu_s=0.2, peak_memory_bytes=1_000_000, **STARTS)]
+    slow = [window([2.0] * 100, duration_s=1.0, cpu_s=0.4, peak_memory_bytes=2_000_000, **twice)]
     assert log_ratio(METRICS[name], fast, slow) == pytest.approx(math.log(2), abs=0.006)
     assert log_ratio(METRICS[name], slow, fast) == pytest.approx(-math.log(2), abs=0.006)
     assert log_ratio(METRICS[name], fast, fast) == 0.0

@@ -207,6 +207,24 @@ def test_memory_is_told_of_a_member_alone_in_its_process_and_of_nobody_else(save
             assert not METRICS["peak_memory_mb"].is_in(whole(member).windows)
 
 
+def test_a_start_reads_compiles_and_serves_and_a_model_cache_is_really_loaded_from() -> None:
+    lineup = [config(infer_requests=1, api="sync"), config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=2)]
+    with WorkerBench(MLP, start_up=True, is_cached=True) as bench:
+        session = bench.measure(lineup, quick_plan(blocks=2, warm_up_s=0.0))
+        for one, member in zip(lineup, session.members, strict=True):
+            assert whole(member).effective == bench.resolve(one)
+            for w in whole(member).windows:
+                assert w.compile_s is not None
+                assert w.load_s is not None
+                assert w.first_inference_s is not None
+                assert w.load_cached_s is not None
+                assert 0.0 < w.compile_s < w.load_s < 10.0
+                assert 0.0 < w.first_inference_s < w.load_s
+                assert 0.0 < w.load_cached_s < 10.0
+                assert w.peak_memory_bytes is not None, "its process is its own"
+                assert w.samples > 0
+
+
 def test_a_member_of_auto_is_measured_on_the_device_it_settles_on(mlp: WorkerBench) -> None:
     session = mlp.measure([on("AUTO:CPU"), on("AUTO:CPU", PERFORMANCE_HINT="THROUGHPUT")], quick_plan(blocks=1))
     assert blocks_of(session) == [[0], [0]]

@@ -286,6 +286,48 @@ def test_isolated_members_have_a_new_process_each_in_every_session(open_bench: O
         assert fact(bench, "members") == "0"
 
 
+def test_a_start_up_is_a_new_process_in_every_turn(open_bench: OpenBench) -> None:
+    with open_bench(start_up=True) as bench:
+        session = bench.measure([REFERENCE, GOOD], quick_plan(warm_up_s=0.0))
+        assert blocks_of(session) == [WHOLE, WHOLE]
+        for member in map(whole, session.members):
+            times = {(w.compile_s, w.load_s, w.first_inference_s, w.load_cached_s) for w in member.windows}
+            assert times == {(0.2, 0.3, 0.05, None)}
+            assert all(w.samples == 40 for w in member.windows), "and a steady window follows each"
+        assert member.compile_s == 0.2
+        assert session.costs.start_s > 0.01 > session.costs.warm_up_s, "nothing is warmed up"
+        assert bench.measure([REFERENCE], quick_plan(warm_up_s=0.0)).process not in session.process
+
+
+def test_a_start_from_a_model_cache_follows_where_it_is_asked_for(open_bench: OpenBench) -> None:
+    with open_bench(start_up=True, is_cached=True) as bench:
+        assert bench._caches is not None
+        folder = Path(bench._caches.name)
+        for _ in range(2):
+            session = bench.measure([REFERENCE, doing("forget", "never")], quick_plan(warm_up_s=0.0))
+            assert {w.load_cached_s for w in whole(session.members[0]).windows} == {0.1}
+            assert "did not load the model from its cache" in failed(session.members[1]).message
+        assert len(list(folder.iterdir())) == 2, "one cache for each configuration, filled once"
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("deed", "at", "kind"),
+    [
+        ("raise", "start_up", FailureKind.COMPILE),
+        pytest.param("abort", "start_up", FailureKind.CRASH, marks=pytest.mark.slow),
+        pytest.param("abort", "turn", FailureKind.CRASH, marks=pytest.mark.slow),
+        pytest.param("hang", "settle", FailureKind.TIMEOUT, marks=pytest.mark.slow),
+    ],
+)
+def test_a_start_up_that_fails_is_that_member_s_failure_and_leaves_no_process(
+    open_bench: OpenBench, deed: str, at: str, kind: FailureKind
+) -> None:
+    with open_bench(start_up=True) as bench:
+        session = bench.measure([REFERENCE, doing(deed, at), GOOD], quick_plan(warm_up_s=0.0, blocks=1))
+        assert blocks_of(session) == [[0], kind.value, [0]]
+
+
 @pytest.mark.slow
 def test_another_reference_takes_the_place_of_the_resident_one(open_bench: OpenBench) -> None:
     with open_bench() as bench:

@@ -10,13 +10,13 @@ import pytest
 from tests.study.virtual import SMALL, Meddler, Virtual, by_streams, calm, make_study, parameter, space_of
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Session, Window, Windows
-from tuner.bench.synthetic import cpu_ms_of, effective_of, memory_mb_of
+from tuner.bench.synthetic import cpu_ms_of, effective_of, load_s_of, memory_mb_of
 from tuner.errors import HostError, InputError
 from tuner.report.summary import study_lines
 from tuner.report.terminal import figure
 from tuner.study.outcome import standings
 from tuner.study.show import read_study
-from tuner.study.study import Limit
+from tuner.study.study import BaselineSpec, Limit
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -105,6 +105,41 @@ def test_a_study_by_a_metric_that_the_host_does_not_tell_ends_before_the_search(
     with pytest.raises(HostError, match="cpu_ms_per_sample was not measured"):
         study.run(Meddler(study.bench, lambda plan, session: changed(session, **fields)))
     assert study.phases() == ["baselines"]
+
+
+# Starts
+
+
+def test_the_quickest_start_wins_and_what_it_costs_stands_beside_it(tmp_path: Path) -> None:
+    space = space_of(parameter("NUM_STREAMS", 1, 8), parameter("INFERENCE_NUM_THREADS", 8))
+    today = {"today": BaselineSpec(properties={"NUM_STREAMS": 8})}
+    plan = make_study(metric="load_ms", baselines=today, limits=[Limit(metric="latency_p50_ms", max_ratio=2.0)])
+    study = Virtual(folder=tmp_path, space=space, bench=calm(lambda config: 100.0), study=plan)
+    study.bench.start_up = True
+    assert plan.objective.needs_start_up
+    assert not plan.objective.needs_cache
+    result = study.run()
+    assert result.reference in ("default", "LATENCY"), "one stream is set up sooner than eight"
+    assert all(config.api == "sync" for line in study.sessions() for config in line.session.lineup)
+    assert all(line.session.costs.warm_up_s == 0.0 for line in study.sessions())
+    levels = standings(study.finished(), study.ground(), result)
+    assert levels["today"]["load_ms"] == pytest.approx(210.0, rel=0.03)
+    assert levels[result.reference]["load_ms"] == pytest.approx(70.0, rel=0.03)
+    assert levels["today"]["throughput"] == pytest.approx(100.0, rel=0.03)
+
+
+def test_the_start_may_be_a_limit_beside_a_throughput(tmp_path: Path) -> None:
+    """Eight streams are the fastest here and take 210 ms to set up, four take 130."""
+    limit = Limit(metric="load_cached_ms", max=60.0)
+    plan = make_study(limits=[limit])
+    study = Virtual(folder=tmp_path, bench=calm(), study=plan)
+    study.bench.start_up = True
+    assert plan.objective.needs_start_up
+    assert plan.objective.needs_cache
+    result = study.run()
+    assert result.is_tuned
+    assert load_s_of(effective_of(result.config)) / 3 <= 0.06
+    assert any(config.api == "async" for line in study.sessions() for config in line.session.lineup)
 
 
 # Percentiles and the requests they need

@@ -18,6 +18,8 @@ from tuner.study.evidence import REQUESTS, ranked
 from tuner.study.folder import check_identity, write_text
 from tuner.study.show import read_study
 
+USUAL = {name for name, row in METRICS.items() if not row.needs_start_up} | {REQUESTS}
+"""What every window tells, without starts."""
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
 TEXT = """\
@@ -64,7 +66,7 @@ def test_in_the_middle_of_a_study_what_is_known_so_far_is_shown(tmp_path: Path, 
     assert found.standing is not None
     assert found.standing.reference in found.baselines
     assert set(found.baselines) == {"default", "LATENCY", "THROUGHPUT", "today"}
-    assert all(set(levels) == {*METRICS, REQUESTS} for levels in found.baselines.values())
+    assert all(set(levels) == USUAL for levels in found.baselines.values())
     assert len(found.candidates) == (0 if phase == "race" else 6)
     assert found.spent_s == pytest.approx(study.log().spent_s())
     assert found.verdict is None

@@ -33,6 +33,10 @@ class Metric:
     """The field of a window that it is read off, where a window may lack it: old records, hosts that do not tell."""
     needs_own_process: bool = False
     """Whether it means something only where a member has its process for itself."""
+    needs_start_up: bool = False
+    """Whether every turn has to be a start in a new process."""
+    needs_cache: bool = False
+    """Whether that start is to be tried from a model cache too."""
 
     @property
     def sign(self) -> int:
@@ -91,6 +95,23 @@ def _peak_memory_mb(windows: Sequence[Window]) -> float:
     return max(w.peak_memory_bytes or 0 for w in windows) / 1e6
 
 
+def _start_up(name: str, field: str, *, needs_cache: bool = False) -> Metric:
+    """A part of the start of a process: its mean over starts."""
+
+    def read(windows: Sequence[Window]) -> float:
+        return 1e3 * math.fsum(getattr(w, field) for w in windows) / len(windows)
+
+    return Metric(
+        name=name,
+        unit="ms",
+        is_higher_better=False,
+        read=read,
+        field=field,
+        needs_start_up=True,
+        needs_cache=needs_cache,
+    )
+
+
 _ROWS = (
     Metric(name="throughput", unit="samples/s", is_higher_better=True, read=_throughput),
     Metric(name="latency_mean_ms", unit="ms", is_higher_better=False, read=_latency_mean_ms),
@@ -109,6 +130,10 @@ _ROWS = (
         field="peak_memory_bytes",
         needs_own_process=True,
     ),
+    _start_up("compile_ms", "compile_s"),
+    _start_up("load_ms", "load_s"),
+    _start_up("first_inference_ms", "first_inference_s"),
+    _start_up("load_cached_ms", "load_cached_s", needs_cache=True),
 )
 METRICS = {metric.name: metric for metric in _ROWS}
 

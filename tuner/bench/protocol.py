@@ -179,6 +179,19 @@ class Window(HostLoad):
     """CPU time of the member's process, all its threads, for these samples; None in old records."""
     peak_memory_bytes: int | None = None
     """The most that the process has had in memory until then; None where the member shares it with others."""
+    compile_s: float | None = None
+    """As the next three only where every turn is a start in a new process: `compile_model` alone."""
+    load_s: float | None = None
+    """From the model's file to a request that can be started, compiling included."""
+    first_inference_s: float | None = None
+    """Of the first request of the process."""
+    load_cached_s: float | None = None
+    """As `load_s`, in another new process, from a model cache filled before; None where nobody asked for it."""
+
+    @property
+    def timed_s(self) -> float:
+        """What was timed in the turn: the start, where it had one, and the steady stretch."""
+        return self.duration_s + sum(s or 0.0 for s in (self.load_s, self.first_inference_s, self.load_cached_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +245,7 @@ class SessionPlan:
     """Every member gets one window in each block."""
     window_s: float = 0.4
     warm_up_s: float = 0.5
+    """0 where there is nothing to warm up: every turn is a start."""
     steady_tolerance: float = 0.10
     """Three warm-up windows within this log-range are steady (measurement.md: max(10 %, 3.3 window sd))."""
     drop_s: float = 0.1

@@ -25,6 +25,9 @@ from tuner.bench.protocol import (
 from tuner.bench.session import is_pointless
 from tuner.bench.synthetic import FakeClock
 
+SECONDS = ("cpu_s", "compile_s", "load_s", "first_inference_s", "load_cached_s")
+"""What else of a window takes longer on a slower host, where it was measured."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recording:
@@ -122,15 +125,14 @@ def replay_of(sessions: Iterable[Session]) -> ReplayBench:
 
 
 def _moved(window: Window, scale: float) -> Window:
-    """The window as it would have been, had the host been `scale` times as fast: latencies and CPU time move with the
-    duration."""
+    """The window as it would have been, had the host been `scale` times as fast: everything that takes time moves."""
     shift = round(-math.log(scale) / histogram.WIDTH)
     return replace(
         window,
         duration_s=window.duration_s / scale,
         latency_counts={bucket + shift: n for bucket, n in window.latency_counts.items()},
         latency_sum_ms=window.latency_sum_ms / scale,
-        cpu_s=None if window.cpu_s is None else window.cpu_s / scale,
+        **{n: seconds / scale for n in SECONDS if (seconds := getattr(window, n)) is not None},
     )
 
 

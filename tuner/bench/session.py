@@ -190,7 +190,7 @@ class _Run:
         levels: list[float] = []
         try:
             seat.settle(limit_s + (SETTLE_CAP_S if self.lineup[i].device.startswith("AUTO") else 0.0))
-            while True:
+            while plan.warm_up_s > 0.0:
                 raw = seat.turn(plan.warm_up_s / 3, 0.0, plan.max_window_s, limit_s)
                 levels.append(math.log(raw["samples"] / raw["duration_s"]))
                 if len(levels) >= 3 and (

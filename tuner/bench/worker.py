@@ -89,6 +89,10 @@ class Commands:
         number, effective = self.backend.compile(as_config(config))
         return {"member": number, "effective": asdict(effective)}
 
+    def start_up(self, config: dict[str, Any], cache: str | None) -> Any:
+        number, effective, times = self.backend.start_up(as_config(config), cache)
+        return {"member": number, "effective": asdict(effective), **times}
+
     def settle(self, member: int) -> Any:
         self.backend.settle(member)
 
@@ -110,7 +114,7 @@ class Commands:
         self.backend.release_others(keep)
 
 
-FAILED_AS = {"compile": FailureKind.COMPILE, "resolve": FailureKind.COMPILE}
+FAILED_AS = dict.fromkeys(("compile", "resolve", "start_up"), FailureKind.COMPILE)
 """What a plain error during a command means; every other command runs inferences."""
 
 

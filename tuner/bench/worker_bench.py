@@ -5,10 +5,13 @@ Knows processes and sessions; what to measure and why is search's affair.
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -30,6 +33,7 @@ from tuner.bench.protocol import (
 )
 from tuner.bench.replica import Place, ReplicaSeat, allowed_cpus, call_all, places
 from tuner.bench.session import MemberLost, Seat, run_session
+from tuner.bench.start_up import StartUpSeat
 from tuner.errors import HostError, ModelError
 from tuner.model.spec import ModelSpec
 
@@ -57,9 +61,12 @@ class WorkerBench:
         memory_limit_bytes: int | None = None,
         conditions: Conditions | None = None,
         isolate: bool = False,
+        start_up: bool = False,
+        is_cached: bool = False,
     ) -> None:
         """`isolate`: every member of every session in a new process of its own, for what a process has once for all
-        its members, such as its memory."""
+        its members, such as its memory. `start_up`: every turn in one, which times how it starts; `is_cached`: also
+        from a model cache."""
         limit = memory_limit_bytes or int(MEMORY_SHARE * psutil.virtual_memory().available)
         spec = {**asdict(model), "folder": str(model.folder)}
         self._setup = WorkerSetup(backend=backend, model=spec, seed=seed, memory_limit_bytes=limit)
@@ -68,6 +75,8 @@ class WorkerBench:
         self._residents: dict[Place, WorkerProcess] = {}
         self._background: Background | None = None
         self._reference: tuple[DeploymentConfig, ReplicaSeat] | None = None
+        self._start_up = start_up
+        self._caches = tempfile.TemporaryDirectory(prefix="tuner-cache-") if is_cached else None
         self._extra: list[WorkerProcess] = []
         self._compiled: list[DeploymentConfig] = []
         self._sessions = 0
@@ -84,6 +93,8 @@ class WorkerBench:
         self._retire()
         if self._background is not None:
             self._background.stop()
+        if self._caches is not None:
+            self._caches.cleanup()
 
     def inspect(self, device: str, batch_sizes: Sequence[int]) -> ModelFacts:
         """Reads the model, runs one inference, proves or refutes batching. Raises ModelError or DeviceError."""
@@ -212,6 +223,8 @@ class WorkerBench:
             return self._reference[1]
         if isinstance(known := self._effective.get((config.properties_key, places(config)[0])), Failure):
             raise CommandFailed(known)
+        if self._start_up:
+            return self._open_start_up(config, plan)
         begin = time.perf_counter()
         is_alone = self._isolate or _spoils(config)
         is_new = is_alone or any(place not in self._residents for place in places(config))
@@ -252,6 +265,23 @@ class WorkerBench:
                 _refuse_to_fill_the_memory(workers[0], missing)
             workers.append(self._new_extra(place) if is_alone else self._worker(place))
         return workers
+
+    def _open_start_up(self, config: DeploymentConfig, plan: SessionPlan) -> Seat:
+        where = places(config)
+        if len(where) > 1:
+            message = "a start is measured of one process, not of replicas"
+            raise CommandFailed(Failure(kind=FailureKind.RUNTIME, message=message))
+        folder = None
+        if self._caches is not None:
+            folder = Path(self._caches.name) / hashlib.sha256(config.key.encode()).hexdigest()[:16]
+        return StartUpSeat(
+            config,
+            lambda: self._start(where[0]),
+            start_limit_s=plan.compile_limit_s,
+            clock=time.perf_counter,
+            background=self._background,
+            cache=folder,
+        )
 
     def _compiles_alone(self, config: DeploymentConfig, plan: SessionPlan) -> bool:
         """Whether a new process compiles what a used one refused: then the used one was spoiled by somebody else."""

@@ -95,7 +95,8 @@ def calibrate(
     is_fixed: bool = False,
 ) -> Calibration:
     """From the baselines' session and `twins`, sessions of the reference beside itself. `known` from an earlier study
-    replaces the usual sd as what they are shrunk to. `is_fixed`: the window stays as long as it is (a CPU quota)."""
+    replaces the usual sd as what they are shrunk to. `is_fixed`: the window stays as long as it is (a CPU quota,
+    starts)."""
     metric = objective.row
     measured = {name: m for name, m in members.items() if isinstance(m, Windows)}
     pairs = [found for s in twins if (found := _pair(s)) is not None]

@@ -22,7 +22,7 @@ from tuner.study.status import Reporter, Status
 from tuner.study.study import Objective, Study
 from tuner.study.watch import NoWatch, Watch
 
-WINDOW_S, DROP_S = 0.4, 0.1
+WINDOW_S, DROP_S, WARM_UP_S = 0.4, 0.1, 0.5
 QUOTA_WINDOW_S, QUOTA_DROP_S = 1.0, 0.2
 """Under a CPU quota a window covers ten scheduler periods of 100 ms, and the first two are dropped (measurement.md)."""
 BASELINE_WINDOW_LIMIT_S = 20.0
@@ -163,6 +163,7 @@ def plan_session(
         seed=zlib.crc32(words.encode()),
         blocks=blocks,
         window_s=window_s or (campaign.setting.window_s if ground is None else ground.window_s),
+        warm_up_s=0.0 if campaign.study.objective.needs_start_up else WARM_UP_S,
         drop_s=QUOTA_DROP_S if has_quota else DROP_S,
         max_window_s=BASELINE_WINDOW_LIMIT_S,
         steady_tolerance=2 * STEADY,
@@ -251,7 +252,7 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
         setting.window_s,
         twins=[line.session for line in log.sessions("calibration")],
         known=fixed.known if fixed else setting.known_noise,
-        is_fixed=has_quota,
+        is_fixed=has_quota or study.objective.needs_start_up,
     )
     minutes = study.budget.minutes
     earlier_s = sum(line.session.wall_s for line in log.sessions("final", "confirm") if line.round < round)

@@ -138,6 +138,8 @@ def prepared_study(
             seed=study.seed,
             conditions=study.conditions,
             isolate=study.objective.needs_own_process,
+            start_up=study.objective.needs_start_up,
+            is_cached=study.objective.needs_cache,
         ) as bench:
             facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             host = under(host_facts(), study.conditions)

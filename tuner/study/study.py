@@ -41,9 +41,10 @@ class Objective:
 
     @property
     def is_latency(self) -> bool:
-        """Whether one caller waits for each answer. A latency that must not cost throughput is that of a server, which
-        keeps as many requests in flight as its configuration says."""
-        return self.metric.startswith("latency_") and all(limit.metric != "throughput" for limit in self.limits)
+        """Whether one caller waits for each answer: to a request, or to the first of a start. A latency that must not cost
+        throughput is that of a server, which keeps as many requests in flight as its configuration says."""
+        is_waited_for = self.metric.startswith("latency_") or self.row.needs_start_up
+        return is_waited_for and all(limit.metric != "throughput" for limit in self.limits)
 
     @property
     def rows(self) -> tuple[Metric, ...]:
@@ -53,6 +54,14 @@ class Objective:
     @property
     def needs_own_process(self) -> bool:
         return any(row.needs_own_process for row in self.rows)
+
+    @property
+    def needs_start_up(self) -> bool:
+        return any(row.needs_start_up for row in self.rows)
+
+    @property
+    def needs_cache(self) -> bool:
+        return any(row.needs_cache for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

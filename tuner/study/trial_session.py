@@ -106,8 +106,8 @@ def enough_rule(
         if isinstance(reference, Failure) or isinstance(candidate, Failure):
             return True
         pairs = calm_pairs(candidate, reference)
-        timed_s = sum(w.duration_s for member in (reference, candidate) for w in member.windows)
-        before_s = timed_s - reference.windows[-1].duration_s - candidate.windows[-1].duration_s
+        timed_s = sum(w.timed_s for member in (reference, candidate) for w in member.windows)
+        before_s = timed_s - reference.windows[-1].timed_s - candidate.windows[-1].timed_s
         value = session_value(metric, candidate, reference, min_requests=1)
         is_look = any(before_s < look_s <= timed_s for look_s in LOOKS_S)
         if is_look and value is not None and is_hopeless(value, incumbent_gain, pairs, window_sd):
