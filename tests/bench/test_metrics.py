@@ -18,6 +18,7 @@ WINDOWS = (
         batch_size=2,
         block=0,
         cpu_s=0.3,
+        energy_j=2.0,
         peak_memory_bytes=50_000_000,
         **STARTS,
     ),
@@ -27,6 +28,7 @@ WINDOWS = (
         batch_size=2,
         block=1,
         cpu_s=0.5,
+        energy_j=4.0,
         peak_memory_bytes=60_000_000,
         **OTHER_STARTS,
     ),
@@ -41,6 +43,7 @@ BY_HAND = {
     "latency_p999_ms": 9.0,
     "latency_max_ms": 9.0,
     "cpu_ms_per_sample": 800 / 200,
+    "energy_mj_per_sample": 6000 / 200,
     "peak_memory_mb": 60.0,  # the most of any moment, not the mean of the windows
     "compile_ms": 300.0,  # means over starts
     "load_ms": 400.0,
@@ -105,8 +108,8 @@ def test_throughput_and_the_mean_need_no_number_of_requests() -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_a_log_ratio_is_positive_for_the_better_whatever_the_direction(name: str) -> None:
     twice = {name: 2 * seconds for name, seconds in STARTS.items()}
-    fast = [window([1.0] * 100, duration_s=0.5, cpu_s=0.2, peak_memory_bytes=1_000_000, **STARTS)]
-    slow = [window([2.0] * 100, duration_s=1.0, cpu_s=0.4, peak_memory_bytes=2_000_000, **twice)]
+    fast = [window([1.0] * 100, duration_s=0.5, cpu_s=0.2, energy_j=1.0, peak_memory_bytes=1_000_000, **STARTS)]
+    slow = [window([2.0] * 100, duration_s=1.0, cpu_s=0.4, energy_j=2.0, peak_memory_bytes=2_000_000, **twice)]
     assert log_ratio(METRICS[name], fast, slow) == pytest.approx(math.log(2), abs=0.006)
     assert log_ratio(METRICS[name], slow, fast) == pytest.approx(-math.log(2), abs=0.006)
     assert log_ratio(METRICS[name], fast, fast) == 0.0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.study.virtual import SMALL, Meddler, Virtual, by_streams, calm, make_study, parameter, space_of
+from tuner.bench.energy import EnergyReader
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Session, Window, Windows
 from tuner.bench.synthetic import cpu_ms_of, effective_of, load_s_of, memory_mb_of
@@ -15,8 +16,9 @@ from tuner.errors import HostError, InputError
 from tuner.report.summary import study_lines
 from tuner.report.terminal import figure
 from tuner.study.outcome import standings
+from tuner.study.refusal import check_host
 from tuner.study.show import read_study
-from tuner.study.study import BaselineSpec, Limit
+from tuner.study.study import BaselineSpec, Limit, Objective
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -140,6 +142,17 @@ def test_the_start_may_be_a_limit_beside_a_throughput(tmp_path: Path) -> None:
     assert result.is_tuned
     assert load_s_of(effective_of(result.config)) / 3 <= 0.06
     assert any(config.api == "async" for line in study.sessions() for config in line.session.lineup)
+
+
+# Energy
+
+
+def test_energy_is_asked_of_a_host_that_has_none_before_anything_is_measured(tmp_path: Path) -> None:
+    limit = Limit(metric="energy_mj_per_sample", max=5.0)
+    for objective in (Objective(metric="energy_mj_per_sample"), Objective(metric="throughput", limits=(limit,))):
+        with pytest.raises(HostError, match="energy_mj_per_sample: RAPL cannot be read here: there is no package"):
+            check_host(objective, EnergyReader(tmp_path))
+    check_host(Objective(metric="throughput"), EnergyReader(tmp_path))
 
 
 # Percentiles and the requests they need

@@ -33,6 +33,8 @@ class Metric:
     """The field of a window that it is read off, where a window may lack it: old records, hosts that do not tell."""
     needs_own_process: bool = False
     """Whether it means something only where a member has its process for itself."""
+    needs_energy: bool = False
+    """Whether the host's energy counters have to be readable."""
     needs_start_up: bool = False
     """Whether every turn has to be a start in a new process."""
     needs_cache: bool = False
@@ -91,6 +93,10 @@ def _cpu_ms_per_sample(windows: Sequence[Window]) -> float:
     return 1e3 * sum(w.cpu_s or 0.0 for w in windows) / sum(w.samples for w in windows)
 
 
+def _energy_mj_per_sample(windows: Sequence[Window]) -> float:
+    return 1e3 * sum(w.energy_j or 0.0 for w in windows) / sum(w.samples for w in windows)
+
+
 def _peak_memory_mb(windows: Sequence[Window]) -> float:
     return max(w.peak_memory_bytes or 0 for w in windows) / 1e6
 
@@ -122,6 +128,14 @@ _ROWS = (
     _percentile("latency_p999_ms", 0.999),
     Metric(name="latency_max_ms", unit="ms", is_higher_better=False, read=_latency_max_ms, is_extreme=True),
     Metric(name="cpu_ms_per_sample", unit="ms", is_higher_better=False, read=_cpu_ms_per_sample, field="cpu_s"),
+    Metric(
+        name="energy_mj_per_sample",
+        unit="mJ",
+        is_higher_better=False,
+        read=_energy_mj_per_sample,
+        field="energy_j",
+        needs_energy=True,
+    ),
     Metric(
         name="peak_memory_mb",
         unit="MB",

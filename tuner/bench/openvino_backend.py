@@ -16,6 +16,7 @@ import openvino as ov
 
 from tuner.bench import histogram
 from tuner.bench.cost import read_peak_memory_bytes
+from tuner.bench.energy import EnergyReader, joules_between
 from tuner.bench.load import HostReader, load_between
 from tuner.bench.loop import Turn, count, run_async, run_sync
 from tuner.bench.protocol import SETTLE_CAP_S, DeploymentConfig, Effective
@@ -67,6 +68,7 @@ class OpenVinoBackend:
         self.spec = spec
         self.seed = seed
         self.host = HostReader()
+        self.energy = EnergyReader()
         self.core = ov.Core()
         self.models: dict[int, ov.Model] = {}
         self.members: dict[int, Member] = {}
@@ -189,9 +191,11 @@ class OpenVinoBackend:
         gc.disable()
         try:
             before = self.host.read()
+            energy_before = self.energy.read()
             cpu_before_s = time.process_time()
             turn = member.run(window_s, drop_s, max_s, tail_s)
             cpu_s = time.process_time() - cpu_before_s
+            energy_j = joules_between(energy_before, self.energy.read())
             after = self.host.read()
         finally:
             gc.enable()
@@ -202,13 +206,15 @@ class OpenVinoBackend:
                 f"in {max_s:.1f} s"
             )
         load = load_between(before, after, frequency_mhz=self.host.frequency_mhz())
+        # Ramp and drain do the same work: each completion has its equal part of what the turn cost.
+        share = counted.completions / turn.completed
         return {
             "duration_s": counted.duration_s,
             "samples": counted.completions * member.effective.batch_size,
             "latency_counts": histogram.count(counted.latencies_ms),
             "latency_sum_ms": float(np.sum(counted.latencies_ms)),
-            # Ramp and drain do the same work: each completion has its equal part.
-            "cpu_s": cpu_s * counted.completions / turn.completed,
+            "cpu_s": cpu_s * share,
+            "energy_j": None if energy_j is None else energy_j * share,
             "peak_memory_bytes": read_peak_memory_bytes() if self.compiles == 1 else None,
             **asdict(load),
         }

@@ -179,6 +179,8 @@ class Window(HostLoad):
     """CPU time of the member's process, all its threads, for these samples; None in old records."""
     peak_memory_bytes: int | None = None
     """The most that the process has had in memory until then; None where the member shares it with others."""
+    energy_j: float | None = None
+    """What the CPU packages used for these samples, whatever else ran on them; None where that cannot be read."""
     compile_s: float | None = None
     """As the next three only where every turn is a start in a new process: `compile_model` alone."""
     load_s: float | None = None

@@ -276,6 +276,7 @@ class SyntheticSeat:
             "latency_counts": {b: n for b, n in counts.items() if n},
             "latency_sum_ms": latency_sum_ms,
             "cpu_s": samples * cpu_ms_of(effective) / 1e3 * math.exp(-log_speed),
+            "energy_j": samples * 5.0 * cpu_ms_of(effective) / 1e3,
             "peak_memory_bytes": round(memory_mb_of(effective) * 1e6),
             **(self._start(math.exp(-log_speed)) if bench.start_up else {}),
         }

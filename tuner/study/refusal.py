@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from tuner.bench.energy import EnergyReader
 from tuner.bench.metrics import METRICS, Metric
 from tuner.bench.protocol import Windows
 from tuner.errors import HostError, InputError
@@ -19,6 +20,17 @@ OVERRUN_AT_MOST = 1.0
 """Of the budget: a confirmation may make a study twice as long as was asked for, and says so; beyond that a person
 decides (requests of 40 ms make a p999 study of two minutes one of two hours)."""
 OVERRUN_ALWAYS_S = 60.0
+
+
+def check_host(objective: Objective, energy: EnergyReader) -> None:
+    """What can be known before anything is measured. Raises HostError."""
+    if objective.needs_energy and energy.refusal:
+        names = ", ".join(row.name for row in objective.rows if row.needs_energy)
+        raise HostError(
+            f"{names}: RAPL cannot be read here: {energy.refusal}",
+            advice="virtual machines have none; elsewhere it takes root or the right to read energy_uj. Without it "
+            "cpu_ms_per_sample is the nearest",
+        )
 
 
 def check_ground(campaign: Campaign, ground: Ground) -> None:

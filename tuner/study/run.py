@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tuner.bench.energy import EnergyReader
 from tuner.bench.load import HostReader
 from tuner.bench.protocol import Failure, ModelFacts
 from tuner.bench.worker_bench import WorkerBench
@@ -33,6 +34,7 @@ from tuner.study.listing import list_space
 from tuner.study.outcome import make_best, standings
 from tuner.study.phases import Result, is_finished, plan_lines, run_phases
 from tuner.study.records import open_log, read_log
+from tuner.study.refusal import check_host
 from tuner.study.search import Search
 from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
 from tuner.study.status import Reporter, RunLog, Status
@@ -131,6 +133,7 @@ def prepared_study(
         prepare(folder)
     with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say):
         locate(study.model)
+        check_host(study.objective, EnergyReader())
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
         study = _with_budget(load_study(path, probe=probe_properties, host=host_facts()), options)
         with WorkerBench(

@@ -56,6 +56,10 @@ class Objective:
         return any(row.needs_own_process for row in self.rows)
 
     @property
+    def needs_energy(self) -> bool:
+        return any(row.needs_energy for row in self.rows)
+
+    @property
     def needs_start_up(self) -> bool:
         return any(row.needs_start_up for row in self.rows)
 
