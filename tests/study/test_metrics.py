@@ -10,7 +10,7 @@ import pytest
 from tests.study.virtual import SMALL, Meddler, Virtual, by_streams, calm, make_study, parameter, space_of
 from tuner.bench.energy import EnergyReader
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import Session, Window, Windows
+from tuner.bench.protocol import Conditions, Session, Window, Windows
 from tuner.bench.synthetic import cpu_ms_of, effective_of, load_s_of, memory_mb_of
 from tuner.errors import HostError, InputError
 from tuner.report.summary import study_lines
@@ -18,7 +18,7 @@ from tuner.report.terminal import figure
 from tuner.study.outcome import standings
 from tuner.study.refusal import check_host
 from tuner.study.show import read_study
-from tuner.study.study import BaselineSpec, Limit, Objective
+from tuner.study.study import BaselineSpec, Limit, SpaceSpec
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -149,10 +149,25 @@ def test_the_start_may_be_a_limit_beside_a_throughput(tmp_path: Path) -> None:
 
 def test_energy_is_asked_of_a_host_that_has_none_before_anything_is_measured(tmp_path: Path) -> None:
     limit = Limit(metric="energy_mj_per_sample", max=5.0)
-    for objective in (Objective(metric="energy_mj_per_sample"), Objective(metric="throughput", limits=(limit,))):
+    for study in (make_study(metric="energy_mj_per_sample"), make_study(limits=[limit])):
         with pytest.raises(HostError, match="energy_mj_per_sample: RAPL cannot be read here: there is no package"):
-            check_host(objective, EnergyReader(tmp_path))
-    check_host(Objective(metric="throughput"), EnergyReader(tmp_path))
+            check_host(study, EnergyReader(tmp_path).refusal)
+    check_host(make_study(), EnergyReader(tmp_path).refusal)
+
+
+def test_a_start_of_replicas_is_refused_wherever_they_are_asked_for(tmp_path: Path) -> None:
+    plan = make_study(metric="load_ms")
+    check_host(plan, EnergyReader(tmp_path).refusal)
+    both = SpaceSpec(is_auto=True, parameters=(parameter("replicas", 1, 2),))
+    today = {"today": BaselineSpec(properties={}, replicas=2)}
+    for study in (
+        replace(plan, conditions=Conditions(replicas=2)),
+        replace(plan, space=both),
+        replace(plan, baselines=today),
+    ):
+        with pytest.raises(InputError, match="load_ms: a start is measured of one process"):
+            check_host(study, EnergyReader(tmp_path).refusal)
+    check_host(make_study(baselines=today), EnergyReader(tmp_path).refusal)
 
 
 # Percentiles and the requests they need

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 
-from tuner.bench.energy import EnergyReader
 from tuner.bench.metrics import METRICS, Metric
 from tuner.bench.protocol import Windows
 from tuner.errors import HostError, InputError
 from tuner.study.budget import CONFIRM_SHARE_AT_MOST, PAIRS
 from tuner.study.campaign import Campaign, Ground, percentile_blocks
 from tuner.study.decision import SESSIONS
-from tuner.study.study import Objective
+from tuner.study.study import Objective, Study
 
 OVERRUN_AT_MOST = 1.0
 """Of the budget: a confirmation may make a study twice as long as was asked for, and says so; beyond that a person
@@ -22,12 +21,19 @@ decides (requests of 40 ms make a p999 study of two minutes one of two hours).""
 OVERRUN_ALWAYS_S = 60.0
 
 
-def check_host(objective: Objective, energy: EnergyReader) -> None:
-    """What can be known before anything is measured. Raises HostError."""
-    if objective.needs_energy and energy.refusal:
+def check_host(study: Study, no_energy: str) -> None:
+    """What can be known before anything is measured. `no_energy`: why RAPL cannot be read, empty where it can. Raises
+    HostError, and InputError for starts of replicas."""
+    objective = study.objective
+    counts = [study.conditions.replicas, *(baseline.replicas or 1 for baseline in study.baselines.values())]
+    counts += [v for p in study.space.parameters if p.name == "replicas" for v in p.values if isinstance(v, int)]
+    if objective.needs_start_up and max(counts) > 1:
+        names = ", ".join(row.name for row in objective.rows if row.needs_start_up)
+        raise InputError(f"{names}: a start is measured of one process", advice="take replicas out of the study file")
+    if objective.needs_energy and no_energy:
         names = ", ".join(row.name for row in objective.rows if row.needs_energy)
         raise HostError(
-            f"{names}: RAPL cannot be read here: {energy.refusal}",
+            f"{names}: RAPL cannot be read here: {no_energy}",
             advice="virtual machines have none; elsewhere it takes root or the right to read energy_uj. Without it "
             "cpu_ms_per_sample is the nearest",
         )

@@ -133,7 +133,7 @@ def prepared_study(
         prepare(folder)
     with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say):
         locate(study.model)
-        check_host(study.objective, EnergyReader())
+        check_host(study, EnergyReader().refusal)
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
         study = _with_budget(load_study(path, probe=probe_properties, host=host_facts()), options)
         with WorkerBench(

@@ -41,8 +41,8 @@ class Objective:
 
     @property
     def is_latency(self) -> bool:
-        """Whether one caller waits for each answer: to a request, or to the first of a start. A latency that must not cost
-        throughput is that of a server, which keeps as many requests in flight as its configuration says."""
+        """Whether one caller waits for each answer, to a request or to the first of a start. A latency that must not
+        cost throughput is that of a server, which keeps as many requests in flight as its configuration says."""
         is_waited_for = self.metric.startswith("latency_") or self.row.needs_start_up
         return is_waited_for and all(limit.metric != "throughput" for limit in self.limits)
 
