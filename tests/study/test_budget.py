@@ -16,6 +16,7 @@ from tuner.study.budget import (
     SMALL_FINAL,
     SessionCost,
     gains_needed,
+    looks_at,
     measured_cost,
     plan_budget,
     shrunk_sd,
@@ -197,7 +198,7 @@ def test_the_smallest_provable_gain_is_confirmed_in_four_of_five_studies(
 @pytest.mark.parametrize("k_max", [6, 12])
 def test_a_study_wins_with_the_gain_it_needs_and_not_with_less(k_max: int, min_gain_pct: float) -> None:
     noise, sd, min_gain_log = np.random.default_rng(8).standard_normal((200, 12)), 0.03, gain_log(min_gain_pct)
-    needed = gains_needed(noise, sd, k_max, FIRST_SHARE, min_gain_log)
+    needed = gains_needed(looks_at(noise), sd, k_max, FIRST_SHARE, min_gain_log)
     for values, gain in zip(sd * noise, needed, strict=True):
         for shift, expected in ((1e-6, True), (-1e-6, False)):
             shifted = (values + gain + shift).tolist()

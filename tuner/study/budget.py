@@ -6,6 +6,7 @@ Responsible for arithmetic on seconds and standard deviations. Must not know clo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -242,7 +243,7 @@ def smallest_provable_gain_pct(
     """
     if not 0.0 < power < 1.0:
         raise ValueError(f"a power lies between 0 and 1, got {power}")
-    needed = gains_needed(_standard_values(), session_sd, k_max, share, min_gain_log, sd_floor)
+    needed = gains_needed(_standard_studies(), session_sd, k_max, share, min_gain_log, sd_floor)
     return gain_pct(float(np.quantile(needed, power)))
 
 
@@ -250,25 +251,38 @@ SIMULATED_STUDIES = 20_000
 """Puts the 80 % quantile of the gain needed within 1 % of itself."""
 
 
+Looks = Callable[[int], tuple[Floats, Floats]]
+"""Of each study the mean of its first n sessions and its standard error, in units of the sd between sessions."""
+
+
+def looks_at(standard_values: Floats) -> Looks:
+    """`standard_values`: what noise does to each session in units of its sd, shape [studies, sessions]."""
+
+    @cache
+    def look(n: int) -> tuple[Floats, Floats]:
+        values = standard_values[:, :n]
+        return values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(n)
+
+    return look
+
+
 @cache
-def _standard_values() -> Floats:
-    return np.random.default_rng(4).standard_normal((SIMULATED_STUDIES, SESSIONS[-1]))
+def _standard_studies() -> Looks:
+    return looks_at(np.random.default_rng(4).standard_normal((SIMULATED_STUDIES, SESSIONS[-1])))
 
 
 def gains_needed(
-    standard_values: Floats, sd: float, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0
+    studies: Looks, sd: float, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0
 ) -> Floats:
     """Per study the smallest true gain (log-ratio) that wins: at some look it wins, and at none before it is futile.
 
-    `standard_values`: what noise does to each session in units of `sd`, shape [studies, at least k_max]. Each condition
-    reads `gain >= something`, so the smallest gain is a minimum over looks of a maximum of bounds.
+    Each condition reads `gain >= something`, so the smallest gain is a minimum over looks of a maximum of bounds.
     """
-    found = np.full(len(standard_values), np.inf)
-    not_futile = np.full(len(standard_values), -np.inf)
+    found: Floats = np.array(np.inf)
+    not_futile: Floats = np.array(-np.inf)
     one_sided = level(k_max, share)
     for n in looks(k_max):
-        values = sd * standard_values[:, :n]
-        mean, se = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(n)
+        mean, se = (sd * part for part in studies(n))
         least = np.maximum(se, sd_floor / math.sqrt(n))
         wins = np.maximum(t_quantile(1.0 - one_sided, n - 1) * least, min_gain_log) - mean
         found = np.minimum(found, np.maximum(wins, not_futile))

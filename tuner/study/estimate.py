@@ -39,7 +39,13 @@ def hodges_lehmann(values: Sequence[float]) -> float:
         raise ValueError("no values to estimate from")
     x = np.asarray(values, dtype=np.float64)
     rows, columns = np.triu_indices(len(x))
-    return float(np.median((x[rows] + x[columns]) / 2.0))
+    return _median((x[rows] + x[columns]) / 2.0)
+
+
+def _median(values: npt.NDArray[np.float64]) -> float:
+    """`np.median` takes ten times as long for the dozens of values that a session has."""
+    ordered, middle = np.sort(values), len(values) // 2
+    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2.0)
 
 
 def mad_sd(values: Sequence[float]) -> float:
@@ -52,7 +58,7 @@ def mad_sd(values: Sequence[float]) -> float:
     if n < 2:
         raise ValueError(f"a spread needs two values, got {n}")
     x = np.asarray(values, dtype=np.float64)
-    mad = float(np.median(np.abs(x - np.median(x))))
+    mad = _median(np.abs(x - _median(x)))
     if mad == 0.0:
         return float(np.std(x, ddof=1))
     return mad * MAD_TO_SD * SMALL_SAMPLE_MAD.get(n, n / (n - 0.8))
