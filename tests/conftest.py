@@ -21,13 +21,26 @@ from hypothesis import settings
 from tuner import cli
 from tuner.study.folder import locked
 
-settings.register_profile("tuner", deadline=None)  # no test asserts on wall time
-settings.load_profile("tuner")
+settings.register_profile("whole", deadline=None)  # no test asserts on wall time
+settings.register_profile("quick", deadline=None, max_examples=15)
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
 FULL_AT_BYTES = 8_000
 """No file may become larger on the full disk: enough for what is written before the first session."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The quick suite draws fewer examples of each property; the gates draw them all."""
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One host measures one study at a time: what runs the command line stays in one of several test processes."""
+    for item in items:
+        if isinstance(item, pytest.Function) and {"tuner", "life"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("host"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
@@ -93,7 +93,6 @@ bests = st.builds(
 
 
 @given(best=bests)
-@settings(max_examples=80, deadline=None)
 def test_what_is_written_is_what_is_read(best: Best) -> None:
     assert parse_best(format_best(best), "best.yaml") == best
 

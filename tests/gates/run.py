@@ -11,7 +11,7 @@ GATES = (
     ["ruff", "format", "--check", "."],
     ["ruff", "check", "."],
     ["mypy", "--strict", "tuner"],
-    ["pytest", *sys.argv[1:]],
+    ["pytest", "-n", "2", "--dist", "loadgroup", *sys.argv[1:]],
 )
 
 

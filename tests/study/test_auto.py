@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection, Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.bench.protocol import Effective
@@ -118,7 +118,6 @@ def test_other_devices_offer_what_they_can(device: str, properties: list[str], n
     assert list(shown(space)) == names
 
 
-@settings(max_examples=40)
 @given(cpus=st.integers(1, 300), batch_limit=st.integers(1, 64), is_latency=st.booleans())
 def test_every_parameter_has_ascending_counts_within_the_host(cpus: int, batch_limit: int, is_latency: bool) -> None:
     space = space_of(cpus=cpus, batch_limit=batch_limit, is_latency=is_latency)
@@ -210,7 +209,6 @@ def test_words_of_the_device_become_values_of_the_space() -> None:
     assert first["NUM_STREAMS"] == 4
 
 
-@settings(max_examples=60)
 @given(
     cpus=st.integers(1, 130),
     quota=st.none() | st.floats(0.1, 130),

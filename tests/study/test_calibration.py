@@ -29,6 +29,8 @@ from tuner.study.calibration import (
 )
 from tuner.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
 
 def calibration_of(
     bench: SyntheticBench, study: Study, *, blocks: int = 8, twins: int = 0, known: KnownNoise | None = None

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import StudyFileError
@@ -108,13 +108,11 @@ class _Writer:
         return Position(line=len(self.lines) + 1, column=column + 1)
 
 
-@settings(max_examples=40, deadline=None)
 @given(mappings)
 def test_json_is_read_as_json(tree: dict[str, Any]) -> None:
     assert is_identical(read(json.dumps(tree, ensure_ascii=False)).value, tree)
 
 
-@settings(max_examples=40, deadline=None)
 @given(mappings.filter(bool))
 def test_every_key_and_value_has_its_position(tree: dict[str, Any]) -> None:
     writer = _Writer()
@@ -125,7 +123,6 @@ def test_every_key_and_value_has_its_position(tree: dict[str, Any]) -> None:
     assert writer.values.items() <= document.values.items()
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.text() | yaml_like | st.binary().map(lambda data: data.decode("latin-1")))
 def test_any_text_is_read_or_refused(text: str) -> None:
     outcome = outcome_of(text.encode("utf-8", "surrogatepass"))
@@ -135,7 +132,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert all(outcome.key_at(path) for path in outcome.keys)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     assert outcome_of(data)

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.bench import histogram
@@ -118,7 +118,6 @@ def test_session_value_changes_sign_when_the_sides_are_exchanged(a: list[int], b
     assert forward == pytest.approx(-backward, abs=1e-12)
 
 
-@settings(max_examples=25)
 @given(st.lists(st.floats(min_value=0.01, max_value=1e4), min_size=64, max_size=80), st.floats(0.1, 10.0))
 def test_percentile_value_changes_sign_when_the_sides_are_exchanged(latencies: list[float], factor: float) -> None:
     ours, theirs = with_latencies([latencies]), with_latencies([[factor * v for v in latencies]])
@@ -129,7 +128,6 @@ def test_percentile_value_changes_sign_when_the_sides_are_exchanged(latencies: l
     assert forward == pytest.approx(math.log(factor), abs=2 * histogram.WIDTH)
 
 
-@settings(max_examples=30)
 @given(st.permutations(list(range(6))))
 def test_session_value_does_not_depend_on_the_order_windows_are_listed_in(order: list[int]) -> None:
     ours = with_throughput([101, 98, 140, 97, 103, 99])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.study.virtual import crash
@@ -175,7 +175,6 @@ def test_a_window_in_which_nothing_completed_says_nothing() -> None:
     assert not only(line((config(2), 0, replace(empty, windows=windows)))).is_known
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 4), st.sampled_from([0.0, 80.0, 100.0, 130.0]), st.booleans()), min_size=1, max_size=8

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import DeviceError, InputError, StudyFileError
@@ -180,7 +180,6 @@ def test_ranges_are_spelled_out(load: Load, form: str, values: tuple[Value, ...]
 
 
 @given(low=st.integers(1, 5000), above=st.integers(0, 5000))
-@settings(max_examples=20, deadline=None)
 def test_a_logarithmic_range_ascends_from_low_to_high_in_steps_of_at_most_two(load: Load, low: int, above: int) -> None:
     high = low + above
     values = parameters_of(load, f"{{P: {{low: {low}, high: {high}, log: true}}}}")["P"]
@@ -591,7 +590,6 @@ def _outcome(load: Load, text: str) -> Study | StudyFileError:
 
 
 @given(st.lists(st.tuples(st.sampled_from(_places(SKELETON)), anything), min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
 def test_any_document_loads_or_is_refused(load: Load, changes: list[tuple[tuple[str | int, ...], Any]]) -> None:
     tree = copy.deepcopy(SKELETON)
     for path, value in changes:
@@ -606,7 +604,6 @@ def test_any_document_loads_or_is_refused(load: Load, changes: list[tuple[tuple[
 
 
 @given(st.sampled_from(CONFIGS), st.data())
-@settings(max_examples=40, deadline=None)
 def test_any_text_loads_or_is_refused(load: Load, path: Path, data: st.DataObject) -> None:
     text = path.read_text()
     start = data.draw(st.integers(0, len(text)))

@@ -16,6 +16,8 @@ from tuner.study.recorded import read_recorded
 from tuner.study.replay import STRATEGIES, ReplayOptions, StrategyName, Task, replay, replay_all, replay_tables
 from tuner.study.study import BaselineSpec
 
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
 CALM = HostNoise(window_sd=0.005, drift_sd=0.01, compile_sd=0.002)
 
 

@@ -315,7 +315,6 @@ VALUES = (
 )
 
 
-@settings(max_examples=50)
 @given(st.lists(VALUES, min_size=1, max_size=9, unique_by=lambda v: (type(v), v)))
 def test_every_value_is_told_apart_by_its_choice(values: list[Value]) -> None:
     axis = Axis.of(Parameter(name="P", values=tuple(values)))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.study.space import Parameter, Space, Value, is_same
@@ -51,7 +51,6 @@ def brute_force(space: Space) -> Iterator[dict[str, Value]]:
             yield point
 
 
-@settings(max_examples=40, deadline=None)
 @given(spaces())
 def test_assignments_are_those_that_brute_force_finds(space: Space) -> None:
     found = [key(point) for point in space.assignments()]
@@ -59,19 +58,16 @@ def test_assignments_are_those_that_brute_force_finds(space: Space) -> None:
     assert len(set(found)) == len(found) == space.size
 
 
-@settings(max_examples=40, deadline=None)
 @given(spaces())
 def test_assignments_come_in_a_fixed_order(space: Space) -> None:
     assert list(map(key, space.assignments())) == list(map(key, space.assignments()))
 
 
-@settings(max_examples=40, deadline=None)
 @given(spaces(), st.dictionaries(st.sampled_from("ABCDEF"), st.sampled_from([*VALUES, 3, -1])))
 def test_the_nearest_point_is_in_the_space(space: Space, wanted: dict[str, Value]) -> None:
     assert key(space.nearest(wanted)) in map(key, space.assignments())
 
 
-@settings(max_examples=40, deadline=None)
 @given(spaces())
 def test_a_point_of_the_space_is_its_own_nearest(space: Space) -> None:
     for point in space.assignments():
