@@ -35,6 +35,8 @@ JITTER = 1e-8
 """Variance that keeps a factor in existence where two observations are of one point."""
 UNDIVIDED = 4 * 65536
 """Multiplications up to which OpenBLAS uses one thread (its SMP_THRESHOLD_MIN times GEMM_MULTITHREAD_THRESHOLD)."""
+SLICE = 256
+"""Points at once: what is worked out of them and `MOST_VALUES` values stays in the cache of one core."""
 WORTH_A_TRIAL = 0.0001
 """Less expected improvement (log-ratio) than this and the search is over."""
 FEWEST_TO_FIT = 4
@@ -228,7 +230,7 @@ def log_likelihoods(thetas: Floats, x: Floats, y: Floats, noise: Floats) -> Floa
     n = len(y)
     rows, columns = np.tril_indices(n, -1)
     squares = (x[rows] - x[columns]) ** 2
-    between = _matern(np.sqrt(5.0 * np.exp(-2.0 * thetas[:, 1:]) @ squares.T))
+    between = _matern(np.sqrt(_product(5.0 * np.exp(-2.0 * thetas[:, 1:]), squares.T)))
     signals = np.exp(2.0 * thetas[:, 0])
     own = RUGGED_SD**2 + noise + JITTER
     whole = np.zeros((len(thetas), n + 1, n + 1))
@@ -247,10 +249,13 @@ def predict(theta: Floats, x: Floats, y: Floats, noise: Floats, points: Floats) 
     own = kernel(theta, x, x) + RUGGED_SD**2 * unit
     inverse = np.linalg.solve(np.linalg.cholesky(own + np.diag(noise + JITTER)), unit)
     alpha = inverse.T @ (inverse @ y)
-    cross = kernel(theta, points, x)
-    half = _product(cross, inverse.T)
-    variance = math.exp(2.0 * theta[0]) + RUGGED_SD**2 - np.einsum("ij,ij->i", half, half)
-    return cross @ alpha, np.sqrt(np.maximum(variance, 1e-12)), own @ alpha
+    mean, variance = np.empty(len(points)), np.empty(len(points))
+    for i in range(0, len(points), SLICE):
+        cross = kernel(theta, points[i : i + SLICE], x)
+        half = _product(cross, inverse.T)
+        mean[i : i + SLICE] = cross @ alpha
+        variance[i : i + SLICE] = math.exp(2.0 * theta[0]) + RUGGED_SD**2 - np.einsum("ij,ij->i", half, half)
+    return mean, np.sqrt(np.maximum(variance, 1e-12)), own @ alpha
 
 
 def _log_priors(thetas: Floats, signal: float) -> Floats:
