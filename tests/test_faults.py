@@ -66,6 +66,20 @@ def test_every_problem_of_a_file_is_reported_at_once_unknown_properties_too(tune
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.openvino
+def test_a_value_that_the_device_refuses_exits_2_before_anything_is_measured(tuner: Tuner, tmp_path: Path) -> None:
+    more = "space:\n  PERFORMANCE_HINT: {choices: [TROUGHPUT, LATENCY]}\nbaselines: {today: {NUM_STREAMS: lots}}\n"
+    path = write_study(tmp_path, more=more)
+    done = tuner("run", path, "--results", tmp_path / "results")
+    assert done.code == 2
+    assert f"{path}:7:32: CPU refuses this value: Wrong value TROUGHPUT" in done.err
+    assert f"{path}:8:34: CPU refuses this value: Could not read number of streams from str: lots" in done.err
+    done = tuner("measure", write_study(tmp_path), "--set", "NUM_STREAMS=lots", "--results", tmp_path / "results")
+    assert done.code == 2
+    assert "--set NUM_STREAMS" in done.err
+    assert "lots" in done.err
+
+
 def test_an_output_folder_that_cannot_be_written_is_found_before_openvino_is_imported(
     tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,9 +93,14 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_openvino_is_imp
 
 
 @pytest.mark.openvino
-def test_a_study_whose_every_configuration_fails_stops_early_with_the_cause(tuner: Tuner, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("host")
+def test_a_study_whose_every_configuration_fails_stops_early_with_the_cause(
+    tuner_here: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of values that are refused only with the model itself."""
+    monkeypatch.setattr("tuner.study.run.probe_properties", lambda device, values: {})
     more = "space:\n  NUM_STREAMS: {choices: [a, b, c, d, e, f, g, h]}\n  infer_requests: {choices: [1, 2, 4, 8]}\n"
-    done = tuner("run", write_study(tmp_path, more=more, minutes=1), "--results", tmp_path / "results")
+    done = tuner_here("run", write_study(tmp_path, more=more, minutes=1), "--results", tmp_path / "results")
     assert done.code == 1, done.err
     assert "every configuration failed" in done.out
     assert "streams" in done.out

@@ -144,6 +144,16 @@ def test_unknown_is_what_compiling_calls_unsupported(mlp: WorkerBench) -> None:
     assert mlp.unknown_properties("CPU", names) == ["FOO", "AFFINITY"]
 
 
+def test_a_value_is_refused_where_the_device_says_so_and_names_it(mlp: WorkerBench) -> None:
+    settings = [
+        *(("PERFORMANCE_HINT", "TROUGHPUT"), ("NUM_STREAMS", "lots"), ("NUM_STREAMS", True), ("NUM_STREAMS", 2)),
+        *(("ENABLE_CPU_PINNING", False), ("ENABLE_CPU_PINNING", 1), ("INFERENCE_PRECISION_HINT", "f99"), ("FOO", 1)),
+    ]
+    found = mlp.refused_values("CPU", settings)
+    assert [bool(words) for words in found] == [True, True, True, False, False, True, True, False]
+    assert "LATENCY/THROUGHPUT" in found[0]
+
+
 def test_a_second_input_and_integers_are_fed(save: Save) -> None:
     x = opset13.parameter([1, 8], np.float32, name="x")
     ids = opset13.parameter([1, 8], np.int64, name="ids")

@@ -413,7 +413,7 @@ def test_every_missing_key_is_named(load: Load) -> None:
 def test_all_problems_of_all_kinds_come_together(load: Load) -> None:
     asked: list[tuple[str, list[str]]] = []
 
-    def probe(device: str, names: Sequence[str]) -> Mapping[str, str]:
+    def probe(device: str, names: Mapping[str, Sequence[Value]]) -> Mapping[str, str]:
         asked.append((device, list(names)))
         return {"NUM_STREAM": 'unknown property "NUM_STREAM"; did you mean NUM_STREAMS?'}
 
@@ -438,8 +438,22 @@ def test_all_problems_of_all_kinds_come_together(load: Load) -> None:
     assert 'duplicate key "OK"' in found[6]
 
 
+def test_a_value_that_the_device_refuses_is_told_where_it_stands(load: Load) -> None:
+    asked: list[Mapping[str, Sequence[Value]]] = []
+
+    def probe(device: str, values: Mapping[str, Sequence[Value]]) -> Mapping[str, str]:
+        asked.append(values)
+        return {'HINT="FAST"': "CPU refuses this value", "ON=true": "expected a number", "N=9": "at most 8"}
+
+    space = "{HINT: {choices: [SLOW, FAST, null]}, N: {low: 1, high: 9}, ON: {choices: [1, true]}}"
+    text = changed(baselines="{today: {HINT: FAST, ON: 1, batch_size: 2}}", space=space)
+    found = problems_of(load, text, probe=probe)
+    assert [problem.split(" ", 1)[0] for problem in found] == ["6:27:", "7:32:", "7:64:", "7:86:"]
+    assert repr(asked) == repr([{"HINT": ["SLOW", "FAST"], "N": [1, 9], "ON": [1, True]}])
+
+
 def test_properties_are_not_checked_without_a_probe_or_with_nothing_to_ask(load: Load) -> None:
-    def never(device: str, names: Sequence[str]) -> Mapping[str, str]:
+    def never(device: str, names: Mapping[str, Sequence[Value]]) -> Mapping[str, str]:
         raise AssertionError(device, names)
 
     load(changed(space="{WHATEVER: {choices: [1]}}"))
@@ -448,7 +462,7 @@ def test_properties_are_not_checked_without_a_probe_or_with_nothing_to_ask(load:
 
 
 def test_a_missing_device_is_told_only_when_the_file_is_right(load: Load) -> None:
-    def no_device(device: str, names: Sequence[str]) -> Mapping[str, str]:
+    def no_device(device: str, names: Mapping[str, Sequence[Value]]) -> Mapping[str, str]:
         raise DeviceError(f"no {device} here")
 
     space = "{WHATEVER: {choices: [1]}}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from tuner.bench.protocol import SETTLE_CAP_S, DeploymentConfig, Effective
 from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
 from tuner.model.inputs import random_inputs
+from tuner.model.openvino_error import first_line
 from tuner.model.property_text import as_text
 from tuner.model.read import batch_axes, read
 from tuner.model.spec import ModelSpec
@@ -114,17 +115,32 @@ class OpenVinoBackend:
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:
         """The names that the device calls unsupported when a tiny model is compiled with each alone (openvino.md: its
         own SUPPORTED_PROPERTIES is no oracle). Empty values switch nothing on."""
+        errors = self._refusals(device, [(name, "") for name in names])
+        return [name for name, error in zip(names, errors, strict=True) if "Unsupported property" in str(error)]
+
+    def refused_values(self, device: str, settings: list[tuple[str, Any]]) -> list[str]:
+        """For each name and value what the device says against it when a tiny model is compiled with that alone; ""
+        where it compiles, or fails for a reason that names neither."""
+        found = []
+        for (name, value), error in zip(settings, self._refusals(device, settings), strict=True):
+            text = first_line(error) if error else ""
+            words = (name, "YES" if value else "NO") if isinstance(value, bool) else (name, str(value))
+            is_about = any(word and word in text for word in words) and "Unsupported property" not in str(error)
+            found.append(text if is_about else "")
+        return found
+
+    def _refusals(self, device: str, settings: Sequence[tuple[str, Any]]) -> list[RuntimeError | None]:
         ops: Any = ov.opset13
         x = ops.parameter([1], np.float32)
         tiny = ov.Model([ops.relu(x)], [x], "tiny")
-        unknown = []
-        for name in names:
+        found: list[RuntimeError | None] = []
+        for name, value in settings:
             try:
-                self.core.compile_model(tiny, device, {name: ""})
+                self.core.compile_model(tiny, device, {name: value})
+                found.append(None)
             except RuntimeError as error:
-                if "Unsupported property" in str(error):
-                    unknown.append(name)
-        return unknown
+                found.append(error)
+        return found
 
     def compile(self, config: DeploymentConfig) -> tuple[int, Effective]:
         """Compiles, reads back, creates and fills every request. Returns the member's number."""

@@ -82,6 +82,9 @@ class Commands:
     def unknown_properties(self, device: str, names: list[str]) -> Any:
         return self.backend.unknown_properties(device, names)
 
+    def refused_values(self, device: str, settings: list[tuple[str, Any]]) -> Any:
+        return self.backend.refused_values(device, settings)
+
     def resolve(self, config: dict[str, Any]) -> Any:
         return asdict(self.backend.resolve(as_config(config)))
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -112,15 +112,20 @@ class WorkerBench:
 
     def unknown_properties(self, device: str, names: Sequence[str]) -> list[str]:
         """Which of `names` the device refuses as unsupported. Raises HostError where the device does not answer."""
+        return list(self._ask("unknown_properties", device, names=list(names)))
+
+    def refused_values(self, device: str, settings: Sequence[tuple[str, Any]]) -> list[str]:
+        """What the device says against each property and value, "" where nothing. Raises HostError where the device
+        does not answer."""
+        return list(self._ask("refused_values", device, settings=list(settings)))
+
+    def _ask(self, command: str, device: str, **fields: Any) -> Any:
         self._bury()
         try:
-            unknown = self._worker().call(
-                "unknown_properties", limit_s=INSPECT_LIMIT_S, device=device, names=list(names)
-            )
+            return self._worker().call(command, limit_s=INSPECT_LIMIT_S, device=device, **fields)
         except (WorkerLost, CommandFailed) as error:
             self._retire()
             raise HostError(f"device {device} does not answer: {error.failure.message}") from error
-        return list(unknown)
 
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         """Compiled once for each set of properties and share of the CPUs: requests never change what comes back, nor

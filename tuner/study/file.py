@@ -30,13 +30,14 @@ from tuner.study.schema import (
     StudyBlock,
     keys_at,
 )
-from tuner.study.space import Parameter
+from tuner.study.space import Parameter, Value, is_same
 from tuner.study.space_file import REFUSED_PROPERTIES, check_names, output_warnings, read_parameters
 from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SpaceSpec, Study
 from tuner.study.value import DEVICE, PROPERTY, SAFE_NAME
 
-Probe = Callable[[str, Sequence[str]], Mapping[str, str]]
-"""Asked with the device and every property a file names: name -> what is wrong, for those the device does not know."""
+Probe = Callable[[str, Mapping[str, Sequence[Value]]], Mapping[str, str]]
+"""Asked with the device and every property a file names, with its values: name -> what is wrong, for those that the
+device does not know, and `setting_of` a name and a value -> what is wrong, for those values that it refuses."""
 
 
 def load_study(path: Path, *, probe: Probe | None = None, host: HostFacts | None = None) -> Study:
@@ -182,10 +183,41 @@ def _check_properties(problems: ProblemList, probe: Probe | None) -> None:
     mentions = _properties(problems)
     if probe is None or not mentions or not isinstance(device, str) or not re.fullmatch(DEVICE, device):
         return
-    answers = probe(device, list(dict.fromkeys(str(path[-1]) for path in mentions)))
+    values = {path: _values(problems, path) for path in mentions}
+    asked: dict[str, list[Value]] = {}
+    for path, found in values.items():
+        known = asked.setdefault(str(path[-1]), [])
+        known += [value for value in found.values() if not any(is_same(value, other) for other in known)]
+    answers = probe(device, asked)
     for path in mentions:
         if message := answers.get(str(path[-1])):
             problems.at_key(path, message)
+        for place, value in values[path].items():
+            if message := answers.get(setting_of(str(path[-1]), value)):
+                problems.at_value(place, message)
+
+
+def setting_of(name: str, value: Value) -> str:
+    """A property and its value, as an answer of a probe is named."""
+    return f"{name}={shown(value)}"
+
+
+def _values(problems: ProblemList, path: NodePath) -> dict[NodePath, Value]:
+    """Where a property has which value: each of its choices, the ends of its range, what a baseline gives it."""
+    content = problems.find(path)
+    if path[0] == "baselines":
+        places = {path: content}
+    elif not isinstance(content, Mapping):
+        return {}
+    else:
+        choices = content.get("choices")
+        places = {(*path, "choices", i): v for i, v in enumerate(choices if isinstance(choices, list) else ())}
+        places |= {(*path, end): content[end] for end in ("low", "high") if end in content}
+    return {
+        place: value
+        for place, value in places.items()
+        if isinstance(value, str | bool | int | float) and problems.is_right(place)
+    }
 
 
 def _properties(problems: ProblemList) -> list[NodePath]:

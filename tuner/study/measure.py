@@ -77,10 +77,10 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
     assignment = parse_sets(sets)
     batch_size = assignment.get("batch_size", 1)
     assert isinstance(batch_size, int)
-    names = [name for name in assignment if name not in OWN_PARAMETERS]
+    asked = {name: [] if v is None else [v] for name, v in assignment.items() if name not in OWN_PARAMETERS}
     with prepared_study(path, options, reporter, "measure", batch_size=batch_size) as prepared:
         campaign, folder = prepared.campaign, prepared.folder
-        if unknown := probe_properties(campaign.study.device, names):
+        if unknown := probe_properties(campaign.study.device, asked):
             raise InputError("\n".join(f"--set {name}: {message}" for name, message in unknown.items()))
         campaign.log = open_log(folder / "measure.jsonl")
         config = config_of(campaign, assignment)

@@ -28,7 +28,7 @@ from tuner.study.calibration import PRIOR_SD, Calibration, KnownNoise, noise_cac
 from tuner.study.campaign import Campaign, Ground, Setting, read_ground
 from tuner.study.conditions import as_written, under
 from tuner.study.decision import gain_log
-from tuner.study.file import load_study
+from tuner.study.file import load_study, setting_of
 from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
 from tuner.study.listing import list_space
 from tuner.study.outcome import make_best, standings
@@ -37,6 +37,7 @@ from tuner.study.records import open_log, read_log
 from tuner.study.refusal import check_host
 from tuner.study.search import Search
 from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
+from tuner.study.space import Value
 from tuner.study.status import Reporter, RunLog, Status
 from tuner.study.study import Budget, Study
 from tuner.study.watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
@@ -192,17 +193,30 @@ def prepared_study(
             yield Prepared(campaign=campaign, facts=facts, folder=folder, model_sha256=digest)
 
 
-def probe_properties(device: str, names: Sequence[str]) -> Mapping[str, str]:
-    """Property -> what is wrong with it, for those that the device does not know (openvino.md)."""
+MOST_VALUES_ASKED = 48
+"""What compiles takes 0.05 s, so that all of these take two or three; what is left out fails while it is listed."""
+
+
+def probe_properties(device: str, values: Mapping[str, Sequence[Value]]) -> Mapping[str, str]:
+    """What is wrong with the properties that the device does not know, and with the values it refuses: words before
+    numbers, which rarely are (openvino.md). See `file.Probe`."""
     import difflib
 
-    if not names:
+    if not values:
         return {}
     tiny = ModelSpec(path="builtin:mlp", folder=Path())
     with WorkerBench(tiny) as bench:
         facts = bench.inspect(device, [])
-        unknown = bench.unknown_properties(device, names)
-    messages = {}
+        unknown = bench.unknown_properties(device, list(values))
+        settings = [(name, value) for name, found in values.items() if name not in unknown for value in found]
+        settings.sort(key=lambda one: not isinstance(one[1], str))
+        settings = settings[:MOST_VALUES_ASKED]
+        refused = bench.refused_values(device, settings)
+    messages = {
+        setting_of(*one): f"{device} refuses this value: {words}"
+        for one, words in zip(settings, refused, strict=True)
+        if words
+    }
     for name in unknown:
         close = difflib.get_close_matches(name, facts.device_properties, n=1)
         messages[name] = f"unknown property on {device}" + (f"; did you mean {close[0]}?" if close else "")
