@@ -103,7 +103,7 @@ def test_every_difference_to_the_study_on_disk_is_named(tmp_path: Path) -> None:
         "  cpus_allowed: was 2, is null",
         '  device: was null, is "GPU"',
         '  model: was "abc", is "def"',
-        '  space: was [{"name": "NUM_STREAMS", "values": [1, 2]}], is [{"name": "NUM_STREAMS", "values": [1, true]}]',
+        "  space.NUM_STREAMS.values: was [1, 2], is [1, true]",
     ]
     assert "--fresh" in error.value.advice
     assert (tmp_path / "environment.json").read_bytes() == before
@@ -205,7 +205,7 @@ def test_a_second_study_is_refused_with_the_name_of_the_first_until_that_is_kill
 
 
 def test_with_wait_the_second_study_begins_when_the_first_ends(
-    tmp_path: Path, lock: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lock: Path, holder: subprocess.Popen[str]
 ) -> None:
     said: list[str] = []
     steps: list[float] = []
@@ -216,8 +216,7 @@ def test_with_wait_the_second_study_begins_when_the_first_ends(
             holder.kill()
             holder.wait()
 
-    monkeypatch.setattr("tuner.study.folder.time.sleep", pass_time)
-    with locked(tmp_path, wait=True, say=said.append, host_lock=lock):
+    with locked(tmp_path, wait=True, say=said.append, host_lock=lock, sleep=pass_time):
         assert len(steps) == 3
     assert said == [f"waiting for process {holder.pid}, {tmp_path}"]
 

@@ -68,9 +68,9 @@ def check_identity(
         return
     found = read_environment(folder)["identity"]
     differences = [
-        f"  {name}: was {_short(found.get(name))}, is {_short(wanted.get(name))}"
+        f"  {line}"
         for name in sorted({*found, *wanted})
-        if _exact(found.get(name)) != _exact(wanted.get(name))
+        for line in _differences(name, found.get(name), wanted.get(name))
     ]
     if differences:
         raise StudyChangedError(
@@ -97,7 +97,12 @@ def read_environment(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def locked(
-    folder: Path | None, *, wait: bool, say: Callable[[str], None], host_lock: Path = HOST_LOCK
+    folder: Path | None,
+    *,
+    wait: bool,
+    say: Callable[[str], None],
+    host_lock: Path = HOST_LOCK,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
     """Holds the host's lock and, where there is one, the folder's, which stands beside it so that a folder moved aside
     takes no lock along. Both end with the process, however it ends; children inherit neither.
@@ -105,17 +110,24 @@ def locked(
     Raises BusyError that names the holder, or waits where `wait` is given.
     """
     what = "a plan" if folder is None else str(folder)
-    with _lock(host_lock, "this host is already measuring", what, wait, say):
+    with _lock(host_lock, "this host is already measuring", what, wait, say, sleep):
         if folder is None:
             yield
             return
         lock = folder.with_name(f".{folder.name}.lock")
-        with _lock(lock, f"{folder} is already in use", what, wait, say):
+        with _lock(lock, f"{folder} is already in use", what, wait, say, sleep):
             yield
 
 
 @contextmanager
-def _lock(path: Path, refusal: str, what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
+def _lock(
+    path: Path,
+    refusal: str,
+    what: str,
+    wait: bool,
+    say: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> Iterator[None]:
     try:
         fd = _open_lock(path)
     except OSError as error:
@@ -132,7 +144,7 @@ def _lock(path: Path, refusal: str, what: str, wait: bool, say: Callable[[str], 
             if not has_said:
                 say(f"waiting for {holder}")
                 has_said = True
-            time.sleep(WAIT_STEP_S)
+            sleep(WAIT_STEP_S)
         with suppress(OSError):  # on a full disk the lock holds all the same, it only has no name
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"process {os.getpid()}, {what}\n".encode(), 0)
@@ -165,6 +177,26 @@ def _free_name(folder: Path) -> Path:
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
     return aside
+
+
+def _differences(at: str, was: Any, now: Any) -> list[str]:
+    """One line for each part that differs, whatever it is part of."""
+    if _exact(was) == _exact(now):
+        return []
+    old, new = _parts(was), _parts(now)
+    if old is None or new is None:
+        return [f"{at}: was {_short(was)}, is {_short(now)}"]
+    found = [line for name in {**old, **new} for line in _differences(f"{at}.{name}", old.get(name), new.get(name))]
+    return found or [f"{at}: the same in another order"]
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    """A mapping, or a list of mappings that have names, by name; None where it is told as a whole."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list) and value and all(isinstance(part, dict) and "name" in part for part in value):
+        return {part["name"]: {key: v for key, v in part.items() if key != "name"} for part in value}
+    return None
 
 
 def _exact(value: Any) -> str:
