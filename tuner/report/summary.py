@@ -89,6 +89,8 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
     lines += few_requests(found.baselines)
     shown = found.candidates[:SHOWN_TRIALS]
     lines += ["", f"candidates: {len(found.candidates)} measured, {len(found.failures)} failed; best first"]
+    if shown:
+        lines.append("  gain: as the search measured it, not confirmed; +- is one standard deviation of that value")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("trial", "gain", "+-", "sessions", "configuration"):
         table.add_column(name, justify="left" if name == "configuration" else "right", overflow="fold")
