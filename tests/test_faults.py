@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Tuner
+from tests.conftest import ROOT, Tuner
 from tuner.model.locate import locate
 from tuner.model.spec import ModelSpec
 from tuner.study.records import read_log
@@ -150,6 +152,36 @@ def test_apply_of_garbage_exits_2(tuner_here: Tuner, tmp_path: Path) -> None:
     assert "best.yaml" in done.err
 
 
+def test_a_best_file_and_a_study_file_are_not_taken_for_each_other(tuner_here: Tuner, tmp_path: Path) -> None:
+    best = tmp_path / "best.yaml"
+    best.write_text((Path(__file__).parent / "deploy/golden/best-v1.yaml").read_text())
+    done = tuner_here("run", best)
+    assert done.code == 2
+    assert done.err == f"tuner: {best}: this is a best.yaml, not a study file\n       `tuner apply {best}` uses it\n"
+    done = tuner_here("apply", path := write_study(tmp_path))
+    assert done.code == 2
+    assert done.err == f"tuner: {path}: this is a study file, not a best.yaml\n       `tuner run {path}` makes one\n"
+
+
+def test_a_misspelt_set_is_told_what_was_meant(tuner_here: Tuner, tmp_path: Path) -> None:
+    done = tuner_here("measure", write_study(tmp_path), "--set", "batch_sise=2")
+    assert done.code == 2
+    assert "did you mean batch_size?" in done.err
+
+
+def test_publishing_without_matplotlib_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests/benchmarks/publish.py", tmp_path, "--page"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "the page's figures need matplotlib: pip install -e '.[dev]'\n"
+
+
 @pytest.mark.parametrize("words", [["--set", "NUM_STREAMS"], ["--set", "speed=3"], ["--set", "batch_size=no"]])
 def test_a_bad_set_exits_2_before_anything_is_measured(tuner_here: Tuner, tmp_path: Path, words: list[str]) -> None:
     done = tuner_here("measure", write_study(tmp_path), "--results", tmp_path / "results", *words)
@@ -160,4 +192,4 @@ def test_a_bad_set_exits_2_before_anything_is_measured(tuner_here: Tuner, tmp_pa
 def test_a_wrong_option_exits_2_and_points_to_help(tuner_here: Tuner) -> None:
     done = tuner_here("run", "--fast")
     assert done.code == 2
-    assert "--help" in done.err
+    assert done.err.endswith("try: tuner run --help\n")

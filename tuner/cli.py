@@ -195,7 +195,7 @@ def interrupt(signum: int, frame: object) -> NoReturn:
 def main() -> None:
     """The entry point: every expected failure is one message, its advice, and an exit code."""
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0)
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="tuner", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         fail(Interrupted("interrupted", advice="the same command continues where it stopped"))
     except TunerError as error:
@@ -203,7 +203,9 @@ def main() -> None:
     except OSError as error:
         fail(OutputError(f"{error.filename or 'the system'}: {error.strerror or error}"))
     except typer.TyperException as error:
-        fail(InputError(error.format_message(), advice="`tuner --help` lists commands and options"))
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "tuner"
+        fail(InputError(error.format_message(), advice=f"try: {path} --help"))
     except Exception:
         traceback.print_exc()
         sys.exit(HostError.exit_code)  # not 1, which is an answer

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+try:
+    import matplotlib
+except ImportError:
+    raise SystemExit("the page's figures need matplotlib: pip install -e '.[dev]'") from None
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt

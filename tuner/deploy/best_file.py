@@ -119,6 +119,8 @@ def parse_best(text: str, name: str) -> Best:
         raise BestFileError(f"{name} is not YAML: {_yaml_problem(error)}", advice=REWRITE) from error
     if not isinstance(content, dict):
         raise BestFileError(f"{name} is not a best.yaml: it holds no keys", advice=REWRITE)
+    if "budget" in content and "verdict" not in content:
+        raise BestFileError(f"{name}: this is a study file, not a best.yaml", advice=f"`tuner run {name}` makes one")
     version = content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BestFileError(

@@ -46,6 +46,8 @@ def load_study(path: Path, *, probe: Probe | None = None, host: HostFacts | None
     what the deployment asks for."""
     document = read_document(_read(path), name=str(path))
     problems = ProblemList(document)
+    if {"verdict", "effective"} <= document.value.keys():
+        raise InputError(f"{path}: this is a best.yaml, not a study file", advice=f"`tuner apply {path}` uses it")
     _refuse_newer(document)
     _check_structure(problems)
     _check_name(problems, path)

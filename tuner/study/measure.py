@@ -20,6 +20,7 @@ from tuner.study.document import read_document
 from tuner.study.estimate import session_value
 from tuner.study.evidence import metrics_of, pooled
 from tuner.study.listing import config_of
+from tuner.study.problem import closest
 from tuner.study.records import open_log
 from tuner.study.run import RunOptions, prepared_study, probe_properties
 from tuner.study.schema import AFFINITIES, OWN_PARAMETERS
@@ -61,8 +62,10 @@ def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
         if name in assignment:
             raise InputError(f"--set {name} is given twice")
         if not name.isupper() and name not in OWN_PARAMETERS:
+            close = closest(name, OWN_PARAMETERS)
+            question = f"; did you mean {close}?" if close else ""
             ours = ", ".join(OWN_PARAMETERS)
-            raise InputError(f"--set {name}: neither an OpenVINO property (UPPER_CASE) nor one of {ours}")
+            raise InputError(f"--set {name}: neither an OpenVINO property (UPPER_CASE) nor one of {ours}{question}")
         found = _scalar(text, value)
         if name == "affinity" and found not in AFFINITIES:
             raise InputError(f"--set {text}: affinity is one of {', '.join(AFFINITIES)}")
