@@ -110,7 +110,14 @@ def test_a_failed_trial_and_a_reference_of_ones_own_do_not_keep_a_record_from_be
 
 
 def test_a_folder_without_a_search_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no record of a whole search"):
+    with pytest.raises(InputError, match="no record of a whole search: its baselines were not measured") as error:
+        read_recorded(tmp_path)
+    assert "sampler: race" in error.value.advice
+    study = Virtual(folder=tmp_path, space=SMALL)
+    study.run()
+    lines = study.log_path.read_text().splitlines(keepends=True)
+    study.log_path.write_text("".join(line for line in lines if '"phase":"baselines"' in line or '"header"' in line))
+    with pytest.raises(InputError, match="0 configurations were measured beside a reference, a table needs 2"):
         read_recorded(tmp_path)
 
 

@@ -37,8 +37,12 @@ def read_recorded(folder: Path) -> Table:
     paired = [line for line in lines if line.phase in ("race", "search", "final") and _ran(line.session.members[0])]
     gains = _gains(paired)
     if baselines is None or len(gains) < FEWEST_ROWS:
+        measured = f"{len(gains)} configurations were measured beside a reference, a table needs {FEWEST_ROWS}"
         raise InputError(
-            f"{folder}: no record of a whole search", advice="name a results folder, or a table as a CSV file"
+            f"{folder}: no record of a whole search: "
+            + ("its baselines were not measured" if baselines is None else measured),
+            advice="name a table as a CSV file, or let `tuner run` measure a whole space first: `sampler: race` and a "
+            "budget in which the search ends by itself",
         )
     references = [m for line in paired if isinstance(m := line.session.members[0], Windows)]
     levels = [_level(reference) for reference in references]
