@@ -29,6 +29,7 @@ def test_a_missing_model_exits_2_and_says_where_it_was_looked_for(tuner_here: Tu
     assert done.code == 2
     assert "nowhere.onnx" in done.err
     assert done.out == ""
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.openvino

@@ -130,10 +130,10 @@ def prepared_study(
     nothing; `measure` leaves what a study has written alone. `batch_size`: one more that is to be proved legal."""
     study = _with_budget(_load(path), options)
     folder = options.results / study.name
+    locate(study.model)
     if purpose != "plan":
         prepare(folder)
     with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say):
-        locate(study.model)
         check_host(study, EnergyReader().refusal)
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
         study = _with_budget(load_study(path, probe=probe_properties, host=host_facts()), options)
