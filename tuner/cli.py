@@ -108,10 +108,12 @@ def apply(
     """Check that a best.yaml runs here, and print the code that uses it."""
     import warnings
 
-    from tuner.deploy.apply import check, describe
+    from tuner.deploy.apply import NOT_KEPT, check, describe
     from tuner.deploy.best_file import load_best
 
     loaded = load_best(best)
+    if loaded.broken:
+        print(f"warning: {NOT_KEPT}: {loaded.broken}", file=sys.stderr)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         deployment = check(loaded, strict=strict)

@@ -9,8 +9,8 @@ import numpy as np
 import openvino
 import pytest
 
-from tuner.deploy.apply import check, describe
-from tuner.deploy.best import Best, BestInput
+from tuner.deploy.apply import NOT_KEPT, check, describe
+from tuner.deploy.best import Best, BestConstraint, BestInput
 from tuner.deploy.best_file import write_best
 from tuner.deploy.deployment import DeploymentWarning
 from tuner.errors import BestFileError
@@ -91,3 +91,10 @@ def test_the_check_warns_and_is_strict_as_compiling_is(make_best: MakeBest, core
     assert caught[0].filename == __file__
     with pytest.raises(BestFileError, match="NO_SUCH_PROPERTY"):
         check(best, strict=True, core=core)
+
+
+def test_limits_that_nothing_keeps_are_said_loudly(illustration: Best) -> None:
+    limit = BestConstraint(metric="latency_p99_ms", max=20.0, measured=35.1, kept=False)
+    broken = replace(illustration, verdict="baseline", reason="constraint: none", gain=None, constraints=(limit,))
+    assert f"# {NOT_KEPT}: latency_p99_ms max 20, measured 35.1" in describe(broken)
+    assert NOT_KEPT not in describe(illustration)

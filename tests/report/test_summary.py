@@ -317,3 +317,9 @@ def test_the_json_of_a_measurement_has_the_configuration_the_gain_and_all_figure
     assert found["gains"]["today"]["low"] == pytest.approx(math.log(1.8))
     assert found["metrics"] == MEASURED.levels
     assert found["metrics"]["measured"].keys() <= METRICS.keys()
+
+
+def test_limits_that_nothing_keeps_come_first() -> None:
+    limit = BestConstraint(metric="latency_p99_ms", max=20.0, measured=35.1, kept=False)
+    text = text_of(summary.outcome_lines(outcome(replace(KEPT, constraints=(limit,)))))
+    assert text.startswith("NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them: latency_p99")

@@ -27,7 +27,7 @@ from tuner import __version__
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective, Session, SessionPlan, Windows
 from tuner.deploy.best import Best, BestInput, BestModel
-from tuner.deploy.best_file import load_best, write_best
+from tuner.deploy.best_file import format_best, load_best, parse_best, write_best
 from tuner.model.host import HostFacts
 from tuner.study.decision import gain_pct, interval, level
 from tuner.study.estimate import session_value
@@ -266,3 +266,12 @@ def test_an_earlier_gain_that_stands_is_written_with_its_own_evidence(tmp_path: 
     assert second.objective == first.objective
     assert second.provenance["trials"] == 3
     assert math.log(1.6) == pytest.approx(math.log1p(second.gain.estimate_pct / 100), abs=0.02) if second.gain else 0
+
+
+def test_where_nothing_keeps_the_limits_the_file_says_which_are_broken(tmp_path: Path) -> None:
+    limits = [Limit(metric="latency_mean_ms", max=1e-3), Limit(metric="throughput", min=1.0)]
+    study = Virtual(folder=tmp_path, bench=calm(), study=make_study(limits=limits))
+    best = best_of(study, study.run())
+    assert [constraint.kept for constraint in best.constraints] == [False, True]
+    assert best.broken.startswith("latency_mean_ms max 0.001, measured ")
+    assert parse_best(format_best(best), "best.yaml").broken == best.broken

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import openvino
 
 
+NOT_KEPT = "NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them"
+
+
 def check(
     best: Best,
     *,
@@ -51,6 +54,8 @@ def describe(best: Best) -> str:
 def _comments(best: Best) -> list[str]:
     objective = f"{best.objective.metric} {best.objective.value:g} {best.objective.unit}"
     lines = [f"# {best.study}: {objective}, {_gain(best)}"]
+    if best.broken:
+        lines.append(f"# {NOT_KEPT}: {best.broken}")
     if best.reason:
         lines += [f"# {line}" for line in best.reason.splitlines()]
     facts = {name: best.environment.get(name) for name in ("cpu_model", "cpus_allowed", "cpu_quota", "openvino")}

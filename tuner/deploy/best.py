@@ -79,7 +79,8 @@ class BestGain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestConstraint:
-    """A limit of the study and what the confirmation measured. Bounds that are None do not apply."""
+    """A limit of the study and what the confirmation measured. Bounds that are None do not apply. `kept` is False where
+    no configuration keeps the limits and this one breaks it; files of before do not say."""
 
     metric: str
     min: float | None = None
@@ -88,6 +89,12 @@ class BestConstraint:
     max_ratio: float | None = None
     measured: float
     requests: int | None = None
+    kept: bool | None = None
+
+    def __str__(self) -> str:
+        bounds = {"min": self.min, "max": self.max, "min_ratio": self.min_ratio, "max_ratio": self.max_ratio}
+        words = [f"{name} {bound:g}" for name, bound in bounds.items() if bound is not None]
+        return f"{self.metric} {' '.join(words)}, measured {self.measured:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +128,11 @@ class Best:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     source: Path | None = field(default=None, compare=False)
     """The file it was read from."""
+
+    @property
+    def broken(self) -> str:
+        """The limits that this configuration breaks, where none was found that keeps them all; else empty."""
+        return "; ".join(str(constraint) for constraint in self.constraints if constraint.kept is False)
 
     @property
     def folder(self) -> Path:

@@ -208,6 +208,7 @@ def _constraint(fields: Fields) -> BestConstraint:
         min_ratio=fields.optional_number("min_ratio"),
         max_ratio=fields.optional_number("max_ratio"),
         measured=fields.number("measured"),
+        kept=None if "kept" not in fields.content else fields.one_of("kept", (True, False)),
         requests=fields.optional_integer("requests", 0),
     )
 

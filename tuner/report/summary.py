@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from tuner.bench.metrics import METRICS
+from tuner.deploy.apply import NOT_KEPT
 from tuner.deploy.best import Best
 from tuner.report.terminal import few_requests, figure, metrics_table, percent
 from tuner.study.disturbance import disturbed_words
@@ -47,7 +48,8 @@ def verdict_lines(best: Best) -> list[str]:
         ]
     if best.verdict == "tuned":
         return [f"verdict: tuned, {best.reason}", f"  {_settings(best)}"]
-    return [f"verdict: baseline, keep {best.baseline.name} ({best.reason})", f"  {_settings(best)}"]
+    lines = [f"verdict: baseline, keep {best.baseline.name} ({best.reason})", f"  {_settings(best)}"]
+    return [*([f"{NOT_KEPT}: {best.broken}"] if best.broken else []), *lines]
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

@@ -163,10 +163,18 @@ def _constraints(
                 level, requests = mine[limit.metric], 0
             found.append(
                 BestConstraint(
-                    metric=limit.metric, measured=_round(level or 0.0), requests=requests or None, **{bound: value}
+                    metric=limit.metric,
+                    measured=_round(level or 0.0),
+                    requests=requests or None,
+                    kept=None if result.is_answer else not _is_beyond(bound, level or 0.0, value),
+                    **{bound: value},
                 )
             )
     return tuple(found)
+
+
+def _is_beyond(bound: str, level: float, value: float) -> bool:
+    return level < value if bound.startswith("min") else level > value
 
 
 def _beside(campaign: Campaign, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:
