@@ -22,10 +22,10 @@ from tuner.study.budget import SessionCost
 from tuner.study.calibration import Calibration
 from tuner.study.decision import Interval
 from tuner.study.evidence import Candidate, Judgement
+from tuner.study.finished import Outcome
 from tuner.study.measure import Measured
 from tuner.study.phases import Result
 from tuner.study.records import VerdictLine
-from tuner.study.run import Outcome
 from tuner.study.show import StudyRecord
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
 

@@ -13,8 +13,8 @@ from tuner.deploy.apply import NOT_KEPT
 from tuner.deploy.best import Best
 from tuner.report.terminal import few_requests, figure, metrics_table, percent
 from tuner.study.disturbance import disturbed_words
+from tuner.study.finished import Outcome
 from tuner.study.measure import Measured
-from tuner.study.run import Outcome
 from tuner.study.show import StudyRecord
 
 SHOWN_TRIALS = 15

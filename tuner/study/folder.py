@@ -22,6 +22,7 @@ HOST_LOCK = Path("/tmp/tuner-measuring.lock")
 """One measuring study per host: two would measure each other. Not where TMPDIR says: that differs between users."""
 SCHEMA_VERSION = 1
 WAIT_STEP_S = 1.0
+PLAN = "a plan"
 
 
 def prepare(folder: Path, *, is_fresh: bool = False) -> None:
@@ -109,7 +110,7 @@ def locked(
 
     Raises BusyError that names the holder, or waits where `wait` is given.
     """
-    what = "a plan" if folder is None else str(folder)
+    what = PLAN if folder is None else str(folder)
     with _lock(host_lock, "this host is already measuring", what, wait, say, sleep):
         if folder is None:
             yield
@@ -137,10 +138,8 @@ def _lock(
         while not _try_lock(fd):
             holder = os.pread(fd, 4096, 0).decode(errors="replace").strip() or "another process"
             if not wait:
-                raise BusyError(
-                    f"{refusal}: {holder}",
-                    advice="wait for it to end, or run with --wait",
-                )
+                why = "a plan compiles configurations, which would disturb it: " if what == PLAN else ""
+                raise BusyError(f"{refusal}: {holder}", advice=f"{why}wait for it to end, or run with --wait")
             if not has_said:
                 say(f"waiting for {holder}")
                 has_said = True

@@ -64,6 +64,8 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
         campaign.round = len(verdicts)
         campaign.reporter.say("finished before: its verdict stands, and a larger budget searches on")
         return read_result(campaign, _ground(campaign))
+    if campaign.log.all_sessions():
+        campaign.reporter.say(resumed_line(campaign))
     # A damaged study.db and a space that does not compile are found before anything is measured.
     search = open_search()
     listing = list_space(campaign)
@@ -89,6 +91,13 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
             return read_result(campaign, ground)
         ground = _ground(campaign)
         campaign.reporter.say(f"turned down: {verdict.detail}; the runner-up is {following.config}")
+
+
+def resumed_line(campaign: Campaign) -> str:
+    """Where a study that has begun stands."""
+    lines, left_s = campaign.log.all_sessions(), campaign.left_s()
+    left = "no limit of time" if left_s is None else f"{left_s:.0f} s left"
+    return f"resuming: {len(lines)} sessions on record, phase {lines[-1].phase}, {left}"
 
 
 def _ground(campaign: Campaign) -> Ground:

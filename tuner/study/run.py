@@ -19,7 +19,7 @@ from tuner.bench.protocol import Failure, ModelFacts
 from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
-from tuner.errors import HostError, InputError, NoAnswerError, StudyFileError
+from tuner.errors import BusyError, HostError, InputError, NoAnswerError, StudyFileError
 from tuner.model.host import HostFacts, host_facts
 from tuner.model.locate import locate, sha256
 from tuner.model.spec import ModelSpec
@@ -29,6 +29,7 @@ from tuner.study.campaign import Campaign, Ground, Setting, read_ground
 from tuner.study.conditions import as_written, under
 from tuner.study.decision import gain_log
 from tuner.study.file import load_study, setting_of
+from tuner.study.finished import Outcome, read_finished
 from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
 from tuner.study.listing import list_space
 from tuner.study.outcome import make_best, standings
@@ -55,16 +56,6 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """A finished run: the verdict, what was deployed, and every baseline's metrics beside it."""
-
-    folder: Path
-    best: Best
-    result: Result
-    levels: Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A study whose model has run once on its device: nothing that follows can fail for a reason known before."""
 
@@ -75,7 +66,19 @@ class Prepared:
 
 
 def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
-    """Starts or resumes a study and writes its best.yaml. Raises TunerError."""
+    """Starts or resumes a study and writes its best.yaml; one that is finished prints its verdict also while another
+    study measures. Raises TunerError."""
+    try:
+        return _run(path, options, reporter)
+    except BusyError:
+        study = _with_budget(load_study(path), options)
+        found = None if options.is_fresh else read_finished(study, options.results / study.name, reporter)
+        if found is None:
+            raise
+        return found
+
+
+def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
     with prepared_study(path, options, reporter, "run") as prepared:
         campaign, folder = prepared.campaign, prepared.folder
         with _lazy_search(campaign, folder) as open_search:
