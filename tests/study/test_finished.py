@@ -24,15 +24,15 @@ def test_a_finished_study_says_the_same_without_its_device(tmp_path: Path) -> No
     (tmp_path / "study.yaml").write_text(study.study.text)
     check_identity(tmp_path, {}, {"cpu_quota": None})
     (tmp_path / "best.yaml").unlink()
-    assert read_finished(study.study, tmp_path, Listener()) is None, "its best.yaml is still to be written"
+    assert read_finished(study.study, tmp_path, Listener(), study.bench) is None, "its best.yaml is still to be written"
     write_best(tmp_path / "best.yaml", best)
-    found = read_finished(study.study, tmp_path, Listener())
+    found = read_finished(study.study, tmp_path, Listener(), study.bench)
     assert found is not None
     assert found.result == result
     assert found.best == best
     assert found.levels == standings(study.finished(), study.ground(), result)
     for other in (make_study(minutes=3.0), replace(study.study, text="another file")):
-        assert read_finished(other, tmp_path, Listener()) is None
+        assert read_finished(other, tmp_path, Listener(), study.bench) is None
 
 
 def test_a_resumed_study_says_where_it_stands(tmp_path: Path) -> None:

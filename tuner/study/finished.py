@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.bench.replay import ReplayBench
+from tuner.bench.protocol import Bench
 from tuner.deploy.best import Best
 from tuner.deploy.best_file import load_best
 from tuner.study.campaign import Campaign, Setting, read_ground
@@ -33,22 +33,21 @@ class Outcome:
     levels: Mapping[str, Mapping[str, float]]
 
 
-def read_finished(study: Study, folder: Path, reporter: Reporter) -> Outcome | None:
+def read_finished(study: Study, folder: Path, reporter: Reporter, bench: Bench) -> Outcome | None:
     """None where the folder does not hold the verdict of this very file for this budget. Whether model, device and
-    host are still the same is not looked at. Raises RecordError and BestFileError."""
+    host are still the same is not looked at; `bench` measures nothing. Raises RecordError and BestFileError."""
     file, best = folder / "study.yaml", folder / "best.yaml"
     if not file.exists() or not best.exists() or file.read_text(encoding="utf-8") != study.text:
         return None
     log = read_log(folder / "sessions.jsonl")
     quota = read_environment(folder)["host"].get("cpu_quota")
     setting = Setting(study=study, space=Space(parameters=()), seeds=(), cpu_quota=quota)
-    bench = ReplayBench()
     campaign = Campaign(
         setting=setting,
         bench=bench,
         log=log,
         reporter=reporter,
-        clock=bench.clock,
+        clock=lambda: 0.0,
         round=len(log.verdicts()) + 1,
     )
     if not is_finished(campaign):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from tuner.bench.energy import EnergyReader
 from tuner.bench.load import HostReader
 from tuner.bench.protocol import Failure, ModelFacts
+from tuner.bench.replay import ReplayBench
 from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
@@ -72,7 +73,8 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
         return _run(path, options, reporter)
     except BusyError:
         study = _with_budget(load_study(path), options)
-        found = None if options.is_fresh else read_finished(study, options.results / study.name, reporter)
+        folder = options.results / study.name
+        found = None if options.is_fresh else read_finished(study, folder, reporter, ReplayBench())
         if found is None:
             raise
         return found
