@@ -35,12 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One host measures one study at a time: what runs the command line stays in one of several test processes."""
-    for item in items:
-        if isinstance(item, pytest.Function) and {"tuner", "life"} & set(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group("host"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """One host measures one study at a time: what runs the command line takes its lock, and is run
+    by one test process (`-m host`) after the others."""
+    if isinstance(item, pytest.Function) and {"tuner", "life"} & set(item.fixturenames):
+        item.add_marker(pytest.mark.host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,7 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_openvino_is_imp
 
 
 @pytest.mark.openvino
-@pytest.mark.xdist_group("host")
+@pytest.mark.host
 def test_a_study_whose_every_configuration_fails_stops_early_with_the_cause(
     tuner_here: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
