@@ -36,7 +36,7 @@ from tuner.study.records import open_log, read_log
 from tuner.study.search import Search
 from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
 from tuner.study.status import Reporter, RunLog, Status
-from tuner.study.study import Budget, Study
+from tuner.study.study import Budget, Objective, Study
 from tuner.study.watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 
 
@@ -101,7 +101,12 @@ def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]
         if ground is not None:
             return [*lines, *plan_lines(campaign, ground)]
         minutes = campaign.study.budget.minutes
-        plan = plan_budget(None if minutes is None else 60 * minutes, SessionCost(), baselines=len(names))
+        plan = plan_budget(
+            None if minutes is None else 60 * minutes,
+            SessionCost(),
+            baselines=len(names),
+            has_several=campaign.study.objective.has_several,
+        )
         usual = smallest_provable_gain_pct(PRIOR_SD, plan.k_max, min_gain_log=gain_log(min_gain_pct))
         search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
         lines.append(
@@ -139,7 +144,7 @@ def prepared_study(
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
-            cache = noise_cache(host, digest, list(facts.inputs), study.device, study.objective.metric)
+            cache = noise_cache(host, digest, list(facts.inputs), study.device, "+".join(study.objective.metrics))
             setting = replace(setting, known_noise=cache.read(time.time()))
 
             def remember(calibration: Calibration) -> None:
@@ -229,7 +234,7 @@ def _identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str)
         "inputs": list(facts.inputs),
         "ranges": {name: list(given.range) for name, given in study.model.inputs.items()},
         "device": study.device,
-        "objective": asdict(study.objective),
+        "objective": _objective_identity(study.objective),
         "space": [asdict(parameter) for parameter in setting.space.parameters],
         "baselines": {name: _as_ever(asdict(baseline)) for name, baseline in study.baselines.items()},
         "openvino": host.openvino,
@@ -243,6 +248,14 @@ def _identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str)
 def _as_ever(baseline: dict[str, Any]) -> dict[str, Any]:
     """Without what studies of earlier versions could not say, where it is not said."""
     return {k: v for k, v in baseline.items() if v is not None or k not in ("replicas", "affinity")}
+
+
+def _objective_identity(objective: Objective) -> dict[str, Any]:
+    """As studies with one objective have always had it."""
+    content = asdict(objective)
+    if not objective.has_several:
+        del content["others"]
+    return content
 
 
 @contextmanager
@@ -259,6 +272,7 @@ def _lazy_search(campaign: Campaign, folder: Path) -> Iterator[Callable[[], Sear
                 space=campaign.setting.space,
                 sampler=study.sampler,
                 seed=study.seed,
+                objectives=study.objective.metrics if study.objective.has_several else (),
             )
         )
         return opened[-1]

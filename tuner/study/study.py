@@ -33,17 +33,33 @@ class Limit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     metric: str
+    """What the reference is chosen for; of several the one named first."""
     limits: tuple[Limit, ...] = ()
+    others: tuple[str, ...] = ()
+    """The metrics of a study with several objectives that are named after the first: it ends with a front."""
 
     @property
     def row(self) -> Metric:
         return METRICS[self.metric]
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        return (self.metric, *self.others)
+
+    @property
+    def rows(self) -> tuple[Metric, ...]:
+        return tuple(METRICS[name] for name in self.metrics)
+
+    @property
+    def has_several(self) -> bool:
+        return bool(self.others)
+
+    @property
     def is_latency(self) -> bool:
-        """Whether one caller waits for each answer. A latency that must not cost throughput is that of a server, which
-        keeps as many requests in flight as its configuration says."""
-        return self.metric.startswith("latency_") and all(limit.metric != "throughput" for limit in self.limits)
+        """Whether one caller waits for each answer. A latency that must not cost throughput, as a limit or beside it as
+        an objective, is that of a server, which keeps as many requests in flight as its configuration says."""
+        is_all = all(name.startswith("latency_") for name in self.metrics)
+        return is_all and all(limit.metric != "throughput" for limit in self.limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
