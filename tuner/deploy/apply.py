@@ -49,7 +49,8 @@ def describe(best: Best) -> str:
 
 
 def _comments(best: Best) -> list[str]:
-    objective = f"{best.objective.metric} {best.objective.value:g} {best.objective.unit}"
+    values = best.objectives or (best.objective,)
+    objective = ", ".join(f"{value.metric} {value.value:g} {value.unit}" for value in values)
     lines = [f"# {best.study}: {objective}, {_gain(best)}"]
     if best.reason:
         lines += [f"# {line}" for line in best.reason.splitlines()]
@@ -72,12 +73,13 @@ def _comments(best: Best) -> list[str]:
 def _gain(best: Best) -> str:
     baseline = best.baseline.name
     if best.verdict == "baseline":
-        return f"which is the baseline {baseline}"
+        return "a baseline" if best.objectives else f"which is the baseline {baseline}"
     if best.gain is None:
         return "no gain claimed"
     gain = best.gain
+    what = "" if gain.metric is None else f"{gain.metric} "
     return (
-        f"at least {gain.low_pct:.1f} % better than the baseline {baseline} (estimate {gain.estimate_pct:.1f} %, "
+        f"{what}at least {gain.low_pct:.1f} % better than the baseline {baseline} (estimate {gain.estimate_pct:.1f} %, "
         f"interval to {gain.high_pct:.1f} %, confidence {gain.confidence:g})"
     )
 

@@ -71,8 +71,9 @@ def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
 
 
 def stand(objective: Objective, *sessions: Mapping[str, Windows | Failure]) -> Standing:
-    """Who is the strongest of the baselines for the (first) objective, by name, over one session or several: the first has them all, and those
-    that failed there are out. Under limits it is the strongest that keeps them. Raises NoAnswerError where none ran."""
+    """Who is the strongest of the baselines for the (first) objective, by name, over one session or several: the first
+    has them all, and those that failed there are out. Under limits it is the strongest that keeps them. Raises
+    NoAnswerError where none ran."""
     failures = {name: m for name, m in sessions[0].items() if isinstance(m, Failure)}
     names = [name for name in sessions[0] if name not in failures]
     if not names:

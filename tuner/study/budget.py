@@ -73,7 +73,7 @@ NO_FINAL = FinalPlan(top=0, rounds=0, keep=())
 SMALL_FINAL = FinalPlan(top=3, rounds=4, keep=(1,), has_baselines=False)
 FULL_FINAL = FinalPlan(top=6, rounds=8, keep=(3, 1))
 SMALL_FRONT_FINAL = FinalPlan(top=4, rounds=4, keep=(1,))
-FULL_FRONT_FINAL = FinalPlan(top=10, rounds=8, keep=(1,))
+FULL_FRONT_FINAL = FinalPlan(top=8, rounds=6, keep=(1,))
 """Of several objectives: one part of as many lineups as its candidates fill, every baseline in each."""
 FRONT_MEMBERS = 5
 """Of a confirmation session of several objectives, for planning: the reference and four points. Where the time allows

@@ -1,6 +1,6 @@
-"""Several objectives as pure functions: who dominates whom, in what order points are worth more time, which is the knee.
+"""Several objectives as pure functions: who dominates whom, which points are worth more time, where the knee is.
 
-Responsible for values that are log-ratios, positive = better in every objective. Must not know windows, phases or files.
+Responsible for values that are log-ratios, positive = better in every objective. Must not know windows, phases, files.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ T = TypeVar("T")
 TIE = gain_log(1.0)
 """Two values closer than 1 % are alike (measurement.md, Pareto)."""
 CLEAR_SDS = 2.0
-"""By so many standard errors a search must see one point ahead of another before the other is left out of the field."""
+"""By so many standard errors a search must see one point ahead of another before that one is left out of the field."""
 LEAVE_LEVEL = 0.025
 """One-sided: that another point is better in one objective is believed at this level before a point leaves the front.
 Leaving promises no gain, so it takes nothing of the error that the verdict may spend."""
 BLEND = 0.05
-"""Of the sum beside the worst objective in a weighed value: among points that are equal there the others count (Knowles,
-ParEGO, 2006)."""
+"""Of the sum beside the worst objective in a weighed value: among points that are equal there the others count
+(Knowles, ParEGO, 2006)."""
 
 
 def is_dominated(value: Sequence[float], by: Sequence[float]) -> bool:
@@ -69,8 +69,8 @@ def survivors(points: Sequence[T], beats: Callable[[T, T], bool], worth: Callabl
 
 
 def layers(values: Mapping[str, Sequence[float]]) -> list[list[str]]:
-    """The names in layers: those nobody dominates, then those nobody else dominates, and so on (Deb and others, NSGA-II,
-    2002); within a layer by how far the neighbours are, its ends first."""
+    """The names in layers: those nobody dominates, then those nobody else dominates, and so on (Deb and others,
+    NSGA-II, 2002); within a layer by how far the neighbours are, its ends first."""
     left = dict(values)
     found = []
     while left:
@@ -132,7 +132,7 @@ class Direction:
     """Several objectives as one: by how much each of them weighs, over the extent of what was seen."""
 
     weights: Sequence[float]
-    lows: Sequence[float]
+    highs: Sequence[float]
     spans: Sequence[float]
 
     @property
@@ -141,13 +141,14 @@ class Direction:
         return min(self.spans)
 
     def weigh(self, values: Sequence[float]) -> float:
-        """The augmented Chebyshev value (Knowles, ParEGO, 2006): the objective that lags most under these weights, and
-        a little of the sum. With every weight in turn it reaches every point of a front, of a concave one too."""
+        """The augmented Chebyshev value (Knowles, ParEGO, 2006): how far the objective that lags most under these
+        weights is behind the best seen, and a little of the sum. With every weight in turn it reaches every point of a
+        front, of a concave one too."""
         parts = [
-            weight * (value - low) / span
-            for weight, value, low, span in zip(self.weights, values, self.lows, self.spans, strict=True)
+            weight * (high - value) / span
+            for weight, value, high, span in zip(self.weights, values, self.highs, self.spans, strict=True)
         ]
-        return self.unit * (min(parts) + BLEND * sum(parts))
+        return -self.unit * (max(parts) + BLEND * sum(parts))
 
     def weigh_sd(self, sds: Sequence[float]) -> float:
         """The error of a weighed value, as that of the objective that lags can be at most."""
@@ -155,13 +156,13 @@ class Direction:
 
 
 def direction(uniform: Sequence[float], seen: Sequence[Sequence[float]]) -> Direction:
-    """Weights that are uniform on the simplex from numbers that are uniform in (0, 1), one an objective, over the extent
-    of what was `seen`; an objective in which nothing differs counts in ties."""
+    """Weights that are uniform on the simplex from numbers that are uniform in (0, 1), one an objective, over the
+    extent of what was `seen`; an objective in which nothing differs counts in ties."""
     parts = [-math.log(u) for u in uniform]
     columns = list(zip(*seen, strict=True))
-    lows = [min(column) for column in columns]
+    highs = [max(column) for column in columns]
     return Direction(
         weights=[len(parts) * part / sum(parts) for part in parts],
-        lows=lows,
-        spans=[max(TIE, max(column) - low) for column, low in zip(columns, lows, strict=True)],
+        highs=highs,
+        spans=[max(TIE, high - min(column)) for column, high in zip(columns, highs, strict=True)],
     )

@@ -42,7 +42,7 @@ class Point:
     gains: Mapping[str, Interval] = field(default_factory=dict)
     """Objective -> its gain over the reference; of the reference itself none."""
     is_proven: bool = False
-    """Whether it is a candidate that was shown to be better than every baseline beside it, in one objective at least."""
+    """Whether it is a candidate that was shown to be better than every baseline beside it in one objective at least."""
     unproven: str = ""
     """Why not, where it is a candidate."""
 
@@ -61,6 +61,8 @@ class Front:
     lost: Sequence[str]
     knee: Point | None
     is_reference_feasible: bool
+    measured: Mapping[str, Windows] = field(default_factory=dict)
+    """Name -> its windows of all confirmation sessions, of the reference and of those that left too."""
 
 
 def open_front(campaign: Campaign, ground: Ground, points: Sequence[Entrant]) -> FrontLine:
@@ -144,7 +146,10 @@ def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
         if point not in on_front:
             better = next((o for o in on_front if beats[o.name, point.name]), None)
             left[point.name] = f"{better.name} is better" if better else "another point that left is better"
-    proven = [_proved(campaign, head, point, [p for p in alive if p.is_baseline], gaps) for point in on_front]
+    if len(lost) > LOST_ALLOWED:
+        proven = [replace(point, unproven=lost[-1]) for point in on_front]
+    else:
+        proven = [_proved(campaign, head, point, [p for p in alive if p.is_baseline], gaps) for point in on_front]
     points = tuple(sorted(proven, key=lambda p: (-p.values[0], p.name)))
     has_baselines = any(p.is_baseline for p in alive)
     eligible = [p for p in points if p.is_baseline or p.is_proven or not has_baselines]
@@ -158,6 +163,7 @@ def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
         lost=lost,
         knee=eligible[knee([p.values for p in eligible], extent)] if eligible else None,
         is_reference_feasible=is_feasible,
+        measured={name: pool(found) for name in names if (found := [s[name] for s in sessions if name in s])},
     )
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuner.bench.load import HostReader
-from tuner.bench.protocol import Failure, ModelFacts
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
 from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
+from tuner.deploy.front_file import FrontFile, write_front
 from tuner.errors import HostError, InputError, NoAnswerError, StudyFileError
 from tuner.model.host import HostFacts, host_facts
 from tuner.model.locate import locate, sha256
@@ -29,8 +30,9 @@ from tuner.study.conditions import as_written, under
 from tuner.study.decision import gain_log
 from tuner.study.file import load_study
 from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
+from tuner.study.front_outcome import knee_of, make_front
 from tuner.study.listing import list_space
-from tuner.study.outcome import make_best, standings
+from tuner.study.outcome import Deployed, make_best, standings
 from tuner.study.phases import Result, is_finished, plan_lines, run_phases
 from tuner.study.records import open_log, read_log
 from tuner.study.search import Search
@@ -59,6 +61,8 @@ class Outcome:
     best: Best
     result: Result
     levels: Mapping[str, Mapping[str, float]]
+    front: FrontFile | None = None
+    """Of a study with several objectives; `best` is its knee then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +83,15 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
             result = run_phases(campaign, open_search)
         ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
         assert ground is not None
-        best = _best(prepared, ground, result)
+        deployed = _deployed(prepared)
+        front = None
+        if result.front is not None:
+            front = make_front(campaign, ground, result, deployed, lambda config: _resolved(campaign, config))
+            write_front(folder / "front.yaml", front)
+        best = _best(campaign, ground, result, deployed, front)
         write_best(folder / "best.yaml", best)
-        return Outcome(folder=folder, best=best, result=result, levels=standings(campaign, ground, result))
+        levels = standings(campaign, ground, result)
+        return Outcome(folder=folder, best=best, result=result, levels=levels, front=front)
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:
@@ -284,12 +294,9 @@ def _lazy_search(campaign: Campaign, folder: Path) -> Iterator[Callable[[], Sear
             search.close()
 
 
-def _best(prepared: Prepared, ground: Ground, result: Result) -> Best:
-    campaign, facts = prepared.campaign, prepared.facts
-    study = campaign.study
-    effective = campaign.bench.resolve(result.config)
-    if isinstance(effective, Failure):
-        raise NoAnswerError(f"the configuration to deploy no longer compiles: {effective}")
+def _deployed(prepared: Prepared) -> Deployed:
+    """What every file that this run writes has in common."""
+    study, facts = prepared.campaign.study, prepared.facts
     inputs = {}
     for given in facts.inputs:
         spec = study.model.inputs.get(given["name"])
@@ -299,13 +306,31 @@ def _best(prepared: Prepared, ground: Ground, result: Result) -> Best:
             layout=spec.layout if spec else None,
             range=spec.range if spec else (0.0, 1.0),
         )
+    return Deployed(
+        inputs=inputs,
+        model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
+        precision="" if facts.precision in NO_PRECISION else facts.precision,
+        environment=read_environment(prepared.folder)["host"],
+    )
+
+
+def _best(campaign: Campaign, ground: Ground, result: Result, deployed: Deployed, front: FrontFile | None) -> Best:
+    if front is not None:
+        return knee_of(campaign, ground, result, front, deployed, lambda config: _resolved(campaign, config))
     return make_best(
         campaign,
         ground,
         result,
-        inputs=inputs,
-        model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
-        effective=effective,
-        precision="" if facts.precision in NO_PRECISION else facts.precision,
-        environment=read_environment(prepared.folder)["host"],
+        inputs=deployed.inputs,
+        model=deployed.model,
+        effective=_resolved(campaign, result.config),
+        precision=deployed.precision,
+        environment=deployed.environment,
     )
+
+
+def _resolved(campaign: Campaign, config: DeploymentConfig) -> Effective:
+    effective = campaign.bench.resolve(config)
+    if isinstance(effective, Failure):
+        raise NoAnswerError(f"the configuration to deploy no longer compiles: {effective}")
+    return effective
