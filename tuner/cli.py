@@ -85,7 +85,7 @@ def show(
         if as_json:
             print_json({**point_json(picked.point), "written": str(picked.path)})
         else:
-            print_lines(picked_lines(picked.point, picked.bounds, picked.path), sys.stdout)
+            print_lines(picked_lines(picked.front, picked.point, picked.bounds, picked.path), sys.stdout)
         return
     if out is not None:
         raise InputError("--out goes with --pick", advice="--pick 'latency_p90_ms<=8' says which point is written")

@@ -9,7 +9,7 @@ import os
 import pprint
 from typing import TYPE_CHECKING
 
-from tuner.deploy.best import Best
+from tuner.deploy.best import Best, BestObjective
 from tuner.deploy.deployment import Deployment, compile_best
 from tuner.errors import DeviceError, ModelError
 from tuner.model.locate import locate
@@ -50,7 +50,7 @@ def describe(best: Best) -> str:
 
 def _comments(best: Best) -> list[str]:
     values = best.objectives or (best.objective,)
-    objective = ", ".join(f"{value.metric} {value.value:g} {value.unit}" for value in values)
+    objective = ", ".join(_value(value, best.baseline.name) for value in values)
     lines = [f"# {best.study}: {objective}, {_gain(best)}"]
     if best.reason:
         lines += [f"# {line}" for line in best.reason.splitlines()]
@@ -68,6 +68,11 @@ def _comments(best: Best) -> list[str]:
         apart = " CPUs split among them" if best.affinity == "split" else " all on the same CPUs"
         lines.append(f"# Replicas: {best.replicas} identical processes,{apart}; start each as below")
     return lines
+
+
+def _value(objective: BestObjective, reference: str) -> str:
+    beside = "" if objective.reference is None else f" ({reference} {objective.reference:g})"
+    return f"{objective.metric} {objective.value:g} {objective.unit}{beside}"
 
 
 def _gain(best: Best) -> str:

@@ -51,6 +51,8 @@ class BestObjective:
     metric: str
     value: float
     unit: str
+    reference: float | None = None
+    """The value of the reference in the same sessions, where a study has several objectives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

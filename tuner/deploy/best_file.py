@@ -115,7 +115,7 @@ def best_content(best: Best) -> dict[str, Any]:
         **({"replicas": best.replicas, "affinity": best.affinity} if best.replicas > 1 else {}),
         **({"deployment": dict(best.deployment)} if best.deployment else {}),
         "effective": dict(best.effective),
-        "objective": asdict(best.objective),
+        "objective": _without_none(asdict(best.objective)),
         "baseline": _Line({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
         "baselines": dict(best.baselines),
         "gain": None if best.gain is None else _without_none(asdict(best.gain)),
@@ -124,7 +124,7 @@ def best_content(best: Best) -> dict[str, Any]:
         "provenance": dict(best.provenance),
     }
     if best.objectives:
-        content["objectives"] = [asdict(objective) for objective in best.objectives]
+        content["objectives"] = [_without_none(asdict(objective)) for objective in best.objectives]
         content["gains"] = {name: _without_none(asdict(gain)) for name, gain in best.gains.items()}
     return content
 
@@ -224,7 +224,12 @@ def _gain(fields: Fields) -> BestGain:
 
 
 def _objective(fields: Fields) -> BestObjective:
-    return BestObjective(metric=fields.text("metric"), value=fields.number("value"), unit=fields.text("unit"))
+    return BestObjective(
+        metric=fields.text("metric"),
+        value=fields.number("value"),
+        unit=fields.text("unit"),
+        reference=fields.optional_number("reference"),
+    )
 
 
 def _constraint(fields: Fields) -> BestConstraint:

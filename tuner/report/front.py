@@ -18,10 +18,10 @@ def front_lines(front: FrontFile) -> list[str | Table]:
     """The verdict, what the knee gains and costs, and every point."""
     knee = next((point for point in front.points if point.name == front.knee), None)
     lines: list[str | Table] = [f"verdict: {front.verdict}, {front.reason}"]
-    lines += gain_lines(knee.best) if knee else []
+    lines += gain_lines(front, knee.best) if knee else []
     count = "one point" if len(front.points) == 1 else f"{len(front.points)} points"
     evidence = f"{front.sessions} fresh sessions" if front.sessions else "as the baselines were first measured"
-    lines += ["", f"the front: {count}, {evidence}; gains are over {front.reference}, positive is better"]
+    lines += ["", f"the front: {count}, {evidence}; beside each value how many times that of {front.reference}"]
     lines.append(front_table(front))
     if knee:
         lines.append("  * is the knee, what best.yaml deploys")
@@ -33,14 +33,15 @@ def front_lines(front: FrontFile) -> list[str | Table]:
     return lines
 
 
-def gain_lines(best: Best) -> list[str]:
-    """Each objective of a point against the reference, what it costs too."""
+def gain_lines(front: FrontFile, best: Best) -> list[str]:
+    """Each objective of a point against the reference, what it costs too. In times, not per cent: a latency that is
+    three times as high would be "67 % worse"."""
     lines = []
     for name, gain in best.gains.items():
-        side = "better" if gain.estimate_pct >= 0 else "worse"
+        low, estimate, high = _times(front, name, gain)
+        side = "better" if gain.low_pct > 0 else "worse" if gain.high_pct < 0 else "not shown to differ"
         lines.append(
-            f"  {name}: estimate {abs(gain.estimate_pct):.1f} % {side} than {best.baseline.name}, "
-            f"interval {_interval(gain)}"
+            f"  {name} {estimate:.2f} times that of {best.baseline.name}, interval {low:.2f} to {high:.2f}: {side}"
         )
     if best.gain is not None:
         lines.append(
@@ -57,24 +58,24 @@ def front_table(front: FrontFile) -> Table:
     for name in front.objectives:
         unit = METRICS[name].unit if name in METRICS else ""
         table.add_column(name if name.endswith("_ms") else f"{name} ({unit})", justify="right")
-        table.add_column("gain", justify="right")
+        table.add_column("times", justify="right")
     table.add_column("configuration", overflow="fold")
     for point in front.points:
         mark = " *" if point.name == front.knee else " ?" if _is_unproven(point) else ""
         cells = [
             cell
             for name in front.objectives
-            for cell in (figure(point.metrics.get(name)), _interval(point.best.gains.get(name)))
+            for cell in (figure(point.metrics.get(name)), _interval(front, name, point.best.gains.get(name)))
         ]
         table.add_row(f"{point.name}{mark}", *cells, settings(point.best))
     return table
 
 
-def picked_lines(point: FrontPoint, bounds: list[Bound], path: Path) -> list[str]:
+def picked_lines(front: FrontFile, point: FrontPoint, bounds: list[Bound], path: Path) -> list[str]:
     """What was picked, and what to do with it."""
     values = ", ".join(f"{v.metric} {figure(v.value)} {v.unit}" for v in point.best.objectives)
     lines = [f"picked for {' and '.join(map(str, bounds))}: {point.name}, {values}", f"  {settings(point.best)}"]
-    lines += gain_lines(point.best) if point.best.gain else [f"  {point.best.reason}"]
+    lines += gain_lines(front, point.best) if point.best.gain else [f"  {point.best.reason}"]
     return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
 
 
@@ -116,5 +117,15 @@ def _is_unproven(point: FrontPoint) -> bool:
     return point.best.verdict == "tuned" and point.best.gain is None
 
 
-def _interval(gain: BestGain | None) -> str:
-    return "-" if gain is None else f"{gain.low_pct:+.1f} to {gain.high_pct:+.1f} %"
+def _interval(front: FrontFile, name: str, gain: BestGain | None) -> str:
+    if gain is None:
+        return "-"
+    low, _, high = _times(front, name, gain)
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _times(front: FrontFile, name: str, gain: BestGain) -> tuple[float, float, float]:
+    """Low end, estimate and high end of the metric itself over the reference's: a gain of a latency is its inverse."""
+    gains = [1.0 + pct / 100.0 for pct in (gain.low_pct, gain.estimate_pct, gain.high_pct)]
+    ratios = gains if front.objectives[name] == "maximize" else [1.0 / g for g in reversed(gains)]
+    return ratios[0], ratios[1], ratios[2]

@@ -78,7 +78,11 @@ def knee_of(
             levels=levels,
         )
         limits = constraints_of(campaign, ground, result.reference, (), levels[result.reference])
-        found = replace(best, objectives=_objectives(campaign, levels[result.reference]), constraints=limits)
+        found = replace(
+            best,
+            objectives=_objectives(campaign, levels[result.reference], levels[result.reference]),
+            constraints=limits,
+        )
     return replace(found, verdict=result.line.verdict, reason=front.reason)
 
 
@@ -112,7 +116,7 @@ def _best(
         reason=_reason(front, point),
         gain=max(gains.values(), key=lambda gain: gain.low_pct) if claims else None,
         gains=gains,
-        objectives=_objectives(campaign, mine),
+        objectives=_objectives(campaign, mine, levels[front.reference]),
         constraints=constraints_of(campaign, ground, baseline, checks, mine),
     )
 
@@ -125,9 +129,13 @@ def _reason(front: Front, point: Point) -> str:
     return f"no gain is claimed: {point.unproven or 'no baseline keeps the limits'}"
 
 
-def _objectives(campaign: Campaign, metrics: Mapping[str, float]) -> tuple[BestObjective, ...]:
+def _objectives(
+    campaign: Campaign, metrics: Mapping[str, float], reference: Mapping[str, float]
+) -> tuple[BestObjective, ...]:
     return tuple(
-        BestObjective(metric=row.name, value=rounded(metrics[row.name]), unit=row.unit)
+        BestObjective(
+            metric=row.name, value=rounded(metrics[row.name]), unit=row.unit, reference=rounded(reference[row.name])
+        )
         for row in campaign.study.objective.rows
     )
 

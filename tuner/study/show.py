@@ -54,6 +54,7 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picked:
+    front: FrontFile
     point: FrontPoint
     bounds: list[Bound]
     path: Path
@@ -74,7 +75,7 @@ def pick_point(folder: Path, picks: Sequence[str], out: Path | None) -> Picked:
     best = point.best
     model = replace(best.model, path=portable_path(best.spec(), path.parent.resolve()))
     write_best(path, replace(best, model=model))
-    return Picked(point=point, bounds=bounds, path=path)
+    return Picked(front=study.front, point=point, bounds=bounds, path=path)
 
 
 def read_study(folder: Path) -> StudyRecord:
