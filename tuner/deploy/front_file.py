@@ -6,6 +6,7 @@ Knows the file's content, reading, writing and picking; a point is a best.yaml w
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,7 @@ def load_front(path: str | os.PathLike[str]) -> FrontFile:
         raise BestFileError(
             f"cannot read {file}: {reason}", advice="a finished `tuner run` of a study with `objectives:` writes it"
         ) from error
-    return replace(_with_source(parse_front(text, str(file)), Path(os.path.abspath(file))))
+    return _with_source(parse_front(text, str(file)), Path(os.path.abspath(file)))
 
 
 def write_front(path: str | os.PathLike[str], front: FrontFile) -> None:
@@ -149,10 +150,10 @@ def parse_bound(text: str, metrics: Sequence[str]) -> Bound:
     """`latency_p90_ms<=8`. Raises InputError with what is allowed, and a close match."""
     found = BOUND.fullmatch(text)
     try:
-        value = float(found[3]) if found else float("nan")
+        value = float(found[3]) if found else math.nan
     except ValueError:
-        found = None
-    if found is None:
+        value = math.nan
+    if found is None or not math.isfinite(value):
         raise InputError(f"--pick {text!r} is no bound", advice="write it as 'latency_p90_ms<=8' or 'throughput>=200'")
     if found[1] not in metrics:
         close = difflib.get_close_matches(found[1], metrics, n=1)

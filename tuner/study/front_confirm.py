@@ -130,6 +130,8 @@ def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
         point = _point(campaign, head, name, config, sessions)
         is_reference = name == head.reference
         why = "" if is_reference else _turned_down(campaign, ground, head, point, failures.get(name, []))
+        if len(lost) > LOST_ALLOWED and not is_reference and not point.gains:
+            why = lost[-1]
         if why or (is_reference and not is_feasible):
             left[name] = why or "it does not keep the limits"
         else:
