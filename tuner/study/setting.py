@@ -71,7 +71,8 @@ def make_setting(
         replicas=replicas,
     )
     # What suits throughput and what suits latency are the two ends of a front.
-    ends = [ask(is_latency=kind) for kind in ((False, True) if study.objective.has_several else (is_latency,))]
+    kinds = (False, True) if study.objective.has_several and not is_latency else (is_latency,)
+    ends = [ask(is_latency=kind) for kind in kinds]
     return Setting(
         study=study,
         space=space,
