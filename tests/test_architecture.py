@@ -23,7 +23,13 @@ ALLOWED = {
 }
 VALUES_OF_BENCH = {"tuner.bench.protocol", "tuner.bench.metrics", "tuner.bench.histogram"}
 OPENS_A_BENCH = {"study/run.py", "study/recorded.py", "study/replay.py"}
-MAKES_A_BEST_FILE = {"study/run.py", "study/finished.py", "study/outcome.py", "study/show.py"}
+MAKES_A_BEST_FILE = {
+    "study/run.py",
+    "study/finished.py",
+    "study/outcome.py",
+    "study/front_outcome.py",
+    "study/show.py",
+}
 OPTUNA = {"study/search.py", "study/database.py"}
 OPENVINO = {"bench", "model", "deploy"}
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, Life, Tuner, environment
 from tuner.cli import app
+from tuner.deploy.front_file import load_front
 from tuner.study.file import load_study
 
 README = (ROOT / "README.md").read_text()
@@ -88,3 +89,24 @@ def test_every_study_file_is_ready_to_run(path: Path, tuner: Tuner, tmp_path: Pa
     assert done.code == 0, done.err
     assert re.search(r"space: \d+ requested, \d+ distinct", done.out)
     assert not (tmp_path / "results" / path.stem / "best.yaml").exists()
+
+
+@pytest.mark.openvino
+def test_a_front_is_measured_shown_picked_from_and_applied(tuner: Tuner, tmp_path: Path) -> None:
+    """With a real model; a budget so short claims little, but writes every file."""
+    words = ("run", CONFIGS[0].parent / "ocr-angle-cpu-front.yaml", "--minutes", "0.5", "--wait")
+    done = tuner(*words, "--results", tmp_path / "results")
+    assert done.code == 0, done.err
+    folder = tmp_path / "results" / "ocr-angle-cpu-front"
+    front = load_front(folder / "front.yaml")
+    assert front.points
+    assert "the front: " in tuner("show", folder).out
+    last = front.points[-1]
+    pick = f"latency_p90_ms<={1.001 * last.metrics['latency_p90_ms']:.6g}"
+    picked = tuner("show", folder, "--pick", pick, "--out", tmp_path / "picked.yaml")
+    assert picked.code == 0, picked.err
+    assert "tuner apply" in picked.out
+    applied = tuner("apply", tmp_path / "picked.yaml")
+    assert applied.code == 0, applied.err
+    assert tuner("show", folder, "--pick", "latency_p90_ms<=0.000001").code == 1
+    assert "did you mean latency_p90_ms?" in tuner("show", folder, "--pick", "latency_p90ms<=5").err

@@ -65,12 +65,30 @@ def run(
 
 
 @app.command()
-def show(folder: Annotated[Path, typer.Argument(metavar="RESULTS", show_default=False)], as_json: Json = False) -> None:
-    """Baselines, best, trials and noise of a study, from its folder."""
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="RESULTS", show_default=False)],
+    picks: Annotated[
+        list[str] | None,
+        typer.Option("--pick", metavar="'METRIC<=NUMBER'", help="Write the point of the front that keeps this."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write it.  [default: in RESULTS]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Baselines, best, trials and noise of a study, from its folder; or, with --pick, another point of its front."""
     from tuner.report import summary
+    from tuner.report.front import picked_lines, point_json
     from tuner.report.terminal import print_lines
-    from tuner.study.show import read_study
+    from tuner.study.show import pick_point, read_study
 
+    if picks:
+        picked = pick_point(folder, picks, out)
+        if as_json:
+            print_json({**point_json(picked.point), "written": str(picked.path)})
+        else:
+            print_lines(picked_lines(picked.front, picked.point, picked.bounds, picked.path), sys.stdout)
+        return
+    if out is not None:
+        raise InputError("--out goes with --pick", advice="--pick 'latency_p90_ms<=8' says which point is written")
     found = read_study(folder)
     if as_json:
         print_json(summary.study_json(found))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -45,10 +45,10 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     trials are in memory, one book for each path."""
     books: dict[str, Any] = {}
 
-    def book(storage: object, path: object, *, name: str, space: object) -> Any:
+    def book(storage: object, path: object, *, name: str, space: object, objectives: Sequence[str] = ()) -> Any:
         if str(path) not in books:
             memory = InMemoryStorage()
-            number = memory.create_new_study([StudyDirection.MAXIMIZE], name)
+            number = memory.create_new_study([StudyDirection.MAXIMIZE] * max(1, len(objectives)), name)
             books[str(path)] = search._Book(storage=memory, study_id=number)
         return books[str(path)]
 

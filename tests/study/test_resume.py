@@ -76,12 +76,16 @@ def check_resumed(study: Virtual) -> None:
     for phase in ORDER:
         assert [line.step for line in lines if line.phase == phase] == list(range(len(log.sessions(phase))))
     assert [line.phase for line in lines] == sorted((line.phase for line in lines), key=ORDER.index)
-    heads = [line for line in log if line.kind == "confirmation"]
+    heads = [line for line in log if line.kind in ("confirmation", "front")]
     assert len(heads) <= 1, "the number of sessions is fixed once"
-    assert len(log.sessions("confirm")) <= (heads[0].k_max if heads else 0)
+    most = [line.k_max if line.kind == "confirmation" else line.sessions for line in heads]
+    assert len(log.sessions("confirm")) <= sum(most)
     assert len(log.verdicts()) == 1
     finals = [set(numbers_of([line])) for line in log.sessions("final")]
-    assert all(later <= earlier for earlier, later in itertools.pairwise(finals))
+    if study.study.objective.has_several:
+        assert all(not earlier & later for earlier, later in itertools.combinations(finals, 2))
+    else:
+        assert all(later <= earlier for earlier, later in itertools.pairwise(finals))
     if study.study.budget.minutes is not None:
         longest_s = max(line.session.wall_s for line in lines)
         assert log.spent_s() <= 60 * study.study.budget.minutes + longest_s

@@ -146,6 +146,12 @@ def test_every_study_of_this_repository_is_valid(path: Path) -> None:
         {"space": {"NUM_STREAMS": {"low": 1, "high": 4, "when": {"A": None, "B": [1, None]}}}},
         {"space": {"infer_requests": {"choices": [None, 4]}, "X": {"low": 0.5, "high": 1, "step": 0.1}}},
         {"objective": {"minimize": "latency_p99_ms", "subject_to": {"throughput": {"min_ratio": 1}}}},
+        {"objective": ..., "objectives": [{"maximize": "throughput"}, {"minimize": "latency_p90_ms"}]},
+        {
+            "objective": ...,
+            "objectives": [{"maximize": "throughput"}, {"minimize": "latency_p90_ms"}],
+            "subject_to": {"latency_p99_ms": {"max": 50}},
+        },
         {"baselines": {"today": {"NUM_STREAMS": 4, "batch_size": 2}}},
         {"search": {"seed": 1, "sampler": "grid"}, "decision": {"min_gain_pct": 0}, "name": "x"},
     ],
@@ -168,7 +174,6 @@ def test_editor_and_reader_accept(changes: dict[str, Any]) -> None:
         {"model": {"path": "m", "inputs": {"x": {"shape": [0]}}}},
         {"model": {"path": "m", "inputs": {"x": {"range": [0]}}}},
         {"device": "cpu"},
-        {"objective": ...},
         {"objective": {"maximize": "throughput", "extra": 1}},
         {"objective": {"maximize": "throughput", "subject_to": {"throughput": {"min": 0}}}},
         {"objective": {"maximize": "throughput", "subject_to": {"throughput": {"min": True}}}},
@@ -197,7 +202,13 @@ def test_editor_and_reader_refuse(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
+        {"objective": ...},
         {"objective": {}},
+        {"subject_to": {"throughput": {"min": 1}}},
+        {"objectives": [{"maximize": "throughput"}, {"minimize": "latency_p90_ms"}]},
+        {"objective": ..., "objectives": [{"maximize": "throughput"}]},
+        {"objective": ..., "objectives": [{"maximize": "throughput"}, {}]},
+        {"objective": ..., "objectives": [{"maximize": "throughput"}, {"maximize": "latency_p90_ms"}]},
         {"objective": {"maximize": "throughput", "minimize": "latency_p50_ms"}},
         {"objective": {"maximize": "latency_p50_ms"}},
         {"objective": {"maximize": "throughput", "subject_to": {"speed": {"min": 1}}}},
@@ -217,7 +228,7 @@ def test_the_editor_knows_rules_between_keys(changes: dict[str, Any]) -> None:
 
 
 def test_every_metric_can_be_asked_for_in_one_direction() -> None:
-    keys = SCHEMA["$defs"]["ObjectiveBlock"]["properties"]
+    keys = SCHEMA["$defs"]["DirectionBlock"]["properties"]
     assert sorted(keys["maximize"]["enum"] + keys["minimize"]["enum"]) == sorted(METRICS)
     assert "throughput" in keys["maximize"]["enum"]
 
@@ -228,6 +239,7 @@ def test_every_closed_mapping_knows_its_keys() -> None:
     assert keys_at(("space", "NUM_STREAMS")) == ("choices", "low", "high", "step", "log", "when")
     assert keys_at(("nowhere",)) == ()
     paths = [(), ("model",), ("model", "inputs", "x"), ("objective",), ("objective", "subject_to", "x")]
-    paths += [("space", "x"), ("deployment",), ("budget",), ("search",), ("decision",)]
-    closed = [block for block in Block.__subclasses__() if block.model_config.get("extra") == "forbid"]
+    paths += [("objectives", 0), ("space", "x"), ("deployment",), ("budget",), ("search",), ("decision",)]
+    blocks = [*Block.__subclasses__(), *(below for block in Block.__subclasses__() for below in block.__subclasses__())]
+    closed = [block for block in blocks if block.model_config.get("extra") == "forbid"]
     assert sorted(keys_at(path) for path in paths) == sorted(tuple(block.model_fields) for block in closed)

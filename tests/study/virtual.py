@@ -63,6 +63,7 @@ def make_study(
     *,
     metric: str = "throughput",
     limits: Sequence[Limit] = (),
+    others: Sequence[str] = (),
     minutes: float | None = 2.0,
     trials: int | None = None,
     sampler: SamplerName = "auto",
@@ -76,7 +77,7 @@ def make_study(
         text="schema_version: 1\n",
         model=ModelSpec(path="builtin:mlp", folder=Path()),
         device="CPU",
-        objective=Objective(metric=metric, limits=tuple(limits)),
+        objective=Objective(metric=metric, limits=tuple(limits), others=tuple(others)),
         space=SpaceSpec(is_auto=True),
         budget=Budget(minutes=minutes, trials=trials),
         baselines=baselines or {},
@@ -220,7 +221,15 @@ class Virtual:
 
     def search(self) -> Search:
         study = self.study
-        return Search.open(self.db_path, name="search", space=self.space, sampler=study.sampler, seed=study.seed)
+        objectives = study.objective.metrics if study.objective.has_several else ()
+        return Search.open(
+            self.db_path,
+            name="search",
+            space=self.space,
+            sampler=study.sampler,
+            seed=study.seed,
+            objectives=objectives,
+        )
 
     def run(self, bench: Bench | None = None) -> Result:
         opened: list[Search] = []

@@ -9,7 +9,7 @@ import os
 import pprint
 from typing import TYPE_CHECKING
 
-from tuner.deploy.best import Best
+from tuner.deploy.best import Best, BestObjective
 from tuner.deploy.deployment import Deployment, compile_best
 from tuner.errors import DeviceError, ModelError
 from tuner.model.locate import locate
@@ -52,7 +52,8 @@ def describe(best: Best) -> str:
 
 
 def _comments(best: Best) -> list[str]:
-    objective = f"{best.objective.metric} {best.objective.value:g} {best.objective.unit}"
+    values = best.objectives or (best.objective,)
+    objective = ", ".join(_value(value, best.baseline.name) for value in values)
     lines = [f"# {best.study}: {objective}, {_gain(best)}"]
     if best.broken:
         lines.append(f"# {NOT_KEPT}: {best.broken}")
@@ -74,15 +75,21 @@ def _comments(best: Best) -> list[str]:
     return lines
 
 
+def _value(objective: BestObjective, reference: str) -> str:
+    beside = "" if objective.reference is None else f" ({reference} {objective.reference:g})"
+    return f"{objective.metric} {objective.value:g} {objective.unit}{beside}"
+
+
 def _gain(best: Best) -> str:
     baseline = best.baseline.name
     if best.verdict == "baseline":
-        return f"which is the baseline {baseline}"
+        return "a baseline" if best.objectives else f"which is the baseline {baseline}"
     if best.gain is None:
         return "no gain claimed"
     gain = best.gain
+    what = "" if gain.metric is None else f"{gain.metric} "
     return (
-        f"at least {gain.low_pct:.1f} % better than the baseline {baseline} (estimate {gain.estimate_pct:.1f} %, "
+        f"{what}at least {gain.low_pct:.1f} % better than the baseline {baseline} (estimate {gain.estimate_pct:.1f} %, "
         f"interval to {gain.high_pct:.1f} %, confidence {gain.confidence:g})"
     )
 

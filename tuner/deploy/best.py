@@ -51,6 +51,8 @@ class BestObjective:
     metric: str
     value: float
     unit: str
+    reference: float | None = None
+    """The value of the reference in the same sessions, where a study has several objectives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,8 @@ class BestGain:
     confidence: float
     sessions: int
     pairs: int
+    metric: str | None = None
+    """Of several objectives the one that this is about; None where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,10 @@ class Best:
     baselines: Mapping[str, float]
     gain: BestGain | None = None
     constraints: tuple[BestConstraint, ...] = ()
+    objectives: tuple[BestObjective, ...] = ()
+    """All of them, where a study has several: then this is a point of a front."""
+    gains: Mapping[str, BestGain] = field(default_factory=dict)
+    """Objective -> what this point gains and loses there, where a study has several. `gain` is the largest."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """`cpu_model`, `cpus_allowed`, `cpu_quota` and `openvino` are compared with the host; others are for people."""
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -65,6 +65,11 @@ def write_best(path: str | os.PathLike[str], best: Best) -> None:
     # A file that could not be read back must never replace one that can.
     if parse_best(text, str(file)) != best:
         raise ValueError("best.yaml would not read back as it was written")
+    write_whole(file, text)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """In one step: a crash leaves the old file or the new one. Raises OutputError."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         try:
@@ -85,6 +90,17 @@ def write_best(path: str | os.PathLike[str], best: Best) -> None:
 
 def format_best(best: Best) -> str:
     """The text of best.yaml."""
+    return HEADER + format_content(best_content(best))
+
+
+def format_content(content: Mapping[str, Any]) -> str:
+    """YAML for a person to read."""
+    text: str = yaml.dump(content, Dumper=_Dumper, **STYLE)
+    return text
+
+
+def best_content(best: Best) -> dict[str, Any]:
+    """What best.yaml holds, in the order of its lines."""
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "study": best.study, "verdict": best.verdict}
     if best.reason is not None:
         content["reason"] = best.reason
@@ -99,44 +115,52 @@ def format_best(best: Best) -> str:
         **({"replicas": best.replicas, "affinity": best.affinity} if best.replicas > 1 else {}),
         **({"deployment": dict(best.deployment)} if best.deployment else {}),
         "effective": dict(best.effective),
-        "objective": asdict(best.objective),
+        "objective": _without_none(asdict(best.objective)),
         "baseline": _Line({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
         "baselines": dict(best.baselines),
-        "gain": None if best.gain is None else asdict(best.gain),
+        "gain": None if best.gain is None else _without_none(asdict(best.gain)),
         "constraints": [_without_none(asdict(constraint)) for constraint in best.constraints],
         "environment": dict(best.environment),
         "provenance": dict(best.provenance),
     }
-    text: str = yaml.dump(content, Dumper=_Dumper, **STYLE)
-    return HEADER + text
+    if best.objectives:
+        content["objectives"] = [_without_none(asdict(objective)) for objective in best.objectives]
+        content["gains"] = {name: _without_none(asdict(gain)) for name, gain in best.gains.items()}
+    return content
 
 
 def parse_best(text: str, name: str) -> Best:
     """The values of a best.yaml's text; `name` is for messages. Raises BestFileError."""
-    try:
-        content = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise BestFileError(f"{name} is not YAML: {_yaml_problem(error)}", advice=REWRITE) from error
-    if not isinstance(content, dict):
-        raise BestFileError(f"{name} is not a best.yaml: it holds no keys", advice=REWRITE)
-    if "budget" in content and "verdict" not in content:
-        raise BestFileError(f"{name}: this is a study file, not a best.yaml", advice=f"`tuner run {name}` makes one")
-    version = content.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise BestFileError(
-            f"{name} has schema_version {version}; this program reads up to {SCHEMA_VERSION}", advice="Upgrade tuner."
-        )
     problems: list[str] = []
-    best = _best(Fields(content, problems))
+    best = read_best(Fields(parse_content(text, name, "best.yaml"), problems))
     if problems:
         raise BestFileError("\n".join(f"{name}: {problem}" for problem in problems), advice=REWRITE)
     return best
 
 
-def _best(fields: Fields) -> Best:
+def parse_content(text: str, name: str, kind: str) -> dict[str, Any]:
+    """The keys of a file of this `kind` and of a version that is known. Raises BestFileError."""
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise BestFileError(f"{name} is not YAML: {_yaml_problem(error)}", advice=REWRITE) from error
+    if not isinstance(content, dict):
+        raise BestFileError(f"{name} is not a {kind}: it holds no keys", advice=REWRITE)
+    if "budget" in content and "verdict" not in content:
+        raise BestFileError(f"{name}: this is a study file, not a {kind}", advice=f"`tuner run {name}` makes one")
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BestFileError(
+            f"{name} has schema_version {version}; this program reads up to {SCHEMA_VERSION}", advice="Upgrade tuner."
+        )
+    return content
+
+
+def read_best(fields: Fields) -> Best:
+    """The values of what a best.yaml holds; what is wrong goes into the problems of `fields`."""
     fields.one_of("schema_version", (SCHEMA_VERSION,))
     model = fields.inside("model")
-    objective = fields.inside("objective")
+    gains = fields.inside("gains") if "gains" in fields.content else None
     return Best(
         study=fields.text("study"),
         verdict=fields.one_of("verdict", VERDICTS),
@@ -152,13 +176,13 @@ def _best(fields: Fields) -> Best:
         affinity="shared" if "affinity" not in fields.content else fields.one_of("affinity", AFFINITIES),
         deployment={} if "deployment" not in fields.content else fields.mapping("deployment"),
         effective=fields.mapping_of("effective", "text", lambda value: isinstance(value, str)),
-        objective=BestObjective(
-            metric=objective.text("metric"), value=objective.number("value"), unit=objective.text("unit")
-        ),
+        objective=_objective(fields.inside("objective")),
         baseline=_baseline(fields.inside("baseline")),
         baselines=fields.mapping_of("baselines", "a finite number", is_number),
         gain=None if fields.content.get("gain") is None else _gain(fields.inside("gain")),
         constraints=tuple(_constraint(item) for item in fields.items("constraints")),
+        objectives=tuple(_objective(item) for item in fields.items("objectives")),
+        gains={} if gains is None else {name: _gain(gains.inside(name)) for name in gains.content},
         environment=_environment(fields),
         provenance=fields.mapping("provenance"),
     )
@@ -197,6 +221,16 @@ def _gain(fields: Fields) -> BestGain:
         confidence=fields.number("confidence"),
         sessions=fields.integer("sessions", 0),
         pairs=fields.integer("pairs", 0),
+        metric=fields.optional_text("metric"),
+    )
+
+
+def _objective(fields: Fields) -> BestObjective:
+    return BestObjective(
+        metric=fields.text("metric"),
+        value=fields.number("value"),
+        unit=fields.text("unit"),
+        reference=fields.optional_number("reference"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +12,8 @@ from rich.table import Table
 from tuner.bench.metrics import METRICS
 from tuner.deploy.apply import NOT_KEPT
 from tuner.deploy.best import Best
+from tuner.deploy.front_file import FrontFile
+from tuner.report.front import front_json, front_lines, settings
 from tuner.report.terminal import few_requests, figure, metrics_table, percent
 from tuner.study.disturbance import disturbed_words
 from tuner.study.finished import Outcome
@@ -23,6 +26,15 @@ SHOWN_TRIALS = 15
 def outcome_lines(outcome: Outcome) -> list[str | Table]:
     """The verdict, everything side by side, and what to do with it."""
     best = outcome.best
+    if outcome.front is not None:
+        folder = outcome.folder
+        return [
+            *front_lines(outcome.front),
+            "",
+            f"written: {folder / 'front.yaml'}, {folder / 'best.yaml'}",
+            f"next:    tuner apply {folder / 'best.yaml'}",
+            f"         tuner show {folder} --pick '{_example(outcome.front)}'",
+        ]
     deployed = "tuned" if outcome.result.is_tuned else outcome.result.reference
     table = metrics_table(_levels(outcome), objective=best.objective.metric, deployed=deployed)
     lines: list[str | Table] = [*verdict_lines(best), "", table, "  * is what best.yaml deploys"]
@@ -36,6 +48,19 @@ def outcome_lines(outcome: Outcome) -> list[str | Table]:
     return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
 
 
+def _example(front: FrontFile) -> str:
+    """A bound on the last objective that another point than the knee keeps, where there is one."""
+    name, direction = list(front.objectives.items())[-1]
+    values = [point.metrics[name] for point in front.points if point.name != front.knee] or [
+        point.metrics[name] for point in front.points
+    ]
+    if not values:
+        return f"{name}<=1"
+    is_upper = direction == "minimize"
+    value = max(values) if is_upper else min(values)
+    return f"{name}<={math.ceil(value):g}" if is_upper else f"{name}>={math.floor(value):g}"
+
+
 def verdict_lines(best: Best) -> list[str]:
     """What was decided and on what evidence."""
     if best.gain is not None:
@@ -44,16 +69,17 @@ def verdict_lines(best: Best) -> list[str]:
             f"verdict: tuned, {best.objective.metric} at least {gain.low_pct:.1f} % better than {best.baseline.name}",
             f"  estimate {gain.estimate_pct:.1f} % better, interval {gain.low_pct:.1f} to {gain.high_pct:.1f} % "
             f"(confidence {100 * gain.confidence:.1f} %), {gain.sessions} fresh sessions, {gain.pairs} pairs",
-            f"  {_settings(best)}",
+            f"  {settings(best)}",
         ]
     if best.verdict == "tuned":
-        return [f"verdict: tuned, {best.reason}", f"  {_settings(best)}"]
-    lines = [f"verdict: baseline, keep {best.baseline.name} ({best.reason})", f"  {_settings(best)}"]
+        return [f"verdict: tuned, {best.reason}", f"  {settings(best)}"]
+    lines = [f"verdict: baseline, keep {best.baseline.name} ({best.reason})", f"  {settings(best)}"]
     return [*([f"{NOT_KEPT}: {best.broken}"] if best.broken else []), *lines]
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
     best = outcome.best
+    front = {} if outcome.front is None else {"front": front_json(outcome.front)}
     return {
         "folder": str(outcome.folder),
         "verdict": best.verdict,
@@ -68,12 +94,14 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "api": best.api,
         "metrics": {name: dict(level) for name, level in _levels(outcome).items()},
         "constraints": [asdict(c) for c in best.constraints],
+        **front,
     }
 
 
 def study_lines(found: StudyRecord) -> list[str | Table]:
     lines: list[str | Table] = [
-        f"study {found.study.name}: {found.study.model.path} on {found.study.device}, {found.study.objective.metric}",
+        f"study {found.study.name}: {found.study.model.path} on {found.study.device}, "
+        f"{' against '.join(found.study.objective.metrics)}",
         f"measured for {found.spent_s:.0f} s on {found.environment.get('cpu_model')}, "
         f"{found.environment.get('cpus_allowed')} CPUs, OpenVINO {found.environment.get('openvino')}",
     ]
@@ -94,16 +122,21 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
     if shown:
         lines.append("  gain: as the search measured it, not confirmed; +- is one standard deviation of that value")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("trial", "gain", "+-", "sessions", "configuration"):
+    others = found.study.objective.others
+    first = f"gain in {found.study.objective.metric}" if others else "gain"
+    for name in ("trial", first, "+-", *others, "sessions", "configuration"):
         table.add_column(name, justify="left" if name == "configuration" else "right", overflow="fold")
     for c in shown:
         limits = "" if c.is_feasible else " (beyond a limit)"
         sd = f"{100 * c.sd:.1f} %"
-        table.add_row(str(c.trial), percent(c.value), sd, str(len(c.judgements)), f"{c.config}{limits}")
+        more = [percent(estimate.value) for estimate in c.others.values()]
+        table.add_row(str(c.trial), percent(c.value), sd, *more, str(len(c.judgements)), f"{c.config}{limits}")
     lines += [table] if shown else []
     lines += [f"  trial {c.trial} failed: {c.failure}" for c in found.failures[:SHOWN_TRIALS]]
     lines.append("")
-    if found.best is not None:
+    if found.front is not None:
+        lines += front_lines(found.front)
+    elif found.best is not None:
         lines += verdict_lines(found.best)
     elif found.verdict is not None:
         lines.append(f"verdict: {found.verdict.verdict}; the same `tuner run` writes its best.yaml")
@@ -131,6 +164,7 @@ def study_json(found: StudyRecord) -> dict[str, Any]:
         "failures": [{"trial": c.trial, "failure": str(c.failure)} for c in found.failures],
         "verdict": found.best.verdict if found.best else None,
         "gain": asdict(found.best.gain) if found.best and found.best.gain else None,
+        **({} if found.front is None else {"front": front_json(found.front)}),
     }
 
 
@@ -171,14 +205,6 @@ def _levels(outcome: Outcome) -> dict[str, Mapping[str, float]]:
         "candidate" if name == "tuned" and not outcome.result.is_tuned else name: level
         for name, level in outcome.levels.items()
     }
-
-
-def _settings(best: Best) -> str:
-    words = [f"{name}={value}" for name, value in best.properties.items()]
-    words += [f"batch_size={best.batch_size}", f"infer_requests={best.infer_requests}", best.api]
-    if best.replicas > 1:
-        words += [f"replicas={best.replicas}", f"affinity={best.affinity}"]
-    return " ".join(words)
 
 
 def _rests_on(constraint: Mapping[str, Any]) -> str:

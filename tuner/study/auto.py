@@ -6,6 +6,7 @@ measurements: hints leave most on the table with few requests, batch 1, pinned r
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -161,8 +162,14 @@ def seeds(
     """
     wanted = _replica_seeds(space, cpus, replicas) if replicas > 1 else []
     wanted += _latency_seeds(space, cpus, quota) if is_latency else _throughput_seeds(space, cpus, quota, throughput)
+    return merged([list(map(space.nearest, wanted))])
+
+
+def merged(lists: Sequence[Sequence[dict[str, Value]]]) -> list[dict[str, Value]]:
+    """The points of several lists in turn, no point twice."""
+    points = [point for turn in itertools.zip_longest(*lists) for point in turn if point is not None]
     # Keyed by JSON text, which keeps 1 and true apart.
-    return list({json.dumps(point): point for point in map(space.nearest, wanted)}.values())
+    return list({json.dumps(point): point for point in points}.values())
 
 
 def _throughput_seeds(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from tuner.bench.metrics import METRICS, Metric
@@ -31,6 +31,8 @@ class Standing:
     failures: Mapping[str, Failure]
     limit_levels: Mapping[str, Mapping[str, float]]
     """Metric of a limit -> baseline -> its log-ratio to one and the same baseline."""
+    others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of several objectives, those after the first: metric -> as `values`."""
 
     @property
     def best_ratios_log(self) -> dict[str, float]:
@@ -69,8 +71,9 @@ def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
 
 
 def stand(objective: Objective, *sessions: Mapping[str, Windows | Failure]) -> Standing:
-    """Who is the strongest of the baselines, by name, over one session or several: the first has them all, and those
-    that failed there are out. Under limits it is the strongest that keeps them. Raises NoAnswerError where none ran."""
+    """Who is the strongest of the baselines for the (first) objective, by name, over one session or several: the first
+    has them all, and those that failed there are out. Under limits it is the strongest that keeps them. Raises
+    NoAnswerError where none ran."""
     failures = {name: m for name, m in sessions[0].items() if isinstance(m, Failure)}
     names = [name for name in sessions[0] if name not in failures]
     if not names:
@@ -105,6 +108,9 @@ def stand(objective: Objective, *sessions: Mapping[str, Windows | Failure]) -> S
         violations=violations,
         failures=failures,
         limit_levels=ratios,
+        others={
+            row.name: {name: level(row, name) - level(row, reference) for name in names} for row in objective.rows[1:]
+        },
     )
 
 

@@ -44,8 +44,9 @@ class SessionCost:
     fixed_s: float = 2.0
     turn_s: float = 0.1
 
-    def of(self, pairs: int, window_s: float) -> float:
-        return self.fixed_s + 2 * pairs * (window_s + self.turn_s)
+    def of(self, pairs: int, window_s: float, members: int = 2) -> float:
+        """Seconds of a session of so many members in which each has a window for every pair."""
+        return members / 2 * self.fixed_s + members * pairs * (window_s + self.turn_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,12 @@ class FinalPlan:
 NO_FINAL = FinalPlan(top=0, rounds=0, keep=())
 SMALL_FINAL = FinalPlan(top=3, rounds=4, keep=(1,), has_baselines=False)
 FULL_FINAL = FinalPlan(top=6, rounds=8, keep=(3, 1))
+SMALL_FRONT_FINAL = FinalPlan(top=4, rounds=4, keep=(1,))
+FULL_FRONT_FINAL = FinalPlan(top=8, rounds=6, keep=(1,))
+"""Of several objectives: one part of as many lineups as its candidates fill, every baseline in each."""
+FRONT_MEMBERS = 5
+"""Of a confirmation session of several objectives, for planning: the reference and four points. Where the time allows
+there are more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +134,7 @@ def plan_budget(
     wanted_window_s: float = WINDOW_S,
     min_window_s: float = SHORT_WINDOW_S,
     min_pairs: int = 1,
+    has_several: bool = False,
 ) -> BudgetPlan:
     """Divide `total_s`, the budget after preflight and resolving (None: only trials are budgeted), by measurement.md.
 
@@ -135,20 +143,22 @@ def plan_budget(
     many there are; `baselines_s`: what they took where they have run (else 10 % is reserved, and 0 without a total);
     `wanted_window_s`: what suits the noise; `min_window_s`: the shortest window that holds enough completions on this
     model; `min_pairs`: the fewest pairs that hold enough requests for a percentile. The full final takes both halves of
-    its rounds with every baseline beside the best 6, then 3.
+    its rounds with every baseline beside the best 6, then 3. `has_several` objectives: sessions have more members.
     """
+    members = FRONT_MEMBERS if has_several else 2
+    small, full = (SMALL_FRONT_FINAL, FULL_FRONT_FINAL) if has_several else (SMALL_FINAL, FULL_FINAL)
     spent_s = baselines_s if baselines_s is not None else BASELINES_SHARE * (total_s or 0.0)
     pairs, window_s = max(PAIRS, min_pairs), max(wanted_window_s, min_window_s)
-    session_s = cost.of(pairs, window_s)
+    session_s = cost.of(pairs, window_s, members)
     if total_s is None:
-        final_s = _final_s(FULL_FINAL, cost, baselines, window_s)
+        final_s = _final_s(full, cost, baselines, window_s)
         return BudgetPlan(
             total_s=None,
             baselines_s=spent_s,
             search_s=None,
             final_s=final_s,
             confirm_s=TRIALS_ONLY_K_MAX * session_s,
-            final=FULL_FINAL,
+            final=full,
             k_max=TRIALS_ONLY_K_MAX,
             pairs=pairs,
             window_s=window_s,
@@ -159,7 +169,7 @@ def plan_budget(
     at_most_s = CONFIRM_SHARE_AT_MOST * total_s + ROUNDING_S
     if fewest * session_s > at_most_s:
         pairs, window_s = max(SHORT_PAIRS, min_pairs), max(SHORT_WINDOW_S, min_window_s)
-        session_s = cost.of(pairs, window_s)
+        session_s = cost.of(pairs, window_s, members)
         notes.append(f"the budget is short: confirmation sessions have {pairs} pairs of {window_s:g} s windows")
     allowed_s = max(CONFIRM_SHARE * total_s, fewest * session_s) + ROUNDING_S
     k_max = max(k for k in SESSIONS if k * session_s <= allowed_s)
@@ -173,7 +183,7 @@ def plan_budget(
             f"{100 * CONFIRM_SHARE_AT_MOST:.0f} % of {total_s:.0f} s{longer}"
         )
     left_s = max(0.0, total_s + overrun_s - confirm_s - spent_s)
-    final, final_s = _affordable_final(total_s, left_s, cost, baselines, window_s, notes)
+    final, final_s = _affordable_final(total_s, left_s, cost, baselines, window_s, notes, (small, full))
     return BudgetPlan(
         total_s=total_s,
         baselines_s=spent_s,
@@ -200,14 +210,20 @@ def _final_s(final: FinalPlan, cost: SessionCost, baselines: int, window_s: floa
 
 
 def _affordable_final(
-    total_s: float, left_s: float, cost: SessionCost, baselines: int, window_s: float, notes: list[str]
+    total_s: float,
+    left_s: float,
+    cost: SessionCost,
+    baselines: int,
+    window_s: float,
+    notes: list[str],
+    finals: tuple[FinalPlan, FinalPlan],
 ) -> tuple[FinalPlan, float]:
     """The final for this budget; a smaller one where it would take longer than the search before it."""
     wanted = [NO_FINAL]
     if total_s >= SMALL_FINAL_FROM_S:
-        wanted.insert(0, SMALL_FINAL)
+        wanted.insert(0, finals[0])
     if total_s >= FULL_FINAL_FROM_S:
-        wanted.insert(0, FULL_FINAL)
+        wanted.insert(0, finals[1])
     for final in wanted:
         final_s = _final_s(final, cost, baselines, window_s)
         if final_s <= left_s / 2.0:

@@ -182,7 +182,7 @@ def plan_session(
 def percentile_blocks(objective: Objective, requests_per_window: float) -> int:
     """How many windows a side of a confirmation session needs for the percentiles that it claims: those of the
     objective and of ratios from each session alone, those of absolute limits from four sessions pooled."""
-    needed = float(objective.row.min_requests)
+    needed = float(max(row.min_requests for row in objective.rows))
     for limit in objective.limits:
         is_ratio = limit.min_ratio is not None or limit.max_ratio is not None
         needed = max(needed, limit.row.min_requests / (1 if is_ratio else SESSIONS[0]))
@@ -264,6 +264,7 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
         wanted_window_s=calibration.window_s,
         min_window_s=setting.window_s if has_quota else SHORT_WINDOW_S,
         min_pairs=percentile_blocks(study.objective, calibration.requests_per_window),
+        has_several=study.objective.has_several,
     )
     return Ground(
         standing=standing,

@@ -30,6 +30,22 @@ REQUESTS = "requests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """`value`: a log-ratio to the reference, positive = better; `sd`: its standard error, what differs between two
+    compiles included."""
+
+    value: float
+    sd: float
+
+
+def mean_of(estimates: Sequence[Estimate]) -> Estimate:
+    """Their mean, weighted by precision. Raises ZeroDivisionError for none."""
+    weights = [1 / e.sd**2 for e in estimates]
+    value = sum(w * e.value for w, e in zip(weights, estimates, strict=True)) / sum(weights)
+    return Estimate(value=value, sd=math.sqrt(1 / sum(weights)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """One member of one session against that session's reference."""
 
@@ -42,6 +58,8 @@ class Judgement:
     window_s: float
     requests_per_window: float
     """What one of its windows takes and holds, on average."""
+    others: Mapping[str, Estimate] = field(default_factory=dict)
+    """Of several objectives, those after the first."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +93,17 @@ class Candidate:
     @property
     def sd(self) -> float:
         return math.sqrt(1 / sum(1 / j.sd**2 for j in self.judgements))
+
+    @property
+    def others(self) -> dict[str, Estimate]:
+        """Of several objectives, those after the first."""
+        names = list(self.judgements[0].others) if self.judgements else []
+        return {name: mean_of([j.others[name] for j in self.judgements]) for name in names}
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Of each objective, the first one first."""
+        return (Estimate(value=self.value, sd=self.sd), *self.others.values())
 
     @property
     def rank(self) -> float:
@@ -117,13 +146,16 @@ def judge(
     calibrated sds of one pair and of two compiles: a trial's own two to four say little of their spread. A percentile's
     own error counts where it is larger.
     """
-    metric = objective.row
-    value = session_value(metric, member, reference, min_requests=1)
-    if value is None:
-        return None
     pairs = max(1, calm_pairs(member, reference))
-    own_sd = session_sd(metric, member, reference) if metric.quantile is not None else None
-    sd = math.hypot(max(own_sd or 0.0, window_sd / math.sqrt(pairs)), compile_sd)
+    found: list[Estimate] = []
+    for metric in objective.rows:
+        value = session_value(metric, member, reference, min_requests=1)
+        if value is None:
+            return None
+        own_sd = session_sd(metric, member, reference) if metric.quantile is not None else None
+        sd = math.hypot(max(own_sd or 0.0, window_sd / math.sqrt(pairs)), compile_sd)
+        found.append(Estimate(value=value, sd=sd))
+    value, sd = found[0].value, found[0].sd
     violations = {}
     for limit in objective.limits:
         excess = search_violation(limit, member, reference, best_ratios_log.get(limit.metric, 0.0), sd)
@@ -135,6 +167,7 @@ def judge(
         violations=violations,
         window_s=sum(w.duration_s for w in member.windows) / len(member.windows),
         requests_per_window=request_count(member.windows) / len(member.windows),
+        others=dict(zip(objective.others, found[1:], strict=True)),
     )
 
 

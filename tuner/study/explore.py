@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tuner.bench.protocol import Failure, Phase
@@ -21,6 +21,8 @@ from tuner.study.campaign import (
 )
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.final import finalists
+from tuner.study.front import ranked_for
+from tuner.study.front_final import front_beyond_plan_s
 from tuner.study.listing import GIVE_UP_AFTER, Listing, config_of
 from tuner.study.observation import fast_enough, observations
 from tuner.study.search import Proposal, Search
@@ -41,6 +43,8 @@ ALL_FAILED = "every configuration failed"
 ALL_MEASURED = "every distinct configuration has been measured"
 TOO_SLOW = "what is left is too slow for a window of this budget"
 NOTHING_LEFT = "no configuration is expected to be better than the best found"
+DIRECTIONS = 8
+"""With several objectives the search is over when in so many random directions nothing better is expected."""
 REPEATS = 20
 """Known answers in a row after which the sampler is handed a point that nobody has measured."""
 
@@ -100,14 +104,13 @@ class _Exploration:
                 return ALL_MEASURED
             wanted = next((seed for seed in seeds if self.is_new(seed)), None)
             if wanted is None and model is not None:
-                candidates = candidates_of(campaign, ground).values()
+                candidates = list(candidates_of(campaign, ground).values())
                 in_time = fast_enough(campaign, ground, left, self.incumbent())
                 if not in_time:
                     return TOO_SLOW
-                wanted = model.most_promising(
-                    observations(ground, candidates, model.points),
-                    in_time,
-                )
+                seen = (observations(ground, candidates, model.points, u) for u in self.directions())
+                promising = (model.most_promising(observed, in_time) for observed in seen)
+                wanted = next((point for point in promising if point is not None), None)
                 if wanted is None:
                     return NOTHING_LEFT
             if wanted is None and repeats >= REPEATS:
@@ -134,6 +137,17 @@ class _Exploration:
             return None
         return Model(self.campaign.setting.space, listing.distinct, seed=self.campaign.study.seed)
 
+    def directions(self) -> Iterator[Sequence[float]]:
+        """What weighs several objectives in the next proposal: drawn anew for each, and again where in that direction
+        nothing is left. With one objective there is nothing to weigh."""
+        objective, study = self.campaign.study.objective, self.campaign.study
+        if not objective.has_several:
+            yield ()
+            return
+        rng = random.Random(f"{study.seed}/{len(self.search.trials())}")
+        for _ in range(DIRECTIONS):
+            yield [1.0 - rng.random() for _ in objective.metrics]
+
     def race(self, listing: Listing, *, stages: int | None) -> str:
         """Interleaved successive halving: all of them in groups beside the reference, then the best 40 %, until a
         final's field is left. Each stage wants one session more of each candidate than the one before."""
@@ -151,7 +165,8 @@ class _Exploration:
                 group = waiting[: self.group_size()]
                 self.measure([self.proposal(key, listing.distinct[key]) for key in group], "race")
             found = {c.key: key for key in keys if isinstance(c := self.known(key), Candidate)}
-            alive = ranked(c for c in candidates_of(self.campaign, self.ground).values() if c.key in found)
+            known = candidates_of(self.campaign, self.ground).values()
+            alive = ranked_for(self.campaign.study.objective, [c for c in known if c.key in found])
             if len(alive) <= GROUP or stage + 1 == stages:
                 break
             keys = [found[c.key] for c in alive[: max(GROUP, round(RACE_KEEP * len(alive)))]]
@@ -198,17 +213,19 @@ class _Exploration:
                 self.search.tell(
                     number,
                     value=answer.value,
+                    others=answer.others,
                     failure=answer.failure,
                     constraints=answer.constraints,
                     record=answer.record,
                 )
 
     def percentile_blocks(self) -> int:
-        metric = self.campaign.study.objective.row
-        if metric.quantile is None:
+        rows = [row for row in self.campaign.study.objective.rows if row.quantile is not None]
+        if not rows:
             return 1
         per_window = max(1.0, self.ground.calibration.requests_per_window)
-        return min(int(metric.min_requests / per_window) + 1, int(PERCENTILE_CAP_S / self.ground.window_s / 2))
+        needed = max(row.min_requests for row in rows)
+        return min(int(needed / per_window) + 1, int(PERCENTILE_CAP_S / self.ground.window_s / 2))
 
     def stop_reason(self, *, is_new: bool) -> str | None:
         """Why there is not to be another session; `is_new` where it would be another trial."""
@@ -230,7 +247,10 @@ class _Exploration:
             return None
         recorded_s = sum(line.session.wall_s for line in lines)
         spent_s = recorded_s + (campaign.clock() - self.begin_s - self.measured_s)
-        reserve_s = beyond_plan_s(campaign, self.ground, finalists(campaign, self.ground))
+        if campaign.study.objective.has_several:
+            reserve_s = front_beyond_plan_s(campaign, self.ground)
+        else:
+            reserve_s = beyond_plan_s(campaign, self.ground, finalists(campaign, self.ground))
         return max(SEARCH_AT_LEAST * plan.search_s, plan.search_s - reserve_s) - spent_s
 
     def member_s(self) -> float:
@@ -285,12 +305,15 @@ class _Exploration:
         if isinstance(known, str):
             standing = self.ground.standing
             value, constraints, same_as = standing.values[known], standing.violations[known], f"baseline {known}"
+            others = [values[known] for values in standing.others.values()]
         elif known.failure is not None:
             self.search.tell(proposal.number, value=None, failure=str(known.failure))
             return
         else:
             value, constraints, same_as = known.value, known.judgements[-1].violations, f"trial {known.trial}"
-        self.search.tell(proposal.number, value=value, constraints=constraints, record={"same_as": same_as})
+            others = [estimate.value for estimate in known.others.values()]
+        record = {"same_as": same_as}
+        self.search.tell(proposal.number, value=value, others=others, constraints=constraints, record=record)
 
     def is_new(self, assignment: Assignment) -> bool:
         config = config_of(self.campaign, assignment)

@@ -20,13 +20,13 @@ from tuner.study.conditions import check_deployment, read_conditions
 from tuner.study.document import MAX_BYTES, Document, NodePath, read_document
 from tuner.study.problem import ProblemList, listed, shown, unknown
 from tuner.study.schema import (
+    OBJECTIVES,
     RESERVED_BASELINES,
     SCHEMA_VERSION,
     BaselineBlock,
     BudgetBlock,
     InputBlock,
     LimitBlock,
-    ObjectiveBlock,
     StudyBlock,
     keys_at,
 )
@@ -119,26 +119,59 @@ def _check_inputs(problems: ProblemList) -> None:
 
 
 def _check_objective(problems: ProblemList) -> None:
-    path: NodePath = ("objective",)
+    keys = [key for key in ("objective", "objectives") if key in problems.document.value]
+    if not keys and not problems.is_misspelt(("objective",)):
+        problems.at_key((), "key `objective` is missing")
+    if len(keys) == 2:
+        problems.at_key(("objectives",), "a study has either one `objective` or several `objectives`; take one out")
+    if "subject_to" in problems.document.value and "objectives" not in keys:
+        problems.at_key(("subject_to",), "the limits beside one objective stand inside it, under `objective:`")
+    _check_directions(problems, ("objective",))
+    several = problems.find(("objectives",))
+    if isinstance(several, list):
+        _check_several(problems, several)
+    for path in (("objective", "subject_to"), ("subject_to",)):
+        limits = problems.find(path)
+        for metric in limits if isinstance(limits, Mapping) else ():
+            _check_limit(problems, (*path, metric), metric)
+
+
+def _check_several(problems: ProblemList, several: Sequence[object]) -> None:
+    fewest, most = OBJECTIVES
+    if len(several) < fewest:
+        problems.at_value(("objectives",), f"several objectives are {fewest} to {most}; one stands under `objective:`")
+    elif len(several) > most:
+        problems.at_value(("objectives",), f"at most {most} objectives, got {len(several)}; others may be limits")
+    seen: set[str] = set()
+    for i in range(len(several)):
+        for path in _check_directions(problems, ("objectives", i)):
+            if (name := problems.find(path)) in seen:
+                problems.at_value(path, f"{name} is one of the objectives already")
+            seen.add(name)
+
+
+def _check_directions(problems: ProblemList, path: NodePath) -> list[NodePath]:
+    """One of maximize and minimize, and its metric. Returns where there is one of those that are right."""
     content = problems.find(path)
     if not isinstance(content, Mapping):
-        return
+        return []
     given = [key for key in content if key in ("maximize", "minimize")]
     if len(given) == 2:
         message = "an objective has one of maximize and minimize; what must be kept goes under subject_to"
         problems.at_key((*path, given[1]), message)
     if not given and not problems.has_unknown(path) and not problems.is_spoilt(path):
-        problems.at_key(path, "the objective needs one of maximize and minimize, such as `maximize: throughput`")
+        message = "the objective needs one of maximize and minimize, such as `maximize: throughput`"
+        if isinstance(path[-1], int):
+            problems.at_value(path, message)
+        else:
+            problems.at_key(path, message)
     for key in given:
         if problems.is_right((*path, key)):
-            _check_direction(problems, key, content[key])
-    limits = content.get("subject_to")
-    for metric in limits if isinstance(limits, Mapping) else ():
-        _check_limit(problems, metric)
+            _check_direction(problems, (*path, key), key, content[key])
+    return [(*path, key) for key in given if problems.is_right((*path, key))]
 
 
-def _check_direction(problems: ProblemList, key: str, name: str) -> None:
-    path: NodePath = ("objective", key)
+def _check_direction(problems: ProblemList, path: NodePath, key: str, name: str) -> None:
     metric = METRICS.get(name)
     other = "minimize" if key == "maximize" else "maximize"
     if metric is None:
@@ -148,8 +181,7 @@ def _check_direction(problems: ProblemList, key: str, name: str) -> None:
         problems.at_key(path, f"{name} is better when {better}; write `{other}: {name}`")
 
 
-def _check_limit(problems: ProblemList, metric: str) -> None:
-    path: NodePath = ("objective", "subject_to", metric)
+def _check_limit(problems: ProblemList, path: NodePath, metric: str) -> None:
     if metric not in METRICS:
         problems.at_key(path, unknown("metric", metric, list(METRICS)))
     limit = problems.block(LimitBlock, path)
@@ -255,7 +287,7 @@ def _study(block: StudyBlock, document: Document, path: Path, parameters: tuple[
             assume_batch_legal=block.model.assume_batch_legal,
         ),
         device=block.device,
-        objective=_objective(block.objective),
+        objective=_objective(block),
         space=SpaceSpec(is_auto=block.space.extends == "auto", parameters=parameters),
         budget=Budget(minutes=block.budget.minutes, trials=block.budget.trials),
         baselines={name: _baseline(given) for name, given in block.baselines.items()},
@@ -267,14 +299,15 @@ def _study(block: StudyBlock, document: Document, path: Path, parameters: tuple[
     )
 
 
-def _objective(block: ObjectiveBlock) -> Objective:
+def _objective(block: StudyBlock) -> Objective:
+    bounds = block.objective.subject_to if block.objective else block.subject_to
     limits = tuple(
         Limit(metric=name, min=b.min, max=b.max, min_ratio=b.min_ratio, max_ratio=b.max_ratio)
-        for name, b in block.subject_to.items()
+        for name, b in bounds.items()
     )
-    metric = block.maximize or block.minimize
-    assert metric is not None, "the check of the objective lets exactly one pass"
-    return Objective(metric=metric, limits=limits)
+    directions = [block.objective] if block.objective else (block.objectives or [])
+    metric, *others = [name for d in directions if (name := d.maximize or d.minimize) is not None]
+    return Objective(metric=metric, limits=limits, others=tuple(others))
 
 
 def _baseline(block: BaselineBlock) -> BaselineSpec:

@@ -80,7 +80,7 @@ def finalists(campaign: Campaign, ground: Ground) -> list[Candidate]:
     known = [c for c in candidates_of(campaign, ground).values() if c.config not in judged]
     if ground.standing.is_feasible:
         known = [c for c in known if c.is_measured and c.value + HOPELESS_SDS * c.sd > 0.0]
-    room = LINEUP - len(_baselines(ground))
+    room = LINEUP - len(baseline_field(ground))
     return ranked(known)[: min(ground.plan.final.top or SMALL_FINAL.top, room)]
 
 
@@ -94,13 +94,13 @@ def spare_rounds(campaign: Campaign, ground: Ground, field: Sequence[Candidate])
         return 0
     spare_s = plan.confirm_s - RESERVED * plan.session_cost_s
     round_s = sum(plan.window_s + calibration.cost.turn_s + longer_s(ground, c) for c in field)
-    round_s += (PAIRS_AT_MOST + len(_baselines(ground))) * (plan.window_s + calibration.cost.turn_s)
+    round_s += (PAIRS_AT_MOST + len(baseline_field(ground))) * (plan.window_s + calibration.cost.turn_s)
     return max(0, min(SPARE_ROUNDS, int(spare_s / round_s)))
 
 
 def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate], *, more: int) -> None:
     campaign.show(replace(campaign.status, phase="final", left_s=campaign.left_s(), note=f"{len(field)} candidates"))
-    baselines = [campaign.setting.baselines[name] for name in _baselines(ground)]
+    baselines = [campaign.setting.baselines[name] for name in baseline_field(ground)]
     is_long = ground.plan.final == FULL_FINAL
     audited = equal_requests(campaign, field, LINEUP - len(baselines) - len(field)) if is_long else []
     line = campaign.measure(
@@ -113,7 +113,7 @@ def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate], *, 
         campaign.reporter.say(words)
 
 
-def _baselines(ground: Ground) -> list[str]:
+def baseline_field(ground: Ground) -> list[str]:
     """Who takes part: the reference, then the strongest of each other effective configuration."""
     standing = ground.standing
     if not ground.plan.final.has_baselines:

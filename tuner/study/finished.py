@@ -12,6 +12,7 @@ from pathlib import Path
 from tuner.bench.protocol import Bench
 from tuner.deploy.best import Best
 from tuner.deploy.best_file import load_best
+from tuner.deploy.front_file import FrontFile, load_front
 from tuner.study.campaign import Campaign, Setting, read_ground
 from tuner.study.folder import read_environment
 from tuner.study.outcome import standings
@@ -31,6 +32,8 @@ class Outcome:
     best: Best
     result: Result
     levels: Mapping[str, Mapping[str, float]]
+    front: FrontFile | None = None
+    """Of a study with several objectives; `best` is its knee then."""
 
 
 def read_finished(study: Study, folder: Path, reporter: Reporter, bench: Bench) -> Outcome | None:
@@ -55,7 +58,9 @@ def read_finished(study: Study, folder: Path, reporter: Reporter, bench: Bench) 
     result = run_phases(campaign, _no_search)
     ground = read_ground(setting, log, round=campaign.round)
     assert ground is not None
-    return Outcome(folder=folder, best=load_best(best), result=result, levels=standings(campaign, ground, result))
+    levels = standings(campaign, ground, result)
+    front = load_front(folder / "front.yaml") if result.front is not None else None
+    return Outcome(folder=folder, best=load_best(best), result=result, levels=levels, front=front)
 
 
 def _no_search() -> Search:

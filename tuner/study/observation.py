@@ -6,12 +6,13 @@ Knows candidates and baselines; neither the process nor the order of trials.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Windows
 from tuner.study.campaign import WINDOW_LIMIT_S, Campaign, Ground
-from tuner.study.evidence import Candidate
+from tuner.study.evidence import Candidate, Estimate
+from tuner.study.front import direction
 from tuner.study.listing import config_of
 from tuner.study.space import Assignment
 from tuner.study.surrogate import Observation
@@ -23,25 +24,41 @@ FAILED_SD = 0.1
 
 
 def observations(
-    ground: Ground, candidates: Iterable[Candidate], points: Mapping[str, Assignment]
+    ground: Ground,
+    candidates: Iterable[Candidate],
+    points: Mapping[str, Assignment],
+    uniform: Sequence[float] = (),
 ) -> list[Observation]:
-    """The candidates, and the baselines that are `points` (effective key -> assignment) of the space."""
+    """The candidates, and the baselines that are `points` (effective key -> assignment) of the space.
+
+    With several objectives one value is made of them, in the direction that `uniform` draws: numbers in (0, 1), one an
+    objective."""
     standing = ground.standing
-    found = [
-        Observation(
-            point=points[key],
-            value=standing.values[name],
-            sd=ground.calibration.session_sd,
-            excess=standing.violations[name],
+    error = ground.calibration.session_sd
+    asked = [(c, c.assignment) for c in candidates if c.assignment is not None]
+    measured = [(assignment, c.estimates, c.excesses) for c, assignment in asked if c.is_measured]
+    known: list[tuple[Assignment, Sequence[Estimate], Mapping[str, float]]] = [
+        (
+            points[key],
+            [
+                Estimate(value=values[name], sd=error)
+                for values in (standing.values, *(standing.others.values() if uniform else ()))
+            ],
+            standing.violations[name],
         )
         for name, key in ground.baseline_keys.items()
         if key in points
     ]
-    asked = [(c, c.assignment) for c in candidates if c.assignment is not None]
-    found += [
-        Observation(point=assignment, value=c.value, sd=c.sd, excess=c.excesses)
-        for c, assignment in asked
-        if c.is_measured
+    known += measured
+    towards = direction(uniform, [[e.value for e in estimates] for _, estimates, _ in known]) if uniform else None
+    found = [
+        Observation(
+            point=point,
+            value=estimates[0].value if towards is None else towards.weigh([e.value for e in estimates]),
+            sd=estimates[0].sd if towards is None else towards.weigh_sd([e.sd for e in estimates]),
+            excess=excess,
+        )
+        for point, estimates, excess in known
     ]
     lowest = min((o.value for o in found), default=0.0)
     return found + [

@@ -6,7 +6,8 @@ Knows the file's values and the evidence; writes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -17,6 +18,7 @@ from tuner.bench.protocol import DeploymentConfig, Effective, Windows
 from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
 from tuner.study.campaign import Campaign, Ground
 from tuner.study.conditions import as_written
+from tuner.study.constraint import ConstraintCheck
 from tuner.study.decision import gain_pct
 from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
@@ -25,7 +27,8 @@ from tuner.study.phases import Result
 
 
 def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, dict[str, float]]:
-    """Name -> every metric, for the winner (`tuned`), the reference and the other baselines, side by side.
+    """Name -> every metric, for the winner (`tuned`), the reference and the other baselines, side by side; of a front
+    for its points by name.
 
     Winner and reference come from the confirmation where there was one. The others were last measured beside the
     reference in the final or the baselines' session: their ratio to it there, times its level in the confirmation. With
@@ -35,20 +38,37 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
     reference = campaign.setting.baselines[result.reference]
     beside = _beside(campaign, reference)
     confirmation = result.confirmation
+    measured = result.front.measured if result.front else {}
     if confirmation is not None and confirmation.pairs:
         levels["tuned"] = metrics_of(pool([winner for winner, _ in confirmation.pairs]))
         anchor = pool([ours for _, ours in confirmation.pairs])
+    elif result.reference in measured:
+        anchor = measured[result.reference]
     else:
         anchor = beside[reference][1]
     levels[result.reference] = metrics_of(anchor)
     for name, config in campaign.setting.baselines.items():
         if name == result.reference:
             continue
+        if name in measured:
+            levels[name] = metrics_of(measured[name])
+            continue
         found = beside.get(config) or _same_effective(campaign, ground, name, beside)
         if found is not None:
             theirs, ours = found
             levels[name] = _moved(theirs, ours, levels[result.reference])
-    return levels
+    return levels | {name: metrics_of(windows) for name, windows in measured.items() if name not in levels}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What every file of a study has in common. `precision` is what the device uses by default: pinned, so that another
+    host does not silently compute in another one; empty where the device does not tell."""
+
+    inputs: Mapping[str, BestInput]
+    model: BestModel
+    precision: str
+    environment: Mapping[str, Any]
 
 
 def _moved(theirs: Windows, ours: Windows, level: Mapping[str, float]) -> dict[str, float]:
@@ -75,11 +95,8 @@ def make_best(
     precision: str,
     environment: Mapping[str, Any],
 ) -> Best:
-    """best.yaml of a finished round. `precision` is what the device uses by default: pinned, so that another host does
-    not silently compute in another one; empty where the device does not tell."""
-    study, metric = campaign.study, campaign.study.objective.row
+    """best.yaml of a finished round with one objective; `precision` as `Deployed` has it."""
     levels = standings(campaign, ground, result)
-    reference = campaign.setting.baselines[result.reference]
     mine = levels["tuned"] if result.is_tuned else levels[result.reference]
     interval = result.confirmation.interval if result.confirmation else None
     claims_gain = result.is_tuned and result.is_reference_feasible and interval is not None
@@ -93,20 +110,50 @@ def make_best(
             sessions=interval.sessions,
             pairs=sum(calm_pairs(*pair) for pair in result.confirmation.pairs),
         )
-    properties = dict(result.config.properties)
-    if precision and "EXECUTION_MODE_HINT" not in properties:
-        properties.setdefault("INFERENCE_PRECISION_HINT", precision)
     reason = ": ".join(filter(None, [result.line.reason, result.line.detail]))
+    checks = result.confirmation.checks if result.is_tuned and result.confirmation else ()
+    best = assemble(
+        campaign,
+        result,
+        Deployed(inputs=inputs, model=model, precision=precision, environment=environment),
+        config=result.config,
+        effective=effective,
+        mine=mine,
+        levels={name: level for name, level in levels.items() if name != "tuned"},
+    )
+    return replace(
+        best,
+        reason=reason if not claims_gain else None,
+        gain=gain,
+        constraints=constraints_of(campaign, ground, result.reference, checks, mine, is_answer=result.is_answer),
+    )
+
+
+def assemble(
+    campaign: Campaign,
+    result: Result,
+    deployed: Deployed,
+    *,
+    config: DeploymentConfig,
+    effective: Effective,
+    mine: Mapping[str, float],
+    levels: Mapping[str, Mapping[str, float]],
+) -> Best:
+    """A file that deploys `config`, without a word on what is gained. `mine`: its metrics; `levels`: the baselines'."""
+    study, metric = campaign.study, campaign.study.objective.row
+    reference = campaign.setting.baselines[result.reference]
+    properties = dict(config.properties)
+    if deployed.precision and "EXECUTION_MODE_HINT" not in properties:
+        properties.setdefault("INFERENCE_PRECISION_HINT", deployed.precision)
     searched = campaign.log.sessions("search", "race")
     ended_unix_s = max(line.session.started_unix_s + line.session.wall_s for line in campaign.log.all_sessions())
     return Best(
         study=study.name,
         verdict=result.line.verdict,
-        reason=reason if not claims_gain else None,
         device=study.device,
-        model=model,
+        model=deployed.model,
         properties=properties,
-        inputs=inputs,
+        inputs=deployed.inputs,
         batch_size=effective.batch_size,
         infer_requests=effective.infer_requests,
         api=effective.api,
@@ -114,22 +161,20 @@ def make_best(
         affinity=effective.affinity,
         deployment=as_written(study.conditions),
         effective=effective.properties,
-        objective=BestObjective(metric=metric.name, value=_round(mine[metric.name]), unit=metric.unit),
+        objective=BestObjective(metric=metric.name, value=rounded(mine[metric.name]), unit=metric.unit),
         baseline=BestBaseline(
             name=result.reference,
-            value=_round(levels[result.reference][metric.name]),
+            value=rounded(levels[result.reference][metric.name]),
             properties=dict(reference.properties),
             batch_size=reference.batch_size,
             infer_requests=reference.infer_requests,
         ),
         baselines={
-            name: _round(level[metric.name])
+            name: rounded(level[metric.name])
             for name, level in levels.items()
-            if name != "tuned" and metric.name in level
+            if name in campaign.setting.baselines and metric.name in level
         },
-        gain=gain,
-        constraints=_constraints(campaign, ground, result, mine),
-        environment=environment,
+        environment=deployed.environment,
         provenance={
             "tuner": __version__,
             "study_sha256": sha256(study.text.encode()).hexdigest(),
@@ -141,11 +186,17 @@ def make_best(
     )
 
 
-def _constraints(
-    campaign: Campaign, ground: Ground, result: Result, mine: Mapping[str, float]
+def constraints_of(
+    campaign: Campaign,
+    ground: Ground,
+    baseline: str,
+    checks: Sequence[ConstraintCheck],
+    mine: Mapping[str, float],
+    *,
+    is_answer: bool,
 ) -> tuple[BestConstraint, ...]:
-    """The limits with what the deployed configuration measured: absolute, or as the ratio that the limit is about."""
-    checks = result.confirmation.checks if result.is_tuned and result.confirmation else ()
+    """The limits with what a configuration measured: absolute, or as the ratio that the limit is about. Where the
+    confirmation has not checked one, `baseline` is what it is. Where the study is no answer, which is broken."""
     measured = {(c.metric, c.bound): (c.measured, c.requests) for c in checks}
     found = []
     for limit in campaign.study.objective.limits:
@@ -157,16 +208,16 @@ def _constraints(
                 level, requests = measured[limit.metric, bound]
             elif bound.endswith("_ratio"):
                 row = METRICS[limit.metric]
-                ratio_log = ground.standing.ratios_of(result.reference)[limit.metric]
+                ratio_log = ground.standing.ratios_of(baseline)[limit.metric]
                 level, requests = math.exp(row.sign * ratio_log), 0
             else:
                 level, requests = mine[limit.metric], 0
             found.append(
                 BestConstraint(
                     metric=limit.metric,
-                    measured=_round(level or 0.0),
+                    measured=rounded(level or 0.0),
                     requests=requests or None,
-                    kept=None if result.is_answer else not _is_beyond(bound, level or 0.0, value),
+                    kept=None if is_answer else not _is_beyond(bound, level or 0.0, value),
                     **{bound: value},
                 )
             )
@@ -198,6 +249,6 @@ def _same_effective(
     return next((pair for pair in beside.values() if pair[0].effective.key == key), None)
 
 
-def _round(value: float) -> float:
+def rounded(value: float) -> float:
     """Four significant digits more than any measurement here supports, for a readable file."""
     return float(f"{value:.6g}")

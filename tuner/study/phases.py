@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tuner.bench.protocol import DeploymentConfig
 from tuner.study.baselines import stand
-from tuner.study.budget import BASELINES_SHARE, smallest_provable_gain_pct
+from tuner.study.budget import BASELINES_SHARE, FRONT_MEMBERS, smallest_provable_gain_pct
 from tuner.study.calibration import ENOUGH_DF
 from tuner.study.campaign import Campaign, Ground, percentile_blocks, plan_session, read_ground
 from tuner.study.confirm import SD_FLOOR, Confirmation, confirm, judge_round, open_confirmation, read_confirmation
@@ -19,6 +19,8 @@ from tuner.study.disturbance import count_disturbed, disturbed_words, mean_load,
 from tuner.study.evidence import Candidate
 from tuner.study.explore import ALL_FAILED, explore
 from tuner.study.final import finalists, is_better, pick_winner, winner_of
+from tuner.study.front_confirm import Front, baselines_alone, confirm_front, judge_front, open_front, read_front
+from tuner.study.front_final import pick_points
 from tuner.study.listing import list_space
 from tuner.study.records import CalibrationLine, VerdictLine
 from tuner.study.refusal import check_ground, percentile_lines
@@ -45,6 +47,8 @@ class Result:
     reference: str
     is_reference_feasible: bool
     confirmation: Confirmation | None
+    front: Front | None = None
+    """Of a study with several objectives; `config` is its knee then."""
 
     @property
     def is_tuned(self) -> bool:
@@ -76,7 +80,7 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     why = ""
     search.reconcile(finished_trials(campaign, ground))
     is_searched = bool(campaign.log.sessions("final", round=campaign.round)) or runner_up(campaign) is not None
-    if not is_searched and campaign.log.confirmation(campaign.round) is None:
+    if not is_searched and not has_confirmation(campaign, campaign.round):
         why = explore(campaign, ground, search, listing)
         campaign.reporter.say(f"search ended: {why}")
     while True:
@@ -111,8 +115,13 @@ def is_finished(campaign: Campaign) -> bool:
     """Whether there is a verdict for this budget, and no runner-up to confirm."""
     verdicts = campaign.log.verdicts()
     is_settled = bool(verdicts) and not _is_larger(campaign.study.budget, verdicts[-1])
-    is_open = campaign.log.confirmation(len(verdicts) + 1) is not None
+    is_open = has_confirmation(campaign, len(verdicts) + 1)
     return is_settled and not is_open and runner_up(campaign) is None
+
+
+def has_confirmation(campaign: Campaign, round: int) -> bool:
+    """Whether one was opened."""
+    return campaign.log.confirmation(round) is not None or campaign.log.front(round) is not None
 
 
 def runner_up(campaign: Campaign) -> Candidate | None:
@@ -183,11 +192,13 @@ def _calibrate(campaign: Campaign, ground: Ground, twins: int, total_s: float) -
 
 def provable_pct(campaign: Campaign, ground: Ground) -> float:
     """The smallest gain that the plan proves with a probability of 80 %."""
-    sd = ground.calibration.session_sd
+    sd, share = ground.calibration.session_sd, share_of(campaign.log.winners_before(campaign.round))
+    if (count := len(campaign.study.objective.metrics)) > 1:
+        share /= count * (FRONT_MEMBERS - 1)
     return smallest_provable_gain_pct(
         sd,
         ground.plan.k_max,
-        share_of(campaign.log.winners_before(campaign.round)),
+        share,
         min_gain_log=gain_log(campaign.study.min_gain_pct),
         sd_floor=SD_FLOOR * sd,
     )
@@ -241,24 +252,36 @@ def plan_lines(campaign: Campaign, ground: Ground) -> list[str]:
 
 
 def _conclude(campaign: Campaign, ground: Ground, why: str) -> VerdictLine:
+    failure = why if why.startswith(ALL_FAILED) else ""
+    if campaign.study.objective.has_several:
+        front_head = campaign.log.front(campaign.round)
+        if front_head is None and (points := pick_points(campaign, ground)):
+            front_head = open_front(campaign, ground, points)
+        front = confirm_front(campaign, ground, front_head) if front_head else baselines_alone(campaign, ground)
+        return judge_front(campaign, ground, front, failure)
     head = campaign.log.confirmation(campaign.round)
     if head is None:
         following = runner_up(campaign)
         winner = winner_of(campaign, ground, [following]) if following else pick_winner(campaign, ground)
         if winner is None:
-            return judge_round(campaign, ground, None, why if why.startswith(ALL_FAILED) else "")
+            return judge_round(campaign, ground, None, failure)
         head = open_confirmation(campaign, ground, winner)
     return judge_round(campaign, ground, confirm(campaign, ground, head), "")
 
 
 def read_result(campaign: Campaign, ground: Ground) -> Result:
-    """The best verdict of all rounds: a gain once confirmed stays, unless a later round proved a larger one."""
+    """The best verdict of all rounds: a gain once confirmed stays, unless a later round proved a larger one. Of fronts
+    the latest that was confirmed."""
     results = [_read_round(campaign, ground, line) for line in campaign.log.verdicts()]
     tuned = [r for r in results if r.is_tuned]
+    if campaign.study.objective.has_several:
+        return (tuned or results)[-1]
     return max(tuned, key=_proved) if tuned else results[-1]
 
 
 def _read_round(campaign: Campaign, ground: Ground, line: VerdictLine) -> Result:
+    if campaign.study.objective.has_several:
+        return _read_front_round(campaign, ground, line)
     head = campaign.log.confirmation(line.round)
     state = read_confirmation(campaign, ground, head) if head else None
     reference = head.reference if head else ground.standing.reference
@@ -269,6 +292,21 @@ def _read_round(campaign: Campaign, ground: Ground, line: VerdictLine) -> Result
         reference=reference,
         is_reference_feasible=state.is_reference_feasible if state else ground.standing.is_feasible,
         confirmation=state,
+    )
+
+
+def _read_front_round(campaign: Campaign, ground: Ground, line: VerdictLine) -> Result:
+    head = campaign.log.front(line.round)
+    front = read_front(campaign, ground, head) if head else baselines_alone(campaign, ground)
+    is_tuned = line.verdict == "tuned" and front.knee is not None
+    keeps = front.knee if front.knee is not None and (is_tuned or front.knee.is_baseline) else None
+    return Result(
+        line=line,
+        config=keeps.config if keeps else campaign.setting.baselines[front.reference],
+        reference=front.reference,
+        is_reference_feasible=front.is_reference_feasible,
+        confirmation=None,
+        front=front,
     )
 
 

@@ -101,6 +101,10 @@ class ProblemList:
         self._unknown.add(path)
         self._spoilt.add(path)
 
+    def is_misspelt(self, path: NodePath) -> bool:
+        """Whether an unknown key may be meant for this one."""
+        return any(closest(str(key[-1]), [str(path[-1])]) for key in self._unknown if key[:-1] == path[:-1])
+
     def is_spoilt(self, path: NodePath) -> bool:
         return any(path[:n] in self._spoilt for n in range(len(path) + 1))
 
@@ -117,7 +121,8 @@ class ProblemList:
         """The document's value at `path`, None where there is none."""
         value: Any = self.document.value
         for step in path:
-            if not isinstance(value, Mapping) or step not in value:
+            is_item = isinstance(value, list) and isinstance(step, int) and step < len(value)
+            if not is_item and (not isinstance(value, Mapping) or step not in value):
                 return None
             value = value[step]
         return value

@@ -76,6 +76,25 @@ class ConfirmationLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrontLine:
+    """What a ConfirmationLine is where there are several objectives: fixed before the first session, which points are
+    confirmed beside the reference, and in how many sessions."""
+
+    kind: Literal["front"] = "front"
+    round: int
+    members: tuple[DeploymentConfig, ...]
+    """Without the reference, which is the first of each lineup."""
+    names: tuple[str, ...]
+    """Parallel to them: a baseline's, or `trial 12`."""
+    reference: str
+    sessions: int
+    share: float
+    pairs: int
+    window_s: float
+    sd_floor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictLine:
     """The end of a round. `reason` is a word of measurement.md for a baseline verdict, `detail` a sentence."""
 
@@ -91,7 +110,7 @@ class VerdictLine:
     """Proposals that were answered from what was known."""
 
 
-Line = HeaderLine | SessionLine | CalibrationLine | ConfirmationLine | VerdictLine
+Line = HeaderLine | SessionLine | CalibrationLine | ConfirmationLine | FrontLine | VerdictLine
 _ADAPTER: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
@@ -161,7 +180,8 @@ class Log:
 
     def winners_before(self, round: int) -> int:
         """How many went into a confirmation in earlier rounds: each has had its share of the error."""
-        return len({line.round for line in self.lines if isinstance(line, ConfirmationLine) and line.round < round})
+        heads = (line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine))
+        return len({line.round for line in heads if line.round < round})
 
     def calibration(self) -> CalibrationLine | None:
         return next((line for line in self.lines if isinstance(line, CalibrationLine)), None)
@@ -171,6 +191,11 @@ class Log:
 
     def confirmation(self, round: int) -> ConfirmationLine | None:
         found = [line for line in self.lines if isinstance(line, ConfirmationLine) and line.round == round]
+        return found[-1] if found else None
+
+    def front(self, round: int) -> FrontLine | None:
+        """The confirmation of a round, where there are several objectives."""
+        found = [line for line in self.lines if isinstance(line, FrontLine) and line.round == round]
         return found[-1] if found else None
 
 

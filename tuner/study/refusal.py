@@ -28,10 +28,10 @@ def check_host(study: Study, no_energy: str) -> None:
     counts = [study.conditions.replicas, *(baseline.replicas or 1 for baseline in study.baselines.values())]
     counts += [v for p in study.space.parameters if p.name == "replicas" for v in p.values if isinstance(v, int)]
     if objective.needs_start_up and max(counts) > 1:
-        names = ", ".join(row.name for row in objective.rows if row.needs_start_up)
+        names = ", ".join(row.name for row in objective.decided_by if row.needs_start_up)
         raise InputError(f"{names}: a start is measured of one process", advice="take replicas out of the study file")
     if objective.needs_energy and no_energy:
-        names = ", ".join(row.name for row in objective.rows if row.needs_energy)
+        names = ", ".join(row.name for row in objective.decided_by if row.needs_energy)
         raise HostError(
             f"{names}: RAPL cannot be read here: {no_energy}",
             advice="virtual machines have none; elsewhere it takes root or the right to read energy_uj. Without it "
@@ -56,7 +56,7 @@ def percentile_lines(objective: Objective, ground: Ground) -> list[str]:
 
 def _check_measured(campaign: Campaign, ground: Ground) -> None:
     ran = [m for m in ground.baselines.session.members if isinstance(m, Windows) and m.windows]
-    for row in campaign.study.objective.rows:
+    for row in campaign.study.objective.decided_by:
         if ran and not any(row.is_in(member.windows) for member in ran):
             raise HostError(
                 f"{row.name} was not measured: this host does not tell it",
@@ -89,4 +89,4 @@ def _need(objective: Objective) -> str:
 
 
 def _neediest(objective: Objective) -> Metric:
-    return max(objective.rows, key=lambda row: row.min_requests)
+    return max(objective.decided_by, key=lambda row: row.min_requests)

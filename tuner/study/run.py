@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 from tuner.bench.energy import EnergyReader
 from tuner.bench.load import HostReader
-from tuner.bench.protocol import Failure, ModelFacts
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
 from tuner.bench.replay import ReplayBench
 from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
+from tuner.deploy.front_file import FrontFile, write_front
 from tuner.errors import BusyError, HostError, InputError, NoAnswerError, StudyFileError
 from tuner.model.host import HostFacts, host_facts
 from tuner.model.locate import locate, sha256
@@ -32,8 +33,9 @@ from tuner.study.decision import gain_log
 from tuner.study.file import load_study, setting_of
 from tuner.study.finished import Outcome, read_finished
 from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
+from tuner.study.front_outcome import knee_of, make_front
 from tuner.study.listing import list_space
-from tuner.study.outcome import make_best, standings
+from tuner.study.outcome import Deployed, make_best, standings
 from tuner.study.phases import Result, is_finished, plan_lines, run_phases
 from tuner.study.records import open_log, read_log
 from tuner.study.refusal import check_host
@@ -41,7 +43,7 @@ from tuner.study.search import Search
 from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
 from tuner.study.space import Value
 from tuner.study.status import Reporter, RunLog, Status
-from tuner.study.study import Budget, Study
+from tuner.study.study import Budget, Objective, Study
 from tuner.study.watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 
 
@@ -87,9 +89,15 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
             result = run_phases(campaign, open_search)
         ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
         assert ground is not None
-        best = _best(prepared, ground, result)
+        deployed = _deployed(prepared)
+        front = None
+        if result.front is not None:
+            front = make_front(campaign, ground, result, deployed, lambda config: _resolved(campaign, config))
+            write_front(folder / "front.yaml", front)
+        best = _best(campaign, ground, result, deployed, front)
         write_best(folder / "best.yaml", best)
-        return Outcome(folder=folder, best=best, result=result, levels=standings(campaign, ground, result))
+        levels = standings(campaign, ground, result)
+        return Outcome(folder=folder, best=best, result=result, levels=levels, front=front)
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:
@@ -109,7 +117,12 @@ def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]
         if ground is not None:
             return [*lines, *plan_lines(campaign, ground)]
         minutes = campaign.study.budget.minutes
-        plan = plan_budget(None if minutes is None else 60 * minutes, SessionCost(), baselines=len(names))
+        plan = plan_budget(
+            None if minutes is None else 60 * minutes,
+            SessionCost(),
+            baselines=len(names),
+            has_several=campaign.study.objective.has_several,
+        )
         usual = smallest_provable_gain_pct(PRIOR_SD, plan.k_max, min_gain_log=gain_log(min_gain_pct))
         search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
         lines.append(
@@ -155,7 +168,7 @@ def prepared_study(
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
-            cache = noise_cache(host, digest, list(facts.inputs), study.device, study.objective.metric)
+            cache = noise_cache(host, digest, list(facts.inputs), study.device, "+".join(study.objective.metrics))
             setting = replace(setting, known_noise=cache.read(time.time()))
 
             def remember(calibration: Calibration) -> None:
@@ -258,7 +271,7 @@ def _identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str)
         "inputs": list(facts.inputs),
         "ranges": {name: list(given.range) for name, given in study.model.inputs.items()},
         "device": study.device,
-        "objective": asdict(study.objective),
+        "objective": _objective_identity(study.objective),
         "space": [asdict(parameter) for parameter in setting.space.parameters],
         "baselines": {name: _as_ever(asdict(baseline)) for name, baseline in study.baselines.items()},
         "openvino": host.openvino,
@@ -272,6 +285,14 @@ def _identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str)
 def _as_ever(baseline: dict[str, Any]) -> dict[str, Any]:
     """Without what studies of earlier versions could not say, where it is not said."""
     return {k: v for k, v in baseline.items() if v is not None or k not in ("replicas", "affinity")}
+
+
+def _objective_identity(objective: Objective) -> dict[str, Any]:
+    """As studies with one objective have always had it."""
+    content = asdict(objective)
+    if not objective.has_several:
+        del content["others"]
+    return content
 
 
 @contextmanager
@@ -288,6 +309,7 @@ def _lazy_search(campaign: Campaign, folder: Path) -> Iterator[Callable[[], Sear
                 space=campaign.setting.space,
                 sampler=study.sampler,
                 seed=study.seed,
+                objectives=study.objective.metrics if study.objective.has_several else (),
             )
         )
         return opened[-1]
@@ -299,12 +321,9 @@ def _lazy_search(campaign: Campaign, folder: Path) -> Iterator[Callable[[], Sear
             search.close()
 
 
-def _best(prepared: Prepared, ground: Ground, result: Result) -> Best:
-    campaign, facts = prepared.campaign, prepared.facts
-    study = campaign.study
-    effective = campaign.bench.resolve(result.config)
-    if isinstance(effective, Failure):
-        raise NoAnswerError(f"the configuration to deploy no longer compiles: {effective}")
+def _deployed(prepared: Prepared) -> Deployed:
+    """What every file that this run writes has in common."""
+    study, facts = prepared.campaign.study, prepared.facts
     inputs = {}
     for given in facts.inputs:
         spec = study.model.inputs.get(given["name"])
@@ -314,13 +333,31 @@ def _best(prepared: Prepared, ground: Ground, result: Result) -> Best:
             layout=spec.layout if spec else None,
             range=spec.range if spec else (0.0, 1.0),
         )
+    return Deployed(
+        inputs=inputs,
+        model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
+        precision="" if facts.precision in NO_PRECISION else facts.precision,
+        environment=read_environment(prepared.folder)["host"],
+    )
+
+
+def _best(campaign: Campaign, ground: Ground, result: Result, deployed: Deployed, front: FrontFile | None) -> Best:
+    if front is not None:
+        return knee_of(campaign, ground, result, front, deployed, lambda config: _resolved(campaign, config))
     return make_best(
         campaign,
         ground,
         result,
-        inputs=inputs,
-        model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
-        effective=effective,
-        precision="" if facts.precision in NO_PRECISION else facts.precision,
-        environment=read_environment(prepared.folder)["host"],
+        inputs=deployed.inputs,
+        model=deployed.model,
+        effective=_resolved(campaign, result.config),
+        precision=deployed.precision,
+        environment=deployed.environment,
     )
+
+
+def _resolved(campaign: Campaign, config: DeploymentConfig) -> Effective:
+    effective = campaign.bench.resolve(config)
+    if isinstance(effective, Failure):
+        raise NoAnswerError(f"the configuration to deploy no longer compiles: {effective}")
+    return effective

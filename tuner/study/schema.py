@@ -38,6 +38,8 @@ SCHEMA_VERSION = 1
 OWN_PARAMETERS = ("batch_size", "infer_requests", "replicas", "affinity")
 """What a configuration holds beside properties: a closed set."""
 AFFINITIES = ("shared", "split")
+OBJECTIVES = (2, 4)
+"""So many at least and at most: of five nearly every configuration is on the front."""
 RESERVED_BASELINES = ("default", "LATENCY", "THROUGHPUT")
 """The baselines that every study has."""
 
@@ -127,8 +129,8 @@ class LimitBlock(Block):
     max_ratio: Maybe[Positive] = Field(default=None, description="At most this times the best baseline.")
 
 
-class ObjectiveBlock(Block):
-    """What is better: one of maximize and minimize."""
+class DirectionBlock(Block):
+    """One of several objectives: one of maximize and minimize."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["maximize"]}, {"required": ["minimize"]}]},
@@ -140,6 +142,11 @@ class ObjectiveBlock(Block):
     minimize: Maybe[str] = Field(
         default=None, description="A metric that is better when lower.", json_schema_extra=_metrics(False)
     )
+
+
+class ObjectiveBlock(DirectionBlock):
+    """What is better: one of maximize and minimize."""
+
     subject_to: dict[str, LimitBlock] = Field(
         default={},
         description="Metric -> bounds that the chosen configuration must keep.",
@@ -257,9 +264,17 @@ class DecisionBlock(Block):
 
 
 class StudyBlock(Block):
-    """A study of `tuner run`: one model, one device, one objective."""
+    """A study of `tuner run`: one model, one device, one objective or several."""
 
-    model_config = ConfigDict(title="tuner study file")
+    model_config = ConfigDict(
+        title="tuner study file",
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["objective"], "not": {"required": ["subject_to"]}},
+                {"required": ["objectives"]},
+            ]
+        },
+    )
 
     schema_version: Annotated[int, AfterValidator(_version)] = Field(
         description="The version of this file format.", json_schema_extra={"const": SCHEMA_VERSION}
@@ -274,7 +289,18 @@ class StudyBlock(Block):
     device: Device = Field(
         description="The device as OpenVINO names it: CPU, GPU, GPU.0, NPU, AUTO:GPU,CPU.",
     )
-    objective: ObjectiveBlock = Field(description="What is better, and what must be kept.")
+    objective: Maybe[ObjectiveBlock] = Field(default=None, description="What is better, and what must be kept.")
+    objectives: Maybe[list[DirectionBlock]] = Field(
+        default=None,
+        description="Instead of `objective`, two to four: the study ends with a front. The first one chooses the "
+        "baseline that everything is compared with.",
+        json_schema_extra={"minItems": OBJECTIVES[0], "maxItems": OBJECTIVES[1]},
+    )
+    subject_to: dict[str, LimitBlock] = Field(
+        default={},
+        description="Beside `objectives`: metric -> bounds that every point of the front must keep.",
+        json_schema_extra={"propertyNames": {"enum": list(METRICS)}},
+    )
     baselines: dict[str, BaselineBlock] = Field(
         default={},
         description="Your own configurations by name, measured beside default, LATENCY and THROUGHPUT.",
@@ -300,6 +326,8 @@ _BLOCKS: dict[NodePath, type[Block]] = {
     ("model", "inputs", _ANY_NAME): InputBlock,
     ("objective",): ObjectiveBlock,
     ("objective", "subject_to", _ANY_NAME): LimitBlock,
+    ("objectives", _ANY_NAME): DirectionBlock,
+    ("subject_to", _ANY_NAME): LimitBlock,
     ("space", _ANY_NAME): ParameterBlock,
     ("deployment",): DeploymentBlock,
     ("budget",): BudgetBlock,

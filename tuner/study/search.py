@@ -41,6 +41,9 @@ __all__ = ["INTERRUPTED", "SAMPLERS", "UNRECORDED", "FinishedTrial", "Proposal",
 INTERRUPTED = "interrupted"
 UNRECORDED = "not in sessions.jsonl"
 
+_METRIC_NAMES = "study:metric_names"
+"""Where Optuna keeps them."""
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -98,8 +101,10 @@ class Search:
         space: Space,
         sampler: SamplerName,
         seed: int,
+        objectives: Sequence[str] = (),
     ) -> None:
         self.space = space
+        self._count = max(1, len(objectives))
         self._path = path
         self._connection = connection
         self._sampler = sampler
@@ -108,14 +113,16 @@ class Search:
         self._axes = {p.name: Axis.of(p) for p in space.parameters}
         memory = InMemoryStorage()
         never = optuna.pruners.NopPruner()
-        self._study = optuna.create_study(storage=memory, study_name=name, direction="maximize", pruner=never)
+        directions = [StudyDirection.MAXIMIZE] * self._count
+        self._study = optuna.create_study(storage=memory, study_name=name, directions=directions, pruner=never)
         self._memory = _Book(storage=memory, study_id=memory.get_study_id_from_name(name))
         self._database: _Book | None = None
         if connection is None or path is None:
             return
         # One connection, ours: its pragmas hold, and it is closed even where Optuna refuses the file.
         settings = {"creator": lambda: connection, "poolclass": StaticPool}
-        self._database = _database_book(RDBStorage("sqlite:///study.db", settings), path, name=name, space=space)
+        storage = RDBStorage("sqlite:///study.db", settings)
+        self._database = _database_book(storage, path, name=name, space=space, objectives=objectives)
         for expected, trial in enumerate(self._database.trials()):
             is_point = self._is_point(self._decode(trial)) or trial.user_attrs.get("failure") == UNRECORDED
             if trial.number != expected or not is_point:
@@ -123,8 +130,18 @@ class Search:
             self._study.add_trial(trial)
 
     @classmethod
-    def open(cls, db_path: Path, *, name: str, space: Space, sampler: SamplerName, seed: int) -> Search:
-        """The study in `db_path`, made where there is none; `name` and `space` are its identity.
+    def open(
+        cls,
+        db_path: Path,
+        *,
+        name: str,
+        space: Space,
+        sampler: SamplerName,
+        seed: int,
+        objectives: Sequence[str] = (),
+    ) -> Search:
+        """The study in `db_path`, made where there is none; `name`, `space` and the number of objectives are its
+        identity. `objectives` names several, all maximized because every value is a log-ratio; none is one.
 
         Raises `RecordError` where the file is damaged, of another Optuna or of another study, `OutputError` where it
         cannot be written.
@@ -133,7 +150,9 @@ class Search:
         connection = connect(db_path, table="studies")
         try:
             with explained(db_path):
-                return cls(db_path, connection, name=name, space=space, sampler=sampler, seed=seed)
+                return cls(
+                    db_path, connection, name=name, space=space, sampler=sampler, seed=seed, objectives=objectives
+                )
         except BaseException as error:
             connection.close()
             if isinstance(error, TunerError) or not isinstance(error, Exception):
@@ -182,6 +201,7 @@ class Search:
         number: int,
         *,
         value: float | None = None,
+        others: Sequence[float] = (),
         constraints: Mapping[str, float] = _NOTHING,
         record: Mapping[str, object] = _NOTHING,
         failure: str | None = None,
@@ -194,7 +214,13 @@ class Search:
         point = self._decode(running[number])
         self._finish(
             FinishedTrial(
-                number=number, assignment=point, value=value, constraints=constraints, record=record, failure=failure
+                number=number,
+                assignment=point,
+                value=value,
+                others=tuple(others),
+                constraints=constraints,
+                record=record,
+                failure=failure,
             )
         )
 
@@ -226,8 +252,9 @@ class Search:
             TrialSummary(
                 number=trial.number,
                 assignment=self._decode(trial),
-                state="running" if not trial.state.is_finished() else "fail" if trial.value is None else "complete",
-                value=trial.value,
+                state="running" if not trial.state.is_finished() else "fail" if trial.values is None else "complete",
+                value=trial.values[0] if trial.values else None,
+                others=tuple(trial.values[1:]) if trial.values else (),
                 failure=trial.user_attrs.get("failure"),
                 constraints=trial.constraints,
                 record=trial.user_attrs.get("record", {}),
@@ -257,7 +284,7 @@ class Search:
         return self._trial(
             TrialState.FAIL if failure else TrialState.COMPLETE,
             trial.assignment,
-            value=trial.value,
+            values=None if trial.value is None else [trial.value, *trial.others],
             constraints=dict(trial.constraints),
             user_attrs={"record": dict(trial.record), **failure},
         )
@@ -306,17 +333,23 @@ def _distribution(axis: Axis) -> BaseDistribution:
     return IntDistribution(0, len(axis.choices) - 1) if is_ordinal else CategoricalDistribution(axis.choices)
 
 
-def _database_book(storage: RDBStorage, path: Path, *, name: str, space: Space) -> _Book:
+def _database_book(
+    storage: RDBStorage, path: Path, *, name: str, space: Space, objectives: Sequence[str] = ()
+) -> _Book:
     """The one study in the file, made where there is none."""
     content = json.dumps([[p.name, p.values, dict(p.when)] for p in space.parameters])
     if not storage.get_all_studies():
-        storage.create_new_study([StudyDirection.MAXIMIZE], name)
+        storage.create_new_study([StudyDirection.MAXIMIZE] * max(1, len(objectives)), name)
     studies = storage.get_all_studies()
     book = _Book(storage=storage, study_id=studies[0]._study_id)
     # Killed before the space was written, a study has no trials either.
     known = studies[0].user_attrs.get("space", "" if book.trials() else content)
-    if [study.study_name for study in studies] != [name] or known != content:
+    is_known = [study.study_name for study in studies] == [name] and known == content
+    if not is_known or len(studies[0].directions) != max(1, len(objectives)):
         raise RecordError(f"{path} belongs to another study or another space", advice=REBUILD)
     if "space" not in studies[0].user_attrs:
         storage.set_study_user_attr(book.study_id, "space", content)
+        if objectives:
+            # What `Study.set_metric_names` writes: optuna-dashboard labels its axes with them.
+            storage.set_study_system_attr(book.study_id, _METRIC_NAMES, list(objectives))
     return book

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
 from tuner.errors import ModelError
 from tuner.model.host import HostFacts, has_smt, is_hybrid
-from tuner.study.auto import auto_space, extend, seeds
+from tuner.study.auto import auto_space, extend, merged, seeds
 from tuner.study.baselines import baseline_configs
 from tuner.study.campaign import Setting
 from tuner.study.space import Parameter, Space
@@ -61,17 +62,21 @@ def make_setting(
                 advice="a batch that changes results is no baseline; take it out of the study file",
             )
     throughput = resolve(baseline_configs(study)["THROUGHPUT"])
+    ask = partial(
+        seeds,
+        space,
+        cpus=host.cpus_allowed,
+        quota=host.cpu_quota,
+        throughput=throughput if isinstance(throughput, Effective) else None,
+        replicas=replicas,
+    )
+    # What suits throughput and what suits latency are the two ends of a front.
+    kinds = (False, True) if study.objective.has_several and not is_latency else (is_latency,)
+    ends = [ask(is_latency=kind) for kind in kinds]
     return Setting(
         study=study,
         space=space,
-        seeds=seeds(
-            space,
-            cpus=host.cpus_allowed,
-            quota=host.cpu_quota,
-            throughput=throughput if isinstance(throughput, Effective) else None,
-            is_latency=is_latency,
-            replicas=replicas,
-        ),
+        seeds=merged(ends),
         fixed=_pinned_precision(space, facts),
         cpu_quota=host.cpu_quota,
     )

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from tuner.bench.protocol import Windows
-from tuner.deploy.best import Best
-from tuner.deploy.best_file import load_best
+from tuner.deploy.best import Best, portable_path
+from tuner.deploy.best_file import load_best, write_best
+from tuner.deploy.front_file import Bound, FrontFile, FrontPoint, load_front, parse_bound, pick
 from tuner.errors import InputError
 from tuner.study.baselines import Standing
 from tuner.study.calibration import Calibration
 from tuner.study.campaign import Setting, evidence_on, read_ground
 from tuner.study.disturbance import count_disturbed, windows_of
-from tuner.study.evidence import Candidate, metrics_of, ranked
+from tuner.study.evidence import Candidate, metrics_of
 from tuner.study.file import load_study
 from tuner.study.folder import read_environment
+from tuner.study.front import ranked_for
 from tuner.study.records import VerdictLine, read_log
 from tuner.study.space import Space
 from tuner.study.study import Study
@@ -41,11 +43,40 @@ class StudyRecord:
     spent_s: float
     verdict: VerdictLine | None
     best: Best | None
+    front: FrontFile | None = None
+    """Of a study with several objectives, once it is finished."""
     windows: int = 0
     """On record, of all members of all sessions; the host disturbed `disturbed` of them."""
     disturbed: int = 0
     provable_gain_pct: float | None = None
     """The smallest gain that the budget could prove, as it was printed before the search."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    front: FrontFile
+    point: FrontPoint
+    bounds: list[Bound]
+    path: Path
+
+
+def pick_point(folder: Path, picks: Sequence[str], out: Path | None) -> Picked:
+    """Writes the best file of the front's point that keeps all the bounds, beside best.yaml or to `out`. Raises
+    InputError for a bound or a folder that is not right, NoAnswerError where no point keeps them."""
+    study = read_study(folder)
+    if not study.study.objective.has_several:
+        raise InputError(f"{folder}: a study with one objective has no front", advice="its best.yaml is all there is")
+    if study.front is None:
+        raise InputError(f"{folder}: the study has no front yet", advice="the same `tuner run` continues")
+    points = study.front.points
+    measured = [name for name in (points[0].metrics if points else ()) if all(name in p.metrics for p in points)]
+    bounds = [parse_bound(text, measured) for text in picks]
+    point = pick(study.front, bounds)
+    path = out or folder / f"best-{'-'.join(bound.slug for bound in bounds)}.yaml"
+    best = point.best
+    model = replace(best.model, path=portable_path(best.spec(), path.parent.resolve()))
+    write_best(path, replace(best, model=model))
+    return Picked(front=study.front, point=point, bounds=bounds, path=path)
 
 
 def read_study(folder: Path) -> StudyRecord:
@@ -74,7 +105,7 @@ def read_study(folder: Path) -> StudyRecord:
         standing=ground.standing if ground else None,
         calibration=ground.calibration if ground else None,
         baselines=levels,
-        candidates=ranked(candidates.values()),
+        candidates=ranked_for(study.objective, list(candidates.values())),
         failures=[c for c in candidates.values() if c.failure is not None],
         spent_s=log.spent_s(),
         windows=len(windows),
@@ -82,4 +113,5 @@ def read_study(folder: Path) -> StudyRecord:
         provable_gain_pct=fixed.provable_gain_pct if fixed else None,
         verdict=log.verdicts()[-1] if log.verdicts() else None,
         best=load_best(folder / "best.yaml") if (folder / "best.yaml").exists() else None,
+        front=load_front(folder / "front.yaml") if (folder / "front.yaml").exists() else None,
     )

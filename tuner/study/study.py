@@ -33,39 +33,55 @@ class Limit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     metric: str
+    """What the reference is chosen for; of several the one named first."""
     limits: tuple[Limit, ...] = ()
+    others: tuple[str, ...] = ()
+    """The metrics of a study with several objectives that are named after the first: it ends with a front."""
 
     @property
     def row(self) -> Metric:
         return METRICS[self.metric]
 
     @property
-    def is_latency(self) -> bool:
-        """Whether one caller waits for each answer, to a request or to the first of a start. A latency that must not
-        cost throughput is that of a server, which keeps as many requests in flight as its configuration says."""
-        is_waited_for = self.metric.startswith("latency_") or self.row.needs_start_up
-        return is_waited_for and all(limit.metric != "throughput" for limit in self.limits)
+    def metrics(self) -> tuple[str, ...]:
+        return (self.metric, *self.others)
 
     @property
     def rows(self) -> tuple[Metric, ...]:
-        """Of everything that is decided by: the objective and its limits."""
-        return (self.row, *(limit.row for limit in self.limits))
+        return tuple(METRICS[name] for name in self.metrics)
+
+    @property
+    def has_several(self) -> bool:
+        return bool(self.others)
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether one caller waits for each answer, to a request or to the first of a start. A latency that must not
+        cost throughput, as a limit or beside it as an objective, is that of a server, which keeps as many requests in
+        flight as its configuration says."""
+        is_all = all(row.name.startswith("latency_") or row.needs_start_up for row in self.rows)
+        return is_all and all(limit.metric != "throughput" for limit in self.limits)
+
+    @property
+    def decided_by(self) -> tuple[Metric, ...]:
+        """The rows of the objectives and of the limits."""
+        return (*self.rows, *(limit.row for limit in self.limits))
 
     @property
     def needs_own_process(self) -> bool:
-        return any(row.needs_own_process for row in self.rows)
+        return any(row.needs_own_process for row in self.decided_by)
 
     @property
     def needs_energy(self) -> bool:
-        return any(row.needs_energy for row in self.rows)
+        return any(row.needs_energy for row in self.decided_by)
 
     @property
     def needs_start_up(self) -> bool:
-        return any(row.needs_start_up for row in self.rows)
+        return any(row.needs_start_up for row in self.decided_by)
 
     @property
     def needs_cache(self) -> bool:
-        return any(row.needs_cache for row in self.rows)
+        return any(row.needs_cache for row in self.decided_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

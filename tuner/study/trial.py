@@ -23,6 +23,7 @@ class Proposal:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedTrial:
     """What the records know of one trial: a `value` (log-ratio to the reference, positive is better) or a `failure`.
+    `others` are the values on the objectives after the first, where a study has several.
 
     A constraint is kept where it is <= 0; `record` can be written as JSON. Raises `ValueError` where there is not
     exactly one of the two, or the value is not a finite number.
@@ -34,11 +35,12 @@ class FinishedTrial:
     constraints: Mapping[str, float] = field(default_factory=dict)
     record: Mapping[str, object] = field(default_factory=dict)
     failure: str | None = None
+    others: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.failure is None):
             raise ValueError(f"trial {self.number} needs either a value or a failure")
-        if self.value is not None and not math.isfinite(self.value):
+        if self.value is not None and not all(map(math.isfinite, (self.value, *self.others))):
             raise ValueError(f"trial {self.number} has the value {self.value}; what has none is a failure")
 
 
@@ -53,3 +55,4 @@ class TrialSummary:
     failure: str | None
     constraints: Mapping[str, float]
     record: Mapping[str, object]
+    others: tuple[float, ...] = ()

@@ -30,6 +30,7 @@ class Answer:
     """What Optuna is told: a value (log-ratio) with its constraints, or a failure; with the trial's record."""
 
     value: float | None = None
+    others: tuple[float, ...] = ()
     failure: str | None = None
     constraints: Mapping[str, float] = field(default_factory=dict)
     record: Mapping[str, object] = field(default_factory=dict)
@@ -68,7 +69,8 @@ def answer_of(campaign: Campaign, ground: Ground, line: SessionLine, i: int) -> 
         return Answer(failure="not measured beside the reference", record=record)
     record["sd"] = judgement.sd
     record["metrics"] = metrics_of(member)
-    return Answer(value=judgement.value, constraints=judgement.violations, record=record)
+    others = tuple(estimate.value for estimate in judgement.others.values())
+    return Answer(value=judgement.value, others=others, constraints=judgement.violations, record=record)
 
 
 def finished_trials(campaign: Campaign, ground: Ground) -> list[FinishedTrial]:
@@ -83,6 +85,7 @@ def finished_trials(campaign: Campaign, ground: Ground) -> list[FinishedTrial]:
                     number=number,
                     assignment=assignment,
                     value=answer.value,
+                    others=answer.others,
                     constraints=answer.constraints,
                     record=answer.record,
                     failure=answer.failure,
@@ -94,11 +97,15 @@ def enough_rule(
     campaign: Campaign, ground: Ground, incumbent_gain: float
 ) -> Callable[[Sequence[Windows | Failure]], bool]:
     """When a trial of two ends: hopeless at 1.5 s and 3 s of both sides together, precise enough, or the cap
-    (measurement.md). A percentile also ends when it has its requests."""
-    metric, window_sd = campaign.study.objective.row, ground.calibration.window_sd
+    (measurement.md). A percentile also ends when it has its requests. With several objectives nothing is hopeless for
+    one of them: the other may be what it is good at."""
+    objective, window_sd = campaign.study.objective, ground.calibration.window_sd
+    metric, percentiles = objective.row, [row for row in objective.rows if row.quantile is not None]
+    needed = max((row.min_requests for row in percentiles), default=1)
+    is_mixed = len(percentiles) < len(objective.rows)
     is_short = ground.plan.search_s is not None and ground.plan.search_s < SHORT_SEARCH_S
     mean_cap_s = SHORT_CAP_S if is_short else CAP_S
-    cap_s = mean_cap_s if metric.quantile is None else PERCENTILE_CAP_S
+    cap_s = PERCENTILE_CAP_S if percentiles else mean_cap_s
     cap_pairs = max(1, int(mean_cap_s / (2 * ground.window_s)))
 
     def enough(members: Sequence[Windows | Failure]) -> bool:
@@ -109,13 +116,15 @@ def enough_rule(
         timed_s = sum(w.timed_s for member in (reference, candidate) for w in member.windows)
         before_s = timed_s - reference.windows[-1].timed_s - candidate.windows[-1].timed_s
         value = session_value(metric, candidate, reference, min_requests=1)
-        is_look = any(before_s < look_s <= timed_s for look_s in LOOKS_S)
+        is_look = not objective.has_several and any(before_s < look_s <= timed_s for look_s in LOOKS_S)
         if is_look and value is not None and is_hopeless(value, incumbent_gain, pairs, window_sd):
             return True
         if timed_s >= cap_s:
             return True
-        if metric.quantile is not None:
-            return min(request_count(m.windows) for m in (reference, candidate)) >= metric.min_requests
+        if percentiles and min(request_count(m.windows) for m in (reference, candidate)) < needed:
+            return False
+        if not is_mixed:
+            return True
         return timed_s >= LOOKS_S[0] and is_precise(pairs, window_sd, cap_pairs)
 
     return enough

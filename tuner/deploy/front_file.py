@@ -1,0 +1,185 @@
+"""front.yaml: every point of a study with several objectives, each complete enough to be deployed.
+
+Knows the file's content, reading, writing and picking; a point is a best.yaml within it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tuner.deploy.best import SCHEMA_VERSION, Best
+from tuner.deploy.best_file import VERDICTS, best_content, format_content, parse_content, read_best, write_whole
+from tuner.deploy.fields import Fields, is_number
+from tuner.errors import BestFileError, InputError, NoAnswerError
+
+HEADER = """\
+# Every point that no other one beat, in the order of the first objective. Each `best` is a whole best.yaml, and the
+# file best.yaml holds the knee.
+# `tuner show FOLDER --pick 'METRIC<=NUMBER'` writes another one as a file of its own, without measuring again.
+"""
+BOUND = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=)\s*([0-9.eE+-]+)\s*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontPoint:
+    """`name`: a baseline's, or `trial 12`; `metrics`: everything that was measured of it in the confirmation."""
+
+    name: str
+    metrics: Mapping[str, float]
+    best: Best
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontFile:
+    """One front.yaml. `knee` is the name of the point in best.yaml; None where none may be deployed."""
+
+    study: str
+    verdict: Literal["tuned", "baseline"]
+    reason: str
+    objectives: Mapping[str, Literal["maximize", "minimize"]]
+    reference: str
+    knee: str | None
+    sessions: int
+    """In which all points were measured beside each other; 0 where the baselines alone are the front."""
+    points: tuple[FrontPoint, ...]
+    left: Mapping[str, str] = field(default_factory=dict)
+    """Who was confirmed too and is not on the front -> why."""
+    source: Path | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """What a picked point has to keep: `latency_p90_ms<=8`."""
+
+    metric: str
+    is_upper: bool
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.metric}{'<=' if self.is_upper else '>='}{self.value:g}"
+
+    @property
+    def slug(self) -> str:
+        """For the name of a file."""
+        return f"{self.metric}-{'at-most' if self.is_upper else 'at-least'}-{self.value:g}"
+
+    def keeps(self, metrics: Mapping[str, float]) -> bool:
+        value = metrics[self.metric]
+        return value <= self.value if self.is_upper else value >= self.value
+
+
+def load_front(path: str | os.PathLike[str]) -> FrontFile:
+    """Raises BestFileError with everything wrong: no file, no YAML, a newer `schema_version`, wrong values."""
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        raise BestFileError(
+            f"cannot read {file}: {reason}", advice="a finished `tuner run` of a study with `objectives:` writes it"
+        ) from error
+    return _with_source(parse_front(text, str(file)), Path(os.path.abspath(file)))
+
+
+def write_front(path: str | os.PathLike[str], front: FrontFile) -> None:
+    """Writes front.yaml in one step. Raises OutputError where it cannot be written."""
+    file = Path(path)
+    text = format_front(front)
+    if parse_front(text, str(file)) != front:
+        raise ValueError("front.yaml would not read back as it was written")
+    write_whole(file, text)
+
+
+def format_front(front: FrontFile) -> str:
+    """The text of front.yaml."""
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "study": front.study,
+        "verdict": front.verdict,
+        "reason": front.reason,
+        "objectives": dict(front.objectives),
+        "reference": front.reference,
+        "knee": front.knee,
+        "sessions": front.sessions,
+        "left": dict(front.left),
+        "points": [
+            {"name": point.name, "metrics": dict(point.metrics), "best": best_content(point.best)}
+            for point in front.points
+        ],
+    }
+    return HEADER + format_content(content)
+
+
+def parse_front(text: str, name: str) -> FrontFile:
+    """The values of a front.yaml's text; `name` is for messages. Raises BestFileError."""
+    problems: list[str] = []
+    fields = Fields(parse_content(text, name, "front.yaml"), problems)
+    fields.one_of("schema_version", (SCHEMA_VERSION,))
+    directions = fields.mapping_of("objectives", "maximize or minimize", lambda v: v in ("maximize", "minimize"))
+    front = FrontFile(
+        study=fields.text("study"),
+        verdict=fields.one_of("verdict", VERDICTS),
+        reason=fields.text("reason"),
+        objectives=directions,
+        reference=fields.text("reference"),
+        knee=fields.optional_text("knee"),
+        sessions=fields.integer("sessions", 0),
+        left=fields.mapping_of("left", "text", lambda value: isinstance(value, str)),
+        points=tuple(
+            FrontPoint(
+                name=item.text("name"),
+                metrics=item.mapping_of("metrics", "a finite number", is_number),
+                best=read_best(item.inside("best")),
+            )
+            for item in fields.items("points")
+        ),
+    )
+    if problems:
+        raise BestFileError("\n".join(f"{name}: {problem}" for problem in problems))
+    return front
+
+
+def parse_bound(text: str, metrics: Sequence[str]) -> Bound:
+    """`latency_p90_ms<=8`. Raises InputError with what is allowed, and a close match."""
+    found = BOUND.fullmatch(text)
+    try:
+        value = float(found[3]) if found else math.nan
+    except ValueError:
+        value = math.nan
+    if found is None or not math.isfinite(value):
+        raise InputError(f"--pick {text!r} is no bound", advice="write it as 'latency_p90_ms<=8' or 'throughput>=200'")
+    if found[1] not in metrics:
+        close = difflib.get_close_matches(found[1], metrics, n=1)
+        question = f"did you mean {close[0]}? " if close else ""
+        raise InputError(f"--pick {text!r}: unknown metric {found[1]}; {question}allowed: {', '.join(metrics)}")
+    return Bound(metric=found[1], is_upper=found[2] == "<=", value=value)
+
+
+def pick(front: FrontFile, bounds: Sequence[Bound]) -> FrontPoint:
+    """Of the points that keep every bound, as measured, the best in the first objective that no bound is about; the
+    first of all where there is none. Raises NoAnswerError with what there is where no point keeps them."""
+    kept = [point for point in front.points if all(bound.keeps(point.metrics) for bound in bounds)]
+    named = [bound.metric for bound in bounds]
+    if not kept:
+        there_is = "; ".join(
+            f"{point.name}: " + ", ".join(f"{name} {point.metrics[name]:.4g}" for name in dict.fromkeys(named))
+            for point in front.points
+        )
+        wanted = " and ".join(map(str, bounds))
+        raise NoAnswerError(f"no point of the front keeps {wanted}", advice=f"there is {there_is or 'no point at all'}")
+    free = [name for name in front.objectives if name not in named] or list(front.objectives)
+    sign = 1 if front.objectives[free[0]] == "maximize" else -1
+    return max(kept, key=lambda point: sign * point.metrics[free[0]])
+
+
+def _with_source(front: FrontFile, source: Path) -> FrontFile:
+    """Relative model paths start at the folder of the file."""
+    points = tuple(replace(point, best=replace(point.best, source=source)) for point in front.points)
+    return replace(front, points=points, source=source)

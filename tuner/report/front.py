@@ -1,0 +1,131 @@
+"""A front as a table and as JSON, and what `tuner show --pick` says. Words only; every number comes from the file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from tuner.bench.metrics import METRICS
+from tuner.deploy.best import Best, BestGain
+from tuner.deploy.front_file import Bound, FrontFile, FrontPoint
+from tuner.report.terminal import figure
+
+
+def front_lines(front: FrontFile) -> list[str | Table]:
+    """The verdict, what the knee gains and costs, and every point."""
+    knee = next((point for point in front.points if point.name == front.knee), None)
+    lines: list[str | Table] = [f"verdict: {front.verdict}, {front.reason}"]
+    lines += gain_lines(front, knee.best) if knee else []
+    count = "one point" if len(front.points) == 1 else f"{len(front.points)} points"
+    evidence = f"{front.sessions} fresh sessions" if front.sessions else "as the baselines were first measured"
+    lines += ["", f"the front: {count}, {evidence}; beside each value how many times that of {front.reference}"]
+    lines.append(front_table(front))
+    if knee:
+        lines.append("  * is the knee, what best.yaml deploys")
+    if any(_is_unproven(point) for point in front.points):
+        lines.append("  ? is not shown to be better than every baseline beside it: no gain is claimed")
+    lines += [f"  {name} is not on the front: {why}" for name, why in front.left.items()]
+    if len({point.best.batch_size for point in front.points}) > 1:
+        lines.append("  latency is per request: one with a batch carries so many samples")
+    return lines
+
+
+def gain_lines(front: FrontFile, best: Best) -> list[str]:
+    """Each objective of a point against the reference, what it costs too. In times, not per cent: a latency that is
+    three times as high would be "67 % worse"."""
+    lines = []
+    for name, gain in best.gains.items():
+        low, estimate, high = _times(front, name, gain)
+        side = "better" if gain.low_pct > 0 else "worse" if gain.high_pct < 0 else "not shown to differ"
+        lines.append(
+            f"  {name} {estimate:.2f} times that of {best.baseline.name}, interval {low:.2f} to {high:.2f}: {side}"
+        )
+    if best.gain is not None:
+        lines.append(
+            f"  all intervals of the front hold together (confidence {100 * best.gain.confidence:.2f} % each), "
+            f"{best.gain.sessions} fresh sessions, {best.gain.pairs} pairs"
+        )
+    return lines
+
+
+def front_table(front: FrontFile) -> Table:
+    """One row a point: its values, its gains with their intervals, and what it is."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for name in front.objectives:
+        unit = METRICS[name].unit if name in METRICS else ""
+        table.add_column(name if name.endswith("_ms") else f"{name} ({unit})", justify="right")
+        table.add_column("times", justify="right")
+    table.add_column("configuration", overflow="fold")
+    for point in front.points:
+        mark = " *" if point.name == front.knee else " ?" if _is_unproven(point) else ""
+        cells = [
+            cell
+            for name in front.objectives
+            for cell in (figure(point.metrics.get(name)), _interval(front, name, point.best.gains.get(name)))
+        ]
+        table.add_row(f"{point.name}{mark}", *cells, settings(point.best))
+    return table
+
+
+def picked_lines(front: FrontFile, point: FrontPoint, bounds: list[Bound], path: Path) -> list[str]:
+    """What was picked, and what to do with it."""
+    values = ", ".join(f"{v.metric} {figure(v.value)} {v.unit}" for v in point.best.objectives)
+    lines = [f"picked for {' and '.join(map(str, bounds))}: {point.name}, {values}", f"  {settings(point.best)}"]
+    lines += gain_lines(front, point.best) if point.best.gain else [f"  {point.best.reason}"]
+    return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
+
+
+def front_json(front: FrontFile) -> dict[str, Any]:
+    return {
+        "objectives": dict(front.objectives),
+        "reference": front.reference,
+        "knee": front.knee,
+        "sessions": front.sessions,
+        "points": [point_json(point) for point in front.points],
+        "left": dict(front.left),
+    }
+
+
+def point_json(point: FrontPoint) -> dict[str, Any]:
+    best = point.best
+    return {
+        "name": point.name,
+        "metrics": dict(point.metrics),
+        "gains": {name: asdict(gain) for name, gain in best.gains.items()},
+        "is_proven": best.gain is not None,
+        "properties": dict(best.properties),
+        "batch_size": best.batch_size,
+        "infer_requests": best.infer_requests,
+        "api": best.api,
+    }
+
+
+def settings(best: Best) -> str:
+    """What is deployed, in one line."""
+    words = [f"{name}={value}" for name, value in best.properties.items()]
+    words += [f"batch_size={best.batch_size}", f"infer_requests={best.infer_requests}", best.api]
+    if best.replicas > 1:
+        words += [f"replicas={best.replicas}", f"affinity={best.affinity}"]
+    return " ".join(words)
+
+
+def _is_unproven(point: FrontPoint) -> bool:
+    return point.best.verdict == "tuned" and point.best.gain is None
+
+
+def _interval(front: FrontFile, name: str, gain: BestGain | None) -> str:
+    if gain is None:
+        return "-"
+    low, _, high = _times(front, name, gain)
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _times(front: FrontFile, name: str, gain: BestGain) -> tuple[float, float, float]:
+    """Low end, estimate and high end of the metric itself over the reference's: a gain of a latency is its inverse."""
+    gains = [1.0 + pct / 100.0 for pct in (gain.low_pct, gain.estimate_pct, gain.high_pct)]
+    ratios = gains if front.objectives[name] == "maximize" else [1.0 / g for g in reversed(gains)]
+    return ratios[0], ratios[1], ratios[2]
