@@ -215,6 +215,11 @@ def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Di
             f"tuned for {best.replicas} replicas that split the CPUs, and not told which of them this is",
             advice=f"compile(replica=0) in the first process, up to {best.replicas - 1} in the last.",
         )
+    elif not hasattr(os, "sched_setaffinity"):
+        differences.add(
+            f"{host.system} does not let a process choose its CPUs: the replicas share them here",
+            advice="Tune on this host.",
+        )
     elif cpus := best.replica_cpus(replica, cpu_list()):
         os.sched_setaffinity(0, cpus)
     else:
