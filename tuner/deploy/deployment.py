@@ -212,7 +212,8 @@ def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Di
         return
     if replica is None:
         differences.add(
-            f"tuned for {best.replicas} replicas that split the CPUs, and not told which of them this is, as by compile(replica=0)",
+            f"tuned for {best.replicas} replicas that split the CPUs, and not told which of them this is, as by"
+            " compile(replica=0)",
             advice=f"compile(replica=0) in the first process, up to {best.replicas - 1} in the last.",
         )
     elif not hasattr(os, "sched_setaffinity"):
