@@ -111,7 +111,7 @@ class WorkerProcess:
             if error.failure.kind is FailureKind.MEMORY and self._group is not None and self._group.memory_bytes:
                 raise errors.InputError(
                     f"a worker process cannot start: {error.failure.message}",
-                    advice="give deployment.memory more: Python, OpenVINO and the smallest model take about 150 MiB",
+                    advice="give deployment.memory more: Python and OpenVINO alone need about 45 MiB, models more",
                 ) from error
             raise errors.HostError(
                 f"a worker process did not start: {error.failure.message}",
