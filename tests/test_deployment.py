@@ -128,5 +128,5 @@ def test_a_run_that_was_killed_under_a_quota_leaves_groups_that_the_next_start_t
             process.kill()
     left = made_by(process.pid)
     assert left
-    assert tuner("run", path, "--results", tmp_path / "results", "--minutes", "0.01").code in (0, 1)
+    assert tuner("run", path, "--results", tmp_path / "results", "--plan").code == 0
     assert not any(folder.exists() for folder in left)
