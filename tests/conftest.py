@@ -37,8 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """One host measures one study at a time: what runs the command line takes its lock, and is run
-    by one test process (`-m host`) after the others."""
-    if isinstance(item, pytest.Function) and {"tuner", "life"} & set(item.fixturenames):
+    by one test process (`-m host`) after the others. So are tests of control groups: every bench
+    takes away what a killed process left."""
+    if isinstance(item, pytest.Function) and {"tuner", "life", "real", "may_limit"} & set(item.fixturenames):
         item.add_marker(pytest.mark.host)
 
 

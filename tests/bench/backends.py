@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class Backend:
             "RLIMIT_DATA": str(resource.getrlimit(resource.RLIMIT_DATA)[0]),
             "oom_score_adj": Path("/proc/self/oom_score_adj").read_text().strip(),
             "members": str(len(self.members)),
+            "cpus": ",".join(map(str, sorted(os.sched_getaffinity(0)))),
         }
         return [facts.get(name, name) for name in names]
 
@@ -194,6 +196,22 @@ def write(garbage: bytes) -> Callable[[Backend], None]:
     return write_it
 
 
+def in_one(deed: str) -> Callable[[Backend], None]:
+    """In the first of several replicas to come here, which leaves the file that ONE names."""
+
+    def act(backend: Backend) -> None:
+        with suppress(FileExistsError):
+            Path(os.environ["ONE"]).touch(exist_ok=False)
+            DEEDS[deed](backend)
+
+    return act
+
+
+def tell_cpus(backend: Backend) -> None:
+    """Leaves a file named after this process with its CPUs in the folder that CPUS names."""
+    (Path(os.environ["CPUS"]) / str(os.getpid())).write_text(",".join(map(str, sorted(os.sched_getaffinity(0)))))
+
+
 def die_saying(words: str) -> Callable[[Backend], None]:
     def die(backend: Backend) -> None:
         os.write(2, words.encode())
@@ -237,6 +255,8 @@ DEEDS: dict[str, Callable[[Backend], Any]] = {
     "spoil": lambda backend: None,
     "wobble": lambda backend: None,
     "forget": lambda backend: None,
+    "tell cpus": tell_cpus,
+    **{f"one: {deed}": in_one(deed) for deed in ("abort", "hang", "write garbage", "raise", "interrupt the parent")},
 }
 
 

@@ -12,7 +12,16 @@ import pytest
 
 from tests.bench.conftest import BACKEND, MLP, blocks_of, config, failed, quick_plan, resolved, whole
 from tuner.bench import histogram
-from tuner.bench.protocol import Bench, DeploymentConfig, Failure, FailureKind, Windows
+from tuner.bench.protocol import (
+    Bench,
+    DeploymentConfig,
+    Effective,
+    Failure,
+    FailureKind,
+    Session,
+    SessionPlan,
+    Windows,
+)
 from tuner.bench.replay import replay_of
 from tuner.bench.synthetic import Drift, Noise, SyntheticBench
 from tuner.bench.worker_bench import WorkerBench
@@ -32,6 +41,20 @@ class Subject:
 
     bench: Bench
     bad: DeploymentConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Twice:
+    """A bench that runs two replicas of everything."""
+
+    inner: Bench
+
+    def resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        return self.inner.resolve(dataclasses.replace(config, replicas=2))
+
+    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        session = self.inner.measure([dataclasses.replace(config, replicas=2) for config in lineup], plan)
+        return dataclasses.replace(session, lineup=tuple(lineup))
 
 
 def synthetic(bad: DeploymentConfig) -> SyntheticBench:
@@ -56,6 +79,11 @@ def open_worker() -> Iterator[Subject]:
         yield Subject(bench=bench, bad=config({"DO": "raise", "AT": "always"}))
 
 
+def open_replicas() -> Iterator[Subject]:
+    with WorkerBench(MLP, backend=BACKEND) as bench:
+        yield Subject(bench=Twice(bench), bad=config({"DO": "raise", "AT": "always"}))
+
+
 def open_openvino() -> Iterator[Subject]:
     with WorkerBench(MLP) as bench:
         yield Subject(bench=bench, bad=config({"NO_SUCH_PROPERTY": 1}))
@@ -65,6 +93,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Subject]]] = {
     "synthetic": open_synthetic,
     "replay": open_replay,
     "worker": open_worker,
+    "replicas": open_replicas,
     "openvino": open_openvino,
 }
 

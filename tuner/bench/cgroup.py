@@ -11,10 +11,12 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import psutil
 
 from tuner.errors import HostError
 
@@ -56,7 +58,8 @@ class Group:
 
 def open_group(*, cpus: float | None, memory_bytes: int | None, root: Path = Path("/")) -> Group:
     """A new group, below the one that this process lives in, limited to `cpus` CPUs' worth of time in every 100 ms and
-    to `memory_bytes` without swap. Raises HostError, with what gives the right, where there is no such thing here."""
+    to `memory_bytes`, without swap where the kernel counts that. Raises HostError, with what gives the right, where
+    there is no such thing here."""
     wanted = [name for name, value in (("cpu", cpus), ("memory", memory_bytes)) if value is not None]
     name = _name(str(next(_numbers)), root)
     folders: list[Path] = []
@@ -111,6 +114,8 @@ class _Hierarchy:
     def parents(self) -> Iterator[Path]:
         """Where groups may be made: in the own group, or where a container does not show it, at the mount."""
         own = self.mount.joinpath(*self.group.parts[1:])
+        if _OWN_NAME.fullmatch(own.name):
+            own = own.parent  # this process moved, see `_delegate`
         if own.is_dir():
             yield own
         if own != self.mount:
@@ -144,7 +149,7 @@ def _parent(controller: str, wanted: list[str], root: Path) -> tuple[Path, bool]
         for parent in hierarchy.parents():
             try:
                 if hierarchy.is_v2:
-                    _delegate(parent, wanted, root)
+                    _delegate(parent, hierarchy.controllers.intersection(wanted), root)
                 if not os.access(parent, os.W_OK):
                     raise HostError(f"{parent} may not be written")
                 return parent, hierarchy.is_v2
@@ -157,9 +162,9 @@ def _parent(controller: str, wanted: list[str], root: Path) -> tuple[Path, bool]
 _WORDS = {"cpu": "CPU", "memory": "memory"}
 
 
-def _delegate(parent: Path, wanted: list[str], root: Path) -> None:
-    """Hands the controllers to the groups below. v2 allows that only where no process lives beside them: this one moves
-    into a group of its own, which is all there is in a scope of its own."""
+def _delegate(parent: Path, wanted: Collection[str], root: Path) -> None:
+    """Hands the controllers to the groups below. v2 allows that only where no process lives beside them: this one and
+    what it has started move into a group of its own, which is all there is in a scope of its own."""
     file = parent / "cgroup.subtree_control"
     missing = set(wanted) - set(_text(file).split())
     if not missing:
@@ -173,14 +178,21 @@ def _delegate(parent: Path, wanted: list[str], root: Path) -> None:
             raise HostError(f"{file}: {error.strerror}") from error
     leaf = parent / _name("leaf", root)
     _make(leaf)
-    _write(leaf / "cgroup.procs", str(os.getpid()))
+    family = [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
     try:
+        _move(family, leaf)
         file.write_text(request)
     except OSError as error:
-        with suppress(HostError):
-            _write(parent / "cgroup.procs", str(os.getpid()))
+        _move(family, parent)
         _remove(leaf, time.sleep)
         raise HostError(f"other processes live in {parent}: {error.strerror}") from error
+
+
+def _move(pids: Sequence[int], folder: Path) -> None:
+    """Those that still live."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            (folder / "cgroup.procs").write_text(str(pid))
 
 
 def _limit_cpus(folder: Path, cpus: float, *, is_v2: bool) -> None:
@@ -220,7 +232,8 @@ def _write(file: Path, text: str) -> None:
 def _remove(folder: Path, sleep: Callable[[float], None]) -> None:
     for _ in range(REMOVE_TRIES):
         for pid in _text(folder / "cgroup.procs").split():
-            if int(pid) != os.getpid():
+            # 0 is a process of another namespace of processes; to `kill` it would be this one's own group.
+            if int(pid) not in (0, os.getpid()):
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(int(pid), signal.SIGKILL)
         try:

@@ -108,6 +108,11 @@ class WorkerProcess:
             raise errors.HostError(f"a worker process cannot start: {error.failure.message}") from error
         except WorkerLost as error:
             self.kill()
+            if error.failure.kind is FailureKind.MEMORY and self._group is not None and self._group.memory_bytes:
+                raise errors.InputError(
+                    f"a worker process cannot start: {error.failure.message}",
+                    advice="give deployment.memory more: Python and OpenVINO alone need about 45 MiB, models more",
+                ) from error
             raise errors.HostError(
                 f"a worker process did not start: {error.failure.message}",
                 advice=f"try: {sys.executable} -c 'import openvino'",

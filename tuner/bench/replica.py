@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-
 from tuner.bench import histogram
 from tuner.bench.background import Background
 from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess
 from tuner.bench.protocol import Conditions, DeploymentConfig, Effective
+from tuner.errors import TunerError
 from tuner.model.host import cpu_list
 
 BEGIN_AFTER_S = 0.005
@@ -27,7 +26,7 @@ TAIL_S = 0.1
 end within a round of requests of each other, a few milliseconds to a few hundred."""
 COSTS = ("cpu_s", "peak_memory_bytes")
 """Summed too, where every replica tells."""
-SUMMED = ("latency_sum_ms", "own_cpu_pct", "thermal_throttles", "quota_throttles")
+SUMMED = ("latency_sum_ms", "own_cpu_pct", "quota_throttles")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,27 +59,35 @@ def call_all(
     workers: Sequence[WorkerProcess], command: str, *, limit_s: float, each: Sequence[Mapping[str, Any]]
 ) -> list[Any]:
     """The answers of all, who work at the same time; `each` holds the fields of each one's command. Every answer is
-    read before the worst of what went wrong is raised: WorkerLost before CommandFailed."""
+    read before the worst of what went wrong is raised: TunerError before WorkerLost before CommandFailed. Interrupted,
+    it ends them all: an answer still to come must not be taken for that of another command."""
     answers: list[Any] = []
-    failed: list[CommandFailed] = []
-    lost: list[WorkerLost] = []
+    wrong: list[TunerError | WorkerLost | CommandFailed] = []
     sent: list[WorkerProcess] = []
-    for worker, fields in zip(workers, each, strict=True):
-        try:
-            worker.send(command, limit_s=limit_s, **fields)
-            sent.append(worker)
-        except WorkerLost as error:
-            lost.append(error)
-    for worker in sent:
-        try:
-            answers.append(worker.receive())
-        except CommandFailed as error:
-            failed.append(error)
-        except WorkerLost as error:
-            lost.append(error)
-    if lost or failed:
-        raise [*lost, *failed][0]
+    try:
+        for worker, fields in zip(workers, each, strict=True):
+            try:
+                worker.send(command, limit_s=limit_s, **fields)
+                sent.append(worker)
+            except WorkerLost as error:
+                wrong.append(error)
+        for worker in sent:
+            try:
+                answers.append(worker.receive())
+            except (TunerError, WorkerLost, CommandFailed) as error:
+                wrong.append(error)
+    except BaseException:
+        for worker in workers:
+            worker.kill()
+        raise
+    if wrong:
+        raise min(wrong, key=_badness)
     return answers
+
+
+def _badness(error: TunerError | WorkerLost | CommandFailed) -> int:
+    """The smaller, the worse; of equals the first is raised."""
+    return next(i for i, kind in enumerate((TunerError, WorkerLost, CommandFailed)) if isinstance(error, kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +110,28 @@ class ReplicaSeat:
 
     def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
         plan: dict[str, Any] = {"window_s": window_s, "drop_s": drop_s, "max_s": max_s}
+        background_s, begin_s = self._background_s(), time.monotonic()
         if len(self.workers) > 1:
-            plan |= {"begin_at_s": time.monotonic() + BEGIN_AFTER_S, "tail_s": TAIL_S}
-        begin_s, background_s = time.monotonic(), self._background_s()
+            plan |= {"begin_at_s": begin_s + BEGIN_AFTER_S, "tail_s": TAIL_S}
         answers = call_all(
             self.workers, "turn", limit_s=limit_s, each=[{"member": number, **plan} for number in self.numbers]
         )
-        background_s = self._background_s() - background_s
+        end_s, background_s = time.monotonic(), self._background_s() - background_s
         windows = [{**a, "latency_counts": {int(b): n for b, n in a["latency_counts"].items()}} for a in answers]
         window = windows[0] if len(windows) == 1 else together(windows, is_split=self.effective.affinity == "split")
         if self.background is not None:
-            share_pct = 100 * background_s / (psutil.cpu_count() or 1) / (time.monotonic() - begin_s)
-            window["other_cpu_pct"] = round(max(0.0, window["other_cpu_pct"] - share_pct), 2)
+            window["other_cpu_pct"] = without(window["other_cpu_pct"], background_s, end_s - begin_s)
         return window
 
     def _background_s(self) -> float:
         """What runs in the background by the deployment's own word is no disturbance."""
         return 0.0 if self.background is None else self.background.cpu_s()
+
+
+def without(other_cpu_pct: float, background_s: float, wall_s: float) -> float:
+    """What is left of the other load in per cent without `background_s` of CPU time in `wall_s`, which is taken to lie
+    evenly on the CPUs of this process: those are what the background has inherited."""
+    return round(max(0.0, other_cpu_pct - 100 * background_s / len(cpu_list()) / wall_s), 2)
 
 
 def together(windows: Sequence[Mapping[str, Any]], *, is_split: bool) -> dict[str, Any]:
@@ -133,13 +145,16 @@ def together(windows: Sequence[Mapping[str, Any]], *, is_split: bool) -> dict[st
     rate = sum(w["samples"] / w["duration_s"] for w in windows)
     own = [w["own_cpu_pct"] for w in windows]
     others = [w["other_cpu_pct"] - (0.0 if is_split else sum(own) - mine) for w, mine in zip(windows, own, strict=True)]
-    shares = {name: sum(w[name] for w in windows) / n for name in first if _is_number(first[name])}
+    shares = {
+        name: sum(w[name] for w in windows) / n for name in first if all(_is_number(w.get(name)) for w in windows)
+    }
     sums = {name: sum(w[name] for w in windows) for name in SUMMED}
     for name in COSTS:
         told = [w.get(name) for w in windows]
         sums[name] = None if None in told else sum(told)
     if is_split:
         sums["own_cpu_pct"] /= n
+    heat = [w["thermal_throttles"] for w in windows]  # on the same CPUs all have counted the same
     return {
         **first,
         **shares,
@@ -148,6 +163,7 @@ def together(windows: Sequence[Mapping[str, Any]], *, is_split: bool) -> dict[st
         "duration_s": samples / rate,
         "latency_counts": histogram.pool(w["latency_counts"] for w in windows),
         "other_cpu_pct": round(max(0.0, sum(others) / n), 2),
+        "thermal_throttles": sum(heat) if is_split else max(heat),
     }
 
 

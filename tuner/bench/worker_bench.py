@@ -19,6 +19,7 @@ import psutil
 
 from tuner.bench.background import Background
 from tuner.bench.cgroup import open_group, sweep
+from tuner.bench.load import HostReader
 from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
 from tuner.bench.protocol import (
     Conditions,
@@ -26,12 +27,13 @@ from tuner.bench.protocol import (
     Effective,
     Failure,
     FailureKind,
+    HostLoad,
     ModelFacts,
     Session,
     SessionPlan,
     Windows,
 )
-from tuner.bench.replica import Place, ReplicaSeat, allowed_cpus, call_all, places
+from tuner.bench.replica import Place, ReplicaSeat, allowed_cpus, call_all, places, without
 from tuner.bench.session import MemberLost, Seat, run_session
 from tuner.bench.start_up import StartUpSeat
 from tuner.errors import HostError, ModelError
@@ -74,6 +76,7 @@ class WorkerBench:
         self._isolate = isolate or self._conditions.memory_bytes is not None
         self._residents: dict[Place, WorkerProcess] = {}
         self._background: Background | None = None
+        self._host = HostReader()
         self._reference: tuple[DeploymentConfig, ReplicaSeat] | None = None
         self._start_up = start_up
         self._caches = tempfile.TemporaryDirectory(prefix="tuner-cache-") if is_cached else None
@@ -130,10 +133,8 @@ class WorkerBench:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         """Compiled once for each set of properties and share of the CPUs: requests never change what comes back, nor
         does batch."""
-        if config.affinity == "split" and config.replicas > len(allowed_cpus(self._conditions)):
-            cpus = len(allowed_cpus(self._conditions))
-            text = f"{config.replicas} replicas cannot split {cpus} CPU{'s' if cpus > 1 else ''} among them"
-            return Failure(kind=FailureKind.COMPILE, message=text)
+        if (failure := self._cannot_split(config)) is not None:
+            return failure
         key = (config.properties_key, places(config)[0])
         if key not in self._effective:
             plain = replace(config, batch_size=1, infer_requests=None, api="async")
@@ -149,6 +150,15 @@ class WorkerBench:
             replicas=config.replicas,
             affinity=config.affinity,
         )
+
+    def load_over(self, seconds: float) -> HostLoad:
+        """What the host does in the next `seconds` beside what the deployment itself runs in the background."""
+        if self._background is None:
+            return self._host.load_over(seconds)
+        before_s = self._background.cpu_s()
+        load = self._host.load_over(seconds)
+        background_s = self._background.cpu_s() - before_s
+        return replace(load, other_cpu_pct=without(load.other_cpu_pct, background_s, seconds))
 
     def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         begin, started_unix_s = time.perf_counter(), time.time()
@@ -178,6 +188,8 @@ class WorkerBench:
                 lost.update({i: error.failure for i, config in enumerate(lineup) if config == error.by})
             self._retire()
             lost_s += time.perf_counter() - attempted
+        if self._background is not None:
+            self._background.check()
         self._sessions += 1
         for config, member in zip(lineup, session.members, strict=True):
             if isinstance(member, Windows) and member.windows and member.is_steady:
@@ -226,7 +238,8 @@ class WorkerBench:
     def _open_seat(self, config: DeploymentConfig, reference: DeploymentConfig, plan: SessionPlan) -> Seat:
         if self._reference is not None and self._reference[0] == config:
             return self._reference[1]
-        if isinstance(known := self._effective.get((config.properties_key, places(config)[0])), Failure):
+        known = self._cannot_split(config) or self._effective.get((config.properties_key, places(config)[0]))
+        if isinstance(known, Failure):
             raise CommandFailed(known)
         if self._start_up:
             return self._open_start_up(config, plan)
@@ -260,6 +273,13 @@ class WorkerBench:
             if config == reference and not plan.is_fresh:
                 self._reference = (config, replace(seat, start_s=0.0, compile_s=0.0))
         return seat
+
+    def _cannot_split(self, config: DeploymentConfig) -> Failure | None:
+        cpus = len(allowed_cpus(self._conditions))
+        if config.affinity != "split" or config.replicas <= cpus:
+            return None
+        text = f"{config.replicas} replicas cannot split {cpus} CPU{'s' if cpus > 1 else ''} among them"
+        return Failure(kind=FailureKind.COMPILE, message=text)
 
     def _staff(self, where: Sequence[Place], *, is_alone: bool) -> list[WorkerProcess]:
         """A process at each place. Raises CommandFailed where memory does not hold them all."""

@@ -212,8 +212,14 @@ def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Di
         return
     if replica is None:
         differences.add(
-            f"tuned for {best.replicas} replicas that split the CPUs, and not told which of them this is",
+            f"tuned for {best.replicas} replicas that split the CPUs, and not told which of them this is, as by"
+            " compile(replica=0)",
             advice=f"compile(replica=0) in the first process, up to {best.replicas - 1} in the last.",
+        )
+    elif not hasattr(os, "sched_setaffinity"):
+        differences.add(
+            f"{host.system} does not let a process choose its CPUs: the replicas share them here",
+            advice="Tune on this host.",
         )
     elif cpus := best.replica_cpus(replica, cpu_list()):
         os.sched_setaffinity(0, cpus)

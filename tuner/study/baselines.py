@@ -64,8 +64,8 @@ def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
             batch_size=own.batch_size,
             infer_requests=requests,
             api="sync" if is_latency and requests == 1 else "async",
-            replicas=own.replicas or study.conditions.replicas,
-            affinity=own.affinity or "shared",
+            replicas=(replicas := own.replicas or study.conditions.replicas),
+            affinity=own.affinity if own.affinity and replicas > 1 else "shared",
         )
     return configs
 

@@ -37,7 +37,7 @@ def check_deployment(problems: ProblemList, parameters: tuple[Parameter, ...], h
         problems.at_value((*_SECTION, "cpus"), f"a quota is at least {MIN_CPUS:g} CPUs, got {block.cpus:g}")
     if host is None:
         return
-    strange = sorted(set(cpuset or ()) - set(read_cpuset(host.cpu_list)))
+    strange = sorted(set(cpuset) - read_cpuset(host.cpu_list)) if cpuset else []
     if strange:
         message = f"{_cpus(strange)} not there for this process; it may use {host.cpu_list}"
         problems.at_value((*_SECTION, "cpuset"), message)

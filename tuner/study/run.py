@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuner.bench.energy import EnergyReader
-from tuner.bench.load import HostReader
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
 from tuner.bench.replay import ReplayBench
 from tuner.bench.worker_bench import WorkerBench
@@ -168,7 +167,8 @@ def prepared_study(
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
-            cache = noise_cache(host, digest, list(facts.inputs), study.device, "+".join(study.objective.metrics))
+            inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
+            cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
             setting = replace(setting, known_noise=cache.read(time.time()))
 
             def remember(calibration: Calibration) -> None:
@@ -195,7 +195,7 @@ def prepared_study(
             watch = HostWatch(
                 now=time.perf_counter,
                 sleep=time.sleep,
-                look=HostReader().load_over,
+                look=bench.load_over,
                 limit_s=PAUSE_LIMIT_S if minutes is None else min(PAUSE_LIMIT_S, PAUSE_SHARE * 60 * minutes),
             )
             campaign = Campaign(
