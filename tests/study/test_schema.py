@@ -228,6 +228,6 @@ def test_every_closed_mapping_knows_its_keys() -> None:
     assert keys_at(("space", "NUM_STREAMS")) == ("choices", "low", "high", "step", "log", "when")
     assert keys_at(("nowhere",)) == ()
     paths = [(), ("model",), ("model", "inputs", "x"), ("objective",), ("objective", "subject_to", "x")]
-    paths += [("space", "x"), ("deployment",), ("budget",), ("search",), ("decision",)]
+    paths += [("space", "x"), ("deployment",), ("budget",), ("load",), ("load", "poisson"), ("search",), ("decision",)]
     closed = [block for block in Block.__subclasses__() if block.model_config.get("extra") == "forbid"]
     assert sorted(keys_at(path) for path in paths) == sorted(tuple(block.model_fields) for block in closed)

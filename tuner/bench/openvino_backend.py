@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ from tuner.bench.cost import read_peak_memory_bytes
 from tuner.bench.energy import EnergyReader, joules_between
 from tuner.bench.load import HostReader, load_between
 from tuner.bench.loop import Turn, count, run_async, run_sync
-from tuner.bench.protocol import SETTLE_CAP_S, DeploymentConfig, Effective
+from tuner.bench.open_loop import NothingServed, serve_window
+from tuner.bench.protocol import SETTLE_CAP_S, Arrivals, DeploymentConfig, Effective
+from tuner.bench.timer import exact_timers
 from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
 from tuner.model.inputs import random_inputs
@@ -59,6 +61,9 @@ class Member:
     effective: Effective
     compiled: ov.CompiledModel
     run: Callable[[float, float, float, float], Turn]
+    queue: ov.AsyncInferQueue | None = None
+    """None where calls are synchronous."""
+    requests: Sequence[ov.InferRequest] = ()
 
 
 class OpenVinoBackend:
@@ -157,12 +162,7 @@ class OpenVinoBackend:
 
     def _add(self, config: DeploymentConfig, model: ov.Model, compiled: ov.CompiledModel) -> tuple[int, Effective]:
         effective = self.effective(compiled, config)
-        member = Member(
-            config=config,
-            effective=effective,
-            compiled=compiled,
-            run=self._runner(compiled, model, config, effective),
-        )
+        member = self._member(compiled, model, config, effective)
         number, self.next_id = self.next_id, self.next_id + 1
         self.members[number] = member
         return number, effective
@@ -219,6 +219,35 @@ class OpenVinoBackend:
             **asdict(load),
         }
 
+    def serve(
+        self, number: int, *, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float
+    ) -> dict[str, Any]:
+        """One window of requests that arrive by themselves; as `turn` otherwise."""
+        member = self.members[number]
+        if member.queue is None:
+            raise RuntimeError("requests that arrive by themselves need asynchronous requests")
+        gc.collect()
+        gc.disable()
+        try:
+            before = self.host.read()
+            with exact_timers():
+                found = serve_window(
+                    member.queue,
+                    member.requests,
+                    arrivals,
+                    window_s=window_s,
+                    drop_s=drop_s,
+                    drain_s=drain_s,
+                    clock=time.perf_counter,
+                    sleep_until=_sleep_until,
+                )
+            after = self.host.read()
+        except NothingServed as error:
+            raise TooSlow(str(error)) from error
+        finally:
+            gc.enable()
+        return {**found, **asdict(load_between(before, after, frequency_mhz=self.host.frequency_mhz()))}
+
     def effective(self, compiled: ov.CompiledModel, config: DeploymentConfig) -> Effective:
         """What came back, as strings. What cannot be read back counts with the value asked for."""
         if config.device.startswith(PASSING_DOWN):
@@ -259,22 +288,34 @@ class OpenVinoBackend:
         except RuntimeError:
             return "unreadable"
 
-    def _runner(
+    def _member(
         self, compiled: ov.CompiledModel, model: ov.Model, config: DeploymentConfig, effective: Effective
-    ) -> Callable[[float, float, float, float], Turn]:
+    ) -> Member:
         clock = time.perf_counter
         if config.api == "sync":
             request = compiled.create_infer_request()
             self._fill(request, compiled, model, self.seed)
-            return lambda window_s, drop_s, max_s, tail_s: run_sync(
-                request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
+            return Member(
+                config=config,
+                effective=effective,
+                compiled=compiled,
+                run=lambda window_s, drop_s, max_s, tail_s: run_sync(
+                    request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
+                ),
             )
         queue = ov.AsyncInferQueue(compiled, effective.infer_requests)
         requests = [queue[i] for i in range(len(queue))]
         for i, request in enumerate(requests):
             self._fill(request, compiled, model, self.seed + i)
-        return lambda window_s, drop_s, max_s, tail_s: run_async(
-            queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
+        return Member(
+            config=config,
+            effective=effective,
+            compiled=compiled,
+            run=lambda window_s, drop_s, max_s, tail_s: run_async(
+                queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
+            ),
+            queue=queue,
+            requests=requests,
         )
 
     def _fill(self, request: ov.InferRequest, compiled: ov.CompiledModel, model: ov.Model, seed: int) -> None:
@@ -291,6 +332,13 @@ class OpenVinoBackend:
             if len(seen) >= 3 and len(set(seen[-3:])) == 1 and "(CPU)" not in seen[-1]:
                 return
         raise RuntimeError(f"{member.config.device} did not settle on a device within {SETTLE_CAP_S:.0f} s")
+
+
+def _sleep_until(at_s: float) -> None:
+    """perf_counter is CLOCK_MONOTONIC, which time.sleep counts on; a deadline that has passed costs nothing."""
+    left_s = at_s - time.perf_counter()
+    if left_s > 0.0:
+        time.sleep(left_s)
 
 
 def check_device(core: ov.Core, device: str) -> None:

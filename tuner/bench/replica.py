@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psutil
@@ -16,7 +16,7 @@ import psutil
 from tuner.bench import histogram
 from tuner.bench.background import Background
 from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess
-from tuner.bench.protocol import Conditions, DeploymentConfig, Effective
+from tuner.bench.protocol import Arrivals, Conditions, DeploymentConfig, Effective
 from tuner.model.host import cpu_list
 
 BEGIN_AFTER_S = 0.005
@@ -27,6 +27,8 @@ TAIL_S = 0.1
 end within a round of requests of each other, a few milliseconds to a few hundred."""
 COSTS = ("cpu_s", "peak_memory_bytes")
 """Summed too, where every replica tells."""
+COUNTED = ("arrivals", "waiting", "unserved")
+"""Only under a load."""
 SUMMED = ("latency_sum_ms", "own_cpu_pct", "thermal_throttles", "quota_throttles")
 
 
@@ -105,10 +107,23 @@ class ReplicaSeat:
         plan: dict[str, Any] = {"window_s": window_s, "drop_s": drop_s, "max_s": max_s}
         if len(self.workers) > 1:
             plan |= {"begin_at_s": time.monotonic() + BEGIN_AFTER_S, "tail_s": TAIL_S}
+        return self._window("turn", limit_s, [{"member": number, **plan} for number in self.numbers])
+
+    def serve(
+        self, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float, limit_s: float
+    ) -> Mapping[str, Any]:
+        """The arrivals are dealt out to the replicas in turn; the clock of all begins together."""
+        n = len(self.workers)
+        plan: dict[str, Any] = {"window_s": window_s, "drop_s": drop_s, "drain_s": drain_s}
+        if n > 1:
+            plan["begin_at_s"] = time.monotonic() + BEGIN_AFTER_S
+        shares = [asdict(replace(arrivals, part=i, parts=n)) for i in range(n)]
+        each = [{"member": number, "arrivals": s, **plan} for number, s in zip(self.numbers, shares, strict=True)]
+        return self._window("serve", limit_s, each)
+
+    def _window(self, command: str, limit_s: float, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         begin_s, background_s = time.monotonic(), self._background_s()
-        answers = call_all(
-            self.workers, "turn", limit_s=limit_s, each=[{"member": number, **plan} for number in self.numbers]
-        )
+        answers = call_all(self.workers, command, limit_s=limit_s, each=each)
         background_s = self._background_s() - background_s
         windows = [{**a, "latency_counts": {int(b): n for b, n in a["latency_counts"].items()}} for a in answers]
         window = windows[0] if len(windows) == 1 else together(windows, is_split=self.effective.affinity == "split")
@@ -134,10 +149,12 @@ def together(windows: Sequence[Mapping[str, Any]], *, is_split: bool) -> dict[st
     own = [w["own_cpu_pct"] for w in windows]
     others = [w["other_cpu_pct"] - (0.0 if is_split else sum(own) - mine) for w, mine in zip(windows, own, strict=True)]
     shares = {name: sum(w[name] for w in windows) / n for name in first if _is_number(first[name])}
-    sums = {name: sum(w[name] for w in windows) for name in SUMMED}
+    sums = {name: sum(w[name] for w in windows) for name in (*SUMMED, *COUNTED) if name in first}
     for name in COSTS:
         told = [w.get(name) for w in windows]
         sums[name] = None if None in told else sum(told)
+    if "lag_p99_ms" in first:
+        sums["lag_p99_ms"] = max(w["lag_p99_ms"] for w in windows)
     if is_split:
         sums["own_cpu_pct"] /= n
     return {

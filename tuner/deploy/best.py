@@ -91,6 +91,14 @@ class BestConstraint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BestLoad:
+    """Requests that arrived by themselves. `rate_per_s` is None where the largest was looked for."""
+
+    pattern: str
+    rate_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
     """One best.yaml. `reason` says why a verdict is `baseline`; `gain` is None where none was shown."""
 
@@ -116,6 +124,8 @@ class Best:
     baselines: Mapping[str, float]
     gain: BestGain | None = None
     constraints: tuple[BestConstraint, ...] = ()
+    load: BestLoad | None = None
+    """How requests arrived while it was measured; None: the closed loop."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """`cpu_model`, `cpus_allowed`, `cpu_quota` and `openvino` are compared with the host; others are for people."""
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from tuner.deploy.best import (
     BestConstraint,
     BestGain,
     BestInput,
+    BestLoad,
     BestModel,
     BestObjective,
 )
@@ -99,6 +100,7 @@ def format_best(best: Best) -> str:
         **({"replicas": best.replicas, "affinity": best.affinity} if best.replicas > 1 else {}),
         **({"deployment": dict(best.deployment)} if best.deployment else {}),
         "effective": dict(best.effective),
+        **({} if best.load is None else {"load": _Line(_load_content(best.load))}),
         "objective": asdict(best.objective),
         "baseline": _Line({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
         "baselines": dict(best.baselines),
@@ -157,6 +159,7 @@ def _best(fields: Fields) -> Best:
         baselines=fields.mapping_of("baselines", "a finite number", is_number),
         gain=None if fields.content.get("gain") is None else _gain(fields.inside("gain")),
         constraints=tuple(_constraint(item) for item in fields.items("constraints")),
+        load=_load(fields) if "load" in fields.content else None,
         environment=_environment(fields),
         provenance=fields.mapping("provenance"),
     )
@@ -210,6 +213,19 @@ def _constraint(fields: Fields) -> BestConstraint:
     )
 
 
+def _load(fields: Fields) -> BestLoad:
+    """As the study file has it: one pattern with rate_per_s or find_max."""
+    load = fields.inside("load")
+    if len(load.content) != 1:
+        fields.problems.append("load: expected one pattern, such as {poisson: {rate_per_s: 120}}")
+        return BestLoad(pattern="")
+    (pattern,) = load.content
+    arrivals = load.inside(pattern)
+    if arrivals.content.get("find_max") is True:
+        return BestLoad(pattern=pattern)
+    return BestLoad(pattern=pattern, rate_per_s=arrivals.number("rate_per_s"))
+
+
 def _environment(fields: Fields) -> Mapping[str, Any]:
     """Only what is compared with the host has to be of a type."""
     found = fields.inside("environment")
@@ -218,6 +234,10 @@ def _environment(fields: Fields) -> Mapping[str, Any]:
     found.optional_number("cpu_quota")
     found.optional_text("openvino")
     return found.content
+
+
+def _load_content(load: BestLoad) -> dict[str, Any]:
+    return {load.pattern: {"find_max": True} if load.rate_per_s is None else {"rate_per_s": load.rate_per_s}}
 
 
 def _input_content(given: BestInput) -> dict[str, Any]:

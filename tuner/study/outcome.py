@@ -14,7 +14,16 @@ from typing import Any
 from tuner import __version__
 from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import DeploymentConfig, Effective, Windows
-from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
+from tuner.deploy.best import (
+    Best,
+    BestBaseline,
+    BestConstraint,
+    BestGain,
+    BestInput,
+    BestLoad,
+    BestModel,
+    BestObjective,
+)
 from tuner.study.campaign import Campaign, Ground
 from tuner.study.conditions import as_written
 from tuner.study.decision import gain_pct
@@ -22,6 +31,7 @@ from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
 from tuner.study.evidence import REQUESTS, metrics_of, pool
 from tuner.study.phases import Result
+from tuner.study.study import Limit
 
 
 def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, dict[str, float]]:
@@ -128,6 +138,7 @@ def make_best(
             if name != "tuned" and metric.name in level
         },
         gain=gain,
+        load=None if study.load is None else BestLoad(pattern=study.load.pattern, rate_per_s=study.load.rate_per_s),
         constraints=_constraints(campaign, ground, result, mine),
         environment=environment,
         provenance={
@@ -148,7 +159,9 @@ def _constraints(
     checks = result.confirmation.checks if result.is_tuned and result.confirmation else ()
     measured = {(c.metric, c.bound): (c.measured, c.requests) for c in checks}
     found = []
-    for limit in campaign.study.objective.limits:
+    load = campaign.study.load
+    kept = (Limit(metric=name, max=most) for name, most in load.keep) if load else ()
+    for limit in (*campaign.study.objective.limits, *kept):
         for bound in ("min", "max", "min_ratio", "max_ratio"):
             value = getattr(limit, bound)
             if value is None:
