@@ -89,7 +89,8 @@ def _named_metrics(problems: ProblemList) -> Iterator[tuple[NodePath, str]]:
     if not isinstance(objective, Mapping):
         return
     for key in ("maximize", "minimize"):
-        if objective.get(key) in METRICS and problems.is_right(("objective", key)):
+        is_metric = isinstance(objective.get(key), str) and objective[key] in METRICS
+        if is_metric and problems.is_right(("objective", key)):
             yield ("objective", key), objective[key]
     limits = objective.get("subject_to")
     for name in limits if isinstance(limits, Mapping) else ():
