@@ -21,7 +21,7 @@ ALLOWED = {
     "report": {"study", "bench", "deploy"},
     "errors": set(),
 }
-VALUES_OF_BENCH = {"tuner.bench.protocol", "tuner.bench.metrics", "tuner.bench.histogram"}
+VALUES_OF_BENCH = {"tuner.bench.protocol", "tuner.bench.metrics", "tuner.bench.histogram", "tuner.bench.arrivals"}
 OPENS_A_BENCH = {"study/run.py", "study/recorded.py", "study/replay.py"}
 MAKES_A_BEST_FILE = {
     "study/run.py",

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tuner.bench.protocol import DeploymentConfig, Effective
+from tuner.bench.protocol import Arrivals, DeploymentConfig, Effective
 from tuner.errors import ModelError
 from tuner.model.spec import ModelSpec
 
@@ -115,6 +115,29 @@ class Backend:
             "samples": requests * config.batch_size,
             "latency_counts": {math.floor(math.log(latency_ms) / math.log(1.005)): requests},
             "latency_sum_ms": requests * latency_ms,
+            "steal_pct": 0.0,
+            "other_cpu_pct": 1.0,
+            "own_cpu_pct": 0.0,
+            "thermal_throttles": 0,
+            "quota_throttles": 0,
+        }
+
+    def serve(
+        self, number: int, *, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float
+    ) -> dict[str, Any]:
+        """As many requests as the rate says, each as long as a request of the closed loop."""
+        self.act("serve", self.members[number])
+        requests = max(1, round(arrivals.rate_per_s * window_s / arrivals.parts))
+        latency_ms = 1.0
+        return {
+            "duration_s": window_s,
+            "samples": requests,
+            "latency_counts": {math.floor(math.log(latency_ms) / math.log(1.005)): requests},
+            "latency_sum_ms": requests * latency_ms,
+            "arrivals": requests,
+            "waiting": 0,
+            "unserved": 0,
+            "lag_p99_ms": 0.05,
             "steal_pct": 0.0,
             "other_cpu_pct": 1.0,
             "own_cpu_pct": 0.0,

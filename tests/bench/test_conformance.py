@@ -6,7 +6,9 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,12 @@ from tuner.bench.protocol import (
     Effective,
     Failure,
     FailureKind,
+    Load,
     Session,
     SessionPlan,
     Windows,
 )
-from tuner.bench.replay import replay_of
+from tuner.bench.replay import ReplayBench, replay_of
 from tuner.bench.synthetic import Drift, Noise, SyntheticBench
 from tuner.bench.worker_bench import WorkerBench
 from tuner.study.records import SessionLine, open_log, read_log
@@ -153,6 +156,69 @@ def test_the_sum_of_the_latencies_is_that_of_their_buckets(subject: Subject) -> 
     for window in (w for m in session.members for w in whole(m).windows):
         by_bucket = sum(n * math.exp((b + 0.5) * histogram.WIDTH) for b, n in window.latency_counts.items())
         assert window.latency_sum_ms == pytest.approx(by_bucket, rel=0.006)
+
+
+OPEN_LINEUP = (REFERENCE, OTHER)
+REPLICATED = config(replicas=2)
+
+
+def arriving(subject: Subject, load: Load, **more: Any) -> Session:
+    if isinstance(subject.bench, ReplayBench):
+        pytest.skip("a replay has the windows that were recorded")
+    return subject.bench.measure(OPEN_LINEUP, quick_plan(window_s=0.2, drop_s=0.02, load=load, **more))
+
+
+def test_under_a_load_every_arrival_of_a_window_counts(subject: Subject) -> None:
+    session = arriving(subject, Load(pattern="constant", rate_per_s=60.0))
+    for window in (w for m in session.members for w in whole(m).windows):
+        served = window.served
+        assert served is not None
+        assert served.rate_per_s == 60.0
+        assert 11 <= served.arrivals <= 13
+        assert sum(window.latency_counts.values()) == served.arrivals
+        assert window.duration_s == pytest.approx(0.2)
+        assert 0 <= served.unserved <= served.waiting <= served.arrivals
+        assert served.lag_p99_ms >= 0.0
+        assert served.capacity_per_s > 0.0
+        assert served.low_per_s == served.high_per_s == 0.0
+
+
+def test_the_members_of_a_block_see_the_same_arrivals_in_every_session_of_that_seed(subject: Subject) -> None:
+    session = arriving(subject, Load(pattern="poisson", rate_per_s=100.0), blocks=6, seed=3)
+    counts = [[w.served.arrivals for w in whole(m).windows if w.served] for m in session.members]
+    assert counts[0] == counts[1]
+    assert [len(c) for c in counts] == [6, 6]
+    again = arriving(subject, Load(pattern="poisson", rate_per_s=100.0), blocks=6, seed=3)
+    assert [[w.served.arrivals for w in whole(m).windows if w.served] for m in again.members] == counts
+
+
+def test_the_arrivals_are_those_of_all_replicas_together(subject: Subject) -> None:
+    if isinstance(subject.bench, ReplayBench):
+        pytest.skip("a replay has the windows that were recorded")
+    load = Load(pattern="constant", rate_per_s=60.0)
+    session = subject.bench.measure([REFERENCE, REPLICATED], quick_plan(window_s=0.2, load=load))
+    for window in (w for m in session.members for w in whole(m).windows):
+        assert window.served is not None
+        assert 11 <= window.served.arrivals == sum(window.latency_counts.values()) <= 13
+
+
+def test_a_search_for_the_largest_rate_narrows_from_window_to_window(subject: Subject) -> None:
+    load = Load(pattern="poisson", keep=(("latency_mean_ms", 1e6),))
+    session = arriving(subject, load, blocks=4)
+    for member in map(whole, session.members):
+        served = [w.served for w in member.windows if w.served is not None]
+        assert len(served) == 4
+        for before, after in pairwise(served):
+            assert before.low_per_s <= after.low_per_s < after.high_per_s <= before.high_per_s
+            assert after.rate_per_s == pytest.approx(math.sqrt(before.low_per_s * before.high_per_s))
+            assert (after.low_per_s if after.is_kept else after.high_per_s) == after.rate_per_s
+        assert 0.29 < served[0].low_per_s / served[0].capacity_per_s < 0.99
+
+
+def test_who_keeps_the_limits_at_no_rate_fails_and_says_so(subject: Subject) -> None:
+    session = arriving(subject, Load(pattern="poisson", keep=(("latency_mean_ms", 1e-3),)))
+    for member in session.members:
+        assert "keeps latency_mean_ms <= 0.001" in failed(member).message
 
 
 def test_resolving_is_deterministic_and_agrees_with_what_was_measured(subject: Subject) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from tests.bench.conftest import window
 from tuner.bench.metrics import METRICS, log_ratio, request_count, requests_needed
+from tuner.bench.protocol import Served
 
 STARTS = {"compile_s": 0.2, "load_s": 0.3, "first_inference_s": 0.01, "load_cached_s": 0.1}
 OTHER_STARTS = {"compile_s": 0.4, "load_s": 0.5, "first_inference_s": 0.03, "load_cached_s": 0.2}
@@ -50,6 +52,31 @@ BY_HAND = {
     "first_inference_ms": 20.0,
     "load_cached_ms": 150.0,
 }
+SERVED = tuple(
+    replace(
+        window([1.0] * 50, block=block),
+        served=Served(
+            rate_per_s=rate,
+            arrivals=50,
+            waiting=waiting,
+            unserved=0,
+            lag_p99_ms=0.1,
+            capacity_per_s=200.0,
+            low_per_s=low,
+            high_per_s=high,
+        ),
+    )
+    for block, rate, waiting, low, high in (
+        (0, 100.0, 2, 60.0, 100.0),
+        (1, 80.0, 3, 80.0, 125.0),
+        (0, 90.0, 1, 90.0, 160.0),
+    )
+)
+OF_ARRIVALS = {
+    "max_rate_per_s": math.sqrt(100.0 * 120.0),  # two sessions: the second begins where the blocks begin again
+    "backlog_pct": 100 * 6 / 150,
+    "load_pct": 45.0,
+}
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -58,7 +85,21 @@ def test_a_metric_reads_what_was_computed_by_hand(name: str) -> None:
 
 
 def test_every_metric_was_computed_by_hand() -> None:
-    assert METRICS.keys() == BY_HAND.keys()
+    assert METRICS.keys() == {**BY_HAND, **OF_ARRIVALS}.keys()
+
+
+@pytest.mark.parametrize("name", OF_ARRIVALS)
+def test_a_metric_of_arriving_requests_reads_what_was_computed_by_hand(name: str) -> None:
+    assert METRICS[name].is_in(SERVED)
+    assert METRICS[name].read(SERVED) == pytest.approx(OF_ARRIVALS[name])
+    assert not METRICS[name].is_in([*SERVED, WINDOWS[0]]), "a window of the closed loop has none"
+
+
+def test_no_backlog_is_a_small_one_for_the_sake_of_its_logarithm() -> None:
+    (first, *_) = SERVED
+    assert first.served is not None
+    idle = replace(first, served=replace(first.served, waiting=0))
+    assert METRICS["backlog_pct"].read([idle]) == 0.1
 
 
 def test_throughput_counts_samples_and_latency_counts_requests() -> None:
@@ -105,7 +146,7 @@ def test_throughput_and_the_mean_need_no_number_of_requests() -> None:
     assert METRICS["throughput"].min_requests == METRICS["latency_mean_ms"].min_requests == 1
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", BY_HAND)
 def test_a_log_ratio_is_positive_for_the_better_whatever_the_direction(name: str) -> None:
     twice = {name: 2 * seconds for name, seconds in STARTS.items()}
     fast = [window([1.0] * 100, duration_s=0.5, cpu_s=0.2, energy_j=1.0, peak_memory_bytes=1_000_000, **STARTS)]

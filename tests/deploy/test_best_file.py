@@ -13,7 +13,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
+from tuner.deploy.best import (
+    Best,
+    BestBaseline,
+    BestConstraint,
+    BestGain,
+    BestInput,
+    BestLoad,
+    BestModel,
+    BestObjective,
+)
 from tuner.deploy.best_file import format_best, load_best, parse_best, write_best
 from tuner.errors import BestFileError, OutputError
 
@@ -70,6 +79,10 @@ bests = st.builds(
             sessions=counts,
             pairs=counts,
         ),
+    ),
+    load=st.one_of(
+        st.none(),
+        st.builds(BestLoad, pattern=st.sampled_from(["poisson", "constant"]), rate_per_s=st.one_of(st.none(), numbers)),
     ),
     constraints=st.lists(
         st.builds(
@@ -160,6 +173,9 @@ def changed(**fields: Any) -> str:
         ({"baselines": {"default": "fast"}}, "baselines.default: 'fast' is not a finite number"),
         ({"gain": {"estimate_pct": 1}}, "gain.low_pct: missing"),
         ({"constraints": {}}, "constraints: {} is not a list"),
+        ({"load": "poisson"}, "load: 'poisson' is not a mapping of names"),
+        ({"load": {}}, "load: expected one pattern, such as {poisson: {rate_per_s: 120}}"),
+        ({"load": {"poisson": {}}}, "load.poisson.rate_per_s: missing"),
         ({"constraints": [3]}, "constraints[0]: 3 is not a mapping"),
         ({"constraints": [{"metric": "x"}]}, "constraints[0].measured: missing"),
         ({"environment": {"openvino": 2026.4}}, "environment.openvino: 2026.4 is not text (quote it"),
@@ -207,6 +223,20 @@ def test_a_file_without_keys_is_no_best_yaml(text: str) -> None:
 )
 def test_garbage_is_answered_with_its_line(text: str, message: str) -> None:
     assert message in failure(text)
+
+
+@pytest.mark.parametrize(
+    ("load", "line"),
+    [
+        (BestLoad(pattern="poisson", rate_per_s=80.0), "load: {poisson: {rate_per_s: 80.0}}"),
+        (BestLoad(pattern="constant"), "load: {constant: {find_max: true}}"),
+    ],
+)
+def test_the_load_stands_on_one_line_as_in_the_study_file(load: BestLoad, line: str, illustration: Best) -> None:
+    text = format_best(replace(illustration, load=load))
+    assert line in text.splitlines()
+    assert parse_best(text, "b.yaml").load == load
+    assert "load:" not in format_best(illustration)
 
 
 def test_dates_without_quotes_stay_text() -> None:

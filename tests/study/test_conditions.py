@@ -295,8 +295,8 @@ def test_a_study_without_conditions_is_what_it_was_before_there_were_any(write: 
     ("block", "words"),
     [
         ("{cpus: 2}", "cpu_quota: was 1.0, is 2.0"),
-        ("{cpus: 1, replicas: 2}", "deployment: "),
-        ("{cpus: 1, background: ./other}", "deployment: "),
+        ("{cpus: 1, replicas: 2}", "deployment.replicas: "),
+        ("{cpus: 1, background: ./other}", "deployment.background: "),
         ("{cpus: 1, cpuset: 0-1}", "cpus_allowed: was 8, is 2"),
         ("{}", "cpu_quota: was 1.0, is null"),
     ],

@@ -206,7 +206,6 @@ def test_a_logarithmic_range_ascends_from_low_to_high_in_steps_of_at_most_two(lo
         ("deployment", "{replicas: {choices: [1, 2]}}", "11:24: to search it, make it a parameter of the space"),
         ("deployment", "{background: ''}", "11:26: expected a shell command"),
         ("space", "{affinity: {choices: [split]}}", "7:9: affinity is about several replicas"),
-        ("load", "closed_loop", '11:1: unknown key "load"; '),
         ("accuracy", "{}", '11:1: unknown key "accuracy"; '),
         ("schema_version", "", "1:1: key `schema_version` is missing"),
         ("schema_version", "2", "1:17: schema_version 2: this file needs a newer tuner; this one reads 1"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.study.virtual import (
+    ARRIVING,
     Meddler,
     Virtual,
     by_streams,
@@ -36,7 +37,7 @@ from tuner.study.outcome import make_best, standings
 from tuner.study.phases import Result
 from tuner.study.study import BaselineSpec, Limit
 
-USUAL = {name for name, row in METRICS.items() if not row.needs_start_up} | {REQUESTS}
+USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING} | {REQUESTS}
 """What every window tells, without starts."""
 pytestmark = pytest.mark.usefixtures("quick_disk")
 

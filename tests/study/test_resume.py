@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.study.virtual import (
+    ARRIVING,
     LARGE,
     ORDER,
     SMALL,
@@ -56,7 +57,7 @@ def test_every_candidate_is_an_optuna_trial_with_its_whole_record(tmp_path: Path
     assert all("same_as" in trials[n].record for n in trials.keys() - measured)
 
 
-USUAL = {name for name, row in METRICS.items() if not row.needs_start_up} | {REQUESTS}
+USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING} | {REQUESTS}
 """What every window tells, without starts."""
 EIGHT = space_of(parameter("NUM_STREAMS", 2, 5, 7, 8), parameter("infer_requests", 8, 16))
 RESUMED = {

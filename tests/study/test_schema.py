@@ -239,7 +239,8 @@ def test_every_closed_mapping_knows_its_keys() -> None:
     assert keys_at(("space", "NUM_STREAMS")) == ("choices", "low", "high", "step", "log", "when")
     assert keys_at(("nowhere",)) == ()
     paths = [(), ("model",), ("model", "inputs", "x"), ("objective",), ("objective", "subject_to", "x")]
-    paths += [("objectives", 0), ("space", "x"), ("deployment",), ("budget",), ("search",), ("decision",)]
+    paths += [("objectives", 0), ("space", "x"), ("deployment",), ("budget",), ("load",), ("load", "poisson")]
+    paths += [("search",), ("decision",)]
     blocks = [*Block.__subclasses__(), *(below for block in Block.__subclasses__() for below in block.__subclasses__())]
     closed = [block for block in blocks if block.model_config.get("extra") == "forbid"]
     assert sorted(keys_at(path) for path in paths) == sorted(tuple(block.model_fields) for block in closed)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.study.test_outcome import HOST, best_of
-from tests.study.virtual import Meddler, PhaseFuse, PowerCut, Virtual, crash, make_study, streams
+from tests.study.virtual import ARRIVING, Meddler, PhaseFuse, PowerCut, Virtual, crash, make_study, streams
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Phase, Session, SessionPlan, Windows
 from tuner.errors import InputError, NoAnswerError, RecordError
@@ -18,7 +18,7 @@ from tuner.study.evidence import REQUESTS, ranked
 from tuner.study.folder import check_identity, write_text
 from tuner.study.show import read_study
 
-USUAL = {name for name, row in METRICS.items() if not row.needs_start_up} | {REQUESTS}
+USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING} | {REQUESTS}
 """What every window tells, without starts."""
 pytestmark = pytest.mark.usefixtures("quick_disk")
 

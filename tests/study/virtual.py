@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import (
     Bench,
     DeploymentConfig,
@@ -15,6 +16,7 @@ from tuner.bench.protocol import (
     Phase,
     Session,
     SessionPlan,
+    Window,
     Windows,
 )
 from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench, hill
@@ -30,6 +32,13 @@ from tuner.study.status import Status
 from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SamplerName, SpaceSpec, Study
 from tuner.study.trial import TrialSummary
 
+CLOSED_WINDOW = Window(
+    block=0, turn=0, started_s=0.0, duration_s=1.0, samples=1, latency_counts={0: 1}, latency_sum_ms=1.0
+)
+CLOSED = [name for name, row in METRICS.items() if row.is_in([CLOSED_WINDOW])]
+"""The metrics that every window of the closed loop has, old ones too."""
+ARRIVING = {"max_rate_per_s", "backlog_pct", "load_pct"}
+"""The metrics that it never has."""
 ORDER: tuple[Phase, ...] = ("baselines", "calibration", "race", "search", "final", "confirm")
 
 

@@ -29,8 +29,12 @@ class Metric:
     is_extreme: bool = False
     """Whether it tells of what was seen and no more: an absolute limit is kept or broken by the requests that were
     measured, and no confidence bound says anything of those to come."""
+    is_whole: bool = False
+    """Whether only a whole session has a value, none of its windows alone."""
     field: str | None = None
     """The field of a window that it is read off, where a window may lack it: old records, hosts that do not tell."""
+    is_there: Callable[[Window], bool] = lambda window: True
+    """Whether a window carries it: the closed loop knows nothing of arrivals."""
     needs_own_process: bool = False
     """Whether it means something only where a member has its process for itself."""
     needs_energy: bool = False
@@ -48,7 +52,7 @@ class Metric:
     def is_in(self, windows: Sequence[Window]) -> bool:
         """Whether it can be read off these windows: each has the field, and not all of them zero, of which there is no
         logarithm (a stretch below the resolution of its clock)."""
-        if request_count(windows) == 0:
+        if request_count(windows) == 0 or not all(map(self.is_there, windows)):
             return False
         values = [getattr(w, self.field) for w in windows] if self.field else [1]
         return None not in values and max(values) > 0
@@ -118,6 +122,40 @@ def _start_up(name: str, field: str, *, needs_cache: bool = False) -> Metric:
     )
 
 
+BACKLOG_AT_MOST_PCT = 10.0
+"""Under arriving requests the implicit limit of `backlog_pct`. A stable queue leaves what is served and waits at that
+moment: by Little's law its latency over the window, 1 to 5 % in windows of 100 arrivals and more. Ten per cent too much
+load leave 9 % more."""
+LOAD_AT_MOST_PCT = 98.0
+"""The implicit limit of `load_pct`: the upper end of measurement.md's search for the largest rate. A queue at its
+capacity grows without bound, but too slowly for a window of seconds to show it."""
+FLOOR_PCT = 0.1
+"""Shares are compared by their logarithm: none is a tenth of a per cent."""
+
+
+def _served(window: Window) -> bool:
+    return window.served is not None
+
+
+def _backlog_pct(windows: Sequence[Window]) -> float:
+    served = [w.served for w in windows if w.served is not None]
+    return max(FLOOR_PCT, 100.0 * sum(s.waiting for s in served) / max(1, sum(s.arrivals for s in served)))
+
+
+def _load_pct(windows: Sequence[Window]) -> float:
+    shares = [100.0 * w.served.rate_per_s / w.served.capacity_per_s for w in windows if w.served is not None]
+    return sum(shares) / len(shares)
+
+
+def _max_rate_per_s(windows: Sequence[Window]) -> float:
+    """The middle of what the last window of each session left open; of several sessions the geometric mean."""
+    ends = [
+        w for w, after in zip(windows, [*windows[1:], None], strict=True) if after is None or after.block <= w.block
+    ]
+    logs = [math.log(w.served.low_per_s * w.served.high_per_s) / 2.0 for w in ends if w.served is not None]
+    return math.exp(sum(logs) / len(logs))
+
+
 _ROWS = (
     Metric(name="throughput", unit="samples/s", is_higher_better=True, read=_throughput),
     Metric(name="latency_mean_ms", unit="ms", is_higher_better=False, read=_latency_mean_ms),
@@ -148,6 +186,22 @@ _ROWS = (
     _start_up("load_ms", "load_s"),
     _start_up("first_inference_ms", "first_inference_s"),
     _start_up("load_cached_ms", "load_cached_s", needs_cache=True),
+    Metric(
+        name="max_rate_per_s",
+        unit="requests/s",
+        is_higher_better=True,
+        read=_max_rate_per_s,
+        is_there=lambda w: w.served is not None and w.served.low_per_s > 0.0,
+        is_whole=True,
+    ),
+    Metric(name="backlog_pct", unit="%", is_higher_better=False, read=_backlog_pct, is_there=_served),
+    Metric(
+        name="load_pct",
+        unit="%",
+        is_higher_better=False,
+        read=_load_pct,
+        is_there=lambda w: w.served is not None and w.served.capacity_per_s > 0.0,
+    ),
 )
 METRICS = {metric.name: metric for metric in _ROWS}
 

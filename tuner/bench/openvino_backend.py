@@ -9,7 +9,7 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import openvino as ov
@@ -19,7 +19,9 @@ from tuner.bench.cost import read_peak_memory_bytes
 from tuner.bench.energy import EnergyReader, joules_between
 from tuner.bench.load import HostReader, load_between
 from tuner.bench.loop import Turn, count, run_async, run_sync
-from tuner.bench.protocol import SETTLE_CAP_S, DeploymentConfig, Effective
+from tuner.bench.open_loop import NothingServed, serve_window
+from tuner.bench.protocol import SETTLE_CAP_S, Arrivals, DeploymentConfig, Effective
+from tuner.bench.timer import exact_timers
 from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
 from tuner.model.inputs import random_inputs
@@ -48,6 +50,9 @@ PASSING_DOWN = ("AUTO", "MULTI", "HETERO", "BATCH")
 """Devices that hand properties down and cannot report them (openvino.md): there the request is the identity."""
 
 
+T = TypeVar("T")
+
+
 class TooSlow(Exception):
     """A member that could not complete four rounds of its requests in the longest window allowed."""
 
@@ -60,6 +65,9 @@ class Member:
     effective: Effective
     compiled: ov.CompiledModel
     run: Callable[[float, float, float, float], Turn]
+    queue: ov.AsyncInferQueue | None = None
+    """None where calls are synchronous."""
+    requests: Sequence[ov.InferRequest] = ()
 
 
 class OpenVinoBackend:
@@ -173,12 +181,7 @@ class OpenVinoBackend:
 
     def _add(self, config: DeploymentConfig, model: ov.Model, compiled: ov.CompiledModel) -> tuple[int, Effective]:
         effective = self.effective(compiled, config)
-        member = Member(
-            config=config,
-            effective=effective,
-            compiled=compiled,
-            run=self._runner(compiled, model, config, effective),
-        )
+        member = self._member(compiled, model, config, effective)
         number, self.next_id = self.next_id, self.next_id + 1
         self.members[number] = member
         return number, effective
@@ -203,37 +206,75 @@ class OpenVinoBackend:
     def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float, tail_s: float = 0.0) -> dict[str, Any]:
         """One turn; everything but the loop itself happens outside the timed stretch."""
         member = self.members[number]
-        gc.collect()
-        gc.disable()
-        try:
-            before = self.host.read()
-            energy_before = self.energy.read()
-            cpu_before_s = time.process_time()
-            turn = member.run(window_s, drop_s, max_s, tail_s)
-            cpu_s = time.process_time() - cpu_before_s
-            energy_j = joules_between(energy_before, self.energy.read())
-            after = self.host.read()
-        finally:
-            gc.enable()
+        turn, cost = self._with_cost(lambda: member.run(window_s, drop_s, max_s, tail_s))
         counted = count(turn)
         if counted is None:
             raise TooSlow(
                 f"too slow for this budget: {turn.requests} requests in flight did not complete four rounds "
                 f"in {max_s:.1f} s"
             )
-        load = load_between(before, after, frequency_mhz=self.host.frequency_mhz())
-        # Ramp and drain do the same work: each completion has its equal part of what the turn cost.
-        share = counted.completions / turn.completed
         return {
             "duration_s": counted.duration_s,
             "samples": counted.completions * member.effective.batch_size,
             "latency_counts": histogram.count(counted.latencies_ms),
             "latency_sum_ms": float(np.sum(counted.latencies_ms)),
-            "cpu_s": cpu_s * share,
-            "energy_j": None if energy_j is None else energy_j * share,
-            "peak_memory_bytes": read_peak_memory_bytes() if self.compiles == 1 else None,
-            **asdict(load),
+            **cost(counted.completions / turn.completed),
         }
+
+    def serve(
+        self, number: int, *, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float
+    ) -> dict[str, Any]:
+        """One window of requests that arrive by themselves; as `turn` otherwise."""
+        member = self.members[number]
+        if member.queue is None:
+            raise RuntimeError("requests that arrive by themselves need asynchronous requests")
+        queue = member.queue
+
+        def work() -> tuple[dict[str, Any], float]:
+            with exact_timers():
+                return serve_window(
+                    queue,
+                    member.requests,
+                    arrivals,
+                    window_s=window_s,
+                    drop_s=drop_s,
+                    drain_s=drain_s,
+                    clock=time.perf_counter,
+                    sleep_until=_sleep_until,
+                )
+
+        try:
+            (found, share), cost = self._with_cost(work)
+        except NothingServed as error:
+            raise TooSlow(str(error)) from error
+        return {**found, **cost(share)}
+
+    def _with_cost(self, work: Callable[[], T]) -> tuple[T, Callable[[float], dict[str, Any]]]:
+        """What `work` returns, and what it cost and what the host did meanwhile, as fields of a window that counts the
+        given share of it: ramp and drain do the same work, and each completion has its equal part."""
+        gc.collect()
+        gc.disable()
+        try:
+            before = self.host.read()
+            energy_before = self.energy.read()
+            cpu_before_s = time.process_time()
+            result = work()
+            cpu_s = time.process_time() - cpu_before_s
+            energy_j = joules_between(energy_before, self.energy.read())
+            after = self.host.read()
+        finally:
+            gc.enable()
+        load = load_between(before, after, frequency_mhz=self.host.frequency_mhz())
+
+        def fields(share: float) -> dict[str, Any]:
+            return {
+                "cpu_s": cpu_s * share,
+                "energy_j": None if energy_j is None else energy_j * share,
+                "peak_memory_bytes": read_peak_memory_bytes() if self.compiles == 1 else None,
+                **asdict(load),
+            }
+
+        return result, fields
 
     def effective(self, compiled: ov.CompiledModel, config: DeploymentConfig) -> Effective:
         """What came back, as strings. What cannot be read back counts with the value asked for."""
@@ -275,22 +316,34 @@ class OpenVinoBackend:
         except RuntimeError:
             return "unreadable"
 
-    def _runner(
+    def _member(
         self, compiled: ov.CompiledModel, model: ov.Model, config: DeploymentConfig, effective: Effective
-    ) -> Callable[[float, float, float, float], Turn]:
+    ) -> Member:
         clock = time.perf_counter
         if config.api == "sync":
             request = compiled.create_infer_request()
             self._fill(request, compiled, model, self.seed)
-            return lambda window_s, drop_s, max_s, tail_s: run_sync(
-                request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
+            return Member(
+                config=config,
+                effective=effective,
+                compiled=compiled,
+                run=lambda window_s, drop_s, max_s, tail_s: run_sync(
+                    request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
+                ),
             )
         queue = ov.AsyncInferQueue(compiled, effective.infer_requests)
         requests = [queue[i] for i in range(len(queue))]
         for i, request in enumerate(requests):
             self._fill(request, compiled, model, self.seed + i)
-        return lambda window_s, drop_s, max_s, tail_s: run_async(
-            queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
+        return Member(
+            config=config,
+            effective=effective,
+            compiled=compiled,
+            run=lambda window_s, drop_s, max_s, tail_s: run_async(
+                queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
+            ),
+            queue=queue,
+            requests=requests,
         )
 
     def _fill(self, request: ov.InferRequest, compiled: ov.CompiledModel, model: ov.Model, seed: int) -> None:
@@ -307,6 +360,13 @@ class OpenVinoBackend:
             if len(seen) >= 3 and len(set(seen[-3:])) == 1 and "(CPU)" not in seen[-1]:
                 return
         raise RuntimeError(f"{member.config.device} did not settle on a device within {SETTLE_CAP_S:.0f} s")
+
+
+def _sleep_until(at_s: float) -> None:
+    """perf_counter is CLOCK_MONOTONIC, which time.sleep counts on; a deadline that has passed costs nothing."""
+    left_s = at_s - time.perf_counter()
+    if left_s > 0.0:
+        time.sleep(left_s)
 
 
 def check_device(core: ov.Core, device: str) -> None:

@@ -160,6 +160,62 @@ class HostLoad:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Requests that arrive by themselves, whatever the server does. Without one the loop is closed: a request starts
+    when another has ended."""
+
+    pattern: str
+    """A row of LOADS."""
+    rate_per_s: float | None = None
+    """None: every member's largest rate that keeps `keep` is looked for, window by window."""
+    keep: tuple[tuple[str, float], ...] = ()
+    """Metric -> at most; what a rate has to keep where it is looked for."""
+    lag_limit_ms: float | None = None
+    """How late the generator may start requests (99th percentile). None: a share of what the window measured."""
+
+    @property
+    def finds_max(self) -> bool:
+        return self.rate_per_s is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """When the requests of one window arrive: the same for the same seed, stretched by the rate."""
+
+    pattern: str
+    rate_per_s: float
+    seed: int
+    part: int = 0
+    parts: int = 1
+    """Of several replicas each serves every `parts`-th arrival, beginning with that of number `part`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What came of the requests that arrived in one window. Its latencies then count from the intended arrival, those
+    of requests that never ran with their age at the end."""
+
+    rate_per_s: float
+    """What was offered."""
+    arrivals: int
+    waiting: int
+    """Of these, not completed when the window ended."""
+    unserved: int
+    """Of these, never completed: the drain after the window had reached its cap."""
+    lag_p99_ms: float
+    """How much later than it could a request was started: the generator's own doing."""
+    is_late: bool = False
+    """Whether that is too much for the latencies of this window to be believed."""
+    capacity_per_s: float = 0.0
+    """Requests/s of the closed loop while this member warmed up; 0 where nobody looked."""
+    low_per_s: float = 0.0
+    high_per_s: float = 0.0
+    """Where the largest rate lies, after this window; 0 where it is not looked for."""
+    is_kept: bool | None = None
+    """Whether this rate kept the limits; None where it is not looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window(HostLoad):
     """One timed stretch of steady inference by one member, and what the host did meanwhile.
 
@@ -189,6 +245,8 @@ class Window(HostLoad):
     """Of the first request of the process."""
     load_cached_s: float | None = None
     """As `load_s`, in another new process, from a model cache filled before; None where nobody asked for it."""
+    served: Served | None = None
+    """Only where requests arrived by themselves."""
 
     @property
     def timed_s(self) -> float:
@@ -259,6 +317,8 @@ class SessionPlan:
     compile_limit_s: float = 120.0
     hang_limit_s: float = 15.0
     """How much longer than planned any inference step may take before the member counts as hung."""
+    load: Load | None = None
+    """None: the closed loop."""
     enough: Callable[[Sequence[Windows | Failure]], bool] | None = field(default=None, compare=False, repr=False)
     """Asked between blocks, never inside a window, with the members so far; True ends the session."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tuner.bench import histogram
 from tuner.bench.background import Background
 from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess
-from tuner.bench.protocol import Conditions, DeploymentConfig, Effective
+from tuner.bench.protocol import Arrivals, Conditions, DeploymentConfig, Effective
 from tuner.errors import TunerError
 from tuner.model.host import cpu_list
 
@@ -26,6 +26,8 @@ TAIL_S = 0.1
 end within a round of requests of each other, a few milliseconds to a few hundred."""
 COSTS = ("cpu_s", "peak_memory_bytes")
 """Summed too, where every replica tells."""
+COUNTED = ("arrivals", "waiting", "unserved")
+"""Only under a load."""
 SUMMED = ("latency_sum_ms", "own_cpu_pct", "quota_throttles")
 
 
@@ -113,9 +115,27 @@ class ReplicaSeat:
         background_s, begin_s = self._background_s(), time.monotonic()
         if len(self.workers) > 1:
             plan |= {"begin_at_s": begin_s + BEGIN_AFTER_S, "tail_s": TAIL_S}
-        answers = call_all(
-            self.workers, "turn", limit_s=limit_s, each=[{"member": number, **plan} for number in self.numbers]
-        )
+        each = [{"member": number, **plan} for number in self.numbers]
+        return self._window("turn", limit_s, each, begin_s=begin_s, background_s=background_s)
+
+    def serve(
+        self, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float, limit_s: float
+    ) -> Mapping[str, Any]:
+        """The arrivals are dealt out to the replicas in turn; the clock of all begins together."""
+        n = len(self.workers)
+        plan: dict[str, Any] = {"window_s": window_s, "drop_s": drop_s, "drain_s": drain_s}
+        background_s, begin_s = self._background_s(), time.monotonic()
+        if n > 1:
+            plan["begin_at_s"] = begin_s + BEGIN_AFTER_S
+        shares = [asdict(replace(arrivals, part=i, parts=n)) for i in range(n)]
+        each = [{"member": number, "arrivals": s, **plan} for number, s in zip(self.numbers, shares, strict=True)]
+        return self._window("serve", limit_s, each, begin_s=begin_s, background_s=background_s)
+
+    def _window(
+        self, command: str, limit_s: float, each: Sequence[Mapping[str, Any]], *, begin_s: float, background_s: float
+    ) -> dict[str, Any]:
+        """What all of them answer; `background_s` is what the background had used at `begin_s`."""
+        answers = call_all(self.workers, command, limit_s=limit_s, each=each)
         end_s, background_s = time.monotonic(), self._background_s() - background_s
         windows = [{**a, "latency_counts": {int(b): n for b, n in a["latency_counts"].items()}} for a in answers]
         window = windows[0] if len(windows) == 1 else together(windows, is_split=self.effective.affinity == "split")
@@ -148,10 +168,12 @@ def together(windows: Sequence[Mapping[str, Any]], *, is_split: bool) -> dict[st
     shares = {
         name: sum(w[name] for w in windows) / n for name in first if all(_is_number(w.get(name)) for w in windows)
     }
-    sums = {name: sum(w[name] for w in windows) for name in SUMMED}
+    sums = {name: sum(w[name] for w in windows) for name in (*SUMMED, *COUNTED) if name in first}
     for name in COSTS:
         told = [w.get(name) for w in windows]
         sums[name] = None if None in told else sum(told)
+    if "lag_p99_ms" in first:
+        sums["lag_p99_ms"] = max(w["lag_p99_ms"] for w in windows)
     if is_split:
         sums["own_cpu_pct"] /= n
     heat = [w["thermal_throttles"] for w in windows]  # on the same CPUs all have counted the same

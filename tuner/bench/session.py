@@ -7,27 +7,39 @@ from __future__ import annotations
 
 import math
 import random
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from tuner.bench.open_loop import DRAIN_S, is_late
 from tuner.bench.process import CommandFailed, WorkerLost
 from tuner.bench.protocol import (
     SETTLE_CAP_S,
+    Arrivals,
     Clock,
     Costs,
     DeploymentConfig,
     Effective,
     Failure,
+    FailureKind,
+    Load,
     Phase,
+    Served,
     Session,
     SessionPlan,
     Window,
     Windows,
 )
+from tuner.bench.rate_search import RateSearch
 
 WARM_UP_CAP_S = 5.0
 """After this a member that is still not steady is measured as it is, and marked (measurement.md)."""
+
+CAPACITY_S = 1.0
+"""Of the closed loop once a member is warm, where requests are to arrive by themselves: shorter stretches differ by
+10 % and more on a busy host, and a largest rate is looked for between shares of what was found."""
 
 
 class Seat(Protocol):
@@ -50,6 +62,11 @@ class Seat(Protocol):
 
     def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
         """The fields of a Window that are measured."""
+
+    def serve(
+        self, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float, limit_s: float
+    ) -> Mapping[str, Any]:
+        """The same under arriving requests, with the counts of `Served`."""
 
 
 class MemberLost(Exception):
@@ -107,6 +124,8 @@ class _Run:
         self.unsteady: set[int] = set()
         self.windows: list[list[Window]] = [[] for _ in lineup]
         self.turns = 0
+        self.capacity_per_s: dict[int, float] = {}
+        self.rates: dict[int, RateSearch] = {}
         self.start_s = self.open_s = self.warm_up_s = self.timed_s = 0.0
 
     def session(self, started_unix_s: float) -> Session:
@@ -122,6 +141,7 @@ class _Run:
                 self.guarded(i, partial(self.take_turn, block=block))
             if self.plan.enough is not None and not self.is_pointless() and self.plan.enough(self.members()):
                 break
+        self.refuse_without_rate()
         return Session(
             lineup=tuple(self.lineup),
             members=self.members(),
@@ -201,11 +221,55 @@ class _Run:
                     if len(levels) >= 3:
                         self.unsteady.add(i)
                     break
+            if plan.load is not None:
+                raw = seat.turn(min(CAPACITY_S, plan.window_s), 0.0, plan.max_window_s, limit_s)
+                self.capacity_per_s[i] = raw["samples"] / raw["duration_s"] / self.lineup[i].batch_size
         finally:
             self.warm_up_s += self.clock() - begin
 
+    def serve(self, i: int, block: int, load: Load) -> None:
+        """A window of requests that arrive by themselves: one trace for all members of a block."""
+        begin, plan = self.clock(), self.plan
+        search = None
+        if load.rate_per_s is None:
+            search = self.rates.setdefault(i, RateSearch(load, self.capacity_per_s[i]))
+        rate_per_s = load.rate_per_s or self.rates[i].rate_per_s
+        window_s = search.window_s(plan.window_s) if search else plan.window_s
+        seed = zlib.crc32(f"{plan.seed}/{block}".encode())
+        arrivals = Arrivals(pattern=load.pattern, rate_per_s=rate_per_s, seed=seed)
+        limit_s = plan.drop_s + window_s + DRAIN_S + plan.hang_limit_s
+        try:
+            raw = dict(self.seats[i].serve(arrivals, window_s, plan.drop_s, DRAIN_S, limit_s))
+        finally:
+            self.timed_s += self.clock() - begin
+        counts = {name: raw.pop(name) for name in ("arrivals", "waiting", "unserved", "lag_p99_ms")}
+        served = Served(
+            rate_per_s=rate_per_s,
+            capacity_per_s=self.capacity_per_s[i],
+            is_late=is_late(counts["lag_p99_ms"], raw["latency_counts"], load.lag_limit_ms),
+            **counts,
+        )
+        window = Window(block=block, turn=self.turns, started_s=begin - self.begin, served=served, **raw)
+        if search is not None:
+            is_kept = search.keeps(window)
+            search.tell(rate_per_s, is_kept)
+            found = replace(served, low_per_s=search.low, high_per_s=search.high, is_kept=is_kept)
+            window = replace(window, served=found)
+        self.windows[i].append(window)
+        self.turns += 1
+
+    def refuse_without_rate(self) -> None:
+        """Who kept the limits at no rate that was tried has no largest one."""
+        for i, search in self.rates.items():
+            if i not in self.failures and not search.has_kept:
+                limits = ", ".join(f"{name} <= {most:g}" for name, most in search.load.keep)
+                message = f"no rate from {search.low:.3g}/s on keeps {limits}"
+                self.failures[i] = Failure(kind=FailureKind.TIMEOUT, message=message)
+
     def take_turn(self, i: int, block: int) -> None:
         begin, plan = self.clock(), self.plan
+        if plan.load is not None:
+            return self.serve(i, block, plan.load)
         limit = plan.drop_s + plan.max_window_s + plan.hang_limit_s
         try:
             raw = self.seats[i].turn(plan.window_s, plan.drop_s, plan.max_window_s, limit)

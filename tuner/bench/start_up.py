@@ -13,7 +13,7 @@ from typing import Any
 
 from tuner.bench.background import Background
 from tuner.bench.process import CommandFailed, WorkerProcess
-from tuner.bench.protocol import Clock, DeploymentConfig, Effective, Failure, FailureKind
+from tuner.bench.protocol import Arrivals, Clock, DeploymentConfig, Effective, Failure, FailureKind
 from tuner.bench.replica import ReplicaSeat
 
 
@@ -56,6 +56,13 @@ class StartUpSeat:
 
     def settle(self, limit_s: float) -> None:
         """Every turn settles in its own process."""
+
+    def serve(
+        self, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float, limit_s: float
+    ) -> Mapping[str, Any]:
+        """Refused: nothing arrives while a process starts. Study files cannot ask for it."""
+        message = "a start is measured without requests that arrive by themselves"
+        raise CommandFailed(Failure(kind=FailureKind.RUNTIME, message=message))
 
     def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
         """One start, and a steady window in the same process."""

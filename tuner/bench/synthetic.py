@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from tuner.bench import histogram
+from tuner.bench.open_loop import NothingServed, serve_window
 from tuner.bench.process import CommandFailed, WorkerLost
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan
+from tuner.bench.protocol import Arrivals, DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan
 from tuner.bench.session import MemberLost, run_session
+from tuner.bench.virtual_queue import VirtualQueue
 
 START_S, COMPILE_S = 0.35, 0.5
 LATENCY_SPREAD = (0.9, 1.0, 1.0, 1.1)
@@ -34,6 +36,9 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.now_s += seconds
+
+    def sleep_until(self, at_s: float) -> None:
+        self.now_s = max(self.now_s, at_s)
 
 
 class Effect(Protocol):
@@ -245,13 +250,46 @@ class SyntheticSeat:
         if failure is not None:
             raise WorkerLost(failure) if self.bench.is_fatal(self.config) else CommandFailed(failure)
 
+    def serve(
+        self, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float, limit_s: float
+    ) -> Mapping[str, Any]:
+        """Every request is a server of its own; together they have the speed of the surface."""
+        clock, requests = self.bench.clock, self.effective.infer_requests
+        service_s = requests / self._speed(window_s)
+
+        def service(start: int, now_s: float) -> float:
+            return service_s * LATENCY_SPREAD[start % len(LATENCY_SPREAD)]
+
+        queue = VirtualQueue(clock, requests, service)
+        try:
+            found, _ = serve_window(
+                queue,
+                queue.requests,
+                arrivals,
+                window_s=window_s,
+                drop_s=drop_s,
+                drain_s=drain_s,
+                clock=clock,
+                sleep_until=clock.sleep_until,
+            )
+        except NothingServed as error:
+            raise CommandFailed(Failure(kind=FailureKind.TIMEOUT, message=str(error))) from error
+        return {
+            **found,
+            "cpu_s": found["samples"] * cpu_ms_of(self.effective) / 1e3,
+            "peak_memory_bytes": round(memory_mb_of(self.effective) * 1e6),
+        }
+
+    def _speed(self, window_s: float) -> float:
+        """Samples/s of one window, with every disturbance."""
+        effects, now_s = self.bench.effects, self.bench.clock()
+        found = (effect(self.config, now_s=now_s, window_s=window_s, process=self.compiled) for effect in effects)
+        return self.bench.surface(self.config) * math.exp(sum(found))
+
     def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
         bench, effective = self.bench, self.effective
-        now_s = bench.clock()
-        log_speed = sum(
-            effect(self.config, now_s=now_s, window_s=window_s, process=self.compiled) for effect in bench.effects
-        )
-        speed = bench.surface(self.config) * math.exp(log_speed)
+        speed = self._speed(window_s)
+        slowness = bench.surface(self.config) / speed
         round_s = effective.infer_requests * effective.batch_size / speed
         rounds = max(4, math.ceil(window_s / round_s))
         duration_s = rounds * round_s
@@ -275,10 +313,10 @@ class SyntheticSeat:
             "samples": samples,
             "latency_counts": {b: n for b, n in counts.items() if n},
             "latency_sum_ms": latency_sum_ms,
-            "cpu_s": samples * cpu_ms_of(effective) / 1e3 * math.exp(-log_speed),
+            "cpu_s": samples * cpu_ms_of(effective) / 1e3 * slowness,
             "energy_j": samples * 5.0 * cpu_ms_of(effective) / 1e3,
             "peak_memory_bytes": round(memory_mb_of(effective) * 1e6),
-            **(self._start(math.exp(-log_speed)) if bench.start_up else {}),
+            **(self._start(slowness) if bench.start_up else {}),
         }
 
     def _start(self, slowness: float) -> Mapping[str, float]:

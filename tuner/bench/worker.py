@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind
+from tuner.bench.protocol import Arrivals, DeploymentConfig, Failure, FailureKind
 from tuner.errors import TunerError
 from tuner.model.openvino_error import first_line, is_memory_short
 from tuner.model.spec import InputSpec, ModelSpec
@@ -112,6 +112,21 @@ class Commands:
         if begin_at_s is not None:
             time.sleep(max(0.0, begin_at_s - time.monotonic()))
         return self.backend.turn(member, window_s=window_s, drop_s=drop_s, max_s=max_s, tail_s=tail_s)
+
+    def serve(
+        self,
+        member: int,
+        arrivals: dict[str, Any],
+        window_s: float,
+        drop_s: float,
+        drain_s: float,
+        begin_at_s: float | None = None,
+    ) -> Any:
+        """`begin_at_s` as in `turn`."""
+        offered = Arrivals(**arrivals)
+        if begin_at_s is not None:
+            time.sleep(max(0.0, begin_at_s - time.monotonic()))
+        return self.backend.serve(member, arrivals=offered, window_s=window_s, drop_s=drop_s, drain_s=drain_s)
 
     def release_others(self, keep: int | None) -> Any:
         self.backend.release_others(keep)

@@ -102,6 +102,14 @@ class BestConstraint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BestLoad:
+    """Requests that arrived by themselves. `rate_per_s` is None where the largest was looked for."""
+
+    pattern: str
+    rate_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
     """One best.yaml. `reason` says why a verdict is `baseline`; `gain` is None where none was shown."""
 
@@ -131,6 +139,8 @@ class Best:
     """All of them, where a study has several: then this is a point of a front."""
     gains: Mapping[str, BestGain] = field(default_factory=dict)
     """Objective -> what this point gains and loses there, where a study has several. `gain` is the largest."""
+    load: BestLoad | None = None
+    """How requests arrived while it was measured; None: the closed loop."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """`cpu_model`, `cpus_allowed`, `cpu_quota` and `openvino` are compared with the host; others are for people."""
     provenance: Mapping[str, Any] = field(default_factory=dict)

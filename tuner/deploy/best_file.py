@@ -20,6 +20,7 @@ from tuner.deploy.best import (
     BestConstraint,
     BestGain,
     BestInput,
+    BestLoad,
     BestModel,
     BestObjective,
 )
@@ -115,6 +116,7 @@ def best_content(best: Best) -> dict[str, Any]:
         **({"replicas": best.replicas, "affinity": best.affinity} if best.replicas > 1 else {}),
         **({"deployment": dict(best.deployment)} if best.deployment else {}),
         "effective": dict(best.effective),
+        **({} if best.load is None else {"load": _Line(_load_content(best.load))}),
         "objective": _without_none(asdict(best.objective)),
         "baseline": _Line({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
         "baselines": dict(best.baselines),
@@ -183,6 +185,7 @@ def read_best(fields: Fields) -> Best:
         constraints=tuple(_constraint(item) for item in fields.items("constraints")),
         objectives=tuple(_objective(item) for item in fields.items("objectives")),
         gains={} if gains is None else {name: _gain(gains.inside(name)) for name in gains.content},
+        load=_load(fields) if "load" in fields.content else None,
         environment=_environment(fields),
         provenance=fields.mapping("provenance"),
     )
@@ -247,6 +250,19 @@ def _constraint(fields: Fields) -> BestConstraint:
     )
 
 
+def _load(fields: Fields) -> BestLoad:
+    """As the study file has it: one pattern with rate_per_s or find_max."""
+    load = fields.inside("load")
+    if len(load.content) != 1:
+        fields.problems.append("load: expected one pattern, such as {poisson: {rate_per_s: 120}}")
+        return BestLoad(pattern="")
+    (pattern,) = load.content
+    arrivals = load.inside(pattern)
+    if arrivals.content.get("find_max") is True:
+        return BestLoad(pattern=pattern)
+    return BestLoad(pattern=pattern, rate_per_s=arrivals.number("rate_per_s"))
+
+
 def _environment(fields: Fields) -> Mapping[str, Any]:
     """Only what is compared with the host has to be of a type."""
     found = fields.inside("environment")
@@ -255,6 +271,10 @@ def _environment(fields: Fields) -> Mapping[str, Any]:
     found.optional_number("cpu_quota")
     found.optional_text("openvino")
     return found.content
+
+
+def _load_content(load: BestLoad) -> dict[str, Any]:
+    return {load.pattern: {"find_max": True} if load.rate_per_s is None else {"rate_per_s": load.rate_per_s}}
 
 
 def _input_content(given: BestInput) -> dict[str, Any]:

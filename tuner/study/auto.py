@@ -19,6 +19,8 @@ from tuner.study.space import Parameter, Space, Value
 
 REQUESTS_PER_STREAM = 8
 """Tiny models still gain from 4 to 8 requests a stream; larger numbers only add latency."""
+OPEN_REQUESTS_PER_STREAM = 2
+"""What arrives by itself waits in a queue anyhow: more requests only move the wait behind `start_async`."""
 LANES = {"GPU": 8, "NPU": 4}
 """Requests that run at once where CPUs do not say: streams worth asking of a GPU, what an NPU suggests."""
 
@@ -28,6 +30,7 @@ class _Facts:
     device: str
     """The kind: `CPU`, `GPU`, `AUTO`."""
     is_latency: bool
+    is_open: bool
     cpus: int
     is_batch_legal: bool
     batch_limit: int
@@ -39,6 +42,10 @@ class _Facts:
     @property
     def lanes(self) -> int:
         return LANES.get(self.device, self.cpus)
+
+    @property
+    def requests_per_stream(self) -> int:
+        return OPEN_REQUESTS_PER_STREAM if self.is_open else REQUESTS_PER_STREAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +91,11 @@ _ROWS = (
     _Row(
         name="batch_size",
         values=lambda f: _powers_of_two(f.batch_limit),
-        applies=lambda f: f.is_batch_legal and not f.is_latency,
+        applies=lambda f: f.is_batch_legal and not (f.is_latency or f.is_open),
     ),
     _Row(
         name="infer_requests",
-        values=lambda f: (1,) if f.is_latency else _counts(f.lanes, times=REQUESTS_PER_STREAM),
+        values=lambda f: (1,) if f.is_latency else _counts(f.lanes, times=f.requests_per_stream),
         applies=lambda _: True,
     ),
 )
@@ -98,6 +105,7 @@ def auto_space(
     *,
     device: str,
     is_latency: bool,
+    is_open: bool = False,
     cpus: int,
     is_batch_legal: bool,
     batch_limit: int = 32,
@@ -108,12 +116,14 @@ def auto_space(
 ) -> Space:
     """What `space: auto` means here.
 
-    `cpus`: that this process may use, by affinity and quota. `device_properties`: the names the device says can be set.
-    `replicas`: the most that share the host.
+    `is_latency`: one request at a time; `is_open`: requests arrive by themselves. `cpus`: that this process may use, by
+    affinity and quota. `device_properties`: the names the device says can be set. `replicas`: the most that share the
+    host.
     """
     facts = _Facts(
         device=device.split(":")[0].split(".")[0],
         is_latency=is_latency,
+        is_open=is_open,
         cpus=cpus,
         is_batch_legal=is_batch_legal,
         batch_limit=batch_limit,

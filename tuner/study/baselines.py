@@ -46,7 +46,7 @@ class Standing:
 
 def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
     """Name -> configuration. Under a latency objective every baseline runs one request, synchronously."""
-    is_latency = study.objective.is_latency
+    is_latency = study.is_single
     configs = {}
     for name, hint in HINTS.items():
         configs[name] = DeploymentConfig(

@@ -10,7 +10,17 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tuner.bench.protocol import Bench, Clock, DeploymentConfig, Failure, Phase, PropertyValue, SessionPlan, Windows
+from tuner.bench.protocol import (
+    Bench,
+    Clock,
+    DeploymentConfig,
+    Failure,
+    Load,
+    Phase,
+    PropertyValue,
+    SessionPlan,
+    Windows,
+)
 from tuner.study.baselines import Standing, baseline_configs, stand
 from tuner.study.budget import CONFIRM_TOLERANCE, SHORT_PAIRS, SHORT_WINDOW_S, BudgetPlan, plan_budget
 from tuner.study.calibration import Calibration, KnownNoise, calibrate
@@ -25,6 +35,15 @@ from tuner.study.watch import NoWatch, Watch
 WINDOW_S, DROP_S, WARM_UP_S = 0.4, 0.1, 0.5
 QUOTA_WINDOW_S, QUOTA_DROP_S = 1.0, 0.2
 """Under a CPU quota a window covers ten scheduler periods of 100 ms, and the first two are dropped (measurement.md)."""
+OPEN_ARRIVALS, OPEN_WINDOW_S, OPEN_WINDOW_AT_MOST_S = 100, 1.0, 3.0
+"""A window under arriving requests holds so many arrivals, so that a backlog shows, within these lengths."""
+OPEN_DROP_S = 0.3
+"""Its ramp: a queue that starts empty takes tens of service times to look as it usually does."""
+OPEN_LAG_SHARE = 0.10
+"""Of the strictest absolute latency limit: how late the generator may start requests (measurement.md)."""
+PROBES = 6
+"""Windows of a session in which the largest rate is looked for: the bisection of [0.3, 0.98] of the throughput then
+ends 1.9 % wide."""
 BASELINE_WINDOW_LIMIT_S = 20.0
 """How long a baseline's window may take; a candidate's limit is the usual 3 s, or twice what the reference needed."""
 WINDOW_LIMIT_S = 3.0
@@ -55,7 +74,29 @@ class Setting:
     @property
     def window_s(self) -> float:
         """Until the noise is known."""
-        return WINDOW_S if self.cpu_quota is None else QUOTA_WINDOW_S
+        window_s = WINDOW_S if self.cpu_quota is None else QUOTA_WINDOW_S
+        return window_s if self.study.load is None else max(window_s, open_window_s(self.study.load))
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether windows stay as long as that, however quiet the host: they are as long as the conditions need."""
+        return self.cpu_quota is not None or self.study.load is not None
+
+    @property
+    def load(self) -> Load | None:
+        """As a session needs it: how late its generator may be follows from the strictest absolute latency limit."""
+        load, limits = self.study.load, self.study.objective.limits
+        if load is None:
+            return None
+        named = [*load.keep, *((limit.metric, limit.max) for limit in limits if limit.max is not None)]
+        latencies = [most for name, most in named if name.startswith("latency_")]
+        return replace(load, lag_limit_ms=OPEN_LAG_SHARE * min(latencies) if latencies else None)
+
+
+def open_window_s(load: Load) -> float:
+    """Where the rate is looked for every probe lengthens its window by itself."""
+    wanted = 0.0 if load.rate_per_s is None else OPEN_ARRIVALS / load.rate_per_s
+    return min(OPEN_WINDOW_AT_MOST_S, max(OPEN_WINDOW_S, wanted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +192,8 @@ def plan_session(
 ) -> SessionPlan:
     """A plan with this host's windows and limits. The seed follows from study, round, phase and step, so that a resumed
     study shuffles as an uninterrupted one would."""
-    has_quota = campaign.setting.cpu_quota is not None
+    drop_s = DROP_S if campaign.setting.cpu_quota is None else QUOTA_DROP_S
+    load = campaign.setting.load
 
     def tick(members: Sequence[Windows | Failure]) -> bool:
         campaign.reporter.show(campaign.status)
@@ -161,10 +203,11 @@ def plan_session(
     plan = SessionPlan(
         phase=phase,
         seed=zlib.crc32(words.encode()),
-        blocks=blocks,
+        blocks=max(blocks, PROBES) if load and load.finds_max else blocks,
         window_s=window_s or (campaign.setting.window_s if ground is None else ground.window_s),
         warm_up_s=0.0 if campaign.study.objective.needs_start_up else WARM_UP_S,
-        drop_s=QUOTA_DROP_S if has_quota else DROP_S,
+        drop_s=max(drop_s, OPEN_DROP_S) if load else drop_s,
+        load=load,
         max_window_s=BASELINE_WINDOW_LIMIT_S,
         steady_tolerance=2 * STEADY,
         is_fresh=is_fresh,
@@ -242,7 +285,6 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
     configs = setting.baselines
     members = dict(zip(configs, session.members, strict=True))
     standing = stand(study.objective, members)
-    has_quota = setting.cpu_quota is not None
     fixed = log.calibration()
     calibration = calibrate(
         study.objective,
@@ -252,7 +294,7 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
         setting.window_s,
         twins=[line.session for line in log.sessions("calibration")],
         known=fixed.known if fixed else setting.known_noise,
-        is_fixed=has_quota or study.objective.needs_start_up,
+        is_fixed=setting.is_fixed or study.objective.needs_start_up,
     )
     minutes = study.budget.minutes
     earlier_s = sum(line.session.wall_s for line in log.sessions("final", "confirm") if line.round < round)
@@ -262,7 +304,7 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
         baselines=len(configs),
         baselines_s=sum(line.session.wall_s for line in (lines[-1], *log.sessions("calibration"))),
         wanted_window_s=calibration.window_s,
-        min_window_s=setting.window_s if has_quota else SHORT_WINDOW_S,
+        min_window_s=setting.window_s if setting.is_fixed else SHORT_WINDOW_S,
         min_pairs=percentile_blocks(study.objective, calibration.requests_per_window),
         has_several=study.objective.has_several,
     )

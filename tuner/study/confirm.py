@@ -178,7 +178,8 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
         if failure:
             return line("baseline", "failed", failure)
         if not ground.standing.is_feasible:
-            return line("baseline", "constraint", "no configuration that was tried keeps the limits")
+            under = _under_load(campaign, ground)
+            return line("baseline", "constraint", f"no configuration that was tried keeps the limits{under}")
         within = " within the limits" if campaign.study.objective.limits else ""
         count = sum(1 for candidate in candidates_of(campaign, ground).values() if candidate.is_measured)
         return line("baseline", "futile", f"none of {count} candidates tried was better than the reference{within}")
@@ -204,3 +205,13 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
     if look_.outcome is Outcome.FUTILE:
         return line("baseline", "futile", f"the best candidate gains too little to matter: {bounds}")
     return line("baseline", "not_significant", f"the best candidate's gain may be noise: {bounds}")
+
+
+def _under_load(campaign: Campaign, ground: Ground) -> str:
+    """At which rate, and what the fastest baseline completes without waiting for arrivals; empty for a closed loop."""
+    rate = campaign.study.load.rate_per_s if campaign.study.load else None
+    members = [m for m in ground.baselines.session.members if isinstance(m, Windows)]
+    capacities = [w.served.capacity_per_s for m in members for w in m.windows if w.served is not None]
+    if rate is None or not capacities:
+        return ""
+    return f" at {rate:g} requests/s; the fastest baseline completes {max(capacities):.0f}/s at most"

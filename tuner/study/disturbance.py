@@ -74,6 +74,19 @@ def disturbed_words(disturbed: int, windows: int) -> str:
     return f"disturbed by the host: {disturbed} of {windows} windows; {rule}" if disturbed else ""
 
 
+def late_words(windows: Sequence[Window]) -> str:
+    """What is said where the load generator ran late, in one line; empty where it was on time. Such windows count:
+    latencies hold the lag, and leaving out those of members that keep every CPU busy would flatter just these."""
+    served = [w.served for w in windows if w.served is not None]
+    late = [s.lag_p99_ms for s in served if s.is_late]
+    if not late:
+        return ""
+    return (
+        f"the load generator started requests late in {len(late)} of {len(served)} windows (by up to {max(late):.1f} "
+        "ms at p99), for want of a free CPU or because of the host; the latencies hold it"
+    )
+
+
 def warning(load: HostLoad, *, when: str, beyond: HostLoad | None = None) -> str:
     """What this host did to a study and what helps, in one line; empty where the load is nothing unusual. With
     `beyond`, the load that is known already, only what is much worse."""

@@ -122,10 +122,10 @@ def pair_ratios(metric: Metric, candidate: Sequence[Window], reference: Sequence
     disturbed (`disturbance.py`).
 
     Empty when in any window nothing completed, or where one does not carry the metric: leaving out only that pair would
-    discard by the result.
+    discard by the result. Empty also for a metric of whole sessions.
     """
     paired = [w for pair in paired_windows(candidate, reference) for w in pair]
-    if any(_is_empty(w) or not metric.is_in((w,)) for w in paired):
+    if metric.is_whole or any(_is_empty(w) or not metric.is_in((w,)) for w in paired):
         return ()
     pairs = paired_windows(*calm_sides(candidate, reference))
     return tuple(metric.sign * math.log(metric.read((a,)) / metric.read((b,))) for a, b in pairs)
@@ -141,6 +141,11 @@ def session_value(
     a claim needs, `metric.min_requests`; a search may accept fewer). Also refused where nothing completed in a window.
     Pairs that the host disturbed are left out; of a percentile's only where enough requests remain.
     """
+    if metric.is_whole:
+        has_both = bool(candidate.windows and reference.windows)
+        if not has_both or not metric.is_in((*candidate.windows, *reference.windows)):
+            return None
+        return metric.sign * math.log(metric.read(candidate.windows) / metric.read(reference.windows))
     if metric.quantile is None:
         ratios = pair_ratios(metric, candidate.windows, reference.windows)
         return hodges_lehmann(ratios) if ratios else None

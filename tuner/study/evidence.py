@@ -249,10 +249,13 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 def metrics_of(windows: Windows) -> dict[str, float]:
-    """Every metric that a member's windows carry, pooled over them, and `REQUESTS`, which they rest on."""
+    """Every metric that a member's windows carry, pooled over them, and `REQUESTS`, which they rest on; where the
+    largest rate was looked for, over those that kept the limits."""
     ran = windows.windows
-    found = {name: metric.read(ran) for name, metric in METRICS.items() if metric.is_in(ran)}
-    return {**found, REQUESTS: float(request_count(ran))} if found else {}
+    kept = [w for w in ran if w.served is None or w.served.is_kept is not False] or ran
+    rows = [row for row in METRICS.values() if row.is_in(ran)]
+    found = {row.name: row.read(ran if row.is_whole else kept) for row in rows}
+    return {**found, REQUESTS: float(request_count(kept))} if found else {}
 
 
 def pooled(sessions: Iterable[Session], config: DeploymentConfig) -> Windows | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from tuner.bench.protocol import Failure, Phase
 from tuner.study.campaign import (
+    PROBES,
     Campaign,
     Ground,
     beyond_plan_s,
@@ -196,7 +197,7 @@ class _Exploration:
             campaign,
             ground,
             phase,
-            blocks=1000 if is_single else max(RACE_BLOCKS, self.percentile_blocks()),
+            blocks=1000 if is_single else self.race_blocks(),
             enough=enough_rule(campaign, ground, best.value if best else 0.0) if is_single else None,
         )
         told = {c.trial for c in candidates_of(campaign, ground).values()}
@@ -218,6 +219,10 @@ class _Exploration:
                     constraints=answer.constraints,
                     record=answer.record,
                 )
+
+    def race_blocks(self) -> int:
+        is_whole = self.campaign.study.objective.row.is_whole
+        return max(RACE_BLOCKS, self.percentile_blocks(), PROBES if is_whole else 1)
 
     def percentile_blocks(self) -> int:
         rows = [row for row in self.campaign.study.objective.rows if row.quantile is not None]
@@ -258,8 +263,10 @@ class _Exploration:
         baselines."""
         sessions = [line.session for line in self.campaign.log.sessions("search", "race")]
         if not sessions:
-            cost = self.ground.calibration.cost
-            return cost.fixed_s / 2 + max(RACE_BLOCKS, self.percentile_blocks()) * (self.ground.window_s + cost.turn_s)
+            calibration, cost = self.ground.calibration, self.ground.calibration.cost
+            is_whole = self.campaign.study.objective.row.is_whole
+            window_s = calibration.longest_window_s if is_whole else self.ground.window_s
+            return cost.fixed_s / 2 + self.race_blocks() * (window_s + cost.turn_s)
         return sum(s.wall_s for s in sessions) / sum(len(s.lineup) for s in sessions)
 
     def group_size(self) -> int:

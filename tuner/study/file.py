@@ -18,6 +18,7 @@ from tuner.model.host import HostFacts
 from tuner.model.spec import InputSpec, ModelSpec
 from tuner.study.conditions import check_deployment, read_conditions
 from tuner.study.document import MAX_BYTES, Document, NodePath, read_document
+from tuner.study.load_file import check_load, load_of, objective_under
 from tuner.study.problem import ProblemList, listed, shown, unknown
 from tuner.study.schema import (
     OBJECTIVES,
@@ -55,6 +56,7 @@ def load_study(path: Path, *, probe: Probe | None = None, host: HostFacts | None
     _check_objective(problems)
     _check_baselines(problems)
     _check_budget(problems)
+    check_load(problems)
     parameters = read_parameters(problems)
     check_deployment(problems, parameters, host)
     try:
@@ -287,7 +289,8 @@ def _study(block: StudyBlock, document: Document, path: Path, parameters: tuple[
             assume_batch_legal=block.model.assume_batch_legal,
         ),
         device=block.device,
-        objective=_objective(block),
+        objective=objective_under(_objective(block), block.load),
+        load=load_of(block.load, block.objective),
         space=SpaceSpec(is_auto=block.space.extends == "auto", parameters=parameters),
         budget=Budget(minutes=block.budget.minutes, trials=block.budget.trials),
         baselines={name: _baseline(given) for name, given in block.baselines.items()},

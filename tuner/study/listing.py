@@ -59,7 +59,7 @@ def config_of(campaign: Campaign, assignment: Assignment) -> DeploymentConfig:
         fixed=campaign.setting.fixed,
         replicas=study.conditions.replicas,
     )
-    if not study.objective.is_latency:
+    if not study.is_single:
         return config
     requests = config.infer_requests or 1
     return replace(config, infer_requests=requests, api="sync" if requests == 1 else "async")

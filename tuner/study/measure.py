@@ -14,7 +14,7 @@ from tuner.bench.metrics import Metric, request_count
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Session, Windows
 from tuner.errors import InputError, NoAnswerError, StudyFileError
 from tuner.study.baselines import stand
-from tuner.study.campaign import plan_session
+from tuner.study.campaign import PROBES, plan_session
 from tuner.study.decision import Interval, interval
 from tuner.study.document import read_document
 from tuner.study.estimate import session_value
@@ -87,6 +87,8 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
             raise InputError("\n".join(f"--set {name}: {message}" for name, message in unknown.items()))
         campaign.log = open_log(folder / "measure.jsonl")
         config = config_of(campaign, assignment)
+        if config.batch_size > 1 and campaign.study.load is not None:
+            raise InputError("a request that arrives is one sample: under this load batch_size is 1")
         if config.batch_size > 1 and not prepared.facts.batch_legal:
             raise InputError(
                 f"batch_size {config.batch_size} is not legal for this model: {prepared.facts.batch_reason}"
@@ -101,7 +103,7 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
         def enough(members: Sequence[Windows | Failure]) -> bool:
             ran = [m for m in members if isinstance(m, Windows)]
             has_requests = all(request_count(m.windows) >= metric.min_requests for m in ran)
-            return all(len(m.windows) >= BLOCKS for m in ran) and has_requests
+            return all(len(m.windows) >= (PROBES if metric.is_whole else BLOCKS) for m in ran) and has_requests
 
         for i in range(SESSIONS):
             campaign.show(replace(campaign.status, phase="measure", note=f"session {i + 1} of {SESSIONS}: {config}"))

@@ -15,7 +15,16 @@ from typing import Any
 from tuner import __version__
 from tuner.bench.metrics import METRICS, request_count
 from tuner.bench.protocol import DeploymentConfig, Effective, Windows
-from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
+from tuner.deploy.best import (
+    Best,
+    BestBaseline,
+    BestConstraint,
+    BestGain,
+    BestInput,
+    BestLoad,
+    BestModel,
+    BestObjective,
+)
 from tuner.study.campaign import Campaign, Ground
 from tuner.study.conditions import as_written
 from tuner.study.constraint import ConstraintCheck
@@ -24,6 +33,7 @@ from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
 from tuner.study.evidence import REQUESTS, metrics_of, pool
 from tuner.study.phases import Result
+from tuner.study.study import Limit
 
 
 def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, dict[str, float]]:
@@ -174,6 +184,7 @@ def assemble(
             for name, level in levels.items()
             if name in campaign.setting.baselines and metric.name in level
         },
+        load=None if study.load is None else BestLoad(pattern=study.load.pattern, rate_per_s=study.load.rate_per_s),
         environment=deployed.environment,
         provenance={
             "tuner": __version__,
@@ -199,7 +210,9 @@ def constraints_of(
     confirmation has not checked one, `baseline` is what it is. Where the study is no answer, which is broken."""
     measured = {(c.metric, c.bound): (c.measured, c.requests) for c in checks}
     found = []
-    for limit in campaign.study.objective.limits:
+    load = campaign.study.load
+    kept = (Limit(metric=name, max=most) for name, most in load.keep) if load else ()
+    for limit in (*campaign.study.objective.limits, *kept):
         for bound in ("min", "max", "min_ratio", "max_ratio"):
             value = getattr(limit, bound)
             if value is None:

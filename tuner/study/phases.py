@@ -15,7 +15,7 @@ from tuner.study.calibration import ENOUGH_DF
 from tuner.study.campaign import Campaign, Ground, percentile_blocks, plan_session, read_ground
 from tuner.study.confirm import SD_FLOOR, Confirmation, confirm, judge_round, open_confirmation, read_confirmation
 from tuner.study.decision import SESSIONS, gain_log, gain_pct, share_of
-from tuner.study.disturbance import count_disturbed, disturbed_words, mean_load, warning, windows_of
+from tuner.study.disturbance import count_disturbed, disturbed_words, late_words, mean_load, warning, windows_of
 from tuner.study.evidence import Candidate
 from tuner.study.explore import ALL_FAILED, explore
 from tuner.study.final import finalists, is_better, pick_winner, winner_of
@@ -220,7 +220,7 @@ def baseline_lines(ground: Ground) -> list[str]:
     if calibration.unsteady:
         lines.append(f"not steady after 5 s of warm-up: {', '.join(calibration.unsteady)}")
     disturbed = disturbed_words(count_disturbed(windows), len(windows))
-    return [*lines, noise, *filter(None, (disturbed, warned))]
+    return [*lines, noise, *filter(None, (disturbed, late_words(windows), warned))]
 
 
 def confirmation_lines(campaign: Campaign, ground: Ground) -> list[str]:
@@ -230,7 +230,7 @@ def confirmation_lines(campaign: Campaign, ground: Ground) -> list[str]:
     known = mean_load(windows_of([ground.baselines.session]))
     disturbed = disturbed_words(count_disturbed(windows), len(windows))
     warned = warning(mean_load(windows), when="while the winner was confirmed", beyond=known)
-    return [words for words in (disturbed, warned) if words]
+    return [words for words in (disturbed, late_words(windows), warned) if words]
 
 
 def plan_lines(campaign: Campaign, ground: Ground) -> list[str]:

@@ -31,7 +31,8 @@ believed at least where two sessions agree better than their windows explain."""
 
 def read_recorded(folder: Path) -> Table:
     """The table of a results folder: every configuration that ran beside a reference, with its mean throughput, and
-    the host's noise as its windows show it. Raises InputError where there are fewer than two, or no baselines."""
+    the host's noise as its windows show it. Raises InputError where there are fewer than two, or no
+    baselines, and for a study under a load."""
     lines = read_log(folder / "sessions.jsonl").all_sessions()
     baselines = next((line for line in lines if line.phase == "baselines"), None)
     paired = [line for line in lines if line.phase in ("race", "search", "final") and _ran(line.session.members[0])]
@@ -45,6 +46,11 @@ def read_recorded(folder: Path) -> Table:
             "budget in which the search ends by itself",
         )
     references = [m for line in paired if isinstance(m := line.session.members[0], Windows)]
+    if any(w.served is not None for reference in references for w in reference.windows):
+        raise InputError(
+            f"{folder}: its requests arrived by themselves, and what was served says nothing of speed",
+            advice="name the results of a study with a closed loop",
+        )
     levels = [_level(reference) for reference in references]
     level = statistics.median(levels)
     points = {key: point for key, (point, _) in gains.items()}

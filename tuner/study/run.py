@@ -279,6 +279,7 @@ def _identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str)
         "cpus_allowed": host.cpus_allowed,
         "cpu_quota": host.cpu_quota,
         **({"deployment": stated} if (stated := as_written(study.conditions)) else {}),
+        **({"load": asdict(study.load)} if study.load else {}),
     }
 
 

@@ -40,6 +40,7 @@ OWN_PARAMETERS = ("batch_size", "infer_requests", "replicas", "affinity")
 AFFINITIES = ("shared", "split")
 OBJECTIVES = (2, 4)
 """So many at least and at most: of five nearly every configuration is on the front."""
+CLOSED_LOOP = "closed_loop"
 RESERVED_BASELINES = ("default", "LATENCY", "THROUGHPUT")
 """The baselines that every study has."""
 
@@ -66,6 +67,14 @@ def _space(given: Any) -> Any:
         if given != "auto":
             raise wrong("expected `auto` or a mapping of parameters")
         return {"extends": "auto"}
+    return given
+
+
+def _load(given: Any) -> Any:
+    if isinstance(given, str):
+        if given != CLOSED_LOOP:
+            raise wrong(f"expected `{CLOSED_LOOP}` or a pattern of arrivals, such as {{poisson: {{rate_per_s: 120}}}}")
+        return {}
     return given
 
 
@@ -152,6 +161,30 @@ class ObjectiveBlock(DirectionBlock):
         description="Metric -> bounds that the chosen configuration must keep.",
         json_schema_extra={"propertyNames": {"enum": list(METRICS)}},
     )
+
+
+class ArrivalsBlock(Block):
+    """How fast requests arrive: one of rate_per_s and find_max."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["rate_per_s"]}, {"required": ["find_max"]}]},
+    )
+
+    rate_per_s: Maybe[Positive] = Field(default=None, description="Requests per second, one sample each.")
+    find_max: Maybe[Literal[True]] = Field(
+        default=None, description="Look for the largest rate that keeps the limits: `maximize: max_rate_per_s`."
+    )
+
+
+class LoadBlock(Block):
+    """Requests that arrive whether or not others have been answered; latency counts from the arrival."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["poisson"]}, {"required": ["constant"]}]},
+    )
+
+    poisson: Maybe[ArrivalsBlock] = Field(default=None, description="Independent of each other, as many users are.")
+    constant: Maybe[ArrivalsBlock] = Field(default=None, description="Evenly spaced, as a camera's frames are.")
 
 
 class BaselineBlock(Block):
@@ -315,6 +348,13 @@ class StudyBlock(Block):
         default=None, description="The conditions of the deployment. Default: those of this process."
     )
     budget: BudgetBlock = Field(description="When to stop: minutes, trials or both.")
+    load: Annotated[LoadBlock, BeforeValidator(_load, json_schema_input_type=Literal["closed_loop"] | LoadBlock)] = (
+        Field(
+            default_factory=LoadBlock,
+            description="`closed_loop`: a request starts when another has ended; or how requests arrive by themselves.",
+            json_schema_extra={"default": "closed_loop"},
+        )
+    )
     search: SearchBlock = Field(default_factory=SearchBlock, description="How candidates are proposed.")
     decision: DecisionBlock = Field(default_factory=DecisionBlock, description="When a gain counts.")
 
@@ -331,6 +371,8 @@ _BLOCKS: dict[NodePath, type[Block]] = {
     ("space", _ANY_NAME): ParameterBlock,
     ("deployment",): DeploymentBlock,
     ("budget",): BudgetBlock,
+    ("load",): LoadBlock,
+    ("load", _ANY_NAME): ArrivalsBlock,
     ("search",): SearchBlock,
     ("decision",): DecisionBlock,
 }

@@ -32,9 +32,11 @@ def make_setting(
     say: Callable[[str], None],
 ) -> Setting:
     """The space that this device, host and model allow, its seeds, and the pinned precision."""
-    is_latency = study.objective.is_latency
-    is_batch_legal = facts.batch_legal and not is_latency
-    if not facts.batch_legal and facts.batch_reason:
+    is_latency = study.is_single
+    is_batch_legal = facts.batch_legal and not is_latency and study.load is None
+    if study.load is not None and study.space.is_auto:
+        say("batch_size leaves the space: requests arrive by themselves, each of them one sample")
+    elif not facts.batch_legal and facts.batch_reason:
         say(f"batch_size leaves the space: {facts.batch_reason}")
     searched = next((p.values for p in study.space.parameters if p.name == "replicas"), ())
     replicas = max(study.conditions.replicas, *(n for n in searched if isinstance(n, int)), 1)
@@ -43,6 +45,7 @@ def make_setting(
         space = auto_space(
             device=study.device,
             is_latency=is_latency,
+            is_open=study.load is not None,
             cpus=cpus,
             is_batch_legal=is_batch_legal,
             has_smt=has_smt(),
@@ -102,5 +105,5 @@ def proof_sizes(study: Study, batch_size: int) -> list[int]:
     if explicit:
         return [max(min(explicit), min(PROOF_BATCH, max(explicit)))]
     names = {p.name for p in study.space.parameters}
-    wants_auto = study.space.is_auto and "batch_size" not in names and not study.objective.is_latency
+    wants_auto = study.space.is_auto and "batch_size" not in names and not (study.is_single or study.load)
     return [PROOF_BATCH] if wants_auto else []

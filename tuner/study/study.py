@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tuner.bench.metrics import METRICS, Metric
-from tuner.bench.protocol import Affinity, Conditions, PropertyValue
+from tuner.bench.protocol import Affinity, Conditions, Load, PropertyValue
 from tuner.model.spec import ModelSpec
 from tuner.study.space import Parameter
 
@@ -129,3 +129,11 @@ class Study:
     sampler: SamplerName = "auto"
     min_gain_pct: float = 1.0
     warnings: tuple[str, ...] = ()
+    load: Load | None = None
+    """How requests arrive; None: the closed loop."""
+
+    @property
+    def is_single(self) -> bool:
+        """One request at a time, called synchronously: a latency objective of a caller who waits for each answer. Where
+        requests arrive by themselves several are in flight."""
+        return self.objective.is_latency and self.load is None

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from tuner.bench.metrics import request_count
 from tuner.bench.protocol import Failure, Windows
-from tuner.study.campaign import Campaign, Ground
+from tuner.study.campaign import PROBES, Campaign, Ground
 from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
 from tuner.study.evidence import judge, metrics_of
@@ -119,6 +119,8 @@ def enough_rule(
         is_look = not objective.has_several and any(before_s < look_s <= timed_s for look_s in LOOKS_S)
         if is_look and value is not None and is_hopeless(value, incumbent_gain, pairs, window_sd):
             return True
+        if metric.is_whole:
+            return len(candidate.windows) >= PROBES
         if timed_s >= cap_s:
             return True
         if percentiles and min(request_count(m.windows) for m in (reference, candidate)) < needed:
