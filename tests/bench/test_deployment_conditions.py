@@ -71,11 +71,11 @@ def test_replicas_are_as_many_processes_which_stay_and_the_sum_is_theirs(open_be
     with open_bench() as bench:
         first = bench.measure([TWO, CANDIDATE], quick_plan())
         assert blocks_of(first) == [WHOLE, WHOLE]
-        assert len(workers := workers_of(bench)) == 2
+        assert len(workers := workers_of(bench)) == 2, "those of the reference"
         second = bench.measure([TWO, CANDIDATE], quick_plan())
         assert workers_of(bench) == workers
-        assert second.process == first.process
-        assert second.costs.start_s == 0.0 == whole(second.members[0]).compile_s
+        assert len(set(second.process.split(",")) & set(first.process.split(","))) == 2
+        assert whole(second.members[0]).compile_s == 0.0
         window = whole(first.members[0]).windows[0]
         assert sum(window.latency_counts.values()) == 2 * 40
         assert window.samples / window.duration_s == pytest.approx(2 * 40 / 0.01)
@@ -83,11 +83,12 @@ def test_replicas_are_as_many_processes_which_stay_and_the_sum_is_theirs(open_be
 
 
 @pytest.mark.slow
-def test_one_replica_and_two_share_the_first_process(open_bench: OpenBench) -> None:
+def test_replicas_share_their_processes_with_nobody(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([ONE, TWO, config(replicas=3)], quick_plan())
         assert blocks_of(session) == [WHOLE] * 3
-        assert len(workers_of(bench)) == 3
+        assert len(set(session.process.split(","))) == 1 + 2 + 3
+        assert len(workers_of(bench)) == 1, "only the reference stays"
         rates = [whole(m).windows[0].samples / whole(m).windows[0].duration_s for m in session.members]
         assert rates == pytest.approx([rates[0], 2 * rates[0], 3 * rates[0]])
 
@@ -102,7 +103,7 @@ def test_members_that_split_the_cpus_have_processes_with_a_cpu_each(
         for affinity in ("shared", "split"):
             session = bench.measure([TWO, doing("tell cpus", affinity=affinity)], quick_plan())
             assert blocks_of(session) == [WHOLE, WHOLE]
-        assert len(workers_of(bench)) == 4
+        assert len(workers_of(bench)) == 2, "only the reference stays"
         masks = sorted(file.read_text() for file in tmp_path.iterdir())
         both = f"{cpus[0]},{cpus[1]}"
         assert masks == sorted([both, both, str(cpus[0]), str(cpus[1])])
@@ -153,7 +154,7 @@ def test_an_interrupt_in_the_middle_of_a_turn_of_two_leaves_nobody_with_an_old_a
         with open_bench() as bench:
             with pytest.raises(KeyboardInterrupt):
                 bench.measure([TWO, doing("one: interrupt the parent")], quick_plan(hang_limit_s=PATIENCE_S))
-            assert workers_of(bench) == []
+            assert len(workers_of(bench)) == 2, "those of the reference, who were asked nothing"
             assert blocks_of(bench.measure([TWO, CANDIDATE], quick_plan())) == [WHOLE, WHOLE]
     finally:
         signal.signal(signal.SIGUSR1, before)

@@ -73,8 +73,10 @@ class FakeQueue:
         self.clock.advance(max(0.0, self.requests[number].done_s - self.clock()))
         self.idle.append(number)
 
-    def turn(self, *, window_s: float = 1.0, drop_s: float = 0.0, max_s: float = 10.0) -> Turn:
-        return run_async(self, self.requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=self.clock)
+    def turn(self, *, window_s: float = 1.0, drop_s: float = 0.0, max_s: float = 10.0, tail_s: float = 0.0) -> Turn:
+        return run_async(
+            self, self.requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=self.clock, tail_s=tail_s
+        )
 
 
 def made_turn(times_s: list[float], *, requests: int, begin_s: float = 0.0) -> Turn:
@@ -195,6 +197,31 @@ def test_a_slow_member_gets_the_time_for_four_rounds() -> None:
     turn = queue.turn(window_s=0.4, max_s=3.0)
     assert turn.times_s[-1] == pytest.approx(2.4)
     assert count(turn) is not None
+
+
+def test_a_joint_window_ends_on_time_and_counts_what_completed_in_it() -> None:
+    queue = FakeQueue(FakeClock(100.0), 2, lambda n: 0.0101)
+    turn = queue.turn(window_s=1.0, drop_s=0.5, tail_s=0.2)
+    assert turn.times_s[-1] >= 101.7, "the host is kept busy to the end of the tail"
+    found = count(turn)
+    assert found is not None
+    assert found.duration_s == pytest.approx(1.0)
+    assert found.completions == len(found.latencies_ms) == pytest.approx(2 * 1.0 / 0.0101, abs=2)
+
+
+def test_a_joint_window_in_which_too_little_completed_is_not_lengthened() -> None:
+    turn = FakeQueue(FakeClock(), 2, lambda n: 0.7).turn(window_s=0.4, max_s=3.0, tail_s=0.2)
+    assert turn.times_s[-1] < 1.0
+    assert count(turn) is None
+
+
+def test_a_synchronous_joint_window_ends_on_time_too() -> None:
+    clock = FakeClock()
+    request = FakeRequest(clock, lambda n: 0.01)
+    turn = run_sync(request, window_s=0.5, drop_s=0.1, max_s=3.0, clock=clock, tail_s=0.1)
+    found = count(turn)
+    assert found is not None
+    assert (found.duration_s, found.completions) == (pytest.approx(0.5), pytest.approx(50, abs=1))
 
 
 def test_rounds_in_the_ramp_do_not_shorten_the_window() -> None:

@@ -148,6 +148,8 @@ class FakeWorker:
 
     def receive(self) -> Any:
         self.is_read = True
+        if callable(self.answer):
+            return self.answer(self.sent[-1][1])
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
@@ -222,4 +224,33 @@ def test_several_begin_at_one_time_and_go_on_for_a_while_and_one_alone_does_not(
     begins = [worker.sent[0][1].pop("begin_at_s") for worker in (first, second)]
     assert begins[0] == begins[1]
     assert [worker.sent[0][1].pop("tail_s") > 0.0 for worker in (first, second)] == [True, True]
-    assert [worker.sent for worker in (first, second)] == [[("turn", {"member": i, **plan})] for i in (0, 1)]
+    joint = {**plan, "max_s": 0.4}
+    assert [worker.sent for worker in (first, second)] == [[("turn", {"member": i, **joint})] for i in (0, 1)]
+
+
+def slow(needs_s: float) -> Any:
+    """Completes four rounds in a window of `needs_s`, and is too slow for a shorter one."""
+
+    def answer(plan: Mapping[str, Any]) -> dict[str, Any]:
+        if plan["window_s"] < needs_s:
+            raise CommandFailed(Failure(kind=FailureKind.TIMEOUT, message="too slow for this budget"))
+        return window(duration_s=plan["window_s"])
+
+    return answer
+
+
+def test_a_common_window_is_as_long_as_the_slowest_replica_needs_and_stays_so() -> None:
+    workers = FakeWorker(slow(0.1)), FakeWorker(slow(1.0))
+    effective = type("Effective", (), {"affinity": "shared"})()
+    seat = ReplicaSeat(workers, range(2), effective, 0.0, 0.0)  # type: ignore[arg-type]
+    for _ in range(2):
+        assert seat.turn(0.4, 0.1, 3.0, 15.0)["duration_s"] == pytest.approx(1.6)
+    for worker in workers:
+        assert [fields["window_s"] for _, fields in worker.sent] == pytest.approx([0.4, 0.8, 1.6, 1.6])
+
+
+def test_a_replica_that_needs_more_than_the_longest_window_is_too_slow() -> None:
+    workers = FakeWorker(slow(0.1)), FakeWorker(slow(9.0))
+    with pytest.raises(CommandFailed, match="too slow"):
+        turn_of(*workers)
+    assert [fields["window_s"] for _, fields in workers[0].sent] == pytest.approx([0.4, 0.8, 1.6, 3.0])

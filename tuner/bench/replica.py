@@ -14,7 +14,7 @@ from typing import Any
 from tuner.bench import histogram
 from tuner.bench.background import Background
 from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess
-from tuner.bench.protocol import Arrivals, Conditions, DeploymentConfig, Effective
+from tuner.bench.protocol import Arrivals, Conditions, DeploymentConfig, Effective, FailureKind
 from tuner.errors import TunerError
 from tuner.model.host import cpu_list
 
@@ -22,8 +22,10 @@ BEGIN_AFTER_S = 0.005
 """Between the first command sent and the common start of a turn: sending takes 0.1 ms a process, collecting garbage up
 to some milliseconds."""
 TAIL_S = 0.1
-"""How long a replica goes on after its window, so that none is timed on a host that the others have left. Their windows
-end within a round of requests of each other, a few milliseconds to a few hundred."""
+"""How long a replica goes on after the common window, so that none is timed on a host that the others have left: their
+clocks begin within some milliseconds of each other."""
+LONGER = 2.0
+"""By so much a common window grows where a replica did not complete four rounds of its requests in it."""
 COSTS = ("cpu_s", "peak_memory_bytes")
 """Summed too, where every replica tells."""
 COUNTED = ("arrivals", "waiting", "unserved")
@@ -92,9 +94,10 @@ def _badness(error: TunerError | WorkerLost | CommandFailed) -> int:
     return next(i for i, kind in enumerate((TunerError, WorkerLost, CommandFailed)) if isinstance(error, kind))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplicaSeat:
-    """A member compiled in one process or several; `numbers[i]` is what `workers[i]` calls it."""
+    """A member compiled in one process or several; `numbers[i]` is what `workers[i]` calls it. `joint_window_s`: the
+    shortest common window in which every replica has been seen to complete enough."""
 
     workers: Sequence[WorkerProcess]
     numbers: Sequence[int]
@@ -102,6 +105,7 @@ class ReplicaSeat:
     start_s: float
     compile_s: float
     background: Background | None = None
+    joint_window_s: float = 0.0
 
     @property
     def process(self) -> str:
@@ -111,11 +115,25 @@ class ReplicaSeat:
         call_all(self.workers, "settle", limit_s=limit_s, each=[{"member": number} for number in self.numbers])
 
     def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
-        plan: dict[str, Any] = {"window_s": window_s, "drop_s": drop_s, "max_s": max_s}
+        if len(self.workers) == 1:
+            return self._turn({"window_s": window_s, "drop_s": drop_s, "max_s": max_s}, limit_s)
+        while True:
+            joint_s = min(max_s, max(window_s, self.joint_window_s))
+            try:
+                return self._turn(
+                    {"window_s": joint_s, "drop_s": drop_s, "max_s": joint_s, "tail_s": TAIL_S},
+                    limit_s,
+                    begin_after_s=BEGIN_AFTER_S,
+                )
+            except CommandFailed as error:
+                if error.failure.kind is not FailureKind.TIMEOUT or joint_s >= max_s:
+                    raise
+                self.joint_window_s = LONGER * joint_s
+
+    def _turn(self, plan: Mapping[str, Any], limit_s: float, begin_after_s: float | None = None) -> Mapping[str, Any]:
         background_s, begin_s = self._background_s(), time.monotonic()
-        if len(self.workers) > 1:
-            plan |= {"begin_at_s": begin_s + BEGIN_AFTER_S, "tail_s": TAIL_S}
-        each = [{"member": number, **plan} for number in self.numbers]
+        begin = {} if begin_after_s is None else {"begin_at_s": begin_s + begin_after_s}
+        each = [{"member": number, **plan, **begin} for number in self.numbers]
         return self._window("turn", limit_s, each, begin_s=begin_s, background_s=background_s)
 
     def serve(
@@ -157,8 +175,8 @@ def without(other_cpu_pct: float, background_s: float, wall_s: float) -> float:
 def together(windows: Sequence[Mapping[str, Any]], *, is_split: bool) -> dict[str, Any]:
     """One window of all replicas: throughput is their sum, latency over all their requests (fields as in `Window`).
 
-    The windows of replicas differ a little in length: `duration_s` is the one in which all samples at the sum of the
-    rates were made. Each replica counts the others as other load, which they are not.
+    Where the windows differ in length `duration_s` is the one in which all samples at the sum of the rates were made.
+    Each replica counts the others as other load, which they are not.
     """
     first, n = windows[0], len(windows)
     samples = sum(w["samples"] for w in windows)
