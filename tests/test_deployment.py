@@ -95,7 +95,7 @@ def test_a_study_of_two_replicas_under_a_quota_ends_in_a_file_that_says_so(
 
 @pytest.mark.slow
 @pytest.mark.openvino
-@pytest.mark.parametrize("memory", ["16M", "32M"])
+@pytest.mark.parametrize("memory", ["16M"])
 def test_a_memory_limit_that_is_too_small_exits_2_and_leaves_nothing(
     tuner: Tuner, tmp_path: Path, may_limit: None, memory: str
 ) -> None:

@@ -27,6 +27,7 @@ START_LIMIT_S = 60.0
 """Starting Python and importing OpenVINO takes 0.5 s here; a cold disk or a busy host takes longer, never minutes."""
 ANSWER_LIMIT_BYTES = 8 << 20
 """Real answers stay below 1 MB; a longer one is garbage that would fill this process's memory."""
+MORE_MEMORY = "give deployment.memory more: Python and OpenVINO alone need about 45 MiB, models more"
 LAST_WORDS_BYTES = 4096
 _numbers = itertools.count(1)
 
@@ -111,7 +112,7 @@ class WorkerProcess:
             if error.failure.kind is FailureKind.MEMORY and self._group is not None and self._group.memory_bytes:
                 raise errors.InputError(
                     f"a worker process cannot start: {error.failure.message}",
-                    advice="give deployment.memory more: Python and OpenVINO alone need about 45 MiB, models more",
+                    advice=MORE_MEMORY,
                 ) from error
             raise errors.HostError(
                 f"a worker process did not start: {error.failure.message}",

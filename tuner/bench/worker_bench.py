@@ -20,7 +20,7 @@ import psutil
 from tuner.bench.background import Background
 from tuner.bench.cgroup import open_group, sweep
 from tuner.bench.load import HostReader
-from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
+from tuner.bench.process import MORE_MEMORY, CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
 from tuner.bench.protocol import (
     Conditions,
     DeploymentConfig,
@@ -108,7 +108,9 @@ class WorkerBench:
             )
         except WorkerLost as error:
             self._retire()
-            raise ModelError(f"the model cannot be run on {device}: {error.failure.message}") from error
+            is_short = self._conditions.memory_bytes is not None and error.failure.kind is FailureKind.MEMORY
+            message = f"the model cannot be run on {device}: {error.failure.message}"
+            raise ModelError(message, advice=MORE_MEMORY if is_short else "") from error
         except CommandFailed as error:
             raise ModelError(f"the model does not run on {device}: {error.failure.message}") from error
         return ModelFacts(**answer)
