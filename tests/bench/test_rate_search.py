@@ -57,6 +57,14 @@ def test_one_lucky_window_is_taken_back() -> None:
     assert search.low <= 40.0 <= search.high
 
 
+@pytest.mark.parametrize("true_rate", [150.0, 350.0])
+def test_a_closed_loop_that_the_host_spoiled_caps_no_rate(true_rate: float) -> None:
+    search = after(lambda n, rate: rate <= true_rate, windows=14)
+    assert search.low <= true_rate <= search.high
+    assert search.high / search.low < 1.15
+    assert search.capacity_per_s >= search.low / 0.98
+
+
 def test_a_member_that_keeps_nothing_ends_where_the_search_began() -> None:
     search = after(lambda n, rate: False, windows=8)
     assert not search.has_kept
@@ -67,7 +75,7 @@ def test_answers_of_all_kinds_leave_an_interval() -> None:
     rng = random.Random(1)
     for _ in range(200):
         search = after(lambda n, rate: rng.random() < 0.5, windows=12)
-        assert 30.0 * 0.999 <= search.low < search.high <= 98.0 * 1.001
+        assert 30.0 * 0.999 <= search.low < search.high <= search.highest_per_s * 1.001
 
 
 def test_a_probe_is_long_enough_for_its_percentile() -> None:

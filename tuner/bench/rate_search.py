@@ -17,6 +17,9 @@ grows."""
 WINDOW_AT_MOST_S = 20.0
 DOUBT_AFTER = 3
 """Answers the same way in a row, which a right bracket gives once in four times; a wrong end always does."""
+RAISE = 2.0
+"""A short closed loop that the host spoiled may have completed a fraction of what the member can: its end is doubled
+until a rate breaks a limit."""
 
 
 @dataclass(slots=True)
@@ -26,6 +29,9 @@ class RateSearch:
 
     load: Load
     capacity_per_s: float
+    """Of the closed loop, or what a rate that was kept shows it to be at least."""
+    highest_per_s: float = 0.0
+    """The upper end, given by the closed loop until it is raised."""
     kept: list[float] = field(default_factory=list)
     """Rates that kept the limits, ascending."""
     broken: list[float] = field(default_factory=list)
@@ -33,13 +39,16 @@ class RateSearch:
     run: int = 0
     """How many windows in a row kept the limits; negative: did not."""
 
+    def __post_init__(self) -> None:
+        self.highest_per_s = self.highest_per_s or HIGHEST * self.capacity_per_s
+
     @property
     def low(self) -> float:
         return self.kept[-1] if self.kept else LOWEST * self.capacity_per_s
 
     @property
     def high(self) -> float:
-        return self.broken[-1] if self.broken else HIGHEST * self.capacity_per_s
+        return self.broken[-1] if self.broken else self.highest_per_s
 
     @property
     def has_kept(self) -> bool:
@@ -49,7 +58,7 @@ class RateSearch:
     @property
     def rate_per_s(self) -> float:
         """The next to offer: the geometric middle, or an end that is in doubt."""
-        if self.run >= DOUBT_AFTER and self.broken:
+        if self.run >= DOUBT_AFTER:
             return self.high
         if self.run <= -DOUBT_AFTER and self.kept:
             return self.low
@@ -70,8 +79,11 @@ class RateSearch:
 
     def tell(self, rate_per_s: float, is_kept: bool) -> None:
         """Takes back what the answer contradicts: a kept rate every broken one up to it, and the other way round."""
-        was_in_doubt = rate_per_s in (*self.kept[-1:], *self.broken[-1:])
+        was_in_doubt = rate_per_s in (*self.kept[-1:], self.high)
+        if is_kept and rate_per_s == self.highest_per_s:
+            self.highest_per_s *= RAISE
         if is_kept:
+            self.capacity_per_s = max(self.capacity_per_s, rate_per_s / HIGHEST)
             self.broken = [rate for rate in self.broken if rate > rate_per_s]
             self.kept.append(rate_per_s)
         else:

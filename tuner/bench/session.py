@@ -253,7 +253,13 @@ class _Run:
         if search is not None:
             is_kept = search.keeps(window)
             search.tell(rate_per_s, is_kept)
-            found = replace(served, low_per_s=search.low, high_per_s=search.high, is_kept=is_kept)
+            found = replace(
+                served,
+                capacity_per_s=search.capacity_per_s,
+                low_per_s=search.low,
+                high_per_s=search.high,
+                is_kept=is_kept,
+            )
             window = replace(window, served=found)
         self.windows[i].append(window)
         self.turns += 1
