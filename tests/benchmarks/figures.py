@@ -46,12 +46,13 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> list[str]:
                 for o in pick(here, table=table, noise=noise, strategy=strategy):
                     at = y + 0.14 * (k - 2)
                     axis.plot([o["regret_median_pct"], o["regret_p90_pct"]], [at, at], color=COLORS[strategy], lw=1.5)
-                    axis.plot(o["regret_median_pct"], at, "o", ms=4, color=COLORS[strategy],
-                              label=strategy if y == 0 else None)  # fmt: skip
+                    axis.plot(o["regret_median_pct"], at, "o", ms=4, color=COLORS[strategy])
         axis.set_yticks(range(len(groups)), [f"{t}, {n}" for t, n in groups], fontsize=8)
         axis.invert_yaxis()
         axis.set_xlim(left=-0.3)
         axis.set_xlabel("regret of what is deployed after 10 min, % below the best: median, and to the 90th percentile")
+        for strategy in strategies:
+            axis.plot([], [], "o-", ms=4, lw=1.5, color=COLORS[strategy], label=strategy)
         axis.legend(fontsize=8, loc="lower right")
         names.append(save(figure, out / "regret.svg"))
     path = folder / "side" / "side_by_side.json"

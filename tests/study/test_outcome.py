@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -153,6 +153,33 @@ def test_baselines_stand_beside_the_reference_at_its_confirmed_level(tmp_path: P
     assert levels["tuned"]["throughput"] == pytest.approx(study.bench.surface(result.config), rel=0.03)
     assert all(set(level) == USUAL for level in levels.values())
     assert next(iter(levels)) == "tuned"
+
+
+def test_percentiles_of_a_baseline_stay_in_order_though_the_references_tail_was_another_beside_it(
+    tmp_path: Path,
+) -> None:
+    def with_tail(counts: Mapping[int, int]) -> dict[int, int]:
+        """A fifth of the requests take four times as long."""
+        bucket, n = max(counts.items(), key=lambda item: item[1])
+        return {**counts, bucket: n - n // 5, bucket + 278: n // 5}
+
+    def meddle(plan: SessionPlan, session: Session) -> Session:
+        if plan.phase == "confirm":
+            return session
+        members = tuple(
+            replace(m, windows=tuple(replace(w, latency_counts=with_tail(w.latency_counts)) for w in m.windows))
+            if isinstance(m, Windows) and config.properties.get("PERFORMANCE_HINT") == "THROUGHPUT"
+            else m
+            for config, m in zip(session.lineup, session.members, strict=True)
+        )
+        return replace(session, members=members)
+
+    study = Virtual(folder=tmp_path, bench=calm())
+    result = study.run(Meddler(study.bench, meddle))
+    assert result.reference == "THROUGHPUT"
+    level = standings(study.finished(), study.ground(), result)["LATENCY"]
+    percentiles = [level[f"latency_{name}_ms"] for name in ("p50", "p90", "p95", "p99")]
+    assert percentiles == sorted(percentiles)
 
 
 def test_a_baseline_that_failed_is_not_listed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from tuner import __version__
-from tuner.bench.metrics import METRICS, request_count
+from tuner.bench.metrics import METRICS, Metric
 from tuner.bench.protocol import DeploymentConfig, Effective, Windows
 from tuner.deploy.best import (
     Best,
@@ -41,7 +41,7 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
     for its points by name.
 
     Winner and reference come from the confirmation where there was one. The others were last measured beside the
-    reference in the final or the baselines' session: their ratio to it there, times its level in the confirmation. With
+    reference in the final or the baselines' session, and are brought to its level in the confirmation (`_moved`). With
     `REQUESTS`, how many each rests on. What was not measured is not there.
     """
     levels: dict[str, dict[str, float]] = {}
@@ -66,7 +66,7 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
         found = beside.get(config) or _same_effective(campaign, ground, name, beside)
         if found is not None:
             theirs, ours = found
-            levels[name] = _moved(theirs, ours, levels[result.reference])
+            levels[name] = _moved(theirs, ours, levels[result.reference], campaign.study.objective.row)
     return levels | {name: metrics_of(windows) for name, windows in measured.items() if name not in levels}
 
 
@@ -81,17 +81,35 @@ class Deployed:
     environment: Mapping[str, Any]
 
 
-def _moved(theirs: Windows, ours: Windows, level: Mapping[str, float]) -> dict[str, float]:
-    """A baseline's metrics: its ratio to the reference, measured beside it, times the reference's `level`. An extreme
-    is no level, it is what was seen."""
-    found = {REQUESTS: float(request_count(theirs.windows))}
-    for name, row in METRICS.items():
+def _moved(theirs: Windows, ours: Windows, level: Mapping[str, float], objective: Metric) -> dict[str, float]:
+    """A baseline's metrics at the reference's `level`. Its throughput and latencies are moved together, by the factor
+    that gives the objective (or the throughput) its ratio to the reference, measured beside it: so a p50 stays below
+    its p90. What is no speed is its own ratio to the reference times that one's level. An extreme is no level, it is
+    what was seen."""
+
+    def paired(row: Metric) -> float | None:
         ratio = session_value(row, theirs, ours, min_requests=1)
-        if row.is_extreme and row.is_in(theirs.windows):
-            found[name] = row.read(theirs.windows)
-        elif ratio is not None and name in level:
-            found[name] = level[name] * math.exp(row.sign * ratio)
+        return level[row.name] * math.exp(row.sign * ratio) if ratio is not None and row.name in level else None
+
+    seen = metrics_of(theirs)
+    anchor = objective if _is_speed(objective) else METRICS["throughput"]
+    wanted = paired(anchor)
+    faster = (wanted / seen[anchor.name]) ** anchor.sign if wanted is not None else 1.0
+    found = {REQUESTS: seen[REQUESTS]}
+    for name, row in METRICS.items():
+        if name not in seen:
+            continue
+        if row.is_extreme:
+            found[name] = seen[name]
+        elif _is_speed(row):
+            found[name] = seen[name] * faster**row.sign
+        elif (value := paired(row)) is not None:
+            found[name] = value
     return found
+
+
+def _is_speed(row: Metric) -> bool:
+    return row.name == "throughput" or row.name.startswith("latency_")
 
 
 def make_best(
