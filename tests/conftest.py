@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,14 @@ import pytest
 from hypothesis import settings
 
 from tuner import cli
+from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan
+from tuner.bench.worker_bench import WorkerBench
 from tuner.study.folder import locked
+
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Some hundred processes import this package, and each would compile it anew (0.25 s for a command), as pytest would
+rewrite the assertions of every test for each of its own (5 s)."""
 
 settings.register_profile("whole", deadline=None)  # no test asserts on wall time
 settings.register_profile("quick", deadline=None, max_examples=15)
@@ -36,11 +43,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """One host measures one study at a time: what runs the command line takes its lock, and is run
-    by one test process (`-m host`) after the others. So are tests of control groups: every bench
-    takes away what a killed process left."""
-    if isinstance(item, pytest.Function) and {"tuner", "life", "real", "may_limit"} & set(item.fixturenames):
+    """Tests of control groups are run by one test process (`-m host`) after the others: every bench takes away what a
+    killed process left, and they look at all groups of the host. One test process has the one life of a study."""
+    fixtures = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
+    if fixtures & {"real", "may_limit"}:
         item.add_marker(pytest.mark.host)
+    if "life" in fixtures:
+        item.add_marker(pytest.mark.xdist_group("life"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +62,29 @@ class Done:
 
 
 Tuner = Callable[..., Done]
+COMMAND = """
+import pathlib, tempfile
+from tuner.study import folder
+folder.locked.__wrapped__.__kwdefaults__["host_lock"] = pathlib.Path(tempfile.gettempdir(), "host.lock")
+import tuner.__main__
+"""
+"""`python -m tuner` with the host's lock in TMPDIR: no test that calls it asserts how fast anything is, so that several
+may run at a time, and nobody's real study keeps them from running."""
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-c", COMMAND, *map(str, words)]
 
 
 def environment(temporary: Path) -> dict[str, str]:
-    """Temporary files and caches in a folder of the test's own. The host's lock stays the host's: real studies measure
-    alone."""
+    """Temporary files, caches and the lock in a folder of the test's own."""
     return {**os.environ, "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(temporary / "cache"), "COLUMNS": "120"}
 
 
 def call(words: list[str], *, cwd: Path, env: Mapping[str, str], limits: Callable[[], None] | None = None) -> Done:
+    """One command line, the whole of it."""
     done = subprocess.run(
-        [sys.executable, "-m", "tuner", *words],
+        words,
         cwd=cwd,
         env=env,
         capture_output=True,
@@ -77,10 +98,10 @@ def call(words: list[str], *, cwd: Path, env: Mapping[str, str], limits: Callabl
 
 @pytest.fixture
 def tuner(tmp_path: Path) -> Tuner:
-    """Runs `python -m tuner` with a temporary folder of its own; no expected failure may show a traceback."""
+    """Runs the command line in a process and a temporary folder of its own; no expected failure shows a traceback."""
 
     def run(*words: str | Path, limits: Callable[[], None] | None = None) -> Done:
-        return call([str(w) for w in words], cwd=ROOT, env=environment(tmp_path), limits=limits)
+        return call(command(*words), cwd=ROOT, env=environment(tmp_path), limits=limits)
 
     return run
 
@@ -99,11 +120,24 @@ def tuner_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         return Done(code=end.value.code, out=out, err=err)
 
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("tuner.study.run.locked", partial(locked, host_lock=tmp_path / "host.lock"))
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
     yield run
     for signum, handler in before.items():
         signal.signal(signum, handler)
+
+
+@pytest.fixture
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real sessions of `tuner_here` with a tenth of the usual windows: for what a study writes, not what it finds."""
+    measure = WorkerBench.measure
+
+    def measure_shortly(bench: WorkerBench, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        shorter = {name: getattr(plan, name) / 10 for name in ("window_s", "warm_up_s", "drop_s")}
+        return measure(bench, lineup, replace(plan, **shorter))
+
+    monkeypatch.setattr(WorkerBench, "measure", measure_shortly)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,12 +186,12 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     folder = results / "quickstart"
     shutil.copytree(ROOT / "configs", cwd / "configs")
     env = environment(cwd)
-    words = ["run", "configs/quickstart.yaml", "--results", str(results), "--minutes", "0.4"]
+    words = command("run", "configs/quickstart.yaml", "--results", results, "--minutes", "0.4")
     log = folder / "sessions.jsonl"
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tuner", *words],
+            words,
             cwd=cwd,
             env=env,
             stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Tuner
+from tests.conftest import ROOT, Tuner, call, environment
 from tuner.model.locate import locate
 from tuner.model.spec import ModelSpec
 from tuner.study.records import read_log
@@ -42,27 +42,27 @@ def test_a_missing_model_exits_2_and_says_where_it_was_looked_for(tuner_here: Tu
     ],
 )
 def test_an_unreadable_model_exits_2_without_c_plus_plus_frames(
-    tuner: Tuner, tmp_path: Path, name: str, content: bytes
+    tuner_here: Tuner, tmp_path: Path, name: str, content: bytes
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    done = tuner("run", write_study(tmp_path, name), "--results", tmp_path / "results")
+    done = tuner_here("run", write_study(tmp_path, name), "--results", tmp_path / "results")
     assert done.code == 2, done.err
     assert name in done.err
     assert "Exception from src" not in done.err
 
 
 @pytest.mark.openvino
-def test_an_unconvertible_model_exits_2_with_the_cause(tuner: Tuner, tmp_path: Path) -> None:
-    done = tuner("run", write_study(tmp_path, str(locate(SILERO))), "--results", tmp_path / "results")
+def test_an_unconvertible_model_exits_2_with_the_cause(tuner_here: Tuner, tmp_path: Path) -> None:
+    done = tuner_here("run", write_study(tmp_path, str(locate(SILERO))), "--results", tmp_path / "results")
     assert done.code == 2, done.err
     assert "silero_vad.onnx" in done.err
 
 
 @pytest.mark.openvino
-def test_every_problem_of_a_file_is_reported_at_once_unknown_properties_too(tuner: Tuner, tmp_path: Path) -> None:
+def test_every_problem_of_a_file_is_reported_at_once_unknown_properties_too(tuner_here: Tuner, tmp_path: Path) -> None:
     more = "space:\n  NUM_STREAM: {choices: [1, 2]}\n  batch_sise: {choices: [1]}\nspeed: fast\n"
     path = write_study(tmp_path, more=more)
-    done = tuner("run", path, "--results", tmp_path / "results")
+    done = tuner_here("run", path, "--results", tmp_path / "results")
     assert done.code == 2
     for line, words in ((7, "NUM_STREAMS"), (8, "batch_size"), (9, "speed")):
         assert any(f"{path}:{line}:" in text and words in text for text in done.err.splitlines()), done.err
@@ -70,40 +70,40 @@ def test_every_problem_of_a_file_is_reported_at_once_unknown_properties_too(tune
 
 
 @pytest.mark.openvino
-def test_a_value_that_the_device_refuses_exits_2_before_anything_is_measured(tuner: Tuner, tmp_path: Path) -> None:
+def test_a_value_that_the_device_refuses_exits_2_before_anything_is_measured(tuner_here: Tuner, tmp_path: Path) -> None:
     more = "space:\n  PERFORMANCE_HINT: {choices: [TROUGHPUT, LATENCY]}\nbaselines: {today: {NUM_STREAMS: lots}}\n"
     path = write_study(tmp_path, more=more)
-    done = tuner("run", path, "--results", tmp_path / "results")
+    done = tuner_here("run", path, "--results", tmp_path / "results")
     assert done.code == 2
     assert f"{path}:7:32: CPU refuses this value: Wrong value TROUGHPUT" in done.err
     assert f"{path}:8:34: CPU refuses this value: Could not read number of streams from str: lots" in done.err
-    done = tuner("measure", write_study(tmp_path), "--set", "NUM_STREAMS=lots", "--results", tmp_path / "results")
+    done = tuner_here("measure", write_study(tmp_path), "--set", "NUM_STREAMS=lots", "--results", tmp_path / "results")
     assert done.code == 2
     assert "--set NUM_STREAMS" in done.err
     assert "lots" in done.err
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_openvino_is_imported(
-    tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "results").write_text("a file where a folder is wanted")
     (tmp_path / "openvino.py").write_text("raise SystemExit('imported')")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    done = tuner("run", write_study(tmp_path), "--results", tmp_path / "results")
+    words = [sys.executable, "-m", "tuner", "run", str(write_study(tmp_path)), "--results", str(tmp_path / "results")]
+    done = call(words, cwd=ROOT, env=environment(tmp_path))
     assert done.code == 3
     assert "cannot write" in done.err
     assert "--results" in done.err
 
 
 @pytest.mark.openvino
-@pytest.mark.host
 def test_a_study_whose_every_configuration_fails_stops_early_with_the_cause(
-    tuner_here: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuner_here: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_windows: None
 ) -> None:
     """Of values that are refused only with the model itself."""
     monkeypatch.setattr("tuner.study.run.probe_properties", lambda device, values: {})
     more = "space:\n  NUM_STREAMS: {choices: [a, b, c, d, e, f, g, h]}\n  infer_requests: {choices: [1, 2, 4, 8]}\n"
-    done = tuner_here("run", write_study(tmp_path, more=more, minutes=1), "--results", tmp_path / "results")
+    done = tuner_here("run", write_study(tmp_path, more=more), "--results", tmp_path / "results")
     assert done.code == 1, done.err
     assert "every configuration failed" in done.out
     assert "streams" in done.out
@@ -113,22 +113,22 @@ def test_a_study_whose_every_configuration_fails_stops_early_with_the_cause(
 
 
 @pytest.mark.openvino
-def test_records_of_a_newer_version_exit_3_and_are_left_alone(tuner: Tuner, tmp_path: Path) -> None:
+def test_records_of_a_newer_version_exit_3_and_are_left_alone(tuner_here: Tuner, tmp_path: Path) -> None:
     folder = tmp_path / "results/study"
     folder.mkdir(parents=True)
     newer = b'{"kind":"header","schema_version":99}\n'
     (folder / "sessions.jsonl").write_bytes(newer)
-    done = tuner("run", write_study(tmp_path), "--results", tmp_path / "results")
+    done = tuner_here("run", write_study(tmp_path), "--results", tmp_path / "results")
     assert done.code == 3
     assert "newer" in done.err
     assert (folder / "sessions.jsonl").read_bytes() == newer
 
 
 @pytest.mark.openvino
-def test_a_device_that_is_not_there_exits_3_and_names_those_that_are(tuner: Tuner, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_exits_3_and_names_those_that_are(tuner_here: Tuner, tmp_path: Path) -> None:
     path = write_study(tmp_path)
     path.write_text(path.read_text().replace("device: CPU", "device: NPU"))
-    done = tuner("run", path, "--results", tmp_path / "results")
+    done = tuner_here("run", path, "--results", tmp_path / "results")
     assert done.code == 3
     assert "available: CPU" in done.err
 

@@ -82,31 +82,35 @@ def test_ci_runs_the_two_commands_of_the_first_screen() -> None:
 
 @pytest.mark.openvino
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem != "quickstart"], ids=lambda p: p.stem)
-def test_every_study_file_is_ready_to_run(path: Path, tuner: Tuner, tmp_path: Path) -> None:
+def test_every_study_file_is_ready_to_run(path: Path, tuner_here: Tuner, tmp_path: Path) -> None:
     """Preflight, batching proof and listing with the real model; whole runs of all are a benchmark's affair. The
     quickstart is planned and run above."""
-    done = tuner("run", path, "--plan", "--results", tmp_path / "results")
+    done = tuner_here("run", path, "--plan", "--results", tmp_path / "results")
     assert done.code == 0, done.err
     assert re.search(r"space: \d+ requested, \d+ distinct", done.out)
     assert not (tmp_path / "results" / path.stem / "best.yaml").exists()
 
 
 @pytest.mark.openvino
-def test_a_front_is_measured_shown_picked_from_and_applied(tuner: Tuner, tmp_path: Path) -> None:
-    """With a real model; a budget so short claims little, but writes every file."""
-    words = ("run", CONFIGS[0].parent / "ocr-angle-cpu-front.yaml", "--minutes", "0.5", "--wait")
-    done = tuner(*words, "--results", tmp_path / "results")
+def test_a_front_is_measured_shown_picked_from_and_applied(
+    tuner_here: Tuner, tmp_path: Path, short_windows: None
+) -> None:
+    """With a real model and a small space; a budget so short claims little, but writes every file."""
+    path = tmp_path / "ocr-angle-cpu-front.yaml"
+    space = "space: {NUM_STREAMS: {choices: [1, 2]}, batch_size: {choices: [1, 4]}}"
+    path.write_text((ROOT / "configs" / path.name).read_text().replace("space: auto", space))
+    done = tuner_here("run", path, "--minutes", "0.2", "--results", tmp_path / "results")
     assert done.code == 0, done.err
     folder = tmp_path / "results" / "ocr-angle-cpu-front"
     front = load_front(folder / "front.yaml")
     assert front.points
-    assert "the front: " in tuner("show", folder).out
+    assert "the front: " in tuner_here("show", folder).out
     last = front.points[-1]
     pick = f"latency_p90_ms<={1.001 * last.metrics['latency_p90_ms']:.6g}"
-    picked = tuner("show", folder, "--pick", pick, "--out", tmp_path / "picked.yaml")
+    picked = tuner_here("show", folder, "--pick", pick, "--out", tmp_path / "picked.yaml")
     assert picked.code == 0, picked.err
     assert "tuner apply" in picked.out
-    applied = tuner("apply", tmp_path / "picked.yaml")
+    applied = tuner_here("apply", tmp_path / "picked.yaml")
     assert applied.code == 0, applied.err
-    assert tuner("show", folder, "--pick", "latency_p90_ms<=0.000001").code == 1
-    assert "did you mean latency_p90_ms?" in tuner("show", folder, "--pick", "latency_p90ms<=5").err
+    assert tuner_here("show", folder, "--pick", "latency_p90_ms<=0.000001").code == 1
+    assert "did you mean latency_p90_ms?" in tuner_here("show", folder, "--pick", "latency_p90ms<=5").err
