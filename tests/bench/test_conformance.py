@@ -99,11 +99,13 @@ SUBJECTS: dict[str, Callable[[], Iterator[Subject]]] = {
     "replicas": open_replicas,
     "openvino": open_openvino,
 }
+MARKS = {"openvino": [pytest.mark.openvino], "replicas": [pytest.mark.slow]}
+"""Replicas start two processes for every member of every session."""
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=[pytest.mark.openvino] if name == "openvino" else []) for name in SUBJECTS],
+    params=[pytest.param(name, marks=MARKS.get(name, [])) for name in SUBJECTS],
 )
 def subject(request: pytest.FixtureRequest, backends: None) -> Iterator[Subject]:
     yield from SUBJECTS[request.param]()

@@ -67,6 +67,7 @@ def may_limit() -> Iterator[None]:
 # Replicas
 
 
+@pytest.mark.slow
 def test_replicas_are_as_many_processes_which_stay_and_the_sum_is_theirs(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         first = bench.measure([TWO, CANDIDATE], quick_plan())
@@ -93,6 +94,7 @@ def test_replicas_share_their_processes_with_nobody(open_bench: OpenBench) -> No
         assert rates == pytest.approx([rates[0], 2 * rates[0], 3 * rates[0]])
 
 
+@pytest.mark.slow
 @needs_two_cpus
 def test_members_that_split_the_cpus_have_processes_with_a_cpu_each(
     open_bench: OpenBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

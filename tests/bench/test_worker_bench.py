@@ -72,8 +72,8 @@ GUILTY = [
     ("write garbage", "turn", FailureKind.CRASH, "answered with garbage"),
     ("write half a line", "compile", FailureKind.CRASH, "answered with garbage"),
 ]
-ONE_OF_EACH = {("abort", "compile"), ("raise", "turn"), ("hang", "turn"), ("write garbage", "turn")}
-"""Of those that end, refuse, hang and babble: what the quick suite sees."""
+ONE_OF_EACH = {("abort", "compile"), ("raise", "turn"), ("write garbage", "turn")}
+"""Of those that end, refuse and babble: what the quick suite sees. Who hangs takes a second."""
 
 
 @pytest.mark.parametrize(
@@ -277,6 +277,7 @@ def test_the_worker_and_its_reference_stay_resident_and_candidates_do_not(open_b
         assert fact(bench, "members") == "1"
 
 
+@pytest.mark.slow
 def test_isolated_members_have_a_new_process_each_in_every_session(open_bench: OpenBench) -> None:
     with open_bench(isolate=True) as bench:
         sessions = [bench.measure([REFERENCE, GOOD], quick_plan()) for _ in range(2)]
@@ -286,6 +287,7 @@ def test_isolated_members_have_a_new_process_each_in_every_session(open_bench: O
         assert fact(bench, "members") == "0"
 
 
+@pytest.mark.slow
 def test_a_start_up_is_a_new_process_in_every_turn(open_bench: OpenBench) -> None:
     with open_bench(start_up=True) as bench:
         session = bench.measure([REFERENCE, GOOD], quick_plan(warm_up_s=0.0))
@@ -299,6 +301,7 @@ def test_a_start_up_is_a_new_process_in_every_turn(open_bench: OpenBench) -> Non
         assert bench.measure([REFERENCE], quick_plan(warm_up_s=0.0)).process not in session.process
 
 
+@pytest.mark.slow
 def test_a_start_from_a_model_cache_follows_where_it_is_asked_for(open_bench: OpenBench) -> None:
     with open_bench(start_up=True, is_cached=True) as bench:
         assert bench._caches is not None
@@ -311,13 +314,14 @@ def test_a_start_from_a_model_cache_follows_where_it_is_asked_for(open_bench: Op
     assert not folder.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("deed", "at", "kind"),
     [
         ("raise", "start_up", FailureKind.COMPILE),
-        pytest.param("abort", "start_up", FailureKind.CRASH, marks=pytest.mark.slow),
-        pytest.param("abort", "turn", FailureKind.CRASH, marks=pytest.mark.slow),
-        pytest.param("hang", "settle", FailureKind.TIMEOUT, marks=pytest.mark.slow),
+        ("abort", "start_up", FailureKind.CRASH),
+        ("abort", "turn", FailureKind.CRASH),
+        ("hang", "settle", FailureKind.TIMEOUT),
     ],
 )
 def test_a_start_up_that_fails_is_that_member_s_failure_and_leaves_no_process(

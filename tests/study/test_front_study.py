@@ -170,19 +170,15 @@ def test_where_nothing_is_beyond_the_baselines_they_are_the_front(tmp_path: Path
 
 
 @pytest.mark.usefixtures("quick_disk")
-def test_where_everything_is_alike_nothing_is_claimed(tmp_path: Path) -> None:
-    claimed = 0
-    for seed in range(12):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        bench = make_bench(seed, surface=flat)
-        study = Virtual(folder=folder, bench=bench, space=TWINS, study=several(3.0, seed=seed))
-        result = study.run()
-        assert result.front is not None
-        claimed += any(p.is_proven for p in result.front.points)
-        front, _ = files_of(study, result)
-        assert len([p for p in front.points if p.best.gain]) == sum(p.is_proven for p in result.front.points)
-    assert claimed == 0
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))])
+def test_where_everything_is_alike_nothing_is_claimed(tmp_path: Path, seed: int) -> None:
+    bench = make_bench(seed, surface=flat)
+    study = Virtual(folder=tmp_path, bench=bench, space=TWINS, study=several(3.0, seed=seed))
+    result = study.run()
+    assert result.front is not None
+    assert not any(p.is_proven for p in result.front.points)
+    front, _ = files_of(study, result)
+    assert not any(p.best.gain for p in front.points)
 
 
 @pytest.mark.usefixtures("quick_disk")
