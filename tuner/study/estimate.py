@@ -38,8 +38,14 @@ def hodges_lehmann(values: Sequence[float]) -> float:
     if not values:
         raise ValueError("no values to estimate from")
     x = np.asarray(values, dtype=np.float64)
-    rows, columns = np.triu_indices(len(x))
+    rows, columns = _pairs_of(len(x))
     return _median((x[rows] + x[columns]) / 2.0)
+
+
+@cache
+def _pairs_of(n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The indices of all pairs, each value also with itself: finding them takes longer than what is done with them."""
+    return np.triu_indices(n)
 
 
 def _median(values: npt.NDArray[np.float64]) -> float:
