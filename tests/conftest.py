@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -39,17 +40,21 @@ FULL_AT_BYTES = 8_000
 
 def pytest_configure(config: pytest.Config) -> None:
     """The quick suite draws fewer examples of each property; the gates draw them all."""
+    gc.disable()  # until the tests begin
     settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
 
 
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: no collection of garbage has to look at it again and again."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of control groups are run by one test process (`-m host`) after the others: every bench takes away what a
-    killed process left, and they look at all groups of the host. One test process has the one life of a study."""
-    fixtures = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
-    if fixtures & {"real", "may_limit"}:
+    """Run by one test process (`-m host`) after the others: whole studies, whose time is real, and tests of control
+    groups, since every bench takes away what a killed process left."""
+    if isinstance(item, pytest.Function) and {"tuner", "life", "real", "may_limit"} & set(item.fixturenames):
         item.add_marker(pytest.mark.host)
-    if "life" in fixtures:
-        item.add_marker(pytest.mark.xdist_group("life"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +73,8 @@ from tuner.study import folder
 folder.locked.__wrapped__.__kwdefaults__["host_lock"] = pathlib.Path(tempfile.gettempdir(), "host.lock")
 import tuner.__main__
 """
-"""`python -m tuner` with the host's lock in TMPDIR: no test that calls it asserts how fast anything is, so that several
-may run at a time, and nobody's real study keeps them from running."""
+"""`python -m tuner` with the host's lock in TMPDIR: no test that calls it asserts how fast anything is, and nobody's
+study, measuring meanwhile, keeps it from running."""
 
 
 def command(*words: str | Path) -> list[str]:

@@ -39,7 +39,7 @@ def test_the_study_file_of_the_readme_loads_with_its_second_space(tmp_path: Path
 
 
 @pytest.mark.openvino
-def test_every_command_of_the_readme_runs(life: Life, tuner: Tuner) -> None:
+def test_every_command_of_the_readme_runs(life: Life, tuner_here: Tuner, short_windows: None) -> None:
     assert commands()
     for command in commands():
         words = shlex.split(command)[1:]
@@ -48,7 +48,7 @@ def test_every_command_of_the_readme_runs(life: Life, tuner: Tuner) -> None:
         if words[0] in ("run", "measure"):
             words += ["--results", str(life.results)]
         words = [word.replace("results/tables", str(ROOT / "results/tables")) for word in words]
-        done = tuner(*(word.replace("results/quickstart", str(life.folder)) for word in words))
+        done = tuner_here(*(word.replace("results/quickstart", str(life.folder)) for word in words))
         assert done.code == 0, f"{command}: {done.err}"
         assert done.out, command
 
