@@ -286,16 +286,7 @@ class OpenVinoBackend:
             unread = config.properties.keys() - properties.keys() - REPORTING
             properties |= {name: str(config.properties[name]) for name in sorted(unread)}
         optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        requests = 1 if config.api == "sync" else config.infer_requests or optimal
-        return Effective(
-            properties=properties,
-            batch_size=config.batch_size,
-            infer_requests=requests,
-            api=config.api,
-            variant=config.variant,
-            replicas=config.replicas,
-            affinity=config.affinity,
-        )
+        return Effective.of(config, properties, suggested=optimal)
 
     def _model(self, batch_size: int) -> ov.Model:
         """Read once for each batch size: compiling leaves a model as it is."""

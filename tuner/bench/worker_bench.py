@@ -144,14 +144,7 @@ class WorkerBench:
         known = self._effective[key]
         if isinstance(known, Failure):
             return known
-        return replace(
-            known,
-            batch_size=config.batch_size,
-            infer_requests=1 if config.api == "sync" else config.infer_requests or known.infer_requests,
-            api=config.api,
-            replicas=config.replicas,
-            affinity=config.affinity,
-        )
+        return Effective.of(config, known.properties, suggested=known.infer_requests)
 
     def load_over(self, seconds: float) -> HostLoad:
         """What the host does in the next `seconds` beside what the deployment itself runs in the background."""
