@@ -14,9 +14,15 @@ from tuner.bench.protocol import Clock
 
 
 class Request(Protocol):
+    """One of a queue's requests; the queue starts it."""
+
     @property
     def latency(self) -> float:
         """Milliseconds from start to completion of the last run."""
+
+
+class SyncRequest(Protocol):
+    """A request whose caller waits for it."""
 
     def infer(self) -> object: ...
 
@@ -105,7 +111,7 @@ def run_async(
 
 
 def run_sync(
-    request: Request, *, window_s: float, drop_s: float, max_s: float, clock: Clock, tail_s: float = 0.0
+    request: SyncRequest, *, window_s: float, drop_s: float, max_s: float, clock: Clock, tail_s: float = 0.0
 ) -> Turn:
     """One request after the other, as a latency-bound application calls; latency is the clock around `infer()`."""
     infer = request.infer
