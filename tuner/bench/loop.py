@@ -37,6 +37,10 @@ class Queue(Protocol):
     def wait_all(self) -> None: ...
 
 
+class TooSlow(Exception):
+    """A member that could not complete four rounds of its requests in the longest window allowed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One turn as it was seen: completion times in seconds of the clock, latencies in ms, both of the same length."""

@@ -18,7 +18,7 @@ from tuner.bench import histogram, openvino_device
 from tuner.bench.cost import read_peak_memory_bytes
 from tuner.bench.energy import EnergyReader, joules_between
 from tuner.bench.load import HostReader, load_between
-from tuner.bench.loop import count
+from tuner.bench.loop import TooSlow, count
 from tuner.bench.open_loop import NothingServed, SleepUntil, serve_window
 from tuner.bench.openvino_member import Member, fill, open_member, read_effective, read_property, settle
 from tuner.bench.protocol import Arrivals, Clock, DeploymentConfig, Effective
@@ -29,10 +29,6 @@ from tuner.model.read import batch_axes, read
 from tuner.model.spec import ModelSpec
 
 T = TypeVar("T")
-
-
-class TooSlow(Exception):
-    """A member that could not complete four rounds of its requests in the longest window allowed."""
 
 
 class OpenVinoBackend:

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tuner.bench.loop import TooSlow
 from tuner.bench.protocol import Arrivals, DeploymentConfig, Failure, FailureKind
 from tuner.bench.timer import sleep_until
 from tuner.errors import TunerError
@@ -50,10 +51,12 @@ def limit_memory(limit_bytes: int | None) -> None:
 
 
 def as_config(message: Mapping[str, Any]) -> DeploymentConfig:
+    """As `asdict` has made it a message."""
     return DeploymentConfig(**message)
 
 
 def as_model_spec(message: Mapping[str, Any]) -> ModelSpec:
+    """As `asdict` has made it a message, with the folder as text."""
     inputs = {
         name: InputSpec(
             shape=tuple(one["shape"]) if one["shape"] is not None else None,
@@ -138,10 +141,11 @@ FAILED_AS = dict.fromkeys(("compile", "resolve", "start_up"), FailureKind.COMPIL
 
 
 def failure_of(command: str, error: BaseException) -> Failure:
+    """What an error during a command says of the member; the message is its first line."""
     text = first_line(error)
     if isinstance(error, MemoryError) or is_memory_short(str(error)):
         return Failure(kind=FailureKind.MEMORY, message=text)
-    if type(error).__name__ == "TooSlow":
+    if isinstance(error, TooSlow):
         return Failure(kind=FailureKind.TIMEOUT, message=text)
     return Failure(kind=FAILED_AS.get(command, FailureKind.RUNTIME), message=text)
 
