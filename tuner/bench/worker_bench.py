@@ -35,6 +35,7 @@ from tuner.bench.protocol import (
 )
 from tuner.bench.replica import Place, ReplicaSeat, allowed_cpus, call_all, places, without
 from tuner.bench.session import MemberLost, Seat, run_session
+from tuner.bench.spoiler import Spoiled, spoils
 from tuner.bench.start_up import StartUpSeat
 from tuner.errors import HostError, ModelError
 from tuner.model.spec import ModelSpec
@@ -42,8 +43,6 @@ from tuner.model.spec import ModelSpec
 OPENVINO = "tuner.bench.openvino_backend:OpenVinoBackend"
 RENEW_AFTER = 20
 """Sessions in one process before it is renewed (measurement.md): a process start has an effect of its own."""
-SPOILING = ("ENABLE_CPU_RESERVATION",)
-"""Properties after which later compiles in the same process fail (openvino.md): such a member gets its own process."""
 COMPILE_LIMIT_S = 120.0
 INSPECT_LIMIT_S = 300.0
 
@@ -175,7 +174,7 @@ class WorkerBench:
                 break
             except MemberLost as error:
                 lost[error.index] = error.failure
-            except _Spoiled as error:
+            except Spoiled as error:
                 lost.update({i: error.failure for i, config in enumerate(lineup) if config == error.by})
             self._retire()
             lost_s += time.perf_counter() - attempted
@@ -198,7 +197,7 @@ class WorkerBench:
         )
 
     def _resolve(self, config: DeploymentConfig) -> Effective | Failure:
-        if _spoils(config):
+        if spoils(config):
             return self._resolve_alone(config)
         self._bury()
         try:
@@ -237,7 +236,7 @@ class WorkerBench:
         begin = time.perf_counter()
         # Pinned threads of one process are given other CPUs where others of it have theirs: 204 samples/s beside six
         # members, 96 alone, with two replicas of one thread each. Replicas would share what they do not share outside.
-        is_alone = self._isolate or _spoils(config) or config.replicas > 1
+        is_alone = self._isolate or spoils(config) or config.replicas > 1
         is_new = is_alone or not self._crew.are_resident(places(config))
         workers = self._crew.staff(places(config), is_alone=is_alone)
         started = time.perf_counter()
@@ -250,7 +249,7 @@ class WorkerBench:
             is_doubtful = not is_alone and error.failure.kind is FailureKind.COMPILE
             suspects = [c for c in self._compiled if c != reference] if is_doubtful else []
             if suspects and self._compiles_alone(config, plan):
-                raise _Spoiled(suspects[-1], error.failure) from error
+                raise Spoiled(suspects[-1], error.failure) from error
             raise
         compile_s = time.perf_counter() - started
         seat = ReplicaSeat(
@@ -263,7 +262,7 @@ class WorkerBench:
         )
         if not is_alone:
             self._compiled.append(config)
-        if config == reference and not (plan.is_fresh or self._isolate or _spoils(config)):
+        if config == reference and not (plan.is_fresh or self._isolate or spoils(config)):
             self._reference = (config, replace(seat, start_s=0.0, compile_s=0.0))
         return seat
 
@@ -324,17 +323,3 @@ class WorkerBench:
             )
         except (CommandFailed, WorkerLost):
             self._retire()
-
-
-class _Spoiled(Exception):
-    """A compile failed only because of what its process had compiled before: `by` gets the failure."""
-
-    def __init__(self, by: DeploymentConfig, failure: Failure) -> None:
-        super().__init__(str(failure))
-        self.by = by
-        message = f"spoils its process: a later compile there fails with: {failure.message}"
-        self.failure = Failure(kind=FailureKind.CRASH, message=message)
-
-
-def _spoils(config: DeploymentConfig) -> bool:
-    return any(str(config.properties.get(name, "")).upper() in ("TRUE", "YES", "1") for name in SPOILING)
