@@ -22,7 +22,7 @@ ALLOWED = {
     "errors": set(),
 }
 VALUES_OF_BENCH = {"tuner.bench.protocol", "tuner.bench.metrics", "tuner.bench.histogram", "tuner.bench.arrivals"}
-OPENS_A_BENCH = {"study/run.py", "study/recorded.py", "study/replay.py"}
+OPENS_A_BENCH = {"study/run.py", "study/probe.py", "study/recorded.py", "study/replay.py"}
 MAKES_A_BEST_FILE = {
     "study/run.py",
     "study/finished.py",

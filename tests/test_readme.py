@@ -72,6 +72,10 @@ def test_every_command_of_the_command_line_stands_in_the_readme() -> None:
     assert names == {shlex.split(command)[1] for command in commands()}
 
 
+def test_every_study_file_stands_in_the_readme() -> None:
+    assert [path.stem for path in CONFIGS if f"`{path.stem}`" not in README] == []
+
+
 def test_ci_runs_the_two_commands_of_the_first_screen() -> None:
     script = (ROOT / ".ci/run").read_text()
     patterns = re.findall(r"grep -m1 -E '([^']+)' README\.md", script)

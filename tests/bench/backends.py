@@ -90,16 +90,7 @@ class Backend:
         if config.properties.get("DO") == "spoil" or config.properties.get("ENABLE_CPU_RESERVATION"):
             self.spoiled = True
         properties = {name: str(value) for name, value in config.properties.items() if name != "WRITE_ONLY"}
-        requests = 1 if config.api == "sync" else config.infer_requests or 2
-        return Effective(
-            properties=properties,
-            batch_size=config.batch_size,
-            infer_requests=requests,
-            api=config.api,
-            variant=config.variant,
-            replicas=config.replicas,
-            affinity=config.affinity,
-        )
+        return Effective.of(config, properties, suggested=2)
 
     def settle(self, number: int) -> None:
         self.act("settle", self.members[number])

@@ -8,14 +8,15 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.bench.conftest import HERE, OpenBench, blocks_of, config, failed, is_alive, quick_plan, resolved, whole
+from tests.bench.workers import PATIENCE_S, WHOLE
+from tests.conftest import wait_for as wait_until
 from tuner.bench.background import Background
 from tuner.bench.cgroup import _hierarchies, open_group, sweep
 from tuner.bench.protocol import Conditions, DeploymentConfig, HostLoad
@@ -23,8 +24,6 @@ from tuner.bench.worker_bench import WorkerBench
 from tuner.errors import HostError, InputError
 from tuner.model.host import cpu_list
 
-PATIENCE_S = 30.0
-WHOLE = [0, 1, 2]
 ONE, TWO = config(), config(replicas=2)
 CANDIDATE = config({"NUM_STREAMS": 2}, replicas=2)
 needs_two_cpus = pytest.mark.skipif(len(cpu_list()) < 2, reason="needs two CPUs to split")
@@ -44,13 +43,6 @@ def groups() -> list[Path]:
     """Of any tuner on this host: the tests run one after the other."""
     parents = {p for h in _hierarchies(Path("/")) for p in h.parents()}
     return [folder for parent in parents for folder in parent.glob(f"tuner-{os.getpid()}-*")]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.fixture

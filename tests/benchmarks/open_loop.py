@@ -31,8 +31,8 @@ from tuner.bench.loop import count, run_async
 from tuner.bench.open_loop import count_open, is_late, run_open
 from tuner.bench.protocol import Arrivals
 from tuner.bench.synthetic import FakeClock
-from tuner.bench.timer import exact_timers
-from tuner.bench.virtual_queue import Service, VirtualQueue
+from tuner.bench.timer import exact_timers, sleep_until
+from tuner.bench.virtual_queue import Service, VirtualQueue, VirtualRequest
 
 SERVICE_S = 0.010
 STALL_S, EVERY_S = 0.250, 10.0
@@ -119,18 +119,11 @@ def drawn(services_s: npt.NDArray[np.float64]) -> Service:
     return lambda start, now_s: next(draws)
 
 
-class TimedRequest:
-    latency = 0.0
-
-    def infer(self) -> object:
-        raise NotImplementedError
-
-
 class TimedQueue:
     """As AsyncInferQueue; a thread ends each request when its service time is over on the real clock."""
 
     def __init__(self, requests: int, service_s: float) -> None:
-        self.requests = [TimedRequest() for _ in range(requests)]
+        self.requests = [VirtualRequest() for _ in range(requests)]
         self.service_s = service_s
         self.idle = deque(range(requests))
         self.busy: list[tuple[float, int, float, int]] = []
@@ -175,10 +168,6 @@ class TimedQueue:
             self.is_open = False
             self.changed.notify_all()
         self.thread.join()
-
-
-def sleep_until(at_s: float) -> None:
-    time.sleep(max(0.0, at_s - time.perf_counter()))
 
 
 def on_the_real_clock(load: float, seconds: float) -> tuple[float, float, float, str]:

@@ -8,7 +8,10 @@ import sqlalchemy
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 
+from tests.study.study_text import Load
 from tuner.study import search
+from tuner.study.file import Probe, load_study
+from tuner.study.study import Study
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,3 +58,15 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "RDBStorage", lambda *arguments: None)
     monkeypatch.setattr(search, "_database_book", book)
     monkeypatch.setattr("tuner.study.records.os.fsync", lambda fd: None)
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
+    folder = tmp_path_factory.mktemp("studies")
+
+    def load_text(text: str, *, file: str = "study.yaml", probe: Probe | None = None) -> Study:
+        path = folder / file
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        return load_study(path, probe=probe)
+
+    return load_text

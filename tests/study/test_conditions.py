@@ -23,8 +23,9 @@ from tuner.study.candidate import to_config
 from tuner.study.conditions import as_written, under
 from tuner.study.file import load_study
 from tuner.study.folder import check_identity, write_text
+from tuner.study.identity import study_identity
 from tuner.study.outcome import standings
-from tuner.study.run import Outcome, _identity
+from tuner.study.run import Outcome
 from tuner.study.setting import make_setting
 from tuner.study.show import read_study
 from tuner.study.study import BaselineSpec, Limit, Objective, Study
@@ -276,7 +277,7 @@ def test_a_latency_beside_a_throughput_is_a_server_s() -> None:
 
 
 def identity_of(study: Study, host: HostFacts = EIGHT) -> dict[str, Any]:
-    return _identity(setting_of(study, host), FACTS, under(host, study.conditions), "digest")
+    return study_identity(setting_of(study, host), FACTS, under(host, study.conditions), "digest")
 
 
 def test_a_study_without_conditions_is_what_it_was_before_there_were_any(write: Write, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.study.test_outcome import HOST, INPUTS, MODEL
 from tests.study.test_resume import (
+    check_parts,
     check_resumed,
     forget,
     leave,
@@ -317,14 +318,7 @@ def test_a_kill_before_any_session_of_a_front_changes_nothing_that_matters(
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_disk")
 def test_an_interrupted_front_measures_what_an_uninterrupted_one_measures(tmp_path: Path) -> None:
-    space, plan = FRONTS["front raced"]
-    measured = []
-    for folder, calls in (("whole", 1000), ("parts", 2)):
-        (tmp_path / folder).mkdir()
-        study = Virtual(folder=tmp_path / folder, space=space, study=plan)
-        resume_to_the_end(study, calls=calls, damage=leave)
-        measured.append([line.session for line in study.sessions()])
-    assert measured[0] == measured[1]
+    check_parts(tmp_path, *FRONTS["front raced"])
 
 
 def check_front(study: Virtual) -> None:

@@ -10,9 +10,10 @@ from pydantic import TypeAdapter
 from tuner.bench.arrivals import LOADS
 from tuner.bench.protocol import Load
 from tuner.errors import StudyFileError
+from tuner.study.block import LoadBlock
 from tuner.study.file import load_study
 from tuner.study.load_file import STABLE
-from tuner.study.schema import LoadBlock, json_schema
+from tuner.study.schema import json_schema
 from tuner.study.study import Limit, Study
 
 POISSON = "{poisson: {rate_per_s: 120}}"

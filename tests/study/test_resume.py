@@ -35,6 +35,7 @@ from tuner.bench.synthetic import SyntheticBench
 from tuner.study.evidence import REQUESTS
 from tuner.study.search import INTERRUPTED
 from tuner.study.space import Space
+from tuner.study.study import Study
 
 
 @pytest.mark.parametrize("space", [TINY, LARGE])
@@ -128,6 +129,17 @@ def leave(study: Virtual) -> None:
     """A clean cut."""
 
 
+def check_parts(folder: Path, space: Space, plan: Study) -> None:
+    """A study in parts measures what the same study does as a whole."""
+    measured = []
+    for name, calls in (("whole", 1000), ("parts", 2)):
+        (folder / name).mkdir()
+        study = Virtual(folder=folder / name, space=space, study=plan)
+        resume_to_the_end(study, calls=calls, damage=leave)
+        measured.append([line.session for line in study.sessions()])
+    assert measured[0] == measured[1]
+
+
 def tear_log(study: Virtual) -> None:
     tear(study.log_path)
 
@@ -217,14 +229,7 @@ def test_a_kill_before_any_session_changes_nothing_that_matters(tmp_path: Path, 
 @pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("name", ["straight", "raced"])
 def test_an_interrupted_race_measures_what_an_uninterrupted_one_measures(tmp_path: Path, name: str) -> None:
-    space, plan = RESUMED[name]
-    measured = []
-    for folder, calls in (("whole", 1000), ("parts", 2)):
-        (tmp_path / folder).mkdir()
-        study = Virtual(folder=tmp_path / folder, space=space, study=plan)
-        resume_to_the_end(study, calls=calls, damage=leave)
-        measured.append([line.session for line in study.sessions()])
-    assert measured[0] == measured[1]
+    check_parts(tmp_path, *RESUMED[name])
 
 
 @pytest.mark.usefixtures("quick_disk")

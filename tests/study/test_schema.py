@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tuner.bench.metrics import METRICS
+from tuner.study.block import Block
 from tuner.study.document import read_document
-from tuner.study.schema import Block, StudyBlock, json_schema, keys_at
+from tuner.study.schema import StudyBlock, json_schema, keys_at
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 SCHEMA = json_schema()

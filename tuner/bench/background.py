@@ -72,5 +72,10 @@ def keep(command: str) -> int:
     return process.wait() & 0xFF
 
 
+def main() -> None:
+    """Of the keeper's own process, which ends with the command's exit code."""
+    os._exit(keep(sys.argv[1]))
+
+
 if __name__ == "__main__":
-    sys.exit(keep(sys.argv[1]))
+    main()

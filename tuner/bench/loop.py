@@ -14,9 +14,15 @@ from tuner.bench.protocol import Clock
 
 
 class Request(Protocol):
+    """One of a queue's requests; the queue starts it."""
+
     @property
     def latency(self) -> float:
         """Milliseconds from start to completion of the last run."""
+
+
+class SyncRequest(Protocol):
+    """A request whose caller waits for it."""
 
     def infer(self) -> object: ...
 
@@ -29,6 +35,10 @@ class Queue(Protocol):
     def start_async(self) -> None: ...
 
     def wait_all(self) -> None: ...
+
+
+class TooSlow(Exception):
+    """A member that could not complete four rounds of its requests in the longest window allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +115,7 @@ def run_async(
 
 
 def run_sync(
-    request: Request, *, window_s: float, drop_s: float, max_s: float, clock: Clock, tail_s: float = 0.0
+    request: SyncRequest, *, window_s: float, drop_s: float, max_s: float, clock: Clock, tail_s: float = 0.0
 ) -> Turn:
     """One request after the other, as a latency-bound application calls; latency is the clock around `infer()`."""
     infer = request.infer

@@ -59,6 +59,7 @@ class Metric:
 
 
 def request_count(windows: Sequence[Window]) -> int:
+    """Requests whose latency was counted, those that never ran under a load included."""
     return sum(sum(w.latency_counts.values()) for w in windows)
 
 

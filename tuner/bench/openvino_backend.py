@@ -7,75 +7,45 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import numpy as np
 import openvino as ov
 
-from tuner.bench import histogram
+from tuner.bench import histogram, openvino_device
 from tuner.bench.cost import read_peak_memory_bytes
 from tuner.bench.energy import EnergyReader, joules_between
 from tuner.bench.load import HostReader, load_between
-from tuner.bench.loop import Turn, count, run_async, run_sync
-from tuner.bench.open_loop import NothingServed, serve_window
-from tuner.bench.protocol import SETTLE_CAP_S, Arrivals, DeploymentConfig, Effective
-from tuner.bench.timer import exact_timers
-from tuner.errors import DeviceError, ModelError
+from tuner.bench.loop import TooSlow, count
+from tuner.bench.open_loop import NothingServed, SleepUntil, serve_window
+from tuner.bench.openvino_member import Member, fill, open_member, read_effective, read_property, settle
+from tuner.bench.protocol import Arrivals, Clock, DeploymentConfig, Effective
+from tuner.bench.timer import exact_timers, sleep_until
+from tuner.errors import ModelError
 from tuner.model.batching import prove_batch
-from tuner.model.inputs import random_inputs
-from tuner.model.openvino_error import first_line
-from tuner.model.property_text import as_text
 from tuner.model.read import batch_axes, read
 from tuner.model.spec import ModelSpec
 
-REPORTING = {
-    "SUPPORTED_PROPERTIES",
-    "NETWORK_NAME",
-    "OPTIMAL_NUMBER_OF_INFER_REQUESTS",
-    "EXECUTION_DEVICES",
-    "RUNTIME_REQUIREMENTS",
-    "LOADED_FROM_CACHE",
-    "PERFORMANCE_HINT",
-    "PERFORMANCE_HINT_NUM_REQUESTS",
-    "PERF_COUNT",
-    "LOG_LEVEL",
-    "MULTI_DEVICE_PRIORITIES",
-    "DEVICE_PROPERTIES",
-    "MODEL_PRIORITY",
-}
-"""Read back but no part of what the device does: reporting, and hints whose effect shows in other properties."""
-PASSING_DOWN = ("AUTO", "MULTI", "HETERO", "BATCH")
-"""Devices that hand properties down and cannot report them (openvino.md): there the request is the identity."""
-
-
 T = TypeVar("T")
-
-
-class TooSlow(Exception):
-    """A member that could not complete four rounds of its requests in the longest window allowed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A compiled configuration with its requests filled; `run(window_s, drop_s, max_s, tail_s)` takes one turn."""
-
-    config: DeploymentConfig
-    effective: Effective
-    compiled: ov.CompiledModel
-    run: Callable[[float, float, float, float], Turn]
-    queue: ov.AsyncInferQueue | None = None
-    """None where calls are synchronous."""
-    requests: Sequence[ov.InferRequest] = ()
 
 
 class OpenVinoBackend:
     """One model on one core object; members are compiled and released by number."""
 
-    def __init__(self, spec: ModelSpec, seed: int = 0) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        seed: int = 0,
+        *,
+        clock: Clock = time.perf_counter,
+        sleep_until: SleepUntil = sleep_until,
+    ) -> None:
         self.spec = spec
         self.seed = seed
+        self.clock = clock
+        self.sleep_until = sleep_until
         self.host = HostReader()
         self.energy = EnergyReader()
         self.core = ov.Core()
@@ -91,14 +61,13 @@ class OpenVinoBackend:
     def inspect(self, device: str, batch_sizes: list[int]) -> dict[str, Any]:
         """Facts of the model and the device, after one real inference: inputs, default precision, which properties
         the device lists as writable, and the proof of batching for the largest of `batch_sizes` that matters."""
-        check_device(self.core, device)
+        openvino_device.check_device(self.core, device)
         model = self._model(1)
         axes = batch_axes(model, self.spec)
         self.compiles += 1
         compiled = self.core.compile_model(model, device, {})
         request = compiled.create_infer_request()
-        for port, array in zip(compiled.inputs, random_inputs(model, self.spec, self.seed), strict=True):
-            request.set_tensor(port, ov.Tensor(array))
+        fill(request, compiled, model, self.spec, self.seed)
         request.infer()
         proofs = [prove_batch(self.core, self.spec, size, device=device) for size in batch_sizes]
         illegal = next((p for p in proofs if not p.is_legal), None)
@@ -113,42 +82,18 @@ class OpenVinoBackend:
                 }
                 for port in model.inputs
             ],
-            "precision": self._read(compiled, "INFERENCE_PRECISION_HINT"),
-            "device_properties": sorted(_writable(self.core, device)),
-            "device_name": str(self.core.get_property(device, "FULL_DEVICE_NAME")) if ":" not in device else device,
+            "precision": read_property(compiled, "INFERENCE_PRECISION_HINT"),
+            "device_properties": openvino_device.listed_properties(self.core, device),
+            "device_name": openvino_device.full_name(self.core, device),
             "batch_legal": proof.is_legal if proof else False,
             "batch_reason": proof.reason if proof else "",
         }
 
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:
-        """The names that the device calls unsupported when a tiny model is compiled with each alone (openvino.md: its
-        own SUPPORTED_PROPERTIES is no oracle). Empty values switch nothing on."""
-        errors = self._refusals(device, [(name, "") for name in names])
-        return [name for name, error in zip(names, errors, strict=True) if "Unsupported property" in str(error)]
+        return openvino_device.unknown_properties(self.core, device, names)
 
     def refused_values(self, device: str, settings: list[tuple[str, Any]]) -> list[str]:
-        """For each name and value what the device says against it when a tiny model is compiled with that alone; ""
-        where it compiles, or fails for a reason that names neither."""
-        found = []
-        for (name, value), error in zip(settings, self._refusals(device, settings), strict=True):
-            text = first_line(error) if error else ""
-            words = (name, "YES" if value else "NO") if isinstance(value, bool) else (name, str(value))
-            is_about = any(word and word in text for word in words) and "Unsupported property" not in str(error)
-            found.append(text if is_about else "")
-        return found
-
-    def _refusals(self, device: str, settings: Sequence[tuple[str, Any]]) -> list[RuntimeError | None]:
-        ops: Any = ov.opset13
-        x = ops.parameter([1], np.float32)
-        tiny = ov.Model([ops.relu(x)], [x], "tiny")
-        found: list[RuntimeError | None] = []
-        for name, value in settings:
-            try:
-                self.core.compile_model(tiny, device, {name: value})
-                found.append(None)
-            except RuntimeError as error:
-                found.append(error)
-        return found
+        return openvino_device.refused_values(self.core, device, settings)
 
     def compile(self, config: DeploymentConfig) -> tuple[int, Effective]:
         """Compiles, reads back, creates and fills every request. Returns the member's number."""
@@ -161,7 +106,7 @@ class OpenVinoBackend:
         """As `compile`, with the seconds that each step takes and its first inference; meant for a new process.
 
         `cache`: the folder of a model cache. Filling the request is not timed: an application has its own data."""
-        clock = time.perf_counter
+        clock = self.clock
         self.compiles += 1
         properties = {**config.properties, **({} if cache is None else {"CACHE_DIR": cache})}
         begin = clock()
@@ -171,25 +116,24 @@ class OpenVinoBackend:
         compiled_at = clock()
         request = compiled.create_infer_request()
         ready = clock()
-        self._fill(request, compiled, model, self.seed)
+        fill(request, compiled, model, self.spec, self.seed)
         before = clock()
         request.infer()
         first_s = clock() - before
         times = {"compile_s": compiled_at - read, "load_s": ready - begin, "first_inference_s": first_s}
-        is_from_cache = cache is not None and self._read(compiled, "LOADED_FROM_CACHE").lower() in ("true", "yes")
+        is_from_cache = cache is not None and read_property(compiled, "LOADED_FROM_CACHE").lower() in ("true", "yes")
         return *self._add(config, model, compiled), {**times, "is_from_cache": is_from_cache}
 
     def _add(self, config: DeploymentConfig, model: ov.Model, compiled: ov.CompiledModel) -> tuple[int, Effective]:
-        effective = self.effective(compiled, config)
-        member = self._member(compiled, model, config, effective)
+        member = open_member(compiled, model, config, self.spec, seed=self.seed, clock=self.clock)
         number, self.next_id = self.next_id, self.next_id + 1
         self.members[number] = member
-        return number, effective
+        return number, member.effective
 
     def resolve(self, config: DeploymentConfig) -> Effective:
         self.compiles += 1
         model = self._model(config.batch_size)
-        return self.effective(self.core.compile_model(model, config.device, dict(config.properties)), config)
+        return read_effective(self.core.compile_model(model, config.device, dict(config.properties)), config)
 
     def release_others(self, keep: int | None) -> None:
         """Lets every member go but one."""
@@ -198,10 +142,7 @@ class OpenVinoBackend:
 
     def settle(self, number: int) -> None:
         """The first inference of every request, and AUTO's decision for its final device."""
-        member = self.members[number]
-        member.run(0.0, 0.0, 0.0, 0.0)
-        if member.config.device.split(":")[0] == "AUTO":
-            self._wait_for_device(member)
+        settle(self.members[number], self.clock)
 
     def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float, tail_s: float = 0.0) -> dict[str, Any]:
         """One turn; everything but the loop itself happens outside the timed stretch."""
@@ -239,8 +180,8 @@ class OpenVinoBackend:
                     window_s=window_s,
                     drop_s=drop_s,
                     drain_s=drain_s,
-                    clock=time.perf_counter,
-                    sleep_until=_sleep_until,
+                    clock=self.clock,
+                    sleep_until=self.sleep_until,
                 )
 
         try:
@@ -276,27 +217,6 @@ class OpenVinoBackend:
 
         return result, fields
 
-    def effective(self, compiled: ov.CompiledModel, config: DeploymentConfig) -> Effective:
-        """What came back, as strings. What cannot be read back counts with the value asked for."""
-        if config.device.startswith(PASSING_DOWN):
-            properties = {name: str(value) for name, value in config.properties.items()}
-        else:
-            names = {str(name) for name in compiled.get_property("SUPPORTED_PROPERTIES")} - REPORTING
-            properties = {name: self._read(compiled, name) for name in sorted(names)}
-            unread = config.properties.keys() - properties.keys() - REPORTING
-            properties |= {name: str(config.properties[name]) for name in sorted(unread)}
-        optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        requests = 1 if config.api == "sync" else config.infer_requests or optimal
-        return Effective(
-            properties=properties,
-            batch_size=config.batch_size,
-            infer_requests=requests,
-            api=config.api,
-            variant=config.variant,
-            replicas=config.replicas,
-            affinity=config.affinity,
-        )
-
     def _model(self, batch_size: int) -> ov.Model:
         """Read once for each batch size: compiling leaves a model as it is."""
         if batch_size not in self.models:
@@ -308,86 +228,3 @@ class OpenVinoBackend:
                 # The model is fine: it is the configuration that fails.
                 raise RuntimeError(str(error)) from error
         return self.models[batch_size]
-
-    @staticmethod
-    def _read(compiled: ov.CompiledModel, name: str) -> str:
-        try:
-            return as_text(compiled.get_property(name))
-        except RuntimeError:
-            return "unreadable"
-
-    def _member(
-        self, compiled: ov.CompiledModel, model: ov.Model, config: DeploymentConfig, effective: Effective
-    ) -> Member:
-        clock = time.perf_counter
-        if config.api == "sync":
-            request = compiled.create_infer_request()
-            self._fill(request, compiled, model, self.seed)
-            return Member(
-                config=config,
-                effective=effective,
-                compiled=compiled,
-                run=lambda window_s, drop_s, max_s, tail_s: run_sync(
-                    request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
-                ),
-            )
-        queue = ov.AsyncInferQueue(compiled, effective.infer_requests)
-        requests = [queue[i] for i in range(len(queue))]
-        for i, request in enumerate(requests):
-            self._fill(request, compiled, model, self.seed + i)
-        return Member(
-            config=config,
-            effective=effective,
-            compiled=compiled,
-            run=lambda window_s, drop_s, max_s, tail_s: run_async(
-                queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
-            ),
-            queue=queue,
-            requests=requests,
-        )
-
-    def _fill(self, request: ov.InferRequest, compiled: ov.CompiledModel, model: ov.Model, seed: int) -> None:
-        """Each request gets tensors of its own: shared inputs may be cached and flatter the figures (openvino.md)."""
-        for port, array in zip(compiled.inputs, random_inputs(model, self.spec, seed), strict=True):
-            request.set_tensor(port, ov.Tensor(array))
-
-    def _wait_for_device(self, member: Member) -> None:
-        seen: list[str] = []
-        deadline = time.perf_counter() + SETTLE_CAP_S
-        while time.perf_counter() < deadline:
-            member.run(0.1, 0.0, 1.0, 0.0)
-            seen.append(as_text(member.compiled.get_property("EXECUTION_DEVICES")))
-            if len(seen) >= 3 and len(set(seen[-3:])) == 1 and "(CPU)" not in seen[-1]:
-                return
-        raise RuntimeError(f"{member.config.device} did not settle on a device within {SETTLE_CAP_S:.0f} s")
-
-
-def _sleep_until(at_s: float) -> None:
-    """perf_counter is CLOCK_MONOTONIC, which time.sleep counts on; a deadline that has passed costs nothing."""
-    left_s = at_s - time.perf_counter()
-    if left_s > 0.0:
-        time.sleep(left_s)
-
-
-def check_device(core: ov.Core, device: str) -> None:
-    """Raises DeviceError when the device, or one that AUTO, MULTI, HETERO or BATCH is told to use, is not there."""
-    available = core.available_devices
-    here = {name for found in available for name in (found, found.split(".")[0])}
-    first, _, rest = device.partition(":")
-    wanted = [part.split("(")[0] for part in rest.split(",") if part and not part.startswith("-")]
-    if first not in PASSING_DOWN:
-        wanted.append(first)
-    missing = [name for name in wanted if name not in here]
-    if missing:
-        raise DeviceError(
-            f"device {', '.join(missing)} is not available here",
-            advice=f"available: {', '.join(available)}; a GPU or NPU also needs its driver",
-        )
-
-
-def _writable(core: ov.Core, device: str) -> set[str]:
-    try:
-        listed = core.get_property(device.split(":")[0], "SUPPORTED_PROPERTIES")
-    except RuntimeError:
-        return set()
-    return {str(name) for name in listed}

@@ -111,6 +111,20 @@ class Effective:
     replicas: int = 1
     affinity: Affinity = "shared"
 
+    @classmethod
+    def of(cls, config: DeploymentConfig, properties: Mapping[str, str], *, suggested: int) -> Effective:
+        """`config` where the device reports these properties; `suggested` requests are in flight where it names none,
+        and one where calls are synchronous."""
+        return cls(
+            properties=properties,
+            batch_size=config.batch_size,
+            infer_requests=1 if config.api == "sync" else config.infer_requests or suggested,
+            api=config.api,
+            variant=config.variant,
+            replicas=config.replicas,
+            affinity=config.affinity,
+        )
+
     @property
     def key(self) -> str:
         content = [sorted(self.properties.items()), self.batch_size, self.infer_requests, self.api, self.variant]

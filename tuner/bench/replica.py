@@ -1,7 +1,7 @@
 """Several processes that serve at the same time: where they live, how they are asked together, what one window of all
 of them is.
 
-Knows places and windows; which processes stay resident is `worker_bench.py`'s affair.
+Knows places and windows; which processes stay resident is `crew.py`'s affair.
 """
 
 from __future__ import annotations

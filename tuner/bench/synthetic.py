@@ -140,16 +140,7 @@ def effective_of(config: DeploymentConfig, *, cpus: int = 8) -> Effective:
         "ENABLE_CPU_PINNING": str(asked.get("ENABLE_CPU_PINNING", True)),
         **{name: str(v) for name, v in asked.items() if name.startswith("CPU_RUNTIME")},
     }
-    requests = 1 if config.api == "sync" else config.infer_requests or streams
-    return Effective(
-        properties=properties,
-        batch_size=config.batch_size,
-        infer_requests=requests,
-        api=config.api,
-        variant=config.variant,
-        replicas=config.replicas,
-        affinity=config.affinity,
-    )
+    return Effective.of(config, properties, suggested=streams)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The kernel's timers of this thread, made exact for as long as a load generator sleeps on them.
+"""The kernel's timers of this thread: waiting for a point of time, exactly for as long as a load generator needs it.
 
 Knows prctl; elsewhere than on Linux it does nothing.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,3 +27,11 @@ def exact_timers() -> Iterator[None]:
         yield
     finally:
         libc.prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0)  # 0: the default again
+
+
+def sleep_until(at_s: float) -> None:
+    """Returns when the system's monotonic clock shows `at_s` or later: on Linux that of perf_counter too, the same in
+    every process, and what time.sleep counts on. A deadline that has passed costs nothing."""
+    left_s = at_s - time.monotonic()
+    if left_s > 0.0:
+        time.sleep(left_s)

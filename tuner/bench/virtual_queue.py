@@ -28,9 +28,6 @@ class VirtualRequest:
     def __init__(self) -> None:
         self.latency = 0.0
 
-    def infer(self) -> object:
-        raise NotImplementedError("a queue's request is started by the queue")
-
 
 class VirtualQueue:
     """`requests` requests on `servers` servers (default: one each), the one that is idle longest next. A request that

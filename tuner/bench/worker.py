@@ -13,14 +13,15 @@ import resource
 import signal
 import socket
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tuner.bench.loop import TooSlow
 from tuner.bench.protocol import Arrivals, DeploymentConfig, Failure, FailureKind
+from tuner.bench.timer import sleep_until
 from tuner.errors import TunerError
 from tuner.model.openvino_error import first_line, is_memory_short
 from tuner.model.spec import InputSpec, ModelSpec
@@ -50,10 +51,12 @@ def limit_memory(limit_bytes: int | None) -> None:
 
 
 def as_config(message: Mapping[str, Any]) -> DeploymentConfig:
+    """As `asdict` has made it a message."""
     return DeploymentConfig(**message)
 
 
 def as_model_spec(message: Mapping[str, Any]) -> ModelSpec:
+    """As `asdict` has made it a message, with the folder as text."""
     inputs = {
         name: InputSpec(
             shape=tuple(one["shape"]) if one["shape"] is not None else None,
@@ -73,8 +76,9 @@ def as_model_spec(message: Mapping[str, Any]) -> ModelSpec:
 class Commands:
     """One method a command; each takes the message's fields and returns what goes back."""
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Any, sleep_until: Callable[[float], None] = sleep_until) -> None:
         self.backend = backend
+        self.sleep_until = sleep_until
 
     def inspect(self, device: str, batch_sizes: list[int]) -> Any:
         return self.backend.inspect(device, batch_sizes)
@@ -110,7 +114,7 @@ class Commands:
     ) -> Any:
         """`begin_at_s`: on the system's monotonic clock, so that several processes begin together."""
         if begin_at_s is not None:
-            time.sleep(max(0.0, begin_at_s - time.monotonic()))
+            self.sleep_until(begin_at_s)
         return self.backend.turn(member, window_s=window_s, drop_s=drop_s, max_s=max_s, tail_s=tail_s)
 
     def serve(
@@ -125,7 +129,7 @@ class Commands:
         """`begin_at_s` as in `turn`."""
         offered = Arrivals(**arrivals)
         if begin_at_s is not None:
-            time.sleep(max(0.0, begin_at_s - time.monotonic()))
+            self.sleep_until(begin_at_s)
         return self.backend.serve(member, arrivals=offered, window_s=window_s, drop_s=drop_s, drain_s=drain_s)
 
     def release_others(self, keep: int | None) -> Any:
@@ -137,10 +141,11 @@ FAILED_AS = dict.fromkeys(("compile", "resolve", "start_up"), FailureKind.COMPIL
 
 
 def failure_of(command: str, error: BaseException) -> Failure:
+    """What an error during a command says of the member; the message is its first line."""
     text = first_line(error)
     if isinstance(error, MemoryError) or is_memory_short(str(error)):
         return Failure(kind=FailureKind.MEMORY, message=text)
-    if type(error).__name__ == "TooSlow":
+    if isinstance(error, TooSlow):
         return Failure(kind=FailureKind.TIMEOUT, message=text)
     return Failure(kind=FAILED_AS.get(command, FailureKind.RUNTIME), message=text)
 

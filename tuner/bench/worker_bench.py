@@ -9,7 +9,6 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +17,10 @@ from typing import Any, Self
 import psutil
 
 from tuner.bench.background import Background
-from tuner.bench.cgroup import open_group, sweep
+from tuner.bench.cgroup import sweep
+from tuner.bench.crew import MEMORY_SHARE, Crew
 from tuner.bench.load import HostReader
-from tuner.bench.process import MORE_MEMORY, CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
+from tuner.bench.process import MORE_MEMORY, CommandFailed, WorkerLost, WorkerSetup
 from tuner.bench.protocol import (
     Conditions,
     DeploymentConfig,
@@ -35,18 +35,14 @@ from tuner.bench.protocol import (
 )
 from tuner.bench.replica import Place, ReplicaSeat, allowed_cpus, call_all, places, without
 from tuner.bench.session import MemberLost, Seat, run_session
+from tuner.bench.spoiler import Spoiled, spoils
 from tuner.bench.start_up import StartUpSeat
 from tuner.errors import HostError, ModelError
 from tuner.model.spec import ModelSpec
 
-ANYWHERE = Place(number=0)
 OPENVINO = "tuner.bench.openvino_backend:OpenVinoBackend"
 RENEW_AFTER = 20
 """Sessions in one process before it is renewed (measurement.md): a process start has an effect of its own."""
-SPOILING = ("ENABLE_CPU_RESERVATION",)
-"""Properties after which later compiles in the same process fail (openvino.md): such a member gets its own process."""
-MEMORY_SHARE = 0.8
-"""Of the memory that is available at the start: the rest is left to the host and to this process."""
 COMPILE_LIMIT_S = 120.0
 INSPECT_LIMIT_S = 300.0
 
@@ -71,16 +67,15 @@ class WorkerBench:
         from a model cache."""
         limit = memory_limit_bytes or int(MEMORY_SHARE * psutil.virtual_memory().available)
         spec = {**asdict(model), "folder": str(model.folder)}
-        self._setup = WorkerSetup(backend=backend, model=spec, seed=seed, memory_limit_bytes=limit)
+        setup = WorkerSetup(backend=backend, model=spec, seed=seed, memory_limit_bytes=limit)
         self._conditions = conditions or Conditions()
+        self._crew = Crew(setup, self._conditions)
         self._isolate = isolate or self._conditions.memory_bytes is not None
-        self._residents: dict[Place, WorkerProcess] = {}
         self._background: Background | None = None
         self._host = HostReader()
         self._reference: tuple[DeploymentConfig, ReplicaSeat] | None = None
         self._start_up = start_up
         self._caches = tempfile.TemporaryDirectory(prefix="tuner-cache-") if is_cached else None
-        self._extra: list[WorkerProcess] = []
         self._compiled: list[DeploymentConfig] = []
         self._sessions = 0
         self._effective: dict[tuple[str, Place], Effective | Failure] = {}
@@ -103,7 +98,7 @@ class WorkerBench:
         """Reads the model, runs one inference, proves or refutes batching. Raises ModelError or DeviceError."""
         self._bury()
         try:
-            answer = self._worker().call(
+            answer = self._crew.resident().call(
                 "inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes)
             )
         except WorkerLost as error:
@@ -127,7 +122,7 @@ class WorkerBench:
     def _ask(self, command: str, device: str, **fields: Any) -> Any:
         self._bury()
         try:
-            return self._worker().call(command, limit_s=INSPECT_LIMIT_S, device=device, **fields)
+            return self._crew.resident().call(command, limit_s=INSPECT_LIMIT_S, device=device, **fields)
         except (WorkerLost, CommandFailed) as error:
             self._retire()
             raise HostError(f"device {device} does not answer: {error.failure.message}") from error
@@ -144,14 +139,7 @@ class WorkerBench:
         known = self._effective[key]
         if isinstance(known, Failure):
             return known
-        return replace(
-            known,
-            batch_size=config.batch_size,
-            infer_requests=1 if config.api == "sync" else config.infer_requests or known.infer_requests,
-            api=config.api,
-            replicas=config.replicas,
-            affinity=config.affinity,
-        )
+        return Effective.of(config, known.properties, suggested=known.infer_requests)
 
     def load_over(self, seconds: float) -> HostLoad:
         """What the host does in the next `seconds` beside what the deployment itself runs in the background."""
@@ -186,7 +174,7 @@ class WorkerBench:
                 break
             except MemberLost as error:
                 lost[error.index] = error.failure
-            except _Spoiled as error:
+            except Spoiled as error:
                 lost.update({i: error.failure for i, config in enumerate(lineup) if config == error.by})
             self._retire()
             lost_s += time.perf_counter() - attempted
@@ -209,11 +197,13 @@ class WorkerBench:
         )
 
     def _resolve(self, config: DeploymentConfig) -> Effective | Failure:
-        if _spoils(config):
+        if spoils(config):
             return self._resolve_alone(config)
         self._bury()
         try:
-            answer = self._worker(places(config)[0]).call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config))
+            answer = self._crew.resident(places(config)[0]).call(
+                "resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config)
+            )
         except WorkerLost as error:
             self._retire()
             return error.failure
@@ -229,13 +219,11 @@ class WorkerBench:
 
     def _resolve_alone(self, config: DeploymentConfig) -> Effective | Failure:
         """In a process of its own, which ends."""
-        worker = self._start(places(config)[0])
+        place = places(config)[0]
         try:
-            return Effective(**worker.call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config)))
+            return Effective(**self._crew.ask_once(place, "resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config)))
         except (CommandFailed, WorkerLost) as error:
             return error.failure
-        finally:
-            worker.kill()
 
     def _open_seat(self, config: DeploymentConfig, reference: DeploymentConfig, plan: SessionPlan) -> Seat:
         if self._reference is not None and self._reference[0] == config:
@@ -248,9 +236,9 @@ class WorkerBench:
         begin = time.perf_counter()
         # Pinned threads of one process are given other CPUs where others of it have theirs: 204 samples/s beside six
         # members, 96 alone, with two replicas of one thread each. Replicas would share what they do not share outside.
-        is_alone = self._isolate or _spoils(config) or config.replicas > 1
-        is_new = is_alone or any(place not in self._residents for place in places(config))
-        workers = self._staff(places(config), is_alone=is_alone)
+        is_alone = self._isolate or spoils(config) or config.replicas > 1
+        is_new = is_alone or not self._crew.are_resident(places(config))
+        workers = self._crew.staff(places(config), is_alone=is_alone)
         started = time.perf_counter()
         try:
             answers = call_all(
@@ -261,7 +249,7 @@ class WorkerBench:
             is_doubtful = not is_alone and error.failure.kind is FailureKind.COMPILE
             suspects = [c for c in self._compiled if c != reference] if is_doubtful else []
             if suspects and self._compiles_alone(config, plan):
-                raise _Spoiled(suspects[-1], error.failure) from error
+                raise Spoiled(suspects[-1], error.failure) from error
             raise
         compile_s = time.perf_counter() - started
         seat = ReplicaSeat(
@@ -274,7 +262,7 @@ class WorkerBench:
         )
         if not is_alone:
             self._compiled.append(config)
-        if config == reference and not (plan.is_fresh or self._isolate or _spoils(config)):
+        if config == reference and not (plan.is_fresh or self._isolate or spoils(config)):
             self._reference = (config, replace(seat, start_s=0.0, compile_s=0.0))
         return seat
 
@@ -284,16 +272,6 @@ class WorkerBench:
             return None
         text = f"{config.replicas} replicas cannot split {cpus} CPU{'s' if cpus > 1 else ''} among them"
         return Failure(kind=FailureKind.COMPILE, message=text)
-
-    def _staff(self, where: Sequence[Place], *, is_alone: bool) -> list[WorkerProcess]:
-        """A process at each place. Raises CommandFailed where memory does not hold them all."""
-        workers: list[WorkerProcess] = []
-        for i, place in enumerate(where):
-            missing = sum(1 for other in where[i:] if is_alone or other not in self._residents)
-            if workers and missing:
-                _refuse_to_fill_the_memory(workers[0], missing)
-            workers.append(self._new_extra(place) if is_alone else self._worker(place))
-        return workers
 
     def _open_start_up(self, config: DeploymentConfig, plan: SessionPlan) -> Seat:
         where = places(config)
@@ -305,7 +283,7 @@ class WorkerBench:
             folder = Path(self._caches.name) / hashlib.sha256(config.key.encode()).hexdigest()[:16]
         return StartUpSeat(
             config,
-            lambda: self._start(where[0]),
+            lambda: self._crew.start(where[0]),
             start_limit_s=plan.compile_limit_s,
             clock=time.perf_counter,
             background=self._background,
@@ -314,57 +292,28 @@ class WorkerBench:
 
     def _compiles_alone(self, config: DeploymentConfig, plan: SessionPlan) -> bool:
         """Whether a new process compiles what a used one refused: then the used one was spoiled by somebody else."""
-        worker = self._start(places(config)[0])
+        place = places(config)[0]
         try:
-            worker.call("compile", limit_s=plan.compile_limit_s, config=asdict(config))
+            self._crew.ask_once(place, "compile", limit_s=plan.compile_limit_s, config=asdict(config))
         except (CommandFailed, WorkerLost):
             return False
-        finally:
-            worker.kill()
         return True
 
     def _bury(self) -> None:
         """A worker that was killed while nobody asked anything of it is no member's failure."""
-        if any(worker.has_ended for worker in (*self._residents.values(), *self._extra)):
+        if self._crew.has_lost:
             self._retire()
-
-    def _worker(self, place: Place = ANYWHERE) -> WorkerProcess:
-        """The resident process at a place."""
-        if place not in self._residents:
-            self._residents[place] = self._start(place)
-        return self._residents[place]
-
-    def _new_extra(self, place: Place) -> WorkerProcess:
-        self._extra.append(self._start(place))
-        return self._extra[-1]
-
-    def _start(self, place: Place) -> WorkerProcess:
-        """A new process under the deployment's conditions, with a control group of its own where they have limits."""
-        given = self._conditions
-        is_bound = given.cpuset is not None or place.parts > 1
-        group = open_group(cpus=given.cpus, memory_bytes=given.memory_bytes) if given.has_limits else None
-        return WorkerProcess(self._setup, cpuset=place.cpus(allowed_cpus(given)) if is_bound else None, group=group)
-
-    def _end_extra(self) -> None:
-        """But for those of the reference."""
-        kept = self._reference[1].workers if self._reference else ()
-        for worker in self._extra:
-            if worker not in kept:
-                worker.kill()
-        self._extra = [worker for worker in self._extra if worker in kept]
 
     def _retire(self) -> None:
         self._reference, self._compiled, self._sessions = None, [], 0
-        while self._residents:
-            self._residents.popitem()[1].kill()
-        self._end_extra()
+        self._crew.end()
 
     def _release_candidates(self) -> None:
         """Only the reference stays compiled between the sessions of one process."""
-        self._end_extra()
         seat = self._reference[1] if self._reference else None
+        self._crew.end_extra(kept=seat.workers if seat else ())
         kept = dict(zip(map(id, seat.workers), seat.numbers, strict=True)) if seat else {}
-        residents = list(self._residents.values())
+        residents = self._crew.residents
         try:
             call_all(
                 residents,
@@ -374,27 +323,3 @@ class WorkerBench:
             )
         except (CommandFailed, WorkerLost):
             self._retire()
-
-
-def _refuse_to_fill_the_memory(first: WorkerProcess, more: int) -> None:
-    """Raises CommandFailed where `more` processes like the first need more memory than is free."""
-    with suppress(psutil.Error):
-        needed = more * psutil.Process(first.pid).memory_info().rss
-        free = psutil.virtual_memory().available
-        if needed > MEMORY_SHARE * free:
-            text = f"{more} more replicas need about {needed >> 20} MiB of memory, {free >> 20} MiB are free"
-            raise CommandFailed(Failure(kind=FailureKind.MEMORY, message=text))
-
-
-class _Spoiled(Exception):
-    """A compile failed only because of what its process had compiled before: `by` gets the failure."""
-
-    def __init__(self, by: DeploymentConfig, failure: Failure) -> None:
-        super().__init__(str(failure))
-        self.by = by
-        message = f"spoils its process: a later compile there fails with: {failure.message}"
-        self.failure = Failure(kind=FailureKind.CRASH, message=message)
-
-
-def _spoils(config: DeploymentConfig) -> bool:
-    return any(str(config.properties.get(name, "")).upper() in ("TRUE", "YES", "1") for name in SPOILING)

@@ -1,6 +1,6 @@
-"""best.yaml on disk: read with every problem named, written so that a crash leaves the old file or the new one.
+"""best.yaml on disk: which key is which value, read with every problem named.
 
-Knows YAML and files; must not know OpenVINO nor what happens with the values.
+Knows the file's content; must not know OpenVINO nor what happens with the values.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
-
-import yaml
 
 from tuner.deploy.best import (
     SCHEMA_VERSION,
@@ -24,8 +22,9 @@ from tuner.deploy.best import (
     BestModel,
     BestObjective,
 )
+from tuner.deploy.document import REWRITE, OneLine, format_content, parse_content, write_whole
 from tuner.deploy.fields import Fields, is_number, is_scalar
-from tuner.errors import BestFileError, OutputError
+from tuner.errors import BestFileError
 
 HEADER = """\
 # What to deploy. `properties` go to Core.compile_model as they are; `batch_size` is a reshape of each input at its
@@ -35,9 +34,6 @@ VERDICTS: tuple[Literal["tuned", "baseline"], ...] = ("tuned", "baseline")
 APIS: tuple[Literal["async", "sync"], ...] = ("async", "sync")
 AFFINITIES: tuple[Literal["shared", "split"], ...] = ("shared", "split")
 SCALAR = "text, a finite number, true or false"
-STYLE: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 120, "default_flow_style": None}
-"""Keys in the order given; what holds no further mapping stands on one line."""
-REWRITE = "Correct the file, or let `tuner run` write it again."
 
 
 def load_best(path: str | os.PathLike[str]) -> Best:
@@ -69,35 +65,9 @@ def write_best(path: str | os.PathLike[str], best: Best) -> None:
     write_whole(file, text)
 
 
-def write_whole(file: Path, text: str) -> None:
-    """In one step: a crash leaves the old file or the new one. Raises OutputError."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, file)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(file.parent)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {file}: {error.strerror or error}",
-            advice=f"Check that {file.parent} exists, that you may write there and that the disk has room.",
-        ) from error
-
-
 def format_best(best: Best) -> str:
     """The text of best.yaml."""
     return HEADER + format_content(best_content(best))
-
-
-def format_content(content: Mapping[str, Any]) -> str:
-    """YAML for a person to read."""
-    text: str = yaml.dump(content, Dumper=_Dumper, **STYLE)
-    return text
 
 
 def best_content(best: Best) -> dict[str, Any]:
@@ -109,16 +79,16 @@ def best_content(best: Best) -> dict[str, Any]:
         "device": best.device,
         "model": {"path": best.model.path, "variant": best.model.variant, "sha256": best.model.sha256},
         "properties": dict(best.properties),
-        "inputs": {name: _Line(_input_content(given)) for name, given in best.inputs.items()},
+        "inputs": {name: OneLine(_input_content(given)) for name, given in best.inputs.items()},
         "batch_size": best.batch_size,
         "infer_requests": best.infer_requests,
         "api": best.api,
         **({"replicas": best.replicas, "affinity": best.affinity} if best.replicas > 1 else {}),
         **({"deployment": dict(best.deployment)} if best.deployment else {}),
         "effective": dict(best.effective),
-        **({} if best.load is None else {"load": _Line(_load_content(best.load))}),
+        **({} if best.load is None else {"load": OneLine(_load_content(best.load))}),
         "objective": _without_none(asdict(best.objective)),
-        "baseline": _Line({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
+        "baseline": OneLine({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
         "baselines": dict(best.baselines),
         "gain": None if best.gain is None else _without_none(asdict(best.gain)),
         "constraints": [_without_none(asdict(constraint)) for constraint in best.constraints],
@@ -138,24 +108,6 @@ def parse_best(text: str, name: str) -> Best:
     if problems:
         raise BestFileError("\n".join(f"{name}: {problem}" for problem in problems), advice=REWRITE)
     return best
-
-
-def parse_content(text: str, name: str, kind: str) -> dict[str, Any]:
-    """The keys of a file of this `kind` and of a version that is known. Raises BestFileError."""
-    try:
-        content = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise BestFileError(f"{name} is not YAML: {_yaml_problem(error)}", advice=REWRITE) from error
-    if not isinstance(content, dict):
-        raise BestFileError(f"{name} is not a {kind}: it holds no keys", advice=REWRITE)
-    if "budget" in content and "verdict" not in content:
-        raise BestFileError(f"{name}: this is a study file, not a {kind}", advice=f"`tuner run {name}` makes one")
-    version = content.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise BestFileError(
-            f"{name} has schema_version {version}; this program reads up to {SCHEMA_VERSION}", advice="Upgrade tuner."
-        )
-    return content
 
 
 def read_best(fields: Fields) -> Best:
@@ -289,57 +241,3 @@ def _input_content(given: BestInput) -> dict[str, Any]:
 
 def _without_none(content: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in content.items() if value is not None}
-
-
-def _sync_folder(folder: Path) -> None:
-    # The new name is safe on disk only when its folder is. Windows cannot open folders.
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _yaml_problem(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it cannot be parsed"
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark is not None else str(problem)
-
-
-class _Line(dict[str, Any]):
-    """A mapping that is written on one line, whatever it holds."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """No anchors: a person reads it."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-_Dumper.add_representer(
-    _Line,
-    lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", dict(line), flow_style=True),
-)
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe; a key given twice is an error, and a date stays the text it is."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuner.deploy.best import SCHEMA_VERSION, Best
-from tuner.deploy.best_file import VERDICTS, best_content, format_content, parse_content, read_best, write_whole
+from tuner.deploy.best_file import VERDICTS, best_content, read_best
+from tuner.deploy.document import format_content, parse_content, write_whole
 from tuner.deploy.fields import Fields, is_number
 from tuner.errors import BestFileError, InputError, NoAnswerError
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from tuner.bench.protocol import Conditions
 from tuner.model.host import HostFacts, cpu_ranges
+from tuner.study.block import DeploymentBlock
 from tuner.study.document import NodePath
 from tuner.study.problem import ProblemList, listed
-from tuner.study.schema import DeploymentBlock
 from tuner.study.space import Parameter
 from tuner.study.value import read_cpuset
 

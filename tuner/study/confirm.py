@@ -5,24 +5,18 @@ Knows sessions on record and the decision's rules; nothing that the search measu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Failure, Windows
-from tuner.study.campaign import Campaign, Ground, candidates_of, confirmation_size, plan_session
-from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit, search_violation
+from tuner.study.campaign import Campaign, Ground, candidates_of, confirmation_size
+from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit
 from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
 from tuner.study.estimate import session_value
-from tuner.study.evidence import pool
 from tuner.study.final import Winner
+from tuner.study.fresh_session import FAILURES_ALLOWED, LOST_ALLOWED, is_reference_feasible, measure_fresh
 from tuner.study.records import ConfirmationLine, VerdictLine
-
-FAILURES_ALLOWED = 1
-"""A winner that fails in two of its fresh processes is not one to deploy."""
-LOST_ALLOWED = 2
-"""Sessions without a value that are no fault of the winner's; a third one and there is nothing to prove it with."""
 
 SD_FLOOR = 0.5
 """Of the calibrated sd between sessions: where compiles have two speeds, one study in sixteen draws the same one in all
@@ -77,21 +71,16 @@ def open_confirmation(campaign: Campaign, ground: Ground, winner: Winner) -> Con
 
 def confirm(campaign: Campaign, ground: Ground, head: ConfirmationLine) -> Confirmation:
     """Runs what is left of the confirmation."""
-    reference = campaign.setting.baselines[head.reference]
     while not is_decided(state := read_confirmation(campaign, ground, head)):
-        campaign.show(
-            replace(
-                campaign.status,
-                phase="confirm",
-                left_s=campaign.left_s(),
-                incumbent=str(head.winner),
-                incumbent_gain=state.interval.estimate if state.interval else None,
-                reference=head.reference,
-                note=f"session {len(state.values) + 1} of at most {head.k_max}",
-            )
+        measure_fresh(
+            campaign,
+            ground,
+            head,
+            [head.winner],
+            incumbent=str(head.winner),
+            incumbent_gain=state.interval.estimate if state.interval else None,
+            note=f"session {len(state.values) + 1} of at most {head.k_max}",
         )
-        plan = plan_session(campaign, ground, "confirm", blocks=head.pairs, window_s=head.window_s, is_fresh=True)
-        campaign.measure([reference, head.winner], plan)
     return state
 
 
@@ -127,12 +116,6 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
         if due
         else []
     )
-    references = [reference for _, reference in pairs]
-    is_feasible = max(ground.standing.violations[head.reference].values(), default=-math.inf) <= 0.0
-    if references:
-        whole = pool(references)
-        excesses = [search_violation(limit, whole, whole, ratios[limit.metric], 0.0) for limit in objective.limits]
-        is_feasible = max((e for e in excesses if e is not None), default=-math.inf) <= 0.0
     return Confirmation(
         head=head,
         pairs=pairs,
@@ -141,7 +124,7 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
         lost=lost,
         look=last,
         checks=checks,
-        is_reference_feasible=is_feasible,
+        is_reference_feasible=is_reference_feasible(campaign, ground, head.reference, [r for _, r in pairs]),
     )
 
 

@@ -65,6 +65,7 @@ def mean_load(loads: Sequence[HostLoad]) -> HostLoad:
 
 
 def count_disturbed(windows: Iterable[HostLoad]) -> int:
+    """How many of these windows steal, other processes or heat disturbed (`is_disturbed`)."""
     return sum(is_disturbed(window) for window in windows)
 
 

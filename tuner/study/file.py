@@ -16,21 +16,12 @@ from tuner.bench.metrics import METRICS
 from tuner.errors import InputError, StudyFileError, TunerError
 from tuner.model.host import HostFacts
 from tuner.model.spec import InputSpec, ModelSpec
+from tuner.study.block import BaselineBlock, BudgetBlock, InputBlock, LimitBlock
 from tuner.study.conditions import check_deployment, read_conditions
 from tuner.study.document import MAX_BYTES, Document, NodePath, read_document
 from tuner.study.load_file import check_load, load_of, objective_under
 from tuner.study.problem import ProblemList, listed, shown, unknown
-from tuner.study.schema import (
-    OBJECTIVES,
-    RESERVED_BASELINES,
-    SCHEMA_VERSION,
-    BaselineBlock,
-    BudgetBlock,
-    InputBlock,
-    LimitBlock,
-    StudyBlock,
-    keys_at,
-)
+from tuner.study.schema import OBJECTIVES, RESERVED_BASELINES, SCHEMA_VERSION, StudyBlock, keys_at
 from tuner.study.space import Parameter, Value, is_same
 from tuner.study.space_file import REFUSED_PROPERTIES, check_names, output_warnings, read_parameters
 from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SpaceSpec, Study

@@ -11,40 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import DeploymentConfig, Failure, Windows
-from tuner.study.campaign import Campaign, Ground, candidates_of, plan_session
-from tuner.study.confirm import FAILURES_ALLOWED, LOST_ALLOWED, SD_FLOOR
-from tuner.study.constraint import check_limit, search_violation
-from tuner.study.decision import Interval, gain_log, gain_pct, interval, share_of
-from tuner.study.estimate import session_value
+from tuner.bench.protocol import Failure, Windows
+from tuner.study.campaign import Campaign, Ground, candidates_of
+from tuner.study.confirm import SD_FLOOR
+from tuner.study.decision import share_of
 from tuner.study.evidence import pool
 from tuner.study.final import baseline_field
+from tuner.study.fresh_session import LOST_ALLOWED, is_reference_feasible, measure_fresh
 from tuner.study.front import is_beaten, knee, survivors
 from tuner.study.front_final import Entrant, front_size
+from tuner.study.front_point import Point, gaps_between, measured_point, proved, requests_needed, turned_down, values_of
 from tuner.study.records import FrontLine, VerdictLine
-
-FEWEST_SESSIONS = 2
-"""Of one point: an interval needs two."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One configuration of a confirmed front, or of the baselines alone where nothing was confirmed."""
-
-    name: str
-    config: DeploymentConfig
-    is_baseline: bool
-    values: tuple[float, ...]
-    """Of each objective, the log-ratio to the reference."""
-    pairs: Sequence[tuple[Windows, Windows]] = ()
-    """(it, the reference) of each confirmation session that says something of both."""
-    gains: Mapping[str, Interval] = field(default_factory=dict)
-    """Objective -> its gain over the reference; of the reference itself none."""
-    is_proven: bool = False
-    """Whether it is a candidate that was shown to be better than every baseline beside it in one objective at least."""
-    unproven: str = ""
-    """Why not, where it is a candidate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +62,16 @@ def open_front(campaign: Campaign, ground: Ground, points: Sequence[Entrant]) ->
 
 def confirm_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
     """Runs what is left of the confirmation. The number of sessions is fixed and there is one look, at the end."""
-    reference = campaign.setting.baselines[head.reference]
     while not _is_complete(front := read_front(campaign, ground, head)):
-        campaign.show(
-            replace(
-                campaign.status,
-                phase="confirm",
-                left_s=campaign.left_s(),
-                incumbent="",
-                incumbent_gain=None,
-                reference=head.reference,
-                note=f"session {front.sessions + 1} of {head.sessions}, {len(head.members)} points",
-            )
+        measure_fresh(
+            campaign,
+            ground,
+            head,
+            head.members,
+            incumbent="",
+            incumbent_gain=None,
+            note=f"session {front.sessions + 1} of {head.sessions}, {len(head.members)} points",
         )
-        plan = plan_session(campaign, ground, "confirm", blocks=head.pairs, window_s=head.window_s, is_fresh=True)
-        campaign.measure([reference, *head.members], plan)
     return front
 
 
@@ -118,25 +90,26 @@ def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
         if isinstance(anchor, Failure):
             lost.append(f"the reference failed: {anchor}")
             continue
-        if _values(campaign, anchor, anchor) is None:
-            lost.append(f"too few requests of the reference: it needs {_requests_needed(campaign)} in a session")
+        if values_of(campaign, anchor, anchor) is None:
+            lost.append(f"too few requests of the reference: it needs {requests_needed(campaign)} in a session")
             continue
         ran = {name: m for name, m in members.items() if isinstance(m, Windows)}
-        sessions.append({name: m for name, m in ran.items() if _values(campaign, m, anchor) is not None})
-    is_feasible = _is_reference_feasible(campaign, ground, head, sessions)
+        sessions.append({name: m for name, m in ran.items() if values_of(campaign, m, anchor) is not None})
+    references = [session[head.reference] for session in sessions if head.reference in session]
+    is_feasible = is_reference_feasible(campaign, ground, head.reference, references)
     left: dict[str, str] = {}
     alive: list[Point] = []
     for name, config in zip(names, (campaign.setting.baselines[head.reference], *head.members), strict=True):
-        point = _point(campaign, head, name, config, sessions)
+        point = measured_point(campaign, head, name, config, sessions)
         is_reference = name == head.reference
-        why = "" if is_reference else _turned_down(campaign, ground, head, point, failures.get(name, []))
+        why = "" if is_reference else turned_down(campaign, ground, head, point, failures.get(name, []))
         if len(lost) > LOST_ALLOWED and not is_reference and not point.gains:
             why = lost[-1]
         if why or (is_reference and not is_feasible):
             left[name] = why or "it does not keep the limits"
         else:
             alive.append(point)
-    gaps = partial(_gaps, campaign, sessions)
+    gaps = partial(gaps_between, campaign, sessions)
     beats = {
         (a.name, b.name): is_beaten(gaps(a.name, b.name), sd_floor=head.sd_floor)
         for a in alive
@@ -151,7 +124,7 @@ def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
     if len(lost) > LOST_ALLOWED:
         proven = [replace(point, unproven=lost[-1]) for point in on_front]
     else:
-        proven = [_proved(campaign, head, point, [p for p in alive if p.is_baseline], gaps) for point in on_front]
+        proven = [proved(campaign, head, point, [p for p in alive if p.is_baseline], gaps) for point in on_front]
     points = tuple(sorted(proven, key=lambda p: (-p.values[0], p.name)))
     has_baselines = any(p.is_baseline for p in alive)
     eligible = [p for p in points if p.is_baseline or p.is_proven or not has_baselines]
@@ -194,13 +167,6 @@ def baselines_alone(campaign: Campaign, ground: Ground) -> Front:
         knee=points[knee([p.values for p in points])] if points else None,
         is_reference_feasible=standing.is_feasible,
     )
-
-
-def claim_level(campaign: Campaign, head: FrontLine) -> float:
-    """One-sided, of every interval of a front: what the study may spend, shared by candidates and objectives
-    (Bonferroni), so that all of them hold together. Baselines are not claimed to be better."""
-    candidates = sum(1 for name in head.names if name not in campaign.setting.baselines)
-    return head.share / (max(1, candidates) * len(campaign.study.objective.metrics))
 
 
 def judge_front(campaign: Campaign, ground: Ground, front: Front, failure: str) -> VerdictLine:
@@ -247,98 +213,3 @@ def _verdict(campaign: Campaign, ground: Ground, front: Front, failure: str) -> 
 
 def _is_complete(front: Front) -> bool:
     return front.head is None or front.sessions >= front.head.sessions or len(front.lost) > LOST_ALLOWED
-
-
-def _values(campaign: Campaign, member: Windows, reference: Windows) -> tuple[float, ...] | None:
-    """Of each objective; None where one of them cannot be claimed from this session. Of the reference zeros."""
-    found = [session_value(row, member, reference) for row in campaign.study.objective.rows]
-    values = tuple(value for value in found if value is not None)
-    return values if len(values) == len(found) else None
-
-
-def _requests_needed(campaign: Campaign) -> int:
-    return max(row.min_requests for row in campaign.study.objective.rows)
-
-
-def _gaps(campaign: Campaign, sessions: Sequence[Mapping[str, Windows]], a: str, b: str) -> list[list[float]]:
-    """For each objective how much better `a` was than `b`, in each session that both shared."""
-    shared = [found for s in sessions if a in s and b in s and (found := _values(campaign, s[a], s[b])) is not None]
-    return [list(column) for column in zip(*shared, strict=True)] or [[] for _ in campaign.study.objective.metrics]
-
-
-def _point(
-    campaign: Campaign,
-    head: FrontLine,
-    name: str,
-    config: DeploymentConfig,
-    sessions: Sequence[Mapping[str, Windows]],
-) -> Point:
-    pairs = [(s[name], s[head.reference]) for s in sessions if name in s and head.reference in s]
-    metrics = campaign.study.objective.metrics
-    columns = _gaps(campaign, sessions, name, head.reference)
-    level = claim_level(campaign, head)
-    gains = {
-        metric: interval(values, level, sd_floor=head.sd_floor)
-        for metric, values in zip(metrics, columns, strict=True)
-        if len(values) >= FEWEST_SESSIONS and name != head.reference
-    }
-    return Point(
-        name=name,
-        config=config,
-        is_baseline=name in campaign.setting.baselines,
-        values=tuple(math.fsum(values) / max(1, len(values)) for values in columns),
-        pairs=pairs,
-        gains=gains,
-    )
-
-
-def _turned_down(campaign: Campaign, ground: Ground, head: FrontLine, point: Point, failures: Sequence[str]) -> str:
-    """Why a point is no answer, whatever its values: it fails, it cannot be judged, or it breaks a limit."""
-    if len(failures) > FAILURES_ALLOWED:
-        return f"it failed in {len(failures)} sessions, last: {failures[-1]}"
-    if not point.gains:
-        return f"too few requests in its windows: it needs {_requests_needed(campaign)} in a session"
-    ratios = ground.standing.ratios_of(head.reference)
-    checks = [
-        check
-        for limit in campaign.study.objective.limits
-        for check in check_limit(limit, point.pairs, ratios[limit.metric])
-    ]
-    return next((check.reason for check in checks if not check.is_kept), "")
-
-
-def _is_reference_feasible(
-    campaign: Campaign, ground: Ground, head: FrontLine, sessions: Sequence[Mapping[str, Windows]]
-) -> bool:
-    """As measured here, where it was; else as the baselines had it."""
-    ran = [s[head.reference] for s in sessions if head.reference in s]
-    if not ran:
-        return max(ground.standing.violations[head.reference].values(), default=-math.inf) <= 0.0
-    whole, ratios = pool(ran), ground.standing.ratios_of(head.reference)
-    limits = campaign.study.objective.limits
-    excesses = [search_violation(limit, whole, whole, ratios[limit.metric], 0.0) for limit in limits]
-    return max((e for e in excesses if e is not None), default=-math.inf) <= 0.0
-
-
-def _proved(
-    campaign: Campaign, head: FrontLine, point: Point, baselines: Sequence[Point], gaps: partial[list[list[float]]]
-) -> Point:
-    """A candidate with what is proved of it: better than each baseline beside it in one objective at least, beyond the
-    study's error and by what the study wants to gain."""
-    if point.is_baseline:
-        return point
-    level, least = claim_level(campaign, head), gain_log(campaign.study.min_gain_pct)
-    for baseline in baselines:
-        found = [
-            interval(values, level, sd_floor=head.sd_floor)
-            for values in gaps(point.name, baseline.name)
-            if len(values) >= FEWEST_SESSIONS
-        ]
-        if not any(i.low > 0.0 and i.estimate >= least for i in found):
-            bounds = ", ".join(
-                f"{METRICS[metric].name} {gain_pct(i.low):+.1f} to {gain_pct(i.high):+.1f} %"
-                for metric, i in zip(campaign.study.objective.metrics, found, strict=False)
-            )
-            why = f"{point.name} is not shown to be better than {baseline.name} in any objective ({bounds})"
-            return replace(point, unproven=why)
-    return replace(point, is_proven=bool(baselines))

@@ -17,7 +17,8 @@ from tuner.study.campaign import Campaign, Ground
 from tuner.study.constraint import check_limit
 from tuner.study.decision import Interval, gain_pct
 from tuner.study.disturbance import calm_pairs
-from tuner.study.front_confirm import Front, Point
+from tuner.study.front_confirm import Front
+from tuner.study.front_point import Point
 from tuner.study.outcome import Deployed, assemble, constraints_of, rounded, standings
 from tuner.study.phases import Result
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 from tuner.bench.arrivals import LOADS
 from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, LOAD_AT_MOST_PCT, METRICS
 from tuner.bench.protocol import Load
+from tuner.study.block import ArrivalsBlock, LoadBlock, ObjectiveBlock
 from tuner.study.document import NodePath
 from tuner.study.problem import ProblemList, listed
-from tuner.study.schema import ArrivalsBlock, LoadBlock, ObjectiveBlock
 from tuner.study.study import Limit, Objective
 
 MAX_RATE = "max_rate_per_s"

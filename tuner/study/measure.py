@@ -20,9 +20,10 @@ from tuner.study.document import read_document
 from tuner.study.estimate import session_value
 from tuner.study.evidence import metrics_of, pooled
 from tuner.study.listing import config_of
+from tuner.study.probe import probe_properties
 from tuner.study.problem import closest
 from tuner.study.records import open_log
-from tuner.study.run import RunOptions, prepared_study, probe_properties
+from tuner.study.run import RunOptions, prepared_study
 from tuner.study.schema import AFFINITIES, OWN_PARAMETERS
 from tuner.study.space import Value
 from tuner.study.status import Reporter

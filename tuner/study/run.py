@@ -1,17 +1,17 @@
 """`tuner run` and `tuner measure`, put together: file, folder, locks, worker bench, phases, best.yaml.
 
-The only module of the search side that opens a real bench and writes what `deploy` reads.
+The only module of the search side that measures on a real bench and writes what `deploy` reads.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tuner.bench.energy import EnergyReader
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
@@ -21,28 +21,26 @@ from tuner.deploy.best import Best, BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
 from tuner.deploy.front_file import FrontFile, write_front
 from tuner.errors import BusyError, HostError, InputError, NoAnswerError, StudyFileError
-from tuner.model.host import HostFacts, host_facts
+from tuner.model.host import host_facts
 from tuner.model.locate import locate, sha256
-from tuner.model.spec import ModelSpec
-from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
-from tuner.study.calibration import PRIOR_SD, Calibration, KnownNoise, noise_cache
-from tuner.study.campaign import Campaign, Ground, Setting, read_ground
+from tuner.study.calibration import Calibration, KnownNoise, noise_cache
+from tuner.study.campaign import Campaign, Ground, read_ground
 from tuner.study.conditions import as_written, under
-from tuner.study.decision import gain_log
-from tuner.study.file import load_study, setting_of
+from tuner.study.file import load_study
 from tuner.study.finished import Outcome, read_finished
 from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
 from tuner.study.front_outcome import knee_of, make_front
-from tuner.study.listing import list_space
+from tuner.study.identity import study_identity
 from tuner.study.outcome import Deployed, make_best, standings
-from tuner.study.phases import Result, is_finished, plan_lines, run_phases
+from tuner.study.phases import Result, run_phases
+from tuner.study.plan import describe_plan
+from tuner.study.probe import probe_properties
 from tuner.study.records import open_log, read_log
 from tuner.study.refusal import check_host
 from tuner.study.search import Search
 from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
-from tuner.study.space import Value
 from tuner.study.status import Reporter, RunLog, Status
-from tuner.study.study import Budget, Objective, Study
+from tuner.study.study import Budget, Study
 from tuner.study.watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 
 
@@ -100,39 +98,9 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:
-    """What `tuner run` would do, in lines: nothing is timed. Noise and costs are the usual ones until the baselines of
-    this study are on record. Raises TunerError."""
+    """What `tuner run` would do, in lines: nothing is timed. Raises TunerError."""
     with prepared_study(path, options, reporter, "plan") as prepared:
-        campaign = prepared.campaign
-        names = [f"{name}: {config}" for name, config in campaign.setting.baselines.items()]
-        lines = [f"baselines: {'; '.join(names)}"]
-        listing = list_space(campaign)
-        if listing is not None:
-            lines += listing.lines()
-        min_gain_pct = campaign.study.min_gain_pct
-        ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
-        if is_finished(campaign):
-            return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
-        if ground is not None:
-            return [*lines, *plan_lines(campaign, ground)]
-        minutes = campaign.study.budget.minutes
-        plan = plan_budget(
-            None if minutes is None else 60 * minutes,
-            SessionCost(),
-            baselines=len(names),
-            has_several=campaign.study.objective.has_several,
-        )
-        usual = smallest_provable_gain_pct(PRIOR_SD, plan.k_max, min_gain_log=gain_log(min_gain_pct))
-        search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
-        lines.append(
-            f"plan, before this host's noise is known: baselines {plan.baselines_s:.0f} s, search {search}, "
-            f"final {plan.final_s:.0f} s, confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions)"
-        )
-        return [
-            *lines,
-            f"provable with the usual noise ({100 * PRIOR_SD:g} %): a gain of {usual:.1f} % or more",
-            *plan.notes,
-        ]
+        return describe_plan(prepared.campaign)
 
 
 Purpose = Literal["run", "plan", "measure"]
@@ -181,7 +149,7 @@ def prepared_study(
                 if options.is_fresh:
                     prepare(folder, is_fresh=True)
                 log = open_log(folder / "sessions.jsonl")
-                identity = _identity(setting, facts, host, digest)
+                identity = study_identity(setting, facts, host, digest)
                 check_identity(folder, identity, asdict(host), is_started=bool(log.all_sessions()))
                 write_text(folder / "study.yaml", study.text)
                 reporter = RunLog(inner=reporter, path=folder / "run.log")
@@ -211,36 +179,6 @@ def prepared_study(
             yield Prepared(campaign=campaign, facts=facts, folder=folder, model_sha256=digest)
 
 
-MOST_VALUES_ASKED = 48
-"""What compiles takes 0.05 s, so that all of these take two or three; what is left out fails while it is listed."""
-
-
-def probe_properties(device: str, values: Mapping[str, Sequence[Value]]) -> Mapping[str, str]:
-    """What is wrong with the properties that the device does not know, and with the values it refuses: words before
-    numbers, which rarely are (openvino.md). See `file.Probe`."""
-    import difflib
-
-    if not values:
-        return {}
-    tiny = ModelSpec(path="builtin:mlp", folder=Path())
-    with WorkerBench(tiny) as bench:
-        facts = bench.inspect(device, [])
-        unknown = bench.unknown_properties(device, list(values))
-        settings = [(name, value) for name, found in values.items() if name not in unknown for value in found]
-        settings.sort(key=lambda one: not isinstance(one[1], str))
-        settings = settings[:MOST_VALUES_ASKED]
-        refused = bench.refused_values(device, settings)
-    messages = {
-        setting_of(*one): f"{device} refuses this value: {words}"
-        for one, words in zip(settings, refused, strict=True)
-        if words
-    }
-    for name in unknown:
-        close = difflib.get_close_matches(name, facts.device_properties, n=1)
-        messages[name] = f"unknown property on {device}" + (f"; did you mean {close[0]}?" if close else "")
-    return messages
-
-
 def _load(path: Path) -> Study:
     """The study without asking the device; where the file is wrong anyway, what the device says is reported too."""
     try:
@@ -261,39 +199,6 @@ def _with_budget(study: Study, options: RunOptions) -> Study:
         trials=study.budget.trials if options.trials is None else options.trials,
     )
     return replace(study, budget=budget)
-
-
-def _identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str) -> dict[str, Any]:
-    """What makes a study the same study (design.md, section 8)."""
-    study = setting.study
-    return {
-        "model": digest,
-        "inputs": list(facts.inputs),
-        "ranges": {name: list(given.range) for name, given in study.model.inputs.items()},
-        "device": study.device,
-        "objective": _objective_identity(study.objective),
-        "space": [asdict(parameter) for parameter in setting.space.parameters],
-        "baselines": {name: _as_ever(asdict(baseline)) for name, baseline in study.baselines.items()},
-        "openvino": host.openvino,
-        "cpu_model": host.cpu_model,
-        "cpus_allowed": host.cpus_allowed,
-        "cpu_quota": host.cpu_quota,
-        **({"deployment": stated} if (stated := as_written(study.conditions)) else {}),
-        **({"load": asdict(study.load)} if study.load else {}),
-    }
-
-
-def _as_ever(baseline: dict[str, Any]) -> dict[str, Any]:
-    """Without what studies of earlier versions could not say, where it is not said."""
-    return {k: v for k, v in baseline.items() if v is not None or k not in ("replicas", "affinity")}
-
-
-def _objective_identity(objective: Objective) -> dict[str, Any]:
-    """As studies with one objective have always had it."""
-    content = asdict(objective)
-    if not objective.has_several:
-        del content["others"]
-    return content
 
 
 @contextmanager

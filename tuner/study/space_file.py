@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from tuner.study.block import ParameterBlock
 from tuner.study.document import NodePath
 from tuner.study.problem import ProblemList, closest, listed, shown, unknown
-from tuner.study.schema import AFFINITIES, OWN_PARAMETERS, ParameterBlock
+from tuner.study.schema import AFFINITIES, OWN_PARAMETERS
 from tuner.study.space import Parameter, Value, is_same
 from tuner.study.value import MAX_VALUES, PROPERTY
 

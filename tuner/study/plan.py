@@ -1,0 +1,47 @@
+"""What `tuner run` would do, in words: baselines, the listed space, the parts of the budget and what they can prove.
+
+Knows the plan of a budget; measures nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
+from tuner.study.calibration import PRIOR_SD
+from tuner.study.campaign import Campaign, read_ground
+from tuner.study.decision import gain_log
+from tuner.study.listing import list_space
+from tuner.study.phases import is_finished, plan_lines
+
+
+def describe_plan(campaign: Campaign) -> list[str]:
+    """In lines. Noise and costs are the usual ones until the baselines of this study are on record. Resolves the whole
+    space."""
+    names = [f"{name}: {config}" for name, config in campaign.setting.baselines.items()]
+    lines = [f"baselines: {'; '.join(names)}"]
+    listing = list_space(campaign)
+    if listing is not None:
+        lines += listing.lines()
+    min_gain_pct = campaign.study.min_gain_pct
+    ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
+    if is_finished(campaign):
+        return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
+    if ground is not None:
+        return [*lines, *plan_lines(campaign, ground)]
+    minutes = campaign.study.budget.minutes
+    plan = plan_budget(
+        None if minutes is None else 60 * minutes,
+        SessionCost(),
+        baselines=len(names),
+        has_several=campaign.study.objective.has_several,
+    )
+    usual = smallest_provable_gain_pct(PRIOR_SD, plan.k_max, min_gain_log=gain_log(min_gain_pct))
+    search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
+    lines.append(
+        f"plan, before this host's noise is known: baselines {plan.baselines_s:.0f} s, search {search}, "
+        f"final {plan.final_s:.0f} s, confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions)"
+    )
+    return [
+        *lines,
+        f"provable with the usual noise ({100 * PRIOR_SD:g} %): a gain of {usual:.1f} % or more",
+        *plan.notes,
+    ]
