@@ -30,7 +30,8 @@ def status_line(status: Status) -> str:
     """One line with everything known: phase, time left, incumbent, counts, noise."""
     words = [status.phase]
     if status.left_s is not None:
-        words.append(f"{int(status.left_s) // 60}:{int(status.left_s) % 60:02d} left")
+        minutes, seconds = divmod(int(abs(status.left_s)), 60)
+        words.append(f"{minutes}:{seconds:02d} {'left' if status.left_s >= 0.0 else 'over the budget'}")
     if status.incumbent:
         gain = f" {percent(status.incumbent_gain)}" if status.incumbent_gain is not None else ""
         words.append(f"best so far{gain}: {status.incumbent}")

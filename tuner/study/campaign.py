@@ -176,8 +176,9 @@ class Campaign:
         self.reporter.show(status)
 
     def left_s(self) -> float | None:
+        """Of the budget; negative beyond it."""
         minutes = self.study.budget.minutes
-        return None if minutes is None else max(0.0, 60.0 * minutes - self.log.spent_s())
+        return None if minutes is None else 60.0 * minutes - self.log.spent_s()
 
 
 def plan_session(
@@ -247,7 +248,7 @@ def confirmation_size(campaign: Campaign, ground: Ground, candidate: Candidate) 
     plan, longer = ground.plan, longer_s(ground, candidate)
     final_s = sum(line.session.wall_s for line in campaign.log.sessions("final", round=campaign.round))
     left_s = campaign.left_s()
-    lent_s = max(0.0, final_s - plan.final_s, 0.0 if left_s is None else plan.confirm_s - left_s)
+    lent_s = max(0.0, final_s - plan.final_s, 0.0 if left_s is None else plan.confirm_s - max(0.0, left_s))
     blocks = percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window)
 
     def size(pairs: int) -> tuple[int, int, float]:

@@ -5,7 +5,7 @@ Knows what follows what; each phase has its own module.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from tuner.bench.protocol import DeploymentConfig
@@ -21,7 +21,7 @@ from tuner.study.explore import ALL_FAILED, explore
 from tuner.study.final import finalists, is_better, pick_winner, winner_of
 from tuner.study.front_confirm import Front, baselines_alone, confirm_front, judge_front, open_front, read_front
 from tuner.study.front_final import pick_points
-from tuner.study.listing import list_space
+from tuner.study.listing import Listing, list_space
 from tuner.study.records import CalibrationLine, VerdictLine
 from tuner.study.refusal import check_ground, percentile_lines
 from tuner.study.search import Search
@@ -36,6 +36,8 @@ TURNED_DOWN = ("constraint", "unstable")
 """Verdicts that say nothing of the candidates behind the winner."""
 NOISY_WINDOW_SD = 0.15
 """Above this windows of one configuration differ by more than most gains worth having."""
+FEW_TRIALS = 4
+"""With fewer candidates than that the budget ended the search, not the search itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     is_searched = bool(campaign.log.sessions("final", round=campaign.round)) or runner_up(campaign) is not None
     if not is_searched and not has_confirmation(campaign, campaign.round):
         why = explore(campaign, ground, search, listing)
-        campaign.reporter.say(f"search ended: {why}")
+        campaign.reporter.say(f"search ended: {why}{_few(campaign, listing)}")
     while True:
         verdict = _conclude(campaign, ground, why)
         for line in confirmation_lines(campaign, ground):
@@ -100,7 +102,7 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
 def resumed_line(campaign: Campaign) -> str:
     """Where a study that has begun stands."""
     lines, left_s = campaign.log.all_sessions(), campaign.left_s()
-    left = "no limit of time" if left_s is None else f"{left_s:.0f} s left"
+    left = "no limit of time" if left_s is None else f"{max(0.0, left_s):.0f} s left"
     return f"resuming: {len(lines)} sessions on record, phase {lines[-1].phase}, {left}"
 
 
@@ -207,7 +209,11 @@ def provable_pct(campaign: Campaign, ground: Ground) -> float:
 def baseline_lines(ground: Ground) -> list[str]:
     """The baselines against the reference, and a calm warning about a noisy host, each one line."""
     standing, calibration = ground.standing, ground.calibration
-    others = [f"{n} {gain_pct(v):+.1f} %" for n, v in standing.values.items() if n != standing.reference]
+    others = [
+        f"{name} {gain_pct(value):+.1f} %{_broken(standing.violations.get(name, {}))}"
+        for name, value in standing.values.items()
+        if name != standing.reference
+    ]
     lines = [f"reference: {standing.reference}; beside it {', '.join(others)}"] if others else []
     if not standing.is_feasible:
         lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
@@ -221,6 +227,20 @@ def baseline_lines(ground: Ground) -> list[str]:
         lines.append(f"not steady after 5 s of warm-up: {', '.join(calibration.unsteady)}")
     disturbed = disturbed_words(count_disturbed(windows), len(windows))
     return [*lines, noise, *filter(None, (disturbed, late_words(windows), warned))]
+
+
+def _few(campaign: Campaign, listing: Listing | None) -> str:
+    """That the budget was too short for a search worth the name."""
+    tried = {n for line in campaign.log.sessions("search", "race") for n in line.trials if n is not None}
+    if listing is None or len(tried) >= min(FEW_TRIALS, len(listing.distinct)):
+        return ""
+    return f"; only {len(tried)} of {len(listing.distinct)} configurations were tried: a longer budget tries more"
+
+
+def _broken(violations: Mapping[str, float]) -> str:
+    """Why a baseline that is better than the reference is not the reference."""
+    metrics = [metric for metric, excess in violations.items() if excess > 0.0]
+    return f" (beyond the limit of {', '.join(metrics)})" if metrics else ""
 
 
 def confirmation_lines(campaign: Campaign, ground: Ground) -> list[str]:

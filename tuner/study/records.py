@@ -226,7 +226,7 @@ def read_log(path: Path) -> Log:
         except ValidationError as error:
             raise RecordError(
                 f"{path}:{number}: damaged: {error.errors()[0]['msg']}",
-                advice="--fresh moves these results aside and starts anew",
+                advice="tuner run --fresh moves these results aside and starts anew",
             ) from error
         log._size += len(piece) + 1
     return log
@@ -242,5 +242,5 @@ def _refuse_newer(path: Path, piece: bytes) -> None:
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise RecordError(
             f"{path}: written by a newer tuner (schema {version}, this one reads {SCHEMA_VERSION})",
-            advice="update tuner, or use --fresh to move these results aside",
+            advice="update tuner, or use tuner run --fresh to move these results aside",
         )

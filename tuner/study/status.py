@@ -17,7 +17,7 @@ class Status:
 
     phase: str
     left_s: float | None
-    """Of the whole budget; None where only trials are budgeted."""
+    """Of the whole budget, negative beyond it; None where only trials are budgeted."""
     reference: str = ""
     incumbent: str = ""
     incumbent_gain: float | None = None
