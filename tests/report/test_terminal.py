@@ -107,7 +107,10 @@ def test_an_incumbent_without_a_gain_is_named_all_the_same() -> None:
     assert "best so far: NUM_STREAMS=2" in status_line(replace(MIDDLE, incumbent_gain=None))
 
 
-@pytest.mark.parametrize(("left_s", "words"), [(0.0, "0:00 left"), (59.9, "0:59 left"), (3600.0, "60:00 left")])
+@pytest.mark.parametrize(
+    ("left_s", "words"),
+    [(0.0, "0:00 left"), (59.9, "0:59 left"), (3600.0, "60:00 left"), (-65.0, "1:05 over the budget")],
+)
 def test_what_is_left_is_in_minutes_and_seconds(left_s: float, words: str) -> None:
     assert status_line(replace(START, left_s=left_s)) == f"baselines | {words}"
 

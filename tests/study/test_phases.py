@@ -37,7 +37,7 @@ from tuner.study.decision import LATER_SHARE, SESSIONS, share_of
 from tuner.study.phases import Result
 from tuner.study.search import Search
 from tuner.study.space import Space
-from tuner.study.study import BaselineSpec, SamplerName
+from tuner.study.study import BaselineSpec, Limit, SamplerName
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -361,6 +361,28 @@ def test_a_host_that_becomes_much_worse_is_warned_about_at_the_verdict(tmp_path:
         i for i, line in enumerate(study.listener.lines) if line.startswith("search ended: ")
     )
     assert result.is_tuned, "sessions that are disturbed throughout are taken as they are"
+
+
+def test_a_search_that_the_budget_cut_short_says_how_little_it_tried(tmp_path: Path) -> None:
+    def ending(minutes: float) -> str:
+        folder = tmp_path / str(minutes)
+        folder.mkdir()
+        study = Virtual(folder=folder, space=LARGE, study=make_study(minutes=minutes))
+        study.run()
+        return next(line for line in study.listener.lines if line.startswith("search ended: "))
+
+    assert "configurations were tried: a longer budget tries more" in ending(0.7)
+    assert "were tried" not in ending(5.0)
+
+
+def test_a_baseline_that_is_better_than_the_reference_is_said_to_break_a_limit(tmp_path: Path) -> None:
+    limits = [Limit(metric="throughput", max=100.0)]
+    bench = calm(lambda config: 150.0 if not config.properties else 90.0)
+    study = Virtual(folder=tmp_path, bench=bench, study=make_study(limits=limits))
+    study.run()
+    line = next(line for line in study.listener.lines if line.startswith("reference: "))
+    assert "default +6" in line
+    assert "(beyond the limit of throughput)" in line
 
 
 def test_windows_that_neighbours_slowed_do_not_cost_a_winner_its_gain(tmp_path: Path) -> None:
