@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 import os
 import resource
 import signal
@@ -158,6 +159,14 @@ def eat(backend: Backend) -> None:
         eaten.append(bytearray(EATEN_AT_ONCE))
 
 
+def read_again_and_again(backend: Backend) -> None:
+    """The file that LARGE names, through a map of it, as libraries are read."""
+    with open(os.environ["LARGE"], "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        while True:
+            for at in range(0, len(pages), mmap.PAGESIZE):
+                pages[at]
+
+
 def need_room(backend: Backend) -> None:
     if len(backend.members) > 1:
         raise RuntimeError("Failed to allocate 67239936 bytes of memory")
@@ -255,6 +264,7 @@ DEEDS: dict[str, Callable[[Backend], Any]] = {
     "refuse": refuse,
     "need room": need_room,
     "eat": eat,
+    "read again and again": read_again_and_again,
     "die of memory": die_saying("terminate called after throwing an instance of 'std::bad_alloc'\n"),
     "die saying much": die_saying("one\n" * 100_000 + "the last word " + "x" * 1000),
     "be killed": be_killed,

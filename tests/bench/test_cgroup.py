@@ -4,6 +4,7 @@ host."""
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import shutil
 import signal
@@ -124,6 +125,17 @@ def test_where_swap_is_counted_there_is_none(
     monkeypatch.setattr(Path, "mkdir", with_files)
     (folder,) = open_group(cpus=None, memory_bytes=64 * MIB, root=root).folders
     assert (folder / file).read_text() == text
+
+
+@pytest.mark.parametrize(("files", "folders"), [(V1, V1_FOLDERS), (V2, [])])
+def test_what_was_read_again_for_want_of_memory_is_counted_in_bytes(
+    tmp_path: Path, files: dict[str, str], folders: list[str]
+) -> None:
+    group = open_group(cpus=1, memory_bytes=64 * MIB, root=tree(tmp_path, files, *folders))
+    assert group.reread_bytes() == 0, "a kernel that does not count"
+    stat = "cache 5\nworkingset_refault_anon 7\nworkingset_refault_file 3\ntotal_workingset_refault_file 9\n"
+    (group.folders[-1] / "memory.stat").write_text(stat)
+    assert group.reread_bytes() == 3 * mmap.PAGESIZE
 
 
 def test_only_what_is_limited_takes_a_hierarchy(tmp_path: Path) -> None:

@@ -227,6 +227,27 @@ def test_a_limit_in_which_no_worker_starts_is_the_study_s_fault(open_bench: Open
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("at", ["compile", "settle"])
+def test_who_reads_its_own_files_again_and_again_for_want_of_memory_is_ended_and_the_others_are_whole(
+    open_bench: OpenBench, may_limit: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    monkeypatch.setattr("tuner.bench.process.THRASH_LOOK_S", 0.1)
+    large = tmp_path / "large"
+    large.write_bytes(bytes(96 << 20))
+    monkeypatch.setenv("LARGE", str(large))
+    with open(large, "rb") as file:  # not yet in memory, where it would count as this process's
+        os.fdatasync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with open_bench(conditions=Conditions(memory_bytes=48 << 20)) as bench:
+        session = bench.measure(
+            [ONE, doing("read again and again", at, replicas=1), TWO], quick_plan(max_window_s=20.0)
+        )
+        assert blocks_of(session) == [WHOLE, "memory", WHOLE]
+        words = f"{at}: 48 MiB are too little, it read its own files again and again"
+        assert words in failed(session.members[1]).message
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("deed", ["one: abort", "one: hang"])
 def test_the_groups_of_a_lost_member_are_gone(
     open_bench: OpenBench, may_limit: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import mmap
 import os
 import re
 import signal
@@ -49,6 +50,16 @@ class Group:
         """Puts a process and all its threads into it. Raises HostError where the kernel refuses."""
         for folder in self.folders:
             _write(folder / "cgroup.procs", str(pid))
+
+    def reread_bytes(self) -> int:
+        """What its processes lost for want of memory and had to read again, most of it their own libraries; 0 where
+        the kernel (before 5.9) does not count that."""
+        for folder in self.folders:
+            for line in _text(folder / "memory.stat").splitlines():
+                name, _, pages = line.partition(" ")
+                if name == "workingset_refault_file" and pages.isdigit():
+                    return int(pages) * mmap.PAGESIZE
+        return 0
 
     def remove(self, sleep: Callable[[float], None] = time.sleep) -> None:
         """Ends what still runs in it and takes it away; what cannot be removed is left to the next `sweep`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import signal
 import socket
@@ -27,7 +28,14 @@ START_LIMIT_S = 60.0
 """Starting Python and importing OpenVINO takes 0.5 s here; a cold disk or a busy host takes longer, never minutes."""
 ANSWER_LIMIT_BYTES = 8 << 20
 """Real answers stay below 1 MB; a longer one is garbage that would fill this process's memory."""
-MORE_MEMORY = "give deployment.memory more: Python and OpenVINO alone need about 45 MiB, models more"
+MORE_MEMORY = "give deployment.memory more: Python and OpenVINO alone need about 60 MiB, models more"
+THRASH_LOOK_S = 5.0
+"""How often a worker under a memory limit is looked at while it starts, reads or compiles; never while it is timed."""
+THRASH_ROUNDS = 10
+"""So many times its limit read again in one command is thrashing: the kernel takes pages of the worker's own libraries
+and reads them back, 500 MB/s of them, for minutes or for good. Measured with libraries that were not in memory before:
+40 times the limit and more under 36 to 60 MiB; 17 times under 72 MiB, which ends after 3 s and is not looked at."""
+TIMED = ("turn", "serve")
 LAST_WORDS_BYTES = 4096
 _numbers = itertools.count(1)
 
@@ -91,6 +99,7 @@ class WorkerProcess:
             raise errors.HostError(f"a worker process cannot start: {error.strerror or error}") from error
         self._buffer = b""
         self._command, self._limit_s, self._deadline = "open", START_LIMIT_S, 0.0
+        self._reread_before = 0
         self.name = f"{os.getpid()}-{next(_numbers)}"
         try:
             if self._group is not None:
@@ -140,6 +149,7 @@ class WorkerProcess:
         """The first half of `call`: several processes work at the same time when all have been sent to before the first
         answer is awaited. Raises WorkerLost."""
         self._command, self._limit_s, self._deadline = command, limit_s, time.monotonic() + limit_s
+        self._reread_before = self._reread_bytes()
         message = json.dumps({"do": command, **fields}).encode() + b"\n"
         with self._ends_with_what_goes_wrong():
             self._channel.settimeout(limit_s)
@@ -165,6 +175,10 @@ class WorkerProcess:
             self.kill()
             text = f"{command} did not end within {self._limit_s:.0f} s; the process was ended"
             raise WorkerLost(Failure(kind=FailureKind.TIMEOUT, message=text)) from None
+        except Thrashing:
+            self.kill()
+            text = f"{command}: {self._limit_mib} MiB are too little, it read its own files again and again"
+            raise WorkerLost(Failure(kind=FailureKind.MEMORY, message=text)) from None
         except Garbage:
             self.kill()
             text = f"{command}: the process answered with garbage"
@@ -186,11 +200,7 @@ class WorkerProcess:
 
     def _read_line(self, deadline: float) -> bytes:
         while b"\n" not in self._buffer:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0.0:
-                raise TimeoutError
-            self._channel.settimeout(left_s)
-            piece = self._channel.recv(1 << 20)
+            piece = self._read_piece(deadline)
             if not piece:
                 raise EOFError
             self._buffer += piece
@@ -198,6 +208,30 @@ class WorkerProcess:
                 raise Garbage
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
+
+    def _read_piece(self, deadline: float) -> bytes:
+        look_s = math.inf if self._limit_mib is None or self._command in TIMED else THRASH_LOOK_S
+        while (left_s := deadline - time.monotonic()) > 0.0:
+            self._channel.settimeout(min(left_s, look_s))
+            try:
+                return self._channel.recv(1 << 20)
+            except TimeoutError:
+                if self._is_thrashing():
+                    raise Thrashing from None
+        raise TimeoutError
+
+    @property
+    def _limit_mib(self) -> int | None:
+        limit = None if self._group is None else self._group.memory_bytes
+        return None if limit is None else limit >> 20
+
+    def _reread_bytes(self) -> int:
+        return 0 if self._group is None or self._group.memory_bytes is None else self._group.reread_bytes()
+
+    def _is_thrashing(self) -> bool:
+        if self._group is None or self._group.memory_bytes is None:
+            return False
+        return self._reread_bytes() - self._reread_before >= THRASH_ROUNDS * self._group.memory_bytes
 
     def _obituary(self, command: str) -> Failure:
         try:
@@ -212,8 +246,8 @@ class WorkerProcess:
         if self._group is not None:
             self._group.remove()
         if code == -signal.SIGKILL:
-            limit = self._group.memory_bytes if self._group is not None else None
-            why = "the host ran out of memory" if limit is None else f"it passed its limit of {limit >> 20} MiB"
+            limit = self._limit_mib
+            why = "the host ran out of memory" if limit is None else f"it passed its limit of {limit} MiB"
             message = f"the process was killed during {command}: probably {why}"
             return Failure(kind=FailureKind.MEMORY, message=message)
         words = text.strip().splitlines()
@@ -221,6 +255,10 @@ class WorkerProcess:
         last = f": {words[-1][:200]}" if words else ""
         kind = FailureKind.MEMORY if is_memory_short(text) else FailureKind.CRASH
         return Failure(kind=kind, message=f"the process ended during {command} ({ended}){last}")
+
+
+class Thrashing(Exception):
+    """The process gets nowhere: its memory limit makes it read the same files again and again."""
 
 
 class Garbage(Exception):
