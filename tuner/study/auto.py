@@ -164,13 +164,14 @@ def seeds(
     throughput: Effective | None,
     is_latency: bool,
     replicas: int = 1,
+    replica_quota: float | None = None,
 ) -> list[dict[str, Value]]:
     """The points to try before the sampler's own, most promising first, no point twice.
 
     `quota` in CPUs, None without one; `throughput`: what the device made of the THROUGHPUT hint, None where it failed;
-    `replicas`: the most that share the CPUs.
+    `replicas`: the most that share the CPUs; `replica_quota`: what each of them may use, in CPUs.
     """
-    wanted = _replica_seeds(space, cpus, replicas) if replicas > 1 else []
+    wanted = _replica_seeds(space, cpus, replicas, replica_quota) if replicas > 1 else []
     wanted += _latency_seeds(space, cpus, quota) if is_latency else _throughput_seeds(space, cpus, quota, throughput)
     return merged([list(map(space.nearest, wanted))])
 
@@ -202,9 +203,10 @@ def _throughput_seeds(
     return wanted
 
 
-def _replica_seeds(space: Space, cpus: int, replicas: int) -> list[dict[str, Value]]:
-    """Each replica its share of the threads, unpinned; and each its share of the CPUs."""
-    threads = max(1, cpus // replicas)
+def _replica_seeds(space: Space, cpus: int, replicas: int, quota: float | None) -> list[dict[str, Value]]:
+    """Each replica its share of the threads, unpinned; and each its share of the CPUs. No more threads than the quota
+    of a replica keeps running: those beyond it only wait for each other."""
+    threads = max(1, min(cpus // replicas, math.floor(cpus if quota is None else quota)))
     alone = _explicit(space, streams=1, threads=threads, is_pinned=False)
     apart = _explicit(space, streams=threads, threads=threads, is_pinned=True)
     return [

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
+from tuner.bench.protocol import Conditions, DeploymentConfig, Effective, Failure, ModelFacts
 from tuner.errors import ModelError
 from tuner.model.host import HostFacts, has_smt, is_hybrid
 from tuner.study.auto import auto_space, extend, merged, seeds
@@ -72,6 +72,7 @@ def make_setting(
         quota=host.cpu_quota,
         throughput=throughput if isinstance(throughput, Effective) else None,
         replicas=replicas,
+        replica_quota=_replica_quota(study.conditions, host, replicas),
     )
     # What suits throughput and what suits latency are the two ends of a front.
     kinds = (False, True) if study.objective.has_several and not is_latency else (is_latency,)
@@ -83,6 +84,13 @@ def make_setting(
         fixed=_pinned_precision(space, facts),
         cpu_quota=host.cpu_quota,
     )
+
+
+def _replica_quota(conditions: Conditions, host: HostFacts, replicas: int) -> float | None:
+    """What is stated is each replica's; the quota that this process lives under is shared."""
+    if conditions.cpus is not None or host.cpu_quota is None:
+        return conditions.cpus
+    return host.cpu_quota / replicas
 
 
 def _pinned_precision(space: Space, facts: ModelFacts) -> dict[str, str | int | float | bool]:
