@@ -18,7 +18,7 @@ import yaml
 
 from tuner.deploy import deployment
 from tuner.deploy.apply import describe
-from tuner.deploy.best import Best
+from tuner.deploy.best import Best, BestBaseline
 from tuner.deploy.best_file import format_best, load_best, parse_best, write_best
 from tuner.deploy.deployment import DeploymentWarning
 from tuner.errors import BestFileError, InputError
@@ -149,6 +149,40 @@ def test_where_a_process_cannot_choose_its_cpus_it_is_said(
     monkeypatch.delattr(deployment.os, "sched_setaffinity")
     with pytest.warns(DeploymentWarning, match="does not let a process choose its CPUs"):
         make_best(replicas=2, affinity="split").compile(core=core, replica=0)
+
+
+TODAY = BestBaseline(name="today", value=96.0, properties={}, replicas=4, affinity="shared")
+
+
+def test_the_file_says_how_many_processes_the_baseline_had(split: Best) -> None:
+    best = replace(split, baseline=TODAY, source=None)
+    text = format_best(best)
+    assert "infer_requests: null, replicas: 4, affinity: shared}" in text
+    assert parse_best(text, "best.yaml") == best
+    assert "# The baseline today, used where this does not compile: 4 identical processes, all on" in describe(best)
+    alone = replace(best, replicas=1, affinity="shared", baseline=replace(TODAY, replicas=1, affinity=None))
+    assert "used where this does not compile" not in describe(alone)
+    assert "used where this does not compile: one process" in describe(replace(alone, replicas=2))
+    with pytest.raises(BestFileError, match="affinity"):
+        parse_best(text.replace("affinity: shared}", "affinity: apart}"), "best.yaml")
+
+
+@pytest.mark.openvino
+def test_a_fallback_says_in_how_many_processes_it_was_measured_and_gives_the_cpus_back(
+    make_best: MakeBest, core: openvino.Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here: list[tuple[int, ...]] = [(0, 1, 2)]
+    monkeypatch.setattr("tuner.deploy.deployment.cpu_list", lambda: here[-1])
+    monkeypatch.setattr("tuner.deploy.deployment.os.sched_setaffinity", lambda pid, cpus: here.append(tuple(cpus)))
+    best = make_best(replicas=2, affinity="split", properties={"NO_SUCH": 1}, baseline=TODAY)
+    with pytest.warns(DeploymentWarning, match="measured in 4 identical processes, all on the same CPUs") as said:
+        assert best.compile(core=core, replica=0).is_fallback
+    assert any("(tuned: 2)" in str(one.message) for one in said)
+    assert here == [(0, 1, 2), (0,), (0, 1, 2)]
+    alike = replace(TODAY, replicas=2, affinity="split")
+    with pytest.warns(DeploymentWarning, match="using the baseline today instead"):
+        replace(best, baseline=alike).compile(core=core, replica=0)
+    assert here[3:] == [(0,)]
 
 
 def run(program: str, cwd: Path) -> list[str]:

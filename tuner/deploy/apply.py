@@ -72,6 +72,10 @@ def _comments(best: Best) -> list[str]:
     if best.replicas > 1:
         apart = " CPUs split among them" if best.affinity == "split" else " all on the same CPUs"
         lines.append(f"# Replicas: {best.replicas} identical processes,{apart}; start each as below")
+    if best.is_baseline_apart:
+        lines.append(
+            f"# The baseline {best.baseline.name}, used where this does not compile: {best.baseline.processes}"
+        )
     return lines
 
 

@@ -65,6 +65,17 @@ class BestBaseline:
     batch_size: int = 1
     infer_requests: int | None = None
     """None: as many as the compiled model suggests."""
+    replicas: int | None = None
+    """None where there is one process of it and of what is deployed, and in files that do not say."""
+    affinity: Literal["shared", "split"] | None = None
+
+    @property
+    def processes(self) -> str:
+        """How it was run, in words."""
+        if (self.replicas or 1) == 1:
+            return "one process"
+        apart = "the CPUs split among them" if self.affinity == "split" else "all on the same CPUs"
+        return f"{self.replicas} identical processes, {apart}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +174,12 @@ class Best:
             return allowed
         n = len(allowed)
         return allowed[replica * n // self.replicas : (replica + 1) * n // self.replicas]
+
+    @property
+    def is_baseline_apart(self) -> bool:
+        """Whether the baseline was run in other processes than what is deployed, by what the file says."""
+        own = self.baseline
+        return own.replicas is not None and (own.replicas, own.affinity or "shared") != (self.replicas, self.affinity)
 
     def spec(self, model: str | os.PathLike[str] | None = None) -> ModelSpec:
         """The model as the study ran it; `model` names another file, relative to the current folder."""

@@ -88,7 +88,7 @@ def best_content(best: Best) -> dict[str, Any]:
         "effective": dict(best.effective),
         **({} if best.load is None else {"load": OneLine(_load_content(best.load))}),
         "objective": _without_none(asdict(best.objective)),
-        "baseline": OneLine({**asdict(best.baseline), "properties": dict(best.baseline.properties)}),
+        "baseline": OneLine(_baseline_content(best.baseline)),
         "baselines": dict(best.baselines),
         "gain": None if best.gain is None else _without_none(asdict(best.gain)),
         "constraints": [_without_none(asdict(constraint)) for constraint in best.constraints],
@@ -99,6 +99,11 @@ def best_content(best: Best) -> dict[str, Any]:
         content["objectives"] = [_without_none(asdict(objective)) for objective in best.objectives]
         content["gains"] = {name: _without_none(asdict(gain)) for name, gain in best.gains.items()}
     return content
+
+
+def _baseline_content(baseline: BestBaseline) -> dict[str, Any]:
+    content = {**asdict(baseline), "properties": dict(baseline.properties)}
+    return {name: value for name, value in content.items() if value is not None or name == "infer_requests"}
 
 
 def parse_best(text: str, name: str) -> Best:
@@ -165,6 +170,8 @@ def _baseline(fields: Fields) -> BestBaseline:
         properties=fields.mapping_of("properties", SCALAR, is_scalar),
         batch_size=1 if "batch_size" not in fields.content else fields.integer("batch_size", 1),
         infer_requests=fields.optional_integer("infer_requests", 1),
+        replicas=fields.optional_integer("replicas", 1),
+        affinity=None if "affinity" not in fields.content else fields.one_of("affinity", AFFINITIES),
     )
 
 

@@ -98,10 +98,15 @@ def compile_best(
     _compare_model(best, spec, differences)
     host = host_facts()
     _compare_host(best, host, differences)
+    cpus = cpu_list()
     _take_cpus(best, host, replica, differences)
     if device != best.device:
         differences.add(f"tuned for {best.device}, compiled for {device}", advice=f"Tune for {device}.")
-    deployment = _tuned(best, core, spec, device, differences) or _fallback(best, core, spec, device, differences)
+    deployment = _tuned(best, core, spec, device, differences)
+    if deployment is None:
+        if best.is_baseline_apart and cpus != cpu_list():
+            os.sched_setaffinity(0, cpus)  # the share was that of another configuration
+        deployment = _fallback(best, core, spec, device, differences)
     for message in deployment.warnings:
         warnings.warn(message, DeploymentWarning, stacklevel=stacklevel)
     return deployment
@@ -154,6 +159,8 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
         said = f"using {name} instead, at batch size {batch_size}"
         if batch_size != best.batch_size:
             said += f" (tuned: {best.batch_size}): feed {batch_size} samples a request"
+        if best.is_baseline_apart:
+            said += f"; it was measured in {baseline.processes} (tuned: {best.replicas})"
         optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         return Deployment(
             compiled_model=compiled,

@@ -196,6 +196,8 @@ def assemble(
             properties=dict(reference.properties),
             batch_size=reference.batch_size,
             infer_requests=reference.infer_requests,
+            replicas=reference.replicas if max(reference.replicas, effective.replicas) > 1 else None,
+            affinity=reference.affinity if reference.replicas > 1 else None,
         ),
         baselines={
             name: rounded(level[metric.name])
