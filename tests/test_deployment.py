@@ -102,14 +102,14 @@ def test_a_study_of_two_replicas_under_a_quota_ends_in_a_file_that_says_so(
 
 @pytest.mark.slow
 @pytest.mark.openvino
-@pytest.mark.parametrize("memory", ["16M"])
-def test_a_memory_limit_that_is_too_small_exits_2_and_leaves_nothing(
-    tuner: Tuner, tmp_path: Path, may_limit: None, memory: str
+@pytest.mark.parametrize("memory", ["16M", "32M"])
+def test_a_memory_limit_that_is_too_small_exits_2_with_its_line_and_leaves_nothing(
+    tuner_here: Tuner, tmp_path: Path, may_limit: None, memory: str
 ) -> None:
-    done = tuner("run", write_study(tmp_path, deployment=f"{{memory: {memory}}}"), "--results", tmp_path / "results")
+    path = write_study(tmp_path, deployment=f"{{memory: {memory}}}")
+    done = tuner_here("run", path, "--results", tmp_path / "results")
     assert done.code == 2, done.err
-    assert f"it passed its limit of {memory[:-1]} MiB" in done.err
-    assert "deployment.memory" in done.err
+    assert f"{path}:6:22: a limit of {memory[:-1]} MiB does not hold a process that measures" in done.err
     assert not (tmp_path / "results/study/sessions.jsonl").exists()
 
 

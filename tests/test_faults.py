@@ -69,6 +69,52 @@ def test_every_problem_of_a_file_is_reported_at_once_unknown_properties_too(tune
     assert not (tmp_path / "results").exists()
 
 
+MIXED = """schema_version: 1
+model: {path: package:onnx/backend/test/data/light/light_squeezenet.onnx, inputs: {data_0: {shape: [1]}, dat: {}}}
+device: NPU
+objective: {maximize: throughput}
+budget: {minutes: 0.1}
+deployment: {memory: 32M, cpus: lots}
+"""
+
+
+@pytest.mark.openvino
+def test_what_device_model_and_limits_lack_is_reported_at_once_with_what_is_wrong_in_the_file(
+    tuner_here: Tuner, tmp_path: Path
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(MIXED)
+    done = tuner_here("run", path, "--results", tmp_path / "results")
+    assert done.code == 2
+    for place, words in (
+        ("2:100", "'data_0' of 'package:onnx/backend/test/data/light/light_squeezenet.onnx' has 4 dimensions"),
+        ("2:111", "has no input 'dat'"),
+        ("3:9", "device NPU is not available here; available: CPU"),
+        ("6:22", "a limit of 32 MiB does not hold"),
+        ("6:33", 'expected a number, got "lots"'),
+    ):
+        assert any(line.find(f"{path}:{place}:") >= 0 and words in line for line in done.err.splitlines()), done.err
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.openvino
+def test_a_device_that_this_host_lacks_exits_3_with_its_line_and_with_the_rest_of_the_file_2(
+    tuner_here: Tuner, tmp_path: Path
+) -> None:
+    path = tmp_path / "study.yaml"
+    alone = "schema_version: 1\nmodel: builtin:mlp\ndevice: NPU\nobjective: {maximize: throughput}\n"
+    path.write_text(alone + "budget: {minutes: 0.1}\n")
+    done = tuner_here("run", path, "--results", tmp_path / "results")
+    assert done.code == 3
+    assert f"{path}:3:9: device NPU is not available here; available: CPU" in done.err
+    model = "model: {path: builtin:mlp, inputs: {y: {shape: [1, 64]}}}"
+    path.write_text(path.read_text().replace("model: builtin:mlp", model))
+    done = tuner_here("run", path, "--results", tmp_path / "results")
+    assert done.code == 2
+    assert f"{path}:3:9: device NPU is not available" in done.err
+    assert f"{path}:2:{model.index('{shape') + 1}: 'builtin:mlp' has no input 'y'" in done.err
+
+
 @pytest.mark.openvino
 def test_a_value_that_the_device_refuses_exits_2_before_anything_is_measured(tuner_here: Tuner, tmp_path: Path) -> None:
     more = "space:\n  PERFORMANCE_HINT: {choices: [TROUGHPUT, LATENCY]}\nbaselines: {today: {NUM_STREAMS: lots}}\n"

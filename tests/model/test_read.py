@@ -9,7 +9,7 @@ import pytest
 from openvino import opset13
 
 from tuner.errors import ModelError
-from tuner.model.read import batch_axes, input_name, read
+from tuner.model.read import batch_axes, find_faults, input_name, read
 from tuner.model.spec import InputSpec, ModelSpec
 
 pytestmark = pytest.mark.openvino
@@ -63,6 +63,27 @@ def test_a_dynamic_dimension_that_nothing_fixes_is_answered_with_the_lines_to_ad
     error = failure(core, package_spec(CLS))
     assert "x [?,3,?,?]" in str(error)
     assert "    x: {shape: [1, 3, ?, ?]}" in error.advice
+
+
+def test_everything_wrong_with_a_model_is_found_at_once_each_with_its_key(
+    core: openvino.Core, save: Callable[..., ModelSpec]
+) -> None:
+    x, z = (opset13.parameter([-1, 8], np.float32, name=name) for name in ("x", "z"))
+    model = openvino.Model([opset13.add(x, z)], [x, z], "two")
+
+    def faults(**inputs: InputSpec) -> dict[tuple[str, ...], str]:
+        return {fault.at: f"{fault.message} {fault.advice}" for fault in find_faults(core, save(model, inputs=inputs))}
+
+    wrong = faults(x=InputSpec(shape=(1, 2, 3)), y=InputSpec(), z=InputSpec(layout="NCHW"))
+    assert set(wrong) == {("inputs", "x", "shape"), ("inputs", "y"), ("inputs", "z", "layout")}
+    assert "has 2 dimensions" in wrong["inputs", "x", "shape"]
+    left_open = faults(x=InputSpec(shape=(1, 8)), y=InputSpec())
+    assert set(left_open) == {("inputs", "y"), ("inputs", "z")}
+    assert "inputs: {z: {shape: [1, 8]}}" in left_open["inputs", "z"]
+    assert set(faults(x=InputSpec(shape=(1, 9)), z=InputSpec(shape=(1, 8)))) == {("inputs",)}
+    assert faults(x=InputSpec(shape=(1, 8)), z=InputSpec(layout="NC")) == {}
+    missing = find_faults(core, ModelSpec(path="nowhere.onnx", folder=Path()))
+    assert [fault.at for fault in missing] == [("path",)]
 
 
 def test_a_layout_alone_fixes_the_batch_and_nothing_else(core: openvino.Core, save: Callable[..., ModelSpec]) -> None:

@@ -155,6 +155,49 @@ def test_what_cannot_be_is_refused_at_its_place(write: Write, sections: dict[str
     assert words in problem
 
 
+def test_a_wrong_key_of_the_block_hides_none_of_the_others(write: Write) -> None:
+    path = write(deployment="{cpus: lots, cpuset: [11], memory: much, replica: 2}", baselines="{a: {affinity: split}}")
+    found = [problem.split(" ", 1)[0] for problem in problems_of(path)]
+    assert found == ["6:20:", "6:34:", "6:48:", "6:54:", "7:17:"]
+    (problem,) = problems_of(write(deployment="{cpus: 9, replicas: many}"))[:1]
+    assert "6:20: a quota of 9 CPUs is no limit" in problem
+
+
+MIB = 1 << 20
+
+
+def test_a_memory_limit_below_what_a_worker_takes_is_refused_with_what_is_needed(write: Write) -> None:
+    path = write(deployment="{memory: 32M}")
+    with pytest.raises(StudyFileError) as caught:
+        load_study(path, host=EIGHT, worker_bytes=lambda: 59 * MIB)
+    (problem,) = map(str, caught.value.problems)
+    assert problem.startswith("6:22: a limit of 32 MiB does not hold a process that measures")
+    assert "take 59 MiB without any model" in problem
+    assert "`memory: 256M`" in problem
+    assert load_study(path, host=EIGHT, worker_bytes=lambda: 32 * MIB).conditions.memory_bytes == 32 * MIB
+    assert load_study(path, host=EIGHT).conditions.memory_bytes == 32 * MIB
+
+
+def test_what_a_worker_takes_is_asked_only_where_memory_is_limited(write: Write) -> None:
+    def never() -> int:
+        raise AssertionError
+
+    load_study(write(deployment="{replicas: 2}"), host=EIGHT, worker_bytes=never)
+    load_study(write(), host=EIGHT, worker_bytes=never)
+
+
+@pytest.mark.parametrize(("own", "words"), [(4, "4 would be given more"), (1, "1 would be given less")])
+def test_under_a_quota_of_each_replica_a_baseline_has_as_many_as_the_deployment(
+    write: Write, own: int, words: str
+) -> None:
+    deployment = "{cpus: 1, replicas: 2}"
+    (problem,) = problems_of(write(deployment=deployment, baselines=f"{{today: {{replicas: {own}}}}}"))
+    assert problem.startswith("7:31: deployment.cpus is the quota of each replica, of which there are 2")
+    assert words in problem
+    load_study(write(deployment=deployment, baselines="{today: {replicas: 2}}"), host=EIGHT)
+    load_study(write(deployment="{replicas: 2}", baselines="{today: {replicas: 4}}"), host=EIGHT)
+
+
 def test_a_quota_above_the_own_one_is_refused(write: Write) -> None:
     path = write(deployment="{cpus: 2}")
     (problem,) = problems_of(path, replace(EIGHT, cpu_quota=1.5))
@@ -243,6 +286,18 @@ def test_the_first_seeds_give_each_replica_its_share(monkeypatch: pytest.MonkeyP
     shares = [(s["replicas"], s["affinity"], s["INFERENCE_NUM_THREADS"], s["ENABLE_CPU_PINNING"]) for s in first]
     assert shares == [(4, "shared", 2, False), (4, "shared", 2, False), (4, "split", 2, True)]
     assert len({s["infer_requests"] for s in first}) >= 2
+
+
+@pytest.mark.parametrize(
+    ("deployment", "own_quota", "threads"),
+    [("{replicas: 2}", None, 4), ("{replicas: 2, cpus: 1.5}", None, 1), ("{replicas: 2}", 4.0, 2)],
+)
+def test_the_seeds_of_replicas_obey_the_quota_of_each(
+    write: Write, deployment: str, own_quota: float | None, threads: int
+) -> None:
+    study = load_study(write(deployment=deployment), host=EIGHT)
+    setting = setting_of(study, under(replace(EIGHT, cpus_allowed=8, cpu_quota=own_quota), study.conditions))
+    assert [seed["INFERENCE_NUM_THREADS"] for seed in setting.seeds[:3]] == [threads] * 3
 
 
 def test_split_is_shared_where_there_is_but_one_replica() -> None:
@@ -346,6 +401,7 @@ def test_a_searched_number_of_replicas_is_found_shown_and_written(tmp_path: Path
     best = best_of(virtual, result)
     assert best.verdict == "tuned"
     assert best.replicas == 2
+    assert (best.baseline.replicas, best.baseline.affinity) == (1, None)
     assert dict(best.deployment) == {"background": "./other"}
     outcome = Outcome(
         folder=tmp_path,

@@ -23,9 +23,9 @@ from tuner.bench.open_loop import NothingServed, SleepUntil, serve_window
 from tuner.bench.openvino_member import Member, fill, open_member, read_effective, read_property, settle
 from tuner.bench.protocol import Arrivals, Clock, DeploymentConfig, Effective
 from tuner.bench.timer import exact_timers, sleep_until
-from tuner.errors import ModelError
+from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
-from tuner.model.read import batch_axes, read
+from tuner.model.read import batch_axes, find_faults, read
 from tuner.model.spec import ModelSpec
 
 T = TypeVar("T")
@@ -88,6 +88,15 @@ class OpenVinoBackend:
             "batch_legal": proof.is_legal if proof else False,
             "batch_reason": proof.reason if proof else "",
         }
+
+    def find_faults(self, device: str) -> list[dict[str, Any]]:
+        """What keeps the model from being read and the device from being used, `at` the key of a study file."""
+        faults = [{**asdict(fault), "at": ["model", *fault.at]} for fault in find_faults(self.core, self.spec)]
+        try:
+            openvino_device.check_device(self.core, device)
+        except DeviceError as error:
+            faults.append({"at": ["device"], "message": str(error), "advice": error.advice})
+        return faults
 
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:
         return openvino_device.unknown_properties(self.core, device, names)

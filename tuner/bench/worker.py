@@ -83,6 +83,9 @@ class Commands:
     def inspect(self, device: str, batch_sizes: list[int]) -> Any:
         return self.backend.inspect(device, batch_sizes)
 
+    def find_faults(self, device: str) -> Any:
+        return self.backend.find_faults(device)
+
     def unknown_properties(self, device: str, names: list[str]) -> Any:
         return self.backend.unknown_properties(device, names)
 

@@ -6,6 +6,8 @@ Turns what OpenVINO says of a bad file into one line with advice; must not know 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +21,38 @@ if TYPE_CHECKING:
     import openvino
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong with a model or with what is said of it. `at`: the key of a study file below `model`."""
+
+    at: tuple[str, ...]
+    message: str
+    advice: str = ""
+
+
+def find_faults(core: openvino.Core, spec: ModelSpec) -> list[Fault]:
+    """All that keeps `read` from reading the model at batch size 1."""
+    try:
+        model = _read_file(core, spec)
+    except ModelError as error:
+        return [Fault(at=("path",), message=str(error), advice=error.advice)]
+    if faults := [*_name_faults(model, spec), *_input_faults(model, spec)]:
+        return faults
+    try:
+        read(core, spec)
+    except ModelError as error:
+        return [Fault(at=("inputs",), message=str(error), advice=error.advice)]
+    return []
+
+
 def read(core: openvino.Core, spec: ModelSpec, *, batch_size: int = 1) -> openvino.Model:
     """The model with the shapes of `spec.inputs`, every dimension static, batch axes multiplied by `batch_size`.
 
     Raises ModelError: no such file, unreadable, unknown input, a shape it does not accept, a dimension left open.
     """
     model = _read_file(core, spec)
-    _check_input_names(model, spec)
+    for fault in (*_name_faults(model, spec), *_layout_faults(model, spec)):
+        raise ModelError(fault.message, advice=fault.advice)
     _set_layouts(model, spec)
     axes = batch_axes(model, spec)
     if batch_size != 1 and not axes:
@@ -36,7 +63,12 @@ def read(core: openvino.Core, spec: ModelSpec, *, batch_size: int = 1) -> openvi
     shapes = {port: _shape(port, spec, axes, batch_size) for port in model.inputs}
     open_ports = [port for port, shape in shapes.items() if shape is None]
     if open_ports:
-        raise _dynamic(spec, open_ports)
+        found = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in open_ports)
+        lines = "\n".join(f"    {_wanted(port)}" for port in open_ports)
+        raise ModelError(
+            f"{spec.path!r} has inputs with dimensions that nothing fixes: {found}",
+            advice=f"Add to the study file, with numbers for the question marks:\nmodel:\n  inputs:\n{lines}",
+        )
     try:
         model.reshape(dict(shapes))
     except RuntimeError as error:
@@ -115,67 +147,96 @@ def _has_layout(port: openvino.Output, given: InputSpec) -> bool:
     return given.layout is not None or not port.node.layout.empty
 
 
-def _dynamic(spec: ModelSpec, ports: list[openvino.Output]) -> ModelError:
-    found = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in ports)
-    lines = []
-    for port in ports:
-        if port.partial_shape.rank.is_dynamic:
-            wanted = "..."
-        else:
-            dims = _dims(port)
-            wanted = ", ".join(
-                str(dim) if dim is not None else ("1" if axis == 0 else "?") for axis, dim in enumerate(dims)
-            )
-        lines.append(f"    {input_name(port)}: {{shape: [{wanted}]}}")
-    return ModelError(
-        f"{spec.path!r} has inputs with dimensions that nothing fixes: {found}",
-        advice="Add to the study file, with numbers for the question marks:\nmodel:\n  inputs:\n" + "\n".join(lines),
-    )
+def _wanted(port: openvino.Output) -> str:
+    """What a study file has to say of an input with open dimensions."""
+    wanted = "..."
+    if port.partial_shape.rank.is_static:
+        dims = _dims(port)
+        wanted = ", ".join(
+            str(dim) if dim is not None else ("1" if axis == 0 else "?") for axis, dim in enumerate(dims)
+        )
+    return f"{input_name(port)}: {{shape: [{wanted}]}}"
 
 
-def _check_input_names(model: openvino.Model, spec: ModelSpec) -> None:
+def _name_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
     known = {name for port in model.inputs for name in _names(port)}
-    unknown = [name for name in spec.inputs if name not in known]
-    if not unknown:
-        return
     proper = [input_name(port) for port in model.inputs]
-    close = difflib.get_close_matches(unknown[0], proper, n=1, cutoff=0.5)
     has = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in model.inputs) or "none"
-    raise ModelError(
-        f"{spec.path!r} has no input {', '.join(map(repr, unknown))}",
-        advice=(f"Did you mean {close[0]!r}? " if close else "") + f"Its inputs: {has}.",
-    )
+    for name in spec.inputs:
+        if name not in known:
+            close = difflib.get_close_matches(name, proper, n=1, cutoff=0.5)
+            question = f"Did you mean {close[0]!r}? " if close else ""
+            yield Fault(
+                at=("inputs", name),
+                message=f"{spec.path!r} has no input {name!r}",
+                advice=f"{question}Its inputs: {has}.",
+            )
+
+
+def _input_faults(model: openvino.Model, spec: ModelSpec) -> list[Fault]:
+    """Of shapes and layouts; and of what is left open, where neither is wrong."""
+    if faults := list(_layout_faults(model, spec)):
+        return faults
+    _set_layouts(model, spec)
+    axes = batch_axes(model, spec)
+    return [
+        Fault(
+            at=("inputs", _given_name(port, spec)),
+            message=f"nothing fixes the dimensions of the input {input_name(port)} {port.partial_shape}",
+            advice=f"Write `inputs: {{{_wanted(port)}}}`, with numbers for the question marks.",
+        )
+        for port in model.inputs
+        if _shape(port, spec, axes, 1) is None
+    ]
+
+
+def _given_name(port: openvino.Output, spec: ModelSpec) -> str:
+    """The name that the file has for it."""
+    return next((name for name in sorted(_names(port)) if name in spec.inputs), input_name(port))
+
+
+def _layout_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
+    from openvino import Layout
+
+    for port in model.inputs:
+        given, at = input_spec(port, spec), ("inputs", _given_name(port, spec))
+        name = input_name(port)
+        rank = port.partial_shape.rank
+        if given.shape is not None and rank.is_static and rank.get_length() != len(given.shape):
+            yield Fault(
+                at=(*at, "shape"),
+                message=f"input {name!r} of {spec.path!r} has {rank.get_length()} dimensions, "
+                f"but the shape {list(given.shape)} has {len(given.shape)}",
+                advice=f"The model declares {port.partial_shape}.",
+            )
+            continue
+        if given.layout is None:
+            continue
+        try:
+            Layout(given.layout)
+        except RuntimeError as error:
+            yield Fault(
+                at=(*at, "layout"),
+                message=f"the layout {given.layout!r} of input {name!r} is not one: {first_line(error)}",
+                advice="One letter a dimension, N for the batch: NCHW.",
+            )
+            continue
+        length = len(given.shape) if given.shape is not None else (rank.get_length() if rank.is_static else None)
+        if length is not None and "..." not in given.layout and _letters(given.layout) != length:
+            yield Fault(
+                at=(*at, "layout"),
+                message=f"the layout {given.layout!r} of input {name!r} does not have {length} letters",
+                advice=f"One letter a dimension of {port.partial_shape}, N for the batch: NCHW.",
+            )
 
 
 def _set_layouts(model: openvino.Model, spec: ModelSpec) -> None:
     from openvino import Layout
 
     for port in model.inputs:
-        given = input_spec(port, spec)
-        name = input_name(port)
-        rank = port.partial_shape.rank
-        if given.shape is not None and rank.is_static and rank.get_length() != len(given.shape):
-            raise ModelError(
-                f"input {name!r} of {spec.path!r} has {rank.get_length()} dimensions, "
-                f"but the shape {list(given.shape)} has {len(given.shape)}",
-                advice=f"The model declares {port.partial_shape}.",
-            )
-        if given.layout is None:
-            continue
-        try:
-            layout = Layout(given.layout)
-        except RuntimeError as error:
-            raise ModelError(
-                f"the layout {given.layout!r} of input {name!r} is not one: {first_line(error)}",
-                advice="One letter a dimension, N for the batch: NCHW.",
-            ) from error
-        length = len(given.shape) if given.shape is not None else (rank.get_length() if rank.is_static else None)
-        if length is not None and "..." not in given.layout and _letters(given.layout) != length:
-            raise ModelError(
-                f"the layout {given.layout!r} of input {name!r} does not have {length} letters",
-                advice=f"One letter a dimension of {port.partial_shape}, N for the batch: NCHW.",
-            )
-        port.node.layout = layout
+        layout = input_spec(port, spec).layout
+        if layout is not None:
+            port.node.layout = Layout(layout)
 
 
 def _letters(layout: str) -> int:

@@ -5,7 +5,7 @@ Knows the block and the host's facts; not how limits are set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tuner.bench.protocol import Conditions
@@ -21,10 +21,16 @@ MIN_CPUS = 0.01
 _SECTION: NodePath = ("deployment",)
 
 
-def check_deployment(problems: ProblemList, parameters: tuple[Parameter, ...], host: HostFacts | None) -> None:
-    """The rules between the block's keys, the space and, where it is given, the host."""
+def check_deployment(
+    problems: ProblemList,
+    parameters: tuple[Parameter, ...],
+    host: HostFacts | None,
+    worker_bytes: Callable[[], int] | None = None,
+) -> None:
+    """The rules between the block's keys, the space and, where they are given, the host and what a worker takes that
+    has no model yet."""
     searched = next((p for p in parameters if p.name == "replicas"), None)
-    block = problems.block(DeploymentBlock, _SECTION) or DeploymentBlock()
+    block = _right_keys(problems)
     counts = [block.replicas, *(v for v in (searched.values if searched else ()) if isinstance(v, int))]
     if max(counts) == 1:
         _refuse_affinity(problems)
@@ -33,8 +39,14 @@ def check_deployment(problems: ProblemList, parameters: tuple[Parameter, ...], h
         message = "each replica has this quota, so that more replicas would simply be given more"
         advice = "leave it out and start the tuner in a container with the quota that all replicas share"
         problems.at_key((*_SECTION, "cpus"), f"cpus does not go with replicas in the space: {message}; {advice}")
-    elif block.cpus is not None and block.cpus < MIN_CPUS:
+    elif block.cpus is not None:
+        _refuse_more_replicas(problems, block.replicas)
+    if block.cpus is not None and block.cpus < MIN_CPUS:
         problems.at_value((*_SECTION, "cpus"), f"a quota is at least {MIN_CPUS:g} CPUs, got {block.cpus:g}")
+    if block.memory is not None and worker_bytes is not None and (needed := worker_bytes()) > block.memory:
+        message = f"a limit of {_mib(block.memory)} MiB does not hold a process that measures: Python and OpenVINO take"
+        advice = f"give it that and what the model needs, such as `memory: {_ample_mib(needed)}M`"
+        problems.at_value((*_SECTION, "memory"), f"{message} {_mib(needed)} MiB without any model; {advice}")
     if host is None:
         return
     strange = sorted(set(cpuset) - read_cpuset(host.cpu_list)) if cpuset else []
@@ -49,8 +61,40 @@ def check_deployment(problems: ProblemList, parameters: tuple[Parameter, ...], h
         problems.at_value((*_SECTION, "cpus"), message)
 
 
+def _right_keys(problems: ProblemList) -> DeploymentBlock:
+    """What the block says where it is right: a wrong key hides no other."""
+    given = problems.find(_SECTION)
+    found = given.items() if isinstance(given, Mapping) and not problems.is_spoilt(_SECTION) else ()
+    return DeploymentBlock.model_validate({k: v for k, v in found if problems.is_right((*_SECTION, k))})
+
+
+def _mib(size_bytes: int) -> int:
+    return size_bytes >> 20
+
+
+def _ample_mib(size_bytes: int) -> int:
+    """Four times as much, as a power of two: what a small model runs in without reading its libraries again."""
+    return 4 << max(0, _mib(size_bytes) - 1).bit_length()
+
+
 def _cpus(numbers: list[int]) -> str:
     return f"CPU {numbers[0]} is" if len(numbers) == 1 else f"CPUs {listed(numbers)} are"
+
+
+def _refuse_more_replicas(problems: ProblemList, replicas: int) -> None:
+    """A baseline whose processes are more or fewer than the deployment's would have another quota than they have."""
+    baselines = problems.find(("baselines",))
+    for name, given in baselines.items() if isinstance(baselines, Mapping) else ():
+        path: NodePath = ("baselines", name, "replicas")
+        own = given.get("replicas") if isinstance(given, Mapping) else None
+        if isinstance(own, int) and own != replicas and problems.is_right(path):
+            message = (
+                f"deployment.cpus is the quota of each replica, of which there are {replicas}: {own} would be given"
+            )
+            advice = "take it out, or leave deployment.cpus out and start the tuner under the quota that all share"
+            problems.at_value(
+                path, f"{message} {'more' if own > replicas else 'less'} than what they are compared with; {advice}"
+            )
 
 
 def _refuse_affinity(problems: ProblemList) -> None:

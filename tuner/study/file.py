@@ -16,7 +16,7 @@ from tuner.bench.metrics import METRICS
 from tuner.errors import InputError, StudyFileError, TunerError
 from tuner.model.host import HostFacts
 from tuner.model.spec import InputSpec, ModelSpec
-from tuner.study.block import BaselineBlock, BudgetBlock, InputBlock, LimitBlock
+from tuner.study.block import BaselineBlock, BudgetBlock, InputBlock, LimitBlock, ModelBlock
 from tuner.study.conditions import check_deployment, read_conditions
 from tuner.study.document import MAX_BYTES, Document, NodePath, read_document
 from tuner.study.load_file import check_load, load_of, objective_under
@@ -31,11 +31,23 @@ Probe = Callable[[str, Mapping[str, Sequence[Value]]], Mapping[str, str]]
 """Asked with the device and every property a file names, with its values: name -> what is wrong, for those that the
 device does not know, and `setting_of` a name and a value -> what is wrong, for those values that it refuses."""
 
+ModelProbe = Callable[[str, ModelSpec | None], Sequence[tuple[NodePath, str]]]
+"""Asked with the device and the model, None where what the file says of that is wrong already: where in the file
+something about them is wrong, and what."""
 
-def load_study(path: Path, *, probe: Probe | None = None, host: HostFacts | None = None) -> Study:
-    """Raises StudyFileError with every problem of the file, InputError where it cannot be read, and what `probe`
-    raises where nothing else is wrong. Without a probe, properties are not checked, without `host` not whether it has
-    what the deployment asks for."""
+
+def load_study(
+    path: Path,
+    *,
+    probe: Probe | None = None,
+    host: HostFacts | None = None,
+    model_probe: ModelProbe | None = None,
+    worker_bytes: Callable[[], int] | None = None,
+) -> Study:
+    """Raises StudyFileError with every problem of the file, InputError where it cannot be read, and what the probes
+    raise where nothing else is wrong. What is not given is not checked: without `probe` properties, without
+    `model_probe` device and model, without `host` and `worker_bytes` (what a worker takes that has no model yet)
+    whether there is what the deployment asks for."""
     document = read_document(_read(path), name=str(path))
     problems = ProblemList(document)
     if {"verdict", "effective"} <= document.value.keys():
@@ -49,12 +61,19 @@ def load_study(path: Path, *, probe: Probe | None = None, host: HostFacts | None
     _check_budget(problems)
     check_load(problems)
     parameters = read_parameters(problems)
-    check_deployment(problems, parameters, host)
-    try:
-        _check_properties(problems, probe)
-    except TunerError:
-        if not problems.problems:
-            raise
+    unanswered: list[TunerError] = []
+    checks: list[Callable[[], None]] = [
+        lambda: check_deployment(problems, parameters, host, worker_bytes),
+        lambda: _check_model(problems, model_probe, path),
+        lambda: _check_properties(problems, probe),
+    ]
+    for check in checks:
+        try:
+            check()
+        except TunerError as error:
+            unanswered.append(error)
+    if unanswered and not problems.problems:
+        raise unanswered[0]
     if problems.problems:
         raise StudyFileError(document.name, problems.problems)
     return _study(StudyBlock.model_validate(document.value), document, path, parameters)
@@ -205,6 +224,18 @@ def _check_budget(problems: ProblemList) -> None:
         problems.at_key(("budget",), "the budget needs minutes, trials or both, such as `minutes: 5`")
 
 
+def _check_model(problems: ProblemList, model_probe: ModelProbe | None, path: Path) -> None:
+    device = problems.find(("device",))
+    if model_probe is None or not isinstance(device, str) or not re.fullmatch(DEVICE, device):
+        return
+    given = problems.find(("model",))
+    block = problems.block(ModelBlock, ("model",)) if not isinstance(given, str) else ModelBlock(path=given)
+    if not problems.is_right(("model",)):
+        block = None
+    for place, message in model_probe(device, _model(block, path) if block else None):
+        problems.at_value(place, message)
+
+
 def _check_properties(problems: ProblemList, probe: Probe | None) -> None:
     device = problems.find(("device",))
     mentions = _properties(problems)
@@ -260,25 +291,11 @@ def _properties(problems: ProblemList) -> list[NodePath]:
 
 
 def _study(block: StudyBlock, document: Document, path: Path, parameters: tuple[Parameter, ...]) -> Study:
-    absolute = Path(os.path.abspath(path))
-    inputs = {
-        name: InputSpec(
-            shape=None if given.shape is None else tuple(given.shape),
-            layout=given.layout,
-            range=(given.range[0], given.range[1]),
-        )
-        for name, given in block.model.inputs.items()
-    }
     return Study(
         name=block.name or path.stem,
-        path=absolute,
+        path=Path(os.path.abspath(path)),
         text=document.text,
-        model=ModelSpec(
-            path=block.model.path,
-            folder=absolute.parent,
-            inputs=inputs,
-            assume_batch_legal=block.model.assume_batch_legal,
-        ),
+        model=_model(block.model, path),
         device=block.device,
         objective=objective_under(_objective(block), block.load),
         load=load_of(block.load, block.objective),
@@ -291,6 +308,19 @@ def _study(block: StudyBlock, document: Document, path: Path, parameters: tuple[
         min_gain_pct=block.decision.min_gain_pct,
         warnings=tuple(output_warnings(parameters)),
     )
+
+
+def _model(block: ModelBlock, path: Path) -> ModelSpec:
+    inputs = {
+        name: InputSpec(
+            shape=None if given.shape is None else tuple(given.shape),
+            layout=given.layout,
+            range=(given.range[0], given.range[1]),
+        )
+        for name, given in block.inputs.items()
+    }
+    folder = Path(os.path.abspath(path)).parent
+    return ModelSpec(path=block.path, folder=folder, inputs=inputs, assume_batch_legal=block.assume_batch_legal)
 
 
 def _objective(block: StudyBlock) -> Objective:

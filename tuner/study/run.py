@@ -14,18 +14,21 @@ from pathlib import Path
 from typing import Literal
 
 from tuner.bench.energy import EnergyReader
+from tuner.bench.preflight import bare_worker_bytes, find_faults
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
 from tuner.bench.replay import ReplayBench
 from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import Best, BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
 from tuner.deploy.front_file import FrontFile, write_front
-from tuner.errors import BusyError, HostError, InputError, NoAnswerError, StudyFileError
+from tuner.errors import BusyError, DeviceError, HostError, InputError, ModelError, NoAnswerError, StudyFileError
 from tuner.model.host import host_facts
 from tuner.model.locate import locate, sha256
+from tuner.model.spec import ModelSpec
 from tuner.study.calibration import Calibration, KnownNoise, noise_cache
 from tuner.study.campaign import Campaign, Ground, read_ground
 from tuner.study.conditions import as_written, under
+from tuner.study.document import NodePath
 from tuner.study.file import load_study
 from tuner.study.finished import Outcome, read_finished
 from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
@@ -115,13 +118,14 @@ def prepared_study(
     nothing; `measure` leaves what a study has written alone. `batch_size`: one more that is to be proved legal."""
     study = _with_budget(_load(path), options)
     folder = options.results / study.name
-    locate(study.model)
     if purpose != "plan":
         prepare(folder)
     with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say):
         check_host(study, EnergyReader().refusal)
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
-        study = _with_budget(load_study(path, probe=probe_properties, host=host_facts()), options)
+        with _everything_wrong(path):
+            found = load_study(path, probe=probe_properties, host=host_facts(), worker_bytes=bare_worker_bytes)
+        study = _with_budget(found, options)
         with WorkerBench(
             study.model,
             seed=study.seed,
@@ -130,7 +134,8 @@ def prepared_study(
             start_up=study.objective.needs_start_up,
             is_cached=study.objective.needs_cache,
         ) as bench:
-            facts = bench.inspect(study.device, proof_sizes(study, batch_size))
+            with _everything_wrong(path):
+                facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             host = under(host_facts(), study.conditions)
             said = [f"warning: {warning}" for warning in study.warnings]
             setting = make_setting(study, facts, host, bench.resolve, said.append)
@@ -181,14 +186,42 @@ def prepared_study(
 
 def _load(path: Path) -> Study:
     """The study without asking the device; where the file is wrong anyway, what the device says is reported too."""
+    with _everything_wrong(path):
+        return load_study(path, host=host_facts(), model_probe=_missing_model)
+
+
+@contextmanager
+def _everything_wrong(path: Path) -> Iterator[None]:
+    """Where something is wrong with a file, its model or its device, all the rest is said too, each at its place. That
+    takes seconds, which a file that is right does not pay."""
     try:
-        return load_study(path, host=host_facts())
-    except StudyFileError as plain:
+        yield
+    except (StudyFileError, ModelError, DeviceError) as error:
         try:
-            load_study(path, probe=probe_properties, host=host_facts())
+            load_study(
+                path,
+                probe=probe_properties,
+                host=host_facts(),
+                model_probe=find_faults,
+                worker_bytes=bare_worker_bytes,
+            )
+        except StudyFileError as found:
+            if isinstance(error, DeviceError) and len(found.problems) == 1:
+                raise DeviceError(str(found)) from error  # it is the host that lacks something, not the file
+            raise found from error
         except HostError:
-            raise plain from None
+            pass
         raise
+
+
+def _missing_model(device: str, model: ModelSpec | None) -> list[tuple[NodePath, str]]:
+    """Whether the file is there, before anything is started."""
+    try:
+        if model is not None:
+            locate(model)
+    except ModelError as error:
+        return [(("model", "path"), "; ".join(filter(None, (str(error), error.advice))))]
+    return []
 
 
 def _with_budget(study: Study, options: RunOptions) -> Study:
