@@ -330,6 +330,28 @@ def test_a_command_that_ends_during_a_session_spoils_that_session(open_bench: Op
         bench.measure([ONE, config({"NUM_STREAMS": 2})], quick_plan(enough=stop))
 
 
+DAEMON = "setsid sh -c 'echo $$ > {0}/half; mv {0}/half {0}/pid; sleep 1000 & wait' &"
+
+
+@pytest.mark.parametrize("rest", ["sleep 1000", "while [ ! -e {0}/pid ]; do sleep 0.01; done"])
+def test_what_leaves_the_session_of_the_command_ends_too(tmp_path: Path, rest: str) -> None:
+    background = Background(f"{DAEMON} {rest}".format(tmp_path))
+    try:
+        wait_until((tmp_path / "pid").exists)
+        daemon = int((tmp_path / "pid").read_text())
+    finally:
+        background.stop()
+    wait_until(lambda: not is_alive(daemon))
+
+
+def test_the_cpu_time_of_what_left_the_session_counts(tmp_path: Path) -> None:
+    background = Background(f"setsid sh -c '{BUSY}' & sleep 1000")
+    try:
+        wait_until(lambda: background.cpu_s() > 0.1)
+    finally:
+        background.stop()
+
+
 @pytest.mark.slow
 def test_what_runs_in_the_background_ends_when_the_tuner_is_killed(tmp_path: Path) -> None:
     program = textwrap.dedent(f"""

@@ -1,10 +1,12 @@
 """What else runs on the deployment's host: a shell command, started before anything is measured and ended after it.
 
-Run as a module it is the command's keeper, which ends it when the tuner is gone, however it went.
+Run as a module it is the command's keeper, which ends it when the tuner is gone, however it went, with all that it
+started: the keeper adopts what leaves the command's session.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
@@ -15,6 +17,11 @@ from contextlib import suppress
 import psutil
 
 from tuner.errors import HostError
+
+PR_SET_CHILD_SUBREAPER = 36
+"""linux/prctl.h: what loses its parent below this process becomes its child, `setsid` or not."""
+END_TRIES, END_WAIT_S = 100, 0.1
+"""What is found is killed at once, what it starts meanwhile in the next try."""
 
 
 class Background:
@@ -61,7 +68,8 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def keep(command: str) -> int:
-    """Runs the command until it ends or standard input closes; returns its exit code."""
+    """Runs the command until it ends or standard input closes; returns its exit code. Nothing of it is left."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     process = subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, start_new_session=True)
     ended = os.pidfd_open(process.pid)
     try:
@@ -69,7 +77,20 @@ def keep(command: str) -> int:
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    return process.wait() & 0xFF
+        code = process.wait()
+        _end_descendants()
+    return code & 0xFF
+
+
+def _end_descendants() -> None:
+    for _ in range(END_TRIES):
+        family = psutil.Process().children(recursive=True)
+        if not family:
+            return
+        for one in family:
+            with suppress(psutil.Error):
+                one.kill()
+        psutil.wait_procs(family, timeout=END_WAIT_S)
 
 
 def main() -> None:

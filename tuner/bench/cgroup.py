@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
+from tuner.bench.owner import MARK, is_gone, own_mark
 from tuner.errors import HostError
 
 PERIOD_US = 100_000
@@ -29,7 +30,7 @@ MOUNT = PurePosixPath("sys/fs/cgroup")
 V2_MOUNTS = (MOUNT, MOUNT / "unified")
 REMOVE_TRIES, REMOVE_PAUSE_S = 100, 0.01
 """A group can be removed once the kernel has buried what was killed in it: milliseconds, a second on a busy host."""
-_OWN_NAME = re.compile(r"tuner-(?P<pid>\d+)-(?P<started>\d+)-\w+")
+_OWN_NAME = re.compile(rf"tuner-{MARK}-\w+")
 _numbers = itertools.count(1)
 _ADVICE = (
     "run it as root, or with the right to make control groups of its own:"
@@ -111,7 +112,7 @@ def _leftovers(root: Path) -> list[Path]:
 
 def _is_orphan(folder: Path, root: Path) -> bool:
     match = _OWN_NAME.fullmatch(folder.name)
-    return match is not None and _started(int(match["pid"]), root) != match["started"]
+    return match is not None and is_gone(match["pid"], match["started"], root)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,14 +258,7 @@ def _remove(folder: Path, sleep: Callable[[float], None]) -> None:
 
 
 def _name(of: str, root: Path) -> str:
-    return f"tuner-{os.getpid()}-{_started(os.getpid(), root)}-{of}"
-
-
-def _started(pid: int, root: Path) -> str:
-    """When a process started, in ticks since boot: with its number it names one process for good. Empty: no such."""
-    # The name of the program, in parentheses, may hold anything; `starttime` is the 20th field after it (proc(5)).
-    fields = _text(root / f"proc/{pid}/stat").rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 else ""
+    return f"tuner-{own_mark(root)}-{of}"
 
 
 def _text(path: Path) -> str:

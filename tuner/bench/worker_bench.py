@@ -6,7 +6,6 @@ Knows processes and sessions; what to measure and why is search's affair.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ from typing import Any, Self
 import psutil
 
 from tuner.bench.background import Background
+from tuner.bench.cache_folder import make_cache_folder, sweep_cache_folders
 from tuner.bench.cgroup import sweep
 from tuner.bench.crew import MEMORY_SHARE, Crew
 from tuner.bench.load import HostReader
@@ -75,7 +75,7 @@ class WorkerBench:
         self._host = HostReader()
         self._reference: tuple[DeploymentConfig, ReplicaSeat] | None = None
         self._start_up = start_up
-        self._caches = tempfile.TemporaryDirectory(prefix="tuner-cache-") if is_cached else None
+        self._caches = make_cache_folder() if is_cached else None
         self._compiled: list[DeploymentConfig] = []
         self._sessions = 0
         self._effective: dict[tuple[str, Place], Effective | Failure] = {}
@@ -83,6 +83,7 @@ class WorkerBench:
 
     def __enter__(self) -> Self:
         sweep()
+        sweep_cache_folders()
         if self._conditions.background is not None:
             self._background = Background(self._conditions.background)
         return self
