@@ -173,8 +173,25 @@ def test_more_replicas_than_memory_holds_are_refused_before_they_start(
         monkeypatch.setattr("tuner.bench.worker_bench.psutil.virtual_memory", lambda: free)
         session = bench.measure([ONE, config(replicas=4), TWO], quick_plan())
         assert blocks_of(session) == [WHOLE, "memory", WHOLE]
-        assert "3 more replicas need about" in failed(session.members[1]).message
+        assert "4 replicas need about" in failed(session.members[1]).message
+        assert "each" in failed(session.members[1]).message
         assert len(workers_of(bench)) <= 2
+
+
+@pytest.mark.slow
+def test_a_replica_counts_with_the_memory_that_the_model_takes_once_it_is_compiled(
+    open_bench: OpenBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_bench() as bench:
+        bench.inspect("CPU", [])
+        large = bench._crew.model_bytes
+        assert large >= psutil.Process(workers_of(bench)[0]).memory_info().rss // 2
+        free = type("Memory", (), {"available": 2 << 30})()
+        monkeypatch.setattr("tuner.bench.worker_bench.psutil.virtual_memory", lambda: free)
+        bench._crew.model_bytes = 1 << 30
+        assert blocks_of(bench.measure([ONE, TWO], quick_plan())) == [[], "memory"], "none has read the model yet"
+        bench._crew.model_bytes = 700 << 20
+        assert blocks_of(bench.measure([ONE, TWO], quick_plan())) == [WHOLE, WHOLE]
 
 
 # Limits

@@ -29,6 +29,8 @@ class Crew:
         self._conditions = conditions
         self._residents: dict[Place, WorkerProcess] = {}
         self._extra: list[WorkerProcess] = []
+        self.model_bytes = 0
+        """The most that a process had in memory which compiled and ran the model once; 0 before one has."""
 
     @property
     def residents(self) -> list[WorkerProcess]:
@@ -71,7 +73,7 @@ class Crew:
         for i, place in enumerate(where):
             missing = len(where) - i if is_alone else sum(1 for other in where[i:] if other not in self._residents)
             if workers and missing:
-                _refuse_to_fill_the_memory(workers[0], missing)
+                _refuse_to_fill_the_memory(workers, missing, self.model_bytes)
             workers.append(self._new_extra(place) if is_alone else self.resident(place))
         return workers
 
@@ -93,11 +95,16 @@ class Crew:
         self.end_extra()
 
 
-def _refuse_to_fill_the_memory(first: WorkerProcess, more: int) -> None:
-    """Raises CommandFailed where `more` processes like the first need more memory than is free."""
+def _refuse_to_fill_the_memory(started: Sequence[WorkerProcess], more: int, model_bytes: int) -> None:
+    """Raises CommandFailed where these processes, which have still to read the model, and `more` of them need more
+    memory than is free. What they share with each other, their libraries, counts in each of them: 30 MiB."""
     with suppress(psutil.Error):
-        needed = more * psutil.Process(first.pid).memory_info().rss
+        resident = [psutil.Process(worker.pid).memory_info().rss for worker in started]
+        each = max(model_bytes, *resident)
+        needed = more * each + sum(each - has for has in resident)
         free = psutil.virtual_memory().available
         if needed > MEMORY_SHARE * free:
-            text = f"{more} more replicas need about {needed >> 20} MiB of memory, {free >> 20} MiB are free"
-            raise CommandFailed(Failure(kind=FailureKind.MEMORY, message=text))
+            text = (
+                f"{len(started) + more} replicas need about {each >> 20} MiB of memory each, {free >> 20} MiB are free"
+            )
+            raise CommandFailed(Failure(kind=FailureKind.MEMORY, message=f"{text}: give fewer replicas"))

@@ -19,6 +19,7 @@ from tuner.bench.background import Background
 from tuner.bench.cache_folder import make_cache_folder, sweep_cache_folders
 from tuner.bench.cgroup import sweep
 from tuner.bench.crew import MEMORY_SHARE, Crew
+from tuner.bench.cost import read_peak_memory_bytes
 from tuner.bench.load import HostReader
 from tuner.bench.process import MORE_MEMORY, CommandFailed, WorkerLost, WorkerSetup
 from tuner.bench.protocol import (
@@ -99,9 +100,9 @@ class WorkerBench:
         """Reads the model, runs one inference, proves or refutes batching. Raises ModelError or DeviceError."""
         self._bury()
         try:
-            answer = self._crew.resident().call(
-                "inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes)
-            )
+            worker = self._crew.resident()
+            answer = worker.call("inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes))
+            self._crew.model_bytes = read_peak_memory_bytes(Path(f"/proc/{worker.pid}/status")) or 0
         except WorkerLost as error:
             self._retire()
             is_short = self._conditions.memory_bytes is not None and error.failure.kind is FailureKind.MEMORY
