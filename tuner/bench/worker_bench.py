@@ -18,8 +18,8 @@ import psutil
 from tuner.bench.background import Background
 from tuner.bench.cache_folder import make_cache_folder, sweep_cache_folders
 from tuner.bench.cgroup import sweep
-from tuner.bench.crew import MEMORY_SHARE, Crew
 from tuner.bench.cost import read_peak_memory_bytes
+from tuner.bench.crew import MEMORY_SHARE, Crew
 from tuner.bench.load import HostReader
 from tuner.bench.process import MORE_MEMORY, CommandFailed, WorkerLost, WorkerSetup
 from tuner.bench.protocol import (
