@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from tests.study.study_text import BASE, Load, changed, problems_of
-from tuner.errors import DeviceError
+from tuner.errors import DeviceError, StudyFileError
+from tuner.model.spec import ModelSpec
+from tuner.study.file import load_study
 from tuner.study.space import Value
 from tuner.study.space_file import MAX_PARAMETERS
 
@@ -298,6 +301,37 @@ def test_a_missing_device_is_told_only_when_the_file_is_right(load: Load) -> Non
     with pytest.raises(DeviceError, match="no CPU here"):
         load(changed(space=space), probe=no_device)
     assert problems_of(load, changed(space=space, budget="{}"), probe=no_device)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("m.onnx", "m.onnx"),
+        ("{path: m.onnx, inputs: {x: {shape: [1, 2]}}}", "m.onnx"),
+        ("{path: m.onnx, input: {}}", "m.onnx"),
+        ("", None),
+        ("5", None),
+        ("[m.onnx]", None),
+        ("{path: m.onnx, inputs: {x: {shape: wide}}}", None),
+    ],
+)
+def test_model_and_device_are_asked_about_and_their_faults_join_the_others(
+    tmp_path: Path, model: str, asked: str | None
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(changed(model=model, budget="{}"))
+
+    def faults(device: str, spec: ModelSpec | None) -> list[tuple[tuple[str, ...], str]]:
+        assert (spec.path if spec else None) == asked
+        wide: list[tuple[tuple[str, ...], str]] = [(("model", "inputs", "x", "shape"), "too wide")]
+        return [(("device",), f"no {device}"), *(wide if spec else ())]
+
+    with pytest.raises(StudyFileError) as caught:
+        load_study(path, model_probe=faults)
+    text = str(caught.value)
+    assert "no CPU" in text
+    assert "the budget needs" in text
+    assert ("too wide" in text) == (asked is not None)
 
 
 def test_a_newer_file_is_refused_for_that_alone(load: Load) -> None:

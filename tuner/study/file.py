@@ -229,9 +229,10 @@ def _check_model(problems: ProblemList, model_probe: ModelProbe | None, path: Pa
     if model_probe is None or not isinstance(device, str) or not re.fullmatch(DEVICE, device):
         return
     given = problems.find(("model",))
-    block = problems.block(ModelBlock, ("model",)) if not isinstance(given, str) else ModelBlock(path=given)
-    if not problems.is_right(("model",)):
-        block = None
+    if isinstance(given, str) and problems.is_right(("model",)):
+        block: ModelBlock | None = ModelBlock(path=given)
+    else:
+        block = problems.block(ModelBlock, ("model",))
     for place, message in model_probe(device, _model(block, path) if block else None):
         problems.at_value(place, message)
 
