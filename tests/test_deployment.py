@@ -115,6 +115,18 @@ def test_a_memory_limit_that_is_too_small_exits_2_with_its_line_and_leaves_nothi
 
 @pytest.mark.slow
 @pytest.mark.openvino
+def test_more_replicas_than_memory_holds_end_with_the_figures_before_they_start(
+    tuner_here: Tuner, tmp_path: Path
+) -> None:
+    path = write_study(tmp_path, deployment="{replicas: 9000}")
+    done = tuner_here("run", path, "--results", tmp_path / "results")
+    assert done.code == 1, done.err
+    assert "9000 replicas need about" in done.err
+    assert "MiB are free: give fewer replicas" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.openvino
 def test_a_run_that_was_killed_under_a_quota_leaves_groups_that_the_next_start_takes_away(
     tuner: Tuner, tmp_path: Path, may_limit: None
 ) -> None:
