@@ -139,7 +139,7 @@ def apply(
         print(f"warning: {warning.message}", file=sys.stderr)
     used = "the fallback baseline" if deployment.is_fallback else "the configuration"
     print(f"{best}: {used} compiles and runs here", file=sys.stderr)
-    print(describe(loaded), end="")
+    print(describe(loaded, deployment), end="")
 
 
 @app.command()

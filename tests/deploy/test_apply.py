@@ -9,7 +9,7 @@ import numpy as np
 import openvino
 import pytest
 
-from tuner.deploy.apply import NOT_KEPT, check, describe
+from tuner.deploy.apply import FALLBACK, NOT_KEPT, check, describe
 from tuner.deploy.best import Best, BestConstraint, BestInput
 from tuner.deploy.best_file import write_best
 from tuner.deploy.deployment import DeploymentWarning
@@ -58,6 +58,25 @@ def test_no_gain_is_claimed_where_none_was_shown(illustration: Best) -> None:
     assert "# no candidate\n# was faster" in text
     assert "none, the defaults" in text
     assert "no gain claimed" in describe(replace(illustration, gain=None, reason="the first that keeps the limit"))
+
+
+def test_after_a_fallback_what_runs_here_is_shown_and_no_gain(
+    make_best: MakeBest, saved_mlp: str, core: openvino.Core, tmp_path: Path
+) -> None:
+    best = make_best(path=saved_mlp, properties={"NUM_STREAMS": "many"}, effective={})
+    write_best(tmp_path / "best.yaml", best)
+    with pytest.warns(DeploymentWarning, match="does not compile here"):
+        deployment = check(best, core=core)
+    text = describe(best, deployment)
+    assert FALLBACK in text
+    assert "using the baseline THROUGHPUT instead" in text
+    assert "better than" not in text
+    assert "many" not in text.split("import tuner")[1]
+    names: dict[str, Any] = {}
+    with pytest.warns(DeploymentWarning):
+        exec(text, names)
+    assert "THROUGHPUT" in str(names["compiled"].get_property("PERFORMANCE_HINT"))
+    assert len(names["queue"]) == names["deployment"].infer_requests
 
 
 def test_a_built_in_model_needs_this_package(make_best: MakeBest) -> None:

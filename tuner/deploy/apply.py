@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pprint
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tuner.deploy.best import Best, BestObjective
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import openvino
 
 
+FALLBACK = "NOT THE TUNED CONFIGURATION, which does not compile here; no gain holds"
 NOT_KEPT = "NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them"
 
 
@@ -46,12 +48,35 @@ def check(
     return deployment
 
 
-def describe(best: Best) -> str:
-    """Comments on what was found, and Python code that deploys it: with this package, and with OpenVINO alone."""
-    return "\n".join([*_comments(best), "", *_with_tuner(best), "", *_without_tuner(best), ""])
+def describe(best: Best, deployment: Deployment | None = None) -> str:
+    """Comments on what was found, and Python code that deploys it: with this package, and with OpenVINO alone.
+
+    Where the `deployment` that was tried here fell back, that is what is described, and no gain is.
+    """
+    if deployment is not None and deployment.is_fallback:
+        used = _fallen_back(best, deployment)
+        comments = [f"# {best.study}: {FALLBACK}", f"# {deployment.warnings[-1]}", *_setting(used)]
+    else:
+        used, comments = best, [*_found(best), *_setting(best)]
+    return "\n".join([*comments, "", *_with_tuner(best, used), "", *_without_tuner(used), ""])
 
 
-def _comments(best: Best) -> list[str]:
+def _fallen_back(best: Best, deployment: Deployment) -> Best:
+    """The file as if what runs here had been its answer."""
+    baseline = best.baseline
+    return replace(
+        best,
+        device=deployment.device,
+        properties=deployment.properties,
+        batch_size=deployment.batch_size,
+        infer_requests=deployment.infer_requests,
+        api=deployment.api,
+        replicas=best.replicas if baseline.replicas is None else baseline.replicas,
+        affinity=baseline.affinity or best.affinity,
+    )
+
+
+def _found(best: Best) -> list[str]:
     values = best.objectives or (best.objective,)
     objective = ", ".join(_value(value, best.baseline.name) for value in values)
     lines = [f"# {best.study}: {objective}, {_gain(best)}"]
@@ -63,19 +88,25 @@ def _comments(best: Best) -> list[str]:
     known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
     if known:
         lines.append(f"# Measured on: {known}")
-    settings = " ".join(f"{name}={value}" for name, value in best.properties.items()) or "none, the defaults"
-    lines.append(f"# Device {best.device}; properties: {settings}")
-    lines.append(f"# Batch size {best.batch_size}; infer requests: {best.infer_requests}; calls: {best.api}")
     if best.deployment:
         stated = ", ".join(f"{name} {value}" for name, value in best.deployment.items())
         lines.append(f"# Measured under the deployment's conditions: {stated}")
-    if best.replicas > 1:
-        apart = " CPUs split among them" if best.affinity == "split" else " all on the same CPUs"
-        lines.append(f"# Replicas: {best.replicas} identical processes,{apart}; start each as below")
     if best.is_baseline_apart:
         lines.append(
             f"# The baseline {best.baseline.name}, used where this does not compile: {best.baseline.processes}"
         )
+    return lines
+
+
+def _setting(best: Best) -> list[str]:
+    settings = " ".join(f"{name}={value}" for name, value in best.properties.items()) or "none, the defaults"
+    lines = [
+        f"# Device {best.device}; properties: {settings}",
+        f"# Batch size {best.batch_size}; infer requests: {best.infer_requests}; calls: {best.api}",
+    ]
+    if best.replicas > 1:
+        apart = " CPUs split among them" if best.affinity == "split" else " all on the same CPUs"
+        lines.append(f"# Replicas: {best.replicas} identical processes,{apart}; start each as below")
     return lines
 
 
@@ -98,9 +129,10 @@ def _gain(best: Best) -> str:
     )
 
 
-def _with_tuner(best: Best) -> list[str]:
+def _with_tuner(best: Best, used: Best) -> list[str]:
+    """`best` is what the file says, `used` what comes of it here."""
     file = "best.yaml" if best.source is None else str(best.source)
-    name, shape = _first_input(best)
+    name, shape = _first_input(used)
     lines = [
         "# With tuner installed: warns where the host differs, falls back where it must",
         "import tuner",
