@@ -11,7 +11,7 @@ import gzip
 import io
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +72,11 @@ class Table:
     """None: the table does not say."""
     _found: dict[str, Row] = field(default_factory=dict)
 
+    @cached_property
+    def _by_point(self) -> dict[tuple[tuple[bool, Value], ...], Row]:
+        """The rows by their values: most configurations are one of them."""
+        return {_values(row.point.values()): row for row in self.rows}
+
     @property
     def parameters(self) -> dict[str, tuple[Value, ...]]:
         """Name -> values: numbers ascending, others as they come."""
@@ -128,6 +133,8 @@ class Table:
                 return base
             explicit = {**base.point, "batch_size": config.batch_size}
             explicit["infer_requests"] = config.infer_requests or base.point["infer_requests"]
+        if row := self._by_point.get(_values(map(explicit.get, self.rows[0].point))):
+            return row
         rows = list(self.rows)
         for name in self.rows[0].point:
             closest = _closest([row.point[name] for row in rows], explicit.get(name))
@@ -255,6 +262,11 @@ def _with_server_hints(path: Path, rows: Sequence[Row]) -> list[Row]:
         raise InputError(f"{path} names no baselines", advice=f"mark them in a column {BASELINES}")
     marked = {id(throughput): ("THROUGHPUT",), id(latency): ("default", "LATENCY")}
     return [Row(point=r.point, throughput_per_s=r.throughput_per_s, baselines=marked.get(id(r), ())) for r in rows]
+
+
+def _values(values: Iterable[Value]) -> tuple[tuple[bool, Value], ...]:
+    """True is not 1."""
+    return tuple((isinstance(value, bool), value) for value in values)
 
 
 def _closest(values: Sequence[Value], wanted: Value) -> Value:
