@@ -55,6 +55,33 @@ def equals_row(found: Sequence[dict[str, Any]]) -> tuple[int, int, float]:
     return wins, studies, 100.0 * upper_bound(wins, studies) if studies else math.nan
 
 
+def coverage(held: int, shown: int) -> tuple[str, str]:
+    """In words, and whether it is met; an interval for the coverage says how much of it is luck."""
+    if not shown:
+        return "-", "not measured"
+    low, high = 100.0 * (1.0 - upper_bound(shown - held, shown)), 100.0 * upper_bound(held, shown)
+    word = "met" if held >= 0.96 * shown else "**missed**" if high < 96.0 else "**missed**, within the luck of so few"
+    return f"{held} of {shown}: {100 * held / shown:.1f} % ({low:.1f} to {high:.1f} %)", word
+
+
+def bias(found: Sequence[dict[str, Any]], limit: float) -> tuple[str, str]:
+    """Over all claims of all tables, each weighing the same, in log points: on a table where 62 times as much is gained
+    a point of gain means nothing."""
+    known = [one for one in found if one["bias_se_points"] is not None]
+    count = sum(one["large_claims"] for one in known)
+    if not count:
+        return "-", "not measured"
+    mean = sum(one["large_claims"] * one["bias_points"] for one in known) / count
+    se = math.sqrt(sum((one["large_claims"] * one["bias_se_points"]) ** 2 for one in known)) / count
+    word = "met" if abs(mean) <= limit else "**missed**"
+    if abs(mean) > limit and abs(mean) <= limit + 2.0 * se:
+        word = "**missed**, within the luck of so few"
+    worst = max(known, key=lambda one: abs(one["bias_points"]))
+    words = f"{mean:+.2f} +- {se:.2f} log points, {count} claims"
+    extreme = f"; most {worst['bias_points']:+.2f} +- {worst['bias_se_points']:.2f} on {worst['table']}"
+    return words + extreme, word
+
+
 def targets(folder: Path) -> list[str]:
     """The table of measurement.md, with what was measured beside each target."""
     replays = read_all(folder, "replay-*.json", "evaluations")
@@ -99,16 +126,10 @@ def targets(folder: Path) -> list[str]:
             f"{harmed} of {studies}, upper bound {bound:.2f} %", word,
         )  # fmt: skip
     for host, here in ((NOISY, noisy), (QUIET, quiet)):
-        covered = [one["coverage_pct"] for one in here if one["coverage_pct"] is not None]
-        mean = statistics.fmean(covered) if covered else math.nan
-        row("coverage of the interval shown", host, ">= its level (96 to 98.7 %)", f"{mean:.1f} %",
-            "met" if mean >= 96.0 else "**missed**")  # fmt: skip
+        held, shown = sum(one["held"] for one in here), sum(one["intervals"] for one in here)
+        row("coverage of the interval shown", host, ">= its level (96 to 98.7 %)", *coverage(held, shown))
     for host, here, limit in ((NOISY, noisy, 0.3), (QUIET, quiet, 0.15)):
-        bias = [one["bias_points"] for one in here if one["bias_points"] is not None]
-        size = statistics.fmean(map(abs, bias)) if bias else math.nan
-        row("bias of the claimed gain, mean over tables without its sign", host, f"<= {limit} points",
-            f"{size:.2f} points ({min(bias, default=0):+.2f} to {max(bias, default=0):+.2f})",
-            "met" if size <= limit else "**missed**")  # fmt: skip
+        row("bias of the claimed gain (5 % or more)", host, f"<= {limit} points", *bias(here, limit))
     for what, host, here, median, p90 in (
         ("regret, <= 50 configurations, 10 min", "2-core VM (voice activity)", vm_small, 0.7, 2.5),
         ("the same", "simulated 48 rows, noisy", noisy_small, 0.7, 2.5),

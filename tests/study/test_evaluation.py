@@ -15,6 +15,7 @@ ONE = Replayed(
     reason="",
     true_gain=math.log(1.20),
     regret=math.log(1.01),
+    tried_regret=0.0,
     claim=math.log(1.22),
     interval=(math.log(1.15), math.log(1.29)),
     interval_truth=math.log(1.20),
@@ -47,8 +48,20 @@ def test_the_figures_are_those_computed_by_hand() -> None:
     assert found.time_to_near_median_s == 60.0
     assert found.claimed_pct == pytest.approx((22 + 10 + 22) / 3)
     assert found.true_pct == pytest.approx((20 - 2 + 20) / 3)
-    assert found.bias_points == pytest.approx(2.0), "the harmful one has no gain to be biased about"
-    assert found.coverage_pct == 50.0
+    assert found.large_claims == 2, "the harmful one has no gain to be biased about"
+    assert found.bias_points == pytest.approx(100 * math.log(1.22 / 1.20))
+    assert found.bias_se_points == pytest.approx(0.0, abs=1e-9)
+    assert (found.intervals, found.held, found.coverage_pct) == (4, 2, 50.0)
+    assert (found.tried_regret_median_pct, found.tried_regret_p90_pct) == (0.0, 0.0)
+
+
+def test_the_bias_has_a_standard_error_and_a_point_is_a_per_cent_of_the_speed() -> None:
+    """Sixty-fold speed-ups claimed as 61 and 59 times: points of gain would be off by a hundred."""
+    claims = [replace(ONE, true_gain=math.log(60.0), claim=math.log(times)) for times in (61.0, 59.0)]
+    found = evaluate(claims, table="t", strategy="auto", noise="quiet", minutes=5.0)
+    high, low = 100 * math.log(61 / 60), 100 * math.log(59 / 60)
+    assert found.bias_points == pytest.approx((high + low) / 2)
+    assert found.bias_se_points == pytest.approx((high - low) / 2)
 
 
 def test_without_claims_there_is_nothing_to_say_of_them() -> None:

@@ -27,6 +27,9 @@ class Evaluation:
     studies: int
     regret_median_pct: float
     regret_p90_pct: float
+    tried_regret_median_pct: float
+    tried_regret_p90_pct: float
+    """Of the best that was tried: what is beyond it was lost by the choice among those tried."""
     search_regret_median_pct: float
     """Of what search and final thought best, confirmed or not."""
     trials_median: float
@@ -43,10 +46,16 @@ class Evaluation:
     claimed_pct: float | None
     true_pct: float | None
     """Mean gain claimed, and mean true gain of the same configurations."""
+    large_claims: int
+    """Claims of true gains of 5 % or more; the bias is told of these."""
     bias_points: float | None
-    """Mean of claimed less true gain, where the true gain is 5 % or more."""
+    """Mean of 100 times the log of claimed over true speed-up: a point is 1 % of the speed, however large the gain."""
+    bias_se_points: float | None
+    """Its standard error: how much of it may be the luck of these studies."""
+    intervals: int
+    held: int
+    """Intervals that were shown, and those that hold the true gain."""
     coverage_pct: float | None
-    """Of the intervals shown, those that hold the true gain."""
     wall_median_s: float
 
 
@@ -78,7 +87,8 @@ def evaluate(found: Sequence[Replayed], *, table: str, strategy: str, noise: str
     near = sorted(one.trials_to_near if one.trials_to_near is not None else math.inf for one in found)
     stays = sorted(_time_to_near(one) for one in found)
     claims = [(one.claim, one.true_gain) for one in found if one.claim is not None]
-    large = [_points(claim, truth) for claim, truth in claims if truth >= CLAIM_FROM]
+    large = [100.0 * (claim - truth) for claim, truth in claims if truth >= CLAIM_FROM]
+    tried = sorted(_regret_pct(one.tried_regret) for one in found)
     shown = [one for one in found if one.interval is not None and one.interval_truth is not None]
     held = [one for one in shown if one.interval[0] <= one.interval_truth <= one.interval[1]]  # type: ignore[index,operator]
     return Evaluation(
@@ -89,6 +99,8 @@ def evaluate(found: Sequence[Replayed], *, table: str, strategy: str, noise: str
         studies=len(found),
         regret_median_pct=statistics.median(regrets),
         regret_p90_pct=quantile(regrets, 0.9),
+        tried_regret_median_pct=statistics.median(tried),
+        tried_regret_p90_pct=quantile(tried, 0.9),
         search_regret_median_pct=statistics.median(
             _regret_pct(one.path[-1][1] if one.path else one.regret) for one in found
         ),
@@ -101,7 +113,11 @@ def evaluate(found: Sequence[Replayed], *, table: str, strategy: str, noise: str
         claims=len(claims),
         claimed_pct=_mean([100.0 * math.expm1(claim) for claim, _ in claims]),
         true_pct=_mean([100.0 * math.expm1(truth) for _, truth in claims]),
+        large_claims=len(large),
         bias_points=_mean(large),
+        bias_se_points=statistics.stdev(large) / math.sqrt(len(large)) if len(large) > 1 else None,
+        intervals=len(shown),
+        held=len(held),
         coverage_pct=100.0 * len(held) / len(shown) if shown else None,
         wall_median_s=statistics.median(one.wall_s for one in found),
     )
@@ -140,10 +156,6 @@ def _at_most(events: int, trials: int, p: float) -> float:
 
 def _regret_pct(regret: float) -> float:
     return -100.0 * math.expm1(-regret)
-
-
-def _points(claim: float, truth: float) -> float:
-    return 100.0 * (math.expm1(claim) - math.expm1(truth))
 
 
 def _time_to_near(one: Replayed) -> float:

@@ -171,6 +171,7 @@ def _study(task: Task) -> Replayed:
         reason=result.line.reason,
         true_gain=table.gain_log(deployed),
         regret=table.regret_log(deployed),
+        tried_regret=_tried_regret(table, rows),
         claim=shown.estimate if shown and result.is_tuned else None,
         interval=(shown.low, shown.high) if shown else None,
         interval_truth=math.log(winner.throughput_per_s / against.throughput_per_s) if winner else None,
@@ -218,6 +219,7 @@ def _plain(task: Task) -> Replayed:
         reason="",
         true_gain=table.gain_log(deployed),
         regret=table.regret_log(deployed),
+        tried_regret=_tried_regret(table, rows),
         claim=math.log(best / hint) if is_tuned else None,
         interval=None,
         interval_truth=None,
@@ -274,6 +276,11 @@ def _path(campaign: Campaign, ground: Ground, table: Table) -> tuple[list[Row], 
         if not path or path[-1][1] != table.regret_log(row):
             path.append((line.session.started_unix_s + line.session.wall_s, table.regret_log(row)))
     return list(trials.values()), tuple(path)
+
+
+def _tried_regret(table: Table, rows: Sequence[Row]) -> float:
+    """Nobody has to be tried for the reference."""
+    return min(map(table.regret_log, (*rows, table.reference)))
 
 
 def _trials_to_near(table: Table, rows: Sequence[Row]) -> int | None:

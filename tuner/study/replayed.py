@@ -21,6 +21,8 @@ class Replayed:
     """Of what is deployed over the strongest baseline of the table."""
     regret: float
     """Of what is deployed."""
+    tried_regret: float
+    """Of the best that was tried, whoever was chosen."""
     claim: float | None
     """The gain that was claimed; None where none was."""
     interval: tuple[float, float] | None
