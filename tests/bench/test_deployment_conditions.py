@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from tests.bench.conftest import HERE, OpenBench, blocks_of, config, failed, is_alive, quick_plan, resolved, whole
 from tests.bench.workers import PATIENCE_S, WHOLE
+from tests.conftest import ROOT
 from tests.conftest import wait_for as wait_until
 from tuner.bench.background import Background
 from tuner.bench.cgroup import _hierarchies, open_group, sweep
@@ -54,6 +56,22 @@ def may_limit() -> Iterator[None]:
             pytest.skip(f"needs the right to make control groups: {error}")
     yield
     assert groups() == []
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose files can leave memory, as those of a tmpfs cannot."""
+    for parent in (tmp_path, ROOT):
+        if filesystem_of(parent) != "tmpfs":
+            with tempfile.TemporaryDirectory(dir=parent, prefix=".on-disk-") as folder:
+                yield Path(folder)
+            return
+    pytest.skip("needs a filesystem on a disk")
+
+
+def filesystem_of(folder: Path) -> str:
+    mounts = [(len(Path(m.mountpoint).parts), m) for m in psutil.disk_partitions(all=True)]
+    return max((n, i, m.fstype) for i, (n, m) in enumerate(mounts) if folder.is_relative_to(m.mountpoint))[2]
 
 
 # Replicas
@@ -246,10 +264,10 @@ def test_a_limit_in_which_no_worker_starts_is_the_study_s_fault(open_bench: Open
 @pytest.mark.slow
 @pytest.mark.parametrize("at", ["compile", "settle"])
 def test_who_reads_its_own_files_again_and_again_for_want_of_memory_is_ended_and_the_others_are_whole(
-    open_bench: OpenBench, may_limit: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+    open_bench: OpenBench, may_limit: None, on_disk: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     monkeypatch.setattr("tuner.bench.process.THRASH_LOOK_S", 0.1)
-    large = tmp_path / "large"
+    large = on_disk / "large"
     large.write_bytes(bytes(96 << 20))
     monkeypatch.setenv("LARGE", str(large))
     with open(large, "rb") as file:  # not yet in memory, where it would count as this process's
