@@ -10,7 +10,8 @@ from tests.study.virtual import SMALL, TINY, Virtual, by_streams, calm, make_stu
 from tuner.bench.protocol import DeploymentConfig
 from tuner.bench.synthetic import hill
 from tuner.study.budget import FULL_FINAL, SHORT_PAIRS, SMALL_FINAL
-from tuner.study.campaign import beyond_plan_s, candidates_of, confirmation_size, percentile_blocks
+from tuner.study.campaign import candidates_of, percentile_blocks
+from tuner.study.confirmation_size import beyond_plan_s, confirmation_size
 from tuner.study.decision import SESSIONS
 from tuner.study.evidence import ranked
 from tuner.study.final import BASELINES_AT_MOST, LINEUP, finalists

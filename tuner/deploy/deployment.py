@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tuner.deploy.best import Best, PropertyValue
 from tuner.errors import BestFileError, DeviceError, InputError, ModelError
@@ -45,7 +45,7 @@ class Deployment:
     """As they were asked for: those of the baseline after a fallback."""
     batch_size: int
     infer_requests: int
-    api: str
+    api: Literal["async", "sync"]
     is_fallback: bool
     warnings: tuple[str, ...]
 

@@ -82,6 +82,12 @@ class Calibration:
         """Of two compiles of one configuration: no more than sessions of equals differ by."""
         return min(COMPILE_SD, self.session_sd)
 
+    def session_sd_of(self, pairs: int) -> float:
+        """`session_sd`, which is that of a session of 8 pairs, of one of `pairs`: what the windows make of it averages
+        out, the rest stays."""
+        own = self.window_sd**2
+        return math.sqrt(max(0.0, self.session_sd**2 - own / PAIRS) + own / pairs)
+
 
 def calibrate(
     objective: Objective,

@@ -22,7 +22,7 @@ from tuner.bench.protocol import (
     Windows,
 )
 from tuner.study.baselines import Standing, baseline_configs, stand
-from tuner.study.budget import CONFIRM_TOLERANCE, SHORT_PAIRS, SHORT_WINDOW_S, BudgetPlan, plan_budget
+from tuner.study.budget import SHORT_WINDOW_S, BudgetPlan, plan_budget
 from tuner.study.calibration import Calibration, KnownNoise, calibrate
 from tuner.study.decision import SESSIONS
 from tuner.study.evidence import Candidate, Evidence
@@ -239,41 +239,6 @@ def longer_s(ground: Ground, candidate: Candidate) -> float:
     """How much longer a candidate's window is than planned: it holds four rounds of all its requests, however large the
     batch."""
     return max(0.0, candidate.judgements[-1].window_s - ground.window_s)
-
-
-def confirmation_size(campaign: Campaign, ground: Ground, candidate: Candidate) -> tuple[int, int, float]:
-    """Sessions, pairs in each, and seconds in all of a confirmation of this candidate: as planned where its windows are
-    as short as planned; else what fits into the time reserved, four sessions of six pairs at least. A percentile may
-    need more pairs."""
-    plan, longer = ground.plan, longer_s(ground, candidate)
-    final_s = sum(line.session.wall_s for line in campaign.log.sessions("final", round=campaign.round))
-    left_s = campaign.left_s()
-    lent_s = max(0.0, final_s - plan.final_s, 0.0 if left_s is None else plan.confirm_s - max(0.0, left_s))
-    blocks = percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window)
-
-    def size(pairs: int) -> tuple[int, int, float]:
-        pair_s = 2 * (plan.window_s + ground.calibration.cost.turn_s)
-        one_s = plan.session_cost_s + (pairs - plan.pairs) * pair_s + (pairs + WARM_UP_WINDOWS) * longer
-        sessions = plan.sessions_within(one_s, lent_s=lent_s)
-        return sessions, pairs, sessions * one_s
-
-    wanted = size(max(plan.pairs, blocks))
-    if plan.total_s is None or wanted[2] <= CONFIRM_TOLERANCE * plan.confirm_s:
-        return wanted
-    return size(max(min(plan.pairs, SHORT_PAIRS), blocks))
-
-
-def beyond_plan_s(campaign: Campaign, ground: Ground, finalists: Sequence[Candidate]) -> float:
-    """How much longer final and confirmation take with these candidates, best first, than the plan has it."""
-    if not finalists:
-        return 0.0
-    plan = ground.plan
-    longer = [longer_s(ground, candidate) for candidate in finalists]
-    windows = plan.final.stage_rounds + WARM_UP_WINDOWS
-    final_s = sum(windows * sum(longer[:size]) for size in plan.final.stages)
-    if finalists[0].value <= 0.0:
-        return final_s
-    return final_s + max(0.0, confirmation_size(campaign, ground, finalists[0])[2] - plan.confirm_s)
 
 
 def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:

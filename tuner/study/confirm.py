@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Failure, Windows
-from tuner.study.campaign import Campaign, Ground, candidates_of, confirmation_size
+from tuner.study.campaign import Campaign, Ground, candidates_of
+from tuner.study.confirmation_size import due_size
 from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit
 from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
 from tuner.study.estimate import session_value
@@ -52,9 +53,9 @@ class Confirmation:
 
 def open_confirmation(campaign: Campaign, ground: Ground, winner: Winner) -> ConfirmationLine:
     """Fixes on disk, before the first session, who is confirmed and in how many sessions: what fits into the time that
-    was reserved, with windows as long as the winner's and as many as its percentiles need."""
+    was reserved or is left, with windows as long as the winner's and as many as its percentiles need."""
     candidate = winner.candidate
-    sessions, pairs, _ = confirmation_size(campaign, ground, candidate)
+    sessions, pairs = due_size(campaign, ground, candidate)
     head = ConfirmationLine(
         round=campaign.round,
         winner=candidate.config,
@@ -63,7 +64,7 @@ def open_confirmation(campaign: Campaign, ground: Ground, winner: Winner) -> Con
         share=share_of(campaign.log.winners_before(campaign.round)),
         pairs=pairs,
         window_s=ground.plan.window_s,
-        sd_floor=SD_FLOOR * ground.calibration.session_sd,
+        sd_floor=SD_FLOOR * ground.calibration.session_sd_of(pairs),
     )
     campaign.log.append(head)
     return head

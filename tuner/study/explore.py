@@ -15,11 +15,11 @@ from tuner.study.campaign import (
     PROBES,
     Campaign,
     Ground,
-    beyond_plan_s,
     candidates_of,
     evidence_of,
     plan_session,
 )
+from tuner.study.confirmation_size import beyond_plan_s
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.final import finalists
 from tuner.study.front import ranked_for

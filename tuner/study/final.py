@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from tuner.study.audit import PAIRS_AT_MOST, audit_lines, equal_requests
 from tuner.study.baselines import stand
-from tuner.study.budget import FULL_FINAL, SMALL_FINAL, smallest_provable_gain_pct
+from tuner.study.budget import FULL_FINAL, SMALL_FINAL
 from tuner.study.campaign import Campaign, Ground, candidates_of, longer_s, plan_session
-from tuner.study.decision import SESSIONS, gain_log
+from tuner.study.confirmation_size import is_clear
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.listing import config_of
 
@@ -23,8 +23,6 @@ HOPELESS_SDS = 3.0
 BASELINES_AT_MOST = 4
 """Where a study names many baselines, the strongest: half of the final's places belong to candidates."""
 
-CLEAR_SDS, CLEAR = 2.0, 1.5
-"""A gain is clear where its lower end is half as much again as what four sessions prove."""
 RESERVED = 6
 """Sessions that the confirmation keeps in any case: two looks."""
 SPARE_ROUNDS = 24
@@ -88,9 +86,7 @@ def spare_rounds(campaign: Campaign, ground: Ground, field: Sequence[Candidate])
     """Rounds beyond the plan for the last stage, on time that the confirmation will not need: a gain so clear that four
     sessions prove it leaves the others to tell the best from the second best."""
     plan, calibration = ground.plan, ground.calibration
-    lead = field[0]
-    easy = gain_log(smallest_provable_gain_pct(calibration.session_sd, SESSIONS[0]))
-    if plan.total_s is None or lead.value - CLEAR_SDS * lead.sd < CLEAR * easy:
+    if plan.total_s is None or not is_clear(ground, field[0]):
         return 0
     spare_s = plan.confirm_s - RESERVED * plan.session_cost_s
     round_s = sum(plan.window_s + calibration.cost.turn_s + longer_s(ground, c) for c in field)

@@ -194,7 +194,8 @@ def _calibrate(campaign: Campaign, ground: Ground, twins: int, total_s: float) -
 
 def provable_pct(campaign: Campaign, ground: Ground) -> float:
     """The smallest gain that the plan proves with a probability of 80 %."""
-    sd, share = ground.calibration.session_sd, share_of(campaign.log.winners_before(campaign.round))
+    sd = ground.calibration.session_sd_of(ground.plan.pairs)
+    share = share_of(campaign.log.winners_before(campaign.round))
     if (count := len(campaign.study.objective.metrics)) > 1:
         share /= count * (FRONT_MEMBERS - 1)
     return smallest_provable_gain_pct(

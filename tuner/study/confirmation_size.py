@@ -1,0 +1,82 @@
+"""How many sessions and pairs a confirmation has: what was planned, what long windows leave of it, and what time that
+search and final left adds to it.
+
+Knows seconds and what is believed of the candidate; must not know what a confirmation shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuner.study.budget import CONFIRM_TOLERANCE, SHORT_PAIRS, smallest_provable_gain_pct
+from tuner.study.campaign import WARM_UP_WINDOWS, Campaign, Ground, longer_s, percentile_blocks
+from tuner.study.decision import SESSIONS, gain_log
+from tuner.study.evidence import Candidate
+
+CLEAR_SDS, CLEAR = 2.0, 1.5
+"""A gain is clear where its lower end is half as much again as what four sessions prove."""
+MOST_PAIRS = 16
+"""Twice the usual: where windows are the noise, a session is then 0.7 times as noisy. More would only tell better how
+this one start of a process went."""
+
+
+def confirmation_size(campaign: Campaign, ground: Ground, candidate: Candidate) -> tuple[int, int, float]:
+    """Sessions, pairs in each, and seconds in all of a confirmation of this candidate by the plan: as it stands where
+    its windows are short; else what fits into the time reserved, four sessions of six pairs at least. A percentile may
+    need more pairs."""
+    plan = ground.plan
+    final_s = sum(line.session.wall_s for line in campaign.log.sessions("final", round=campaign.round))
+    left_s = campaign.left_s()
+    lent_s = max(0.0, final_s - plan.final_s, 0.0 if left_s is None else plan.confirm_s - max(0.0, left_s))
+    blocks = percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window)
+
+    def size(pairs: int) -> tuple[int, int, float]:
+        one_s = _session_s(ground, candidate, pairs)
+        sessions = plan.sessions_within(one_s, lent_s=lent_s)
+        return sessions, pairs, sessions * one_s
+
+    wanted = size(max(plan.pairs, blocks))
+    if plan.total_s is None or wanted[2] <= CONFIRM_TOLERANCE * plan.confirm_s:
+        return wanted
+    return size(max(min(plan.pairs, SHORT_PAIRS), blocks))
+
+
+def due_size(campaign: Campaign, ground: Ground, candidate: Candidate) -> tuple[int, int]:
+    """Sessions and pairs of the confirmation that begins now: what search and final left beyond the time reserved goes
+    into more sessions and, once there are twelve, into longer ones. What is clear needs neither."""
+    sessions, pairs, _ = confirmation_size(campaign, ground, candidate)
+    left_s = campaign.left_s()
+    if left_s is None or is_clear(ground, candidate):
+        return sessions, pairs
+    one_s = _session_s(ground, candidate, pairs)
+    sessions = max(sessions, max((n for n in SESSIONS if n * one_s <= left_s), default=0))
+    if sessions == SESSIONS[-1]:
+        longer = range(pairs, MOST_PAIRS + 1)
+        pairs = max((n for n in longer if sessions * _session_s(ground, candidate, n) <= left_s), default=pairs)
+    return sessions, pairs
+
+
+def is_clear(ground: Ground, candidate: Candidate) -> bool:
+    """Whether its gain is so large that four sessions prove it."""
+    easy = gain_log(smallest_provable_gain_pct(ground.calibration.session_sd, SESSIONS[0]))
+    return candidate.value - CLEAR_SDS * candidate.sd >= CLEAR * easy
+
+
+def beyond_plan_s(campaign: Campaign, ground: Ground, finalists: Sequence[Candidate]) -> float:
+    """How much longer final and confirmation take with these candidates, best first, than the plan has it."""
+    if not finalists:
+        return 0.0
+    plan = ground.plan
+    longer = [longer_s(ground, candidate) for candidate in finalists]
+    windows = plan.final.stage_rounds + WARM_UP_WINDOWS
+    final_s = sum(windows * sum(longer[:size]) for size in plan.final.stages)
+    if finalists[0].value <= 0.0:
+        return final_s
+    return final_s + max(0.0, confirmation_size(campaign, ground, finalists[0])[2] - plan.confirm_s)
+
+
+def _session_s(ground: Ground, candidate: Candidate, pairs: int) -> float:
+    """Seconds of one session of so many pairs, with windows as long as this candidate's."""
+    plan = ground.plan
+    pair_s = 2 * (plan.window_s + ground.calibration.cost.turn_s)
+    return plan.session_cost_s + (pairs - plan.pairs) * pair_s + (pairs + WARM_UP_WINDOWS) * longer_s(ground, candidate)
