@@ -39,7 +39,10 @@ def test_the_study_file_of_the_readme_loads_with_its_second_space(tmp_path: Path
 
 
 @pytest.mark.openvino
-def test_every_command_of_the_readme_runs(life: Life, tuner_here: Tuner, short_windows: None) -> None:
+def test_every_command_of_the_readme_runs(
+    life: Life, tuner_here: Tuner, short_windows: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.study.measure.SESSIONS", 2)
     assert commands()
     for command in commands():
         words = shlex.split(command)[1:]

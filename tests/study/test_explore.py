@@ -296,6 +296,19 @@ def test_under_a_quota_windows_cover_ten_scheduler_periods(tmp_path: Path) -> No
             assert all(window.duration_s >= 1.0 for window in member.windows)
 
 
+def test_a_small_space_in_a_long_budget_has_time_for_long_windows(tmp_path: Path) -> None:
+    """Four rounds of one request at 1 sample/s take four seconds."""
+    failed = {}
+    for minutes in (5.0, 10.0):
+        bench = calm(by_streams(s2=1.0, s8=150.0))
+        space = space_of(parameter("NUM_STREAMS", 2, 8), parameter("infer_requests", 1))
+        study = Virtual(folder=tmp_path / f"{minutes}", space=space, bench=bench, study=make_study(minutes=minutes))
+        study.folder.mkdir()
+        study.run()
+        failed[minutes] = [trial.state for trial in study.trials()].count("fail")
+    assert failed == {5.0: 1, 10.0: 0}
+
+
 def test_a_candidate_too_slow_for_its_windows_fails_as_such(tmp_path: Path) -> None:
     bench = calm(by_streams(s2=1.0, s8=150.0))
     study = Virtual(folder=tmp_path, space=space_of(parameter("NUM_STREAMS", 2, 8)), bench=bench)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.study.virtual import SMALL, TINY, Virtual, by_streams, calm, make_study, numbers_of, parameter, space_of
-from tuner.bench.protocol import DeploymentConfig
-from tuner.bench.synthetic import hill
-from tuner.study.budget import FULL_FINAL, SHORT_PAIRS, SMALL_FINAL
+from tests.study.virtual import (
+    SMALL,
+    TINY,
+    Virtual,
+    by_streams,
+    calm,
+    disturbances,
+    make_study,
+    numbers_of,
+    parameter,
+    space_of,
+)
+from tuner.bench.protocol import DeploymentConfig, Windows
+from tuner.bench.synthetic import SyntheticBench, hill
+from tuner.study.budget import FULL_FINAL, PAIRS, SHORT_PAIRS, SMALL_FINAL
 from tuner.study.campaign import candidates_of, percentile_blocks
-from tuner.study.confirmation_size import beyond_plan_s, confirmation_size
+from tuner.study.confirm import SD_FLOOR
+from tuner.study.confirmation_size import MOST_PAIRS, beyond_plan_s, confirmation_size
 from tuner.study.decision import SESSIONS
 from tuner.study.evidence import ranked
 from tuner.study.final import BASELINES_AT_MOST, LINEUP, finalists
@@ -135,6 +149,57 @@ def test_a_budget_of_trials_has_the_sessions_it_was_promised_however_long(tmp_pa
     head = study.log().confirmation(1)
     assert head is not None
     assert (head.k_max, head.pairs) == (6, 8)
+
+
+# Time that is left
+
+
+def faint(config: DeploymentConfig) -> float:
+    """3 % to be gained by two streams."""
+    return by_streams(s1=101.0, s2=103.0)(config)
+
+
+def test_time_that_is_left_makes_the_sessions_of_a_faint_gain_longer(tmp_path: Path) -> None:
+    space = space_of(parameter("NUM_STREAMS", 1, 2))
+    bench = SyntheticBench(surface=faint, effects=disturbances())
+    study = Virtual(folder=tmp_path, space=space, bench=bench, study=make_study(minutes=15.0))
+    study.run()
+    head = study.log().confirmation(1)
+    assert head is not None
+    assert (head.k_max, head.pairs) == (SESSIONS[-1], MOST_PAIRS)
+    assert {
+        len(m.windows) for line in study.sessions("confirm") for m in line.session.members if isinstance(m, Windows)
+    } == {MOST_PAIRS}
+    calibration = study.ground().calibration
+    assert head.sd_floor == SD_FLOOR * calibration.session_sd_of(MOST_PAIRS) < SD_FLOOR * calibration.session_sd
+    assert sum(line.session.wall_s for line in study.sessions()) < 60 * 15.0
+
+
+def test_a_short_study_has_more_sessions_where_its_search_left_time(tmp_path: Path) -> None:
+    space = space_of(parameter("NUM_STREAMS", 2))
+    study = Virtual(folder=tmp_path, space=space, bench=calm(faint), study=make_study(minutes=3.0))
+    study.run()
+    head = study.log().confirmation(1)
+    assert head is not None
+    assert study.ground().plan.k_max < head.k_max
+    assert head.pairs == study.ground().plan.pairs
+
+
+def test_what_is_clear_is_confirmed_as_planned_however_much_time_is_left(tmp_path: Path) -> None:
+    space = space_of(parameter("NUM_STREAMS", 2))
+    study = Virtual(folder=tmp_path, space=space, bench=calm(by_streams(s2=150.0)), study=make_study(minutes=15.0))
+    study.run()
+    head = study.log().confirmation(1)
+    assert head is not None
+    assert head.pairs == study.ground().plan.pairs
+
+
+def test_a_longer_session_is_less_noisy_by_what_its_windows_are_to_blame_for(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    study.run()
+    known = replace(study.ground().calibration, session_sd=0.05, window_sd=0.08)
+    assert known.session_sd_of(PAIRS) == pytest.approx(0.05)
+    assert known.session_sd_of(2 * PAIRS) == pytest.approx(math.sqrt(0.05**2 - 0.08**2 / 16))
 
 
 # The requests of percentiles

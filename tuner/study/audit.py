@@ -25,7 +25,7 @@ def equal_requests(campaign: Campaign, field: Sequence[Candidate], room: int) ->
     """Of each of the first candidates another request that has its effective configuration, as many as there is room
     for. None where the space was not listed: looking for them would compile it."""
     space = campaign.setting.space
-    if not campaign.is_listed:
+    if campaign.distinct is None:
         return []
     wanted = {c.key: c.config for c in field[: min(room, PAIRS_AT_MOST)]}
     found: dict[str, Assignment] = {}

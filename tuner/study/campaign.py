@@ -47,6 +47,10 @@ ends 1.9 % wide."""
 BASELINE_WINDOW_LIMIT_S = 20.0
 """How long a baseline's window may take; a candidate's limit is the usual 3 s, or twice what the reference needed."""
 WINDOW_LIMIT_S = 3.0
+LONG_WINDOW_LIMIT_S, LONG_WINDOWS_FROM_MIN = 6.0, 10.0
+RACE_UP_TO = 50
+"""A space of so few has each of them measured. In ten minutes there is time for those too whose four rounds take longer
+than 3 s, which on large servers are among the best (256 requests of 16 samples); a large space is full of them."""
 STEADY, STEADY_SDS = 0.10, 3.3
 PERCENTILE_MARGIN = 1.3
 """More windows than a percentile's requests need, so that a slower moment does not leave a session short."""
@@ -137,8 +141,8 @@ class Campaign:
     """Told how noisy the host was found to be, for the studies to come."""
     watch: Watch = field(default_factory=NoWatch)
     """May hold a session back while the host is busy; `clock` stands still meanwhile."""
-    is_listed: bool = False
-    """Whether every point of the space has been resolved: then resolving one again costs nothing."""
+    distinct: int | None = None
+    """Configurations of the listed space, every point of which has been resolved: resolving one again costs nothing."""
     status: Status = field(default_factory=lambda: Status(phase="preflight", left_s=None))
     evidence: Evidence | None = None
 
@@ -218,9 +222,17 @@ def plan_session(
         return plan
     return replace(
         plan,
-        max_window_s=max(WINDOW_LIMIT_S, 2 * ground.calibration.longest_window_s),
+        max_window_s=longest_window_s(campaign, ground),
         steady_tolerance=max(STEADY, STEADY_SDS * ground.calibration.window_sd),
     )
+
+
+def longest_window_s(campaign: Campaign, ground: Ground) -> float:
+    """How long a candidate's window may take (s)."""
+    has_time = (campaign.study.budget.minutes or 0.0) >= LONG_WINDOWS_FROM_MIN
+    is_small = campaign.distinct is not None and campaign.distinct <= RACE_UP_TO
+    usual_s = LONG_WINDOW_LIMIT_S if has_time and is_small else WINDOW_LIMIT_S
+    return max(usual_s, 2 * ground.calibration.longest_window_s)
 
 
 def percentile_blocks(objective: Objective, requests_per_window: float) -> int:

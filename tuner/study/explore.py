@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from tuner.bench.protocol import Failure, Phase
 from tuner.study.campaign import (
     PROBES,
+    RACE_UP_TO,
     Campaign,
     Ground,
     candidates_of,
@@ -33,7 +34,6 @@ from tuner.study.trial_session import PERCENTILE_CAP_S, answer_of, enough_rule, 
 
 STRAIGHT_UP_TO = 12
 """So few candidates all go to one race stage and from there to the final (measurement.md)."""
-RACE_UP_TO = 50
 RACE_KEEP = 0.4
 RACE_BLOCKS = 3
 GROUP = 6

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Windows
-from tuner.study.campaign import WINDOW_LIMIT_S, Campaign, Ground
+from tuner.study.campaign import Campaign, Ground, longest_window_s
 from tuner.study.evidence import Candidate, Estimate
 from tuner.study.front import direction
 from tuner.study.listing import config_of
@@ -79,6 +79,6 @@ def fast_enough(
     samples_per_s = METRICS["throughput"].read(reference.windows)
     if best is not None and campaign.study.objective.metric == "throughput":
         samples_per_s *= math.exp(max(0.0, best.value))
-    most = max(WINDOW_LIMIT_S, 2 * ground.calibration.longest_window_s) * samples_per_s / ROUNDS
+    most = longest_window_s(campaign, ground) * samples_per_s / ROUNDS
     configs = {key: config_of(campaign, assignment) for key, assignment in left.items()}
     return {key: left[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= most}

@@ -75,7 +75,7 @@ def run_phases(campaign: Campaign, open_search: Callable[[], Search]) -> Result:
     # A damaged study.db and a space that does not compile are found before anything is measured.
     search = open_search()
     listing = list_space(campaign)
-    campaign.is_listed = listing is not None
+    campaign.distinct = len(listing.distinct) if listing else None
     ground = settle_ground(campaign)
     for line in plan_lines(campaign, ground):
         campaign.reporter.say(line)
