@@ -57,17 +57,20 @@ def measure(folder: Path, landscapes: Path) -> None:
 def replay(folder: Path, landscapes: Path) -> None:
     for name in TABLES:
         table = str(RESULTS / "tables" / f"{name}.csv")
-        replayed(folder / f"replay-{name}.json", table, "--studies", "12", "--strategies", STRATEGIES)
+        replayed(folder / f"replay-{name}.json", table, "--studies", "12", "--strategies", STRATEGIES, "--equals", "0")
         replayed(folder / f"equals-{name}.json", table, *EQUALS_WORDS, EQUALS["recorded"])
     servers = sorted(landscapes.glob("*.csv.gz"))
     for noise in ("quiet", "noisy"):
         replayed(folder / f"equals-{noise}.json", str(servers[0]), "--noise", noise, *EQUALS_WORDS, EQUALS[noise])
         for path in servers:
-            name, table = path.name.split(".")[0], str(path)
-            words = ("--noise", noise, "--minutes", "10", "--studies", "6", "--strategies", STRATEGIES)
-            replayed(folder / f"replay-{name}-{noise}.json", table, *words)
-            words = ("--noise", noise, "--minutes", "10", "--studies", "6", "--strategies", "auto,plain")
-            replayed(folder / f"replay-{name}-{SAMPLE}-{noise}.json", table, *words, "--rows", str(SAMPLE))
+            name, words = path.name.split(".")[0], (str(path), "--noise", noise, "--minutes", "10", "--equals", "0")
+            small = (*words, "--rows", str(SAMPLE))
+            for who, count in (("auto", 20), (STRATEGIES.removeprefix("auto,"), 6)):
+                which = ("--strategies", who, "--studies", str(count))
+                replayed(folder / f"replay-{name}-{noise}-{count}.json", *words, *which)
+            for who, count in (("auto", 100), ("plain", 30)):
+                which = ("--strategies", who, "--studies", str(count))
+                replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-{count}.json", *small, *which)
 
 
 def main() -> None:
