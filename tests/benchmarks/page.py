@@ -283,7 +283,7 @@ def write_page(folder: Path) -> None:
         "Twenty copies of one configuration, told apart by a property without effect. Every claim is false.", "",
         *equals_section(folder),
     )  # fmt: skip
-    picture("equals.svg", "Intervals of ten real studies of equals")
+    picture("equals.svg", "Intervals of the real studies of equals that came to one")
     say("## Side by side", "", *side_section(folder))
     picture("side-by-side.svg", "Claimed and true gains of four ways to tune")
     say(

@@ -137,6 +137,7 @@ SHARED = "{extends: auto, affinity: {choices: [shared, split]}}"
     ("sections", "words"),
     [
         ({"deployment": "{cpus: 9}"}, "6:20: a quota of 9 CPUs is no limit: there are 8 here"),
+        ({"deployment": "{memory: 900000G}"}, "6:22: a limit of 921600000 MiB is no limit: there are "),
         ({"deployment": "{cpus: 3, cpuset: 0-1}"}, "6:20: a quota of 3 CPUs is no limit: there are 2 here"),
         ({"deployment": "{cpuset: 7-9}"}, "6:22: CPUs 8, 9 are not there for this process; it may use 0-7"),
         ({"deployment": "{cpuset: [11]}"}, "6:22: CPU 11 is not there for this process; it may use 0-7"),

@@ -207,7 +207,7 @@ from tuner.study.space_file import MAX_PARAMETERS
         ("budget", "{}", "8:1: the budget needs minutes, trials or both"),
         ("budget", "5", "8:9: expected a mapping, got 5"),
         ("budget", "{minutes: '5'}", '8:19: expected a number, got "5"; remove the quotes'),
-        ("budget", "{minutes: 0}", "8:19: must be greater than 0, got 0"),
+        ("budget", "{minutes: 0.01}", "8:19: must be at least 0.1, got 0.01"),
         ("budget", "{minutes: .inf}", "8:19: expected a finite number, got .inf"),
         ("budget", "{trials: true}", "8:18: expected a whole number, got true"),
         ("budget", "{trials: 1.0}", "8:18: expected a whole number, got 1.0"),

@@ -236,7 +236,7 @@ class BudgetBlock(Block):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    minutes: Maybe[Positive] = Field(default=None, description="Wall time.")
+    minutes: Maybe[Annotated[float, Field(ge=0.1)]] = Field(default=None, description="Wall time; as `--minutes`.")
     trials: Maybe[Count] = Field(default=None, description="Candidates measured.")
 
 

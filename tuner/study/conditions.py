@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import psutil
+
 from tuner.bench.protocol import Conditions
 from tuner.model.host import HostFacts, cpu_ranges
 from tuner.study.block import DeploymentBlock
@@ -49,6 +51,9 @@ def check_deployment(
         problems.at_value((*_SECTION, "memory"), f"{message} {_mib(needed)} MiB without any model; {advice}")
     if host is None:
         return
+    if block.memory is not None and block.memory > (here := psutil.virtual_memory().total):
+        message = f"a limit of {_mib(block.memory)} MiB is no limit: there are {_mib(here)} MiB here"
+        problems.at_value((*_SECTION, "memory"), message)
     strange = sorted(set(cpuset) - read_cpuset(host.cpu_list)) if cpuset else []
     if strange:
         message = f"{_cpus(strange)} not there for this process; it may use {host.cpu_list}"

@@ -5,7 +5,7 @@ Knows the plan of a budget; measures nothing and writes nothing.
 
 from __future__ import annotations
 
-from tuner.study.budget import SessionCost, plan_budget, smallest_provable_gain_pct
+from tuner.study.budget import SHORT_WINDOW_S, SessionCost, plan_budget, smallest_provable_gain_pct
 from tuner.study.calibration import PRIOR_SD
 from tuner.study.campaign import Campaign, read_ground
 from tuner.study.decision import gain_log
@@ -27,21 +27,26 @@ def describe_plan(campaign: Campaign) -> list[str]:
         return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
     if ground is not None:
         return [*lines, *plan_lines(campaign, ground)]
-    minutes = campaign.study.budget.minutes
+    minutes, setting = campaign.study.budget.minutes, campaign.setting
     plan = plan_budget(
         None if minutes is None else 60 * minutes,
         SessionCost(),
         baselines=len(names),
+        wanted_window_s=setting.window_s,
+        min_window_s=setting.window_s if setting.is_fixed else SHORT_WINDOW_S,
         has_several=campaign.study.objective.has_several,
     )
-    usual = smallest_provable_gain_pct(PRIOR_SD, plan.k_max, min_gain_log=gain_log(min_gain_pct))
+    known = setting.known_noise
+    sd = known.session_sd if known else PRIOR_SD
+    noise = "the noise that an earlier study of today found" if known else "the usual noise"
+    provable = smallest_provable_gain_pct(sd, plan.k_max, min_gain_log=gain_log(min_gain_pct))
     search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
     lines.append(
-        f"plan, before this host's noise is known: baselines {plan.baselines_s:.0f} s, search {search}, "
+        f"plan, before the baselines have run: baselines {plan.baselines_s:.0f} s, search {search}, "
         f"final {plan.final_s:.0f} s, confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions)"
     )
     return [
         *lines,
-        f"provable with the usual noise ({100 * PRIOR_SD:g} %): a gain of {usual:.1f} % or more",
+        f"provable with {noise} ({100 * sd:.1f} %): a gain of {provable:.1f} % or more",
         *plan.notes,
     ]
