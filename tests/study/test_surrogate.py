@@ -16,7 +16,6 @@ from tuner.study.surrogate import (
     FEWEST,
     FEWEST_TO_FIT,
     MOST_VALUES,
-    RUGGED_SD,
     Model,
     Observation,
     features,
@@ -116,6 +115,17 @@ def test_where_everything_is_known_and_clear_nothing_is_left_to_expect() -> None
     assert model.most_promising(observations, left) is None
 
 
+def test_while_half_of_the_points_are_unknown_the_model_is_not_believed_that_nothing_is_left() -> None:
+    wide = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("infer_requests", *range(1, 17)))
+    points = {str(i): point for i, point in enumerate(wide.assignments())}
+    model = Model(wide, points, seed=0)
+    known = [seen(p, 0.0 if p["NUM_STREAMS"] == 8 else 1.0, 0.002) for p in points.values()]
+    left = {key: p for key, p in points.items() if p["NUM_STREAMS"] == 8}
+    asked = [o for o in known if o.point["NUM_STREAMS"] != 8] + known[-4:]
+    assert model.most_promising(asked[: len(points) // 2 - 1], left) is not None
+    assert model.most_promising(asked, left) is None
+
+
 def test_what_is_likely_to_break_a_limit_is_not_promising() -> None:
     """More requests are faster here, and from 16 on they break the limit."""
     model = Model(GRID, POINTS, seed=0)
@@ -178,9 +188,9 @@ def test_thousands_of_values_are_thinned_out_and_keep_the_best() -> None:
 def test_the_likelihood_of_every_draw_is_what_the_textbook_says() -> None:
     rng = np.random.default_rng(5)
     x, y, noise = rng.random((7, 3)), rng.standard_normal(7), np.full(7, 0.01)
-    thetas = rng.normal(-0.5, 0.5, (4, 4))
+    thetas = rng.normal(-0.5, 0.5, (4, 5))
     found = log_likelihoods(thetas, x, y, noise)
     for theta, value in zip(thetas, found, strict=True):
-        whole = kernel(theta, x, x) + np.diag(noise + RUGGED_SD**2)
+        whole = kernel(theta, x, x) + np.diag(noise + math.exp(2.0 * theta[1]))
         expected = -0.5 * (y @ np.linalg.solve(whole, y) + np.linalg.slogdet(whole)[1])
         assert value == pytest.approx(float(expected), rel=1e-4)
