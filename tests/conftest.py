@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +19,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from tests.short_windows import shorten
 from tuner import cli
-from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan
-from tuner.bench.worker_bench import WorkerBench
 from tuner.study.folder import locked
 
 sys.dont_write_bytecode = False
@@ -51,10 +50,18 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Run by one test process (`-m host`) after the others: whole studies, whose time is real, and tests of control
-    groups, since every bench takes away what a killed process left."""
-    if isinstance(item, pytest.Function) and {"tuner", "life", "real", "may_limit"} & set(item.fixturenames):
+    """One process has the study that several tests look at (`--dist loadgroup`). Control groups are tested by one
+    process alone (`-m host`), after the others: every bench takes away what a killed process left."""
+    names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
+    if "life" in names:
+        item.add_marker(pytest.mark.xdist_group("life"))
+    elif names & {"real", "may_limit"}:
         item.add_marker(pytest.mark.host)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no process waits for it in the end."""
+    items.sort(key=lambda item: "life" not in getattr(item, "fixturenames", ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +84,17 @@ import tuner.__main__
 study, measuring meanwhile, keeps it from running."""
 
 
-def command(*words: str | Path) -> list[str]:
-    return [sys.executable, "-c", COMMAND, *map(str, words)]
+SHORTLY = f"""
+import sys
+sys.path.append({str(ROOT)!r})
+from tests.short_windows import shorten
+shorten()
+{COMMAND}"""
+"""The same, with short windows."""
+
+
+def command(*words: str | Path, program: str = COMMAND) -> list[str]:
+    return [sys.executable, "-c", program, *map(str, words)]
 
 
 def environment(temporary: Path) -> dict[str, str]:
@@ -135,14 +151,8 @@ def tuner_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 @pytest.fixture
 def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real sessions of `tuner_here` with a tenth of the usual windows: for what a study writes, not what it finds."""
-    measure = WorkerBench.measure
-
-    def measure_shortly(bench: WorkerBench, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        shorter = {name: getattr(plan, name) / 10 for name in ("window_s", "warm_up_s", "drop_s")}
-        return measure(bench, lineup, replace(plan, **shorter))
-
-    monkeypatch.setattr(WorkerBench, "measure", measure_shortly)
+    """In what `tuner_here` measures."""
+    shorten(monkeypatch.setattr)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +201,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     folder = results / "quickstart"
     shutil.copytree(ROOT / "configs", cwd / "configs")
     env = environment(cwd)
-    words = command("run", "configs/quickstart.yaml", "--results", results, "--minutes", "0.4")
+    words = command("run", "configs/quickstart.yaml", "--results", results, "--minutes", "0.4", program=SHORTLY)
     log = folder / "sessions.jsonl"
 
     def start() -> subprocess.Popen[str]:

@@ -70,14 +70,14 @@ def test_a_quota_above_the_host_exits_2_with_its_line_before_anything_starts(tun
 def test_a_study_of_two_replicas_under_a_quota_ends_in_a_file_that_says_so(
     tuner_here: Tuner, tmp_path: Path, may_limit: None, short_windows: None
 ) -> None:
-    path = write_study(tmp_path, deployment="{cpus: 0.5, replicas: 2}")
+    path = write_study(tmp_path, deployment="{cpus: 0.9, replicas: 2}")
     path.write_text(path.read_text() + SPACE)
     done = tuner_here("run", path, "--results", tmp_path / "results")
     assert done.code == 0, done.err
     folder = tmp_path / "results/study"
     best = yaml.safe_load((folder / "best.yaml").read_text())
-    assert (best["replicas"], best["deployment"]) == (2, {"cpus": 0.5, "replicas": 2})
-    assert best["environment"]["cpu_quota"] == 0.5
+    assert (best["replicas"], best["deployment"]) == (2, {"cpus": 0.9, "replicas": 2})
+    assert best["environment"]["cpu_quota"] == 0.9
     assert "replicas=2" in done.out
     sessions = read_log(folder / "sessions.jsonl").sessions("baselines", "race", "search", "final", "confirm")
     assert {config.replicas for line in sessions for config in line.session.lineup} == {2}
@@ -88,15 +88,15 @@ def test_a_study_of_two_replicas_under_a_quota_ends_in_a_file_that_says_so(
     assert shown["verdict"]
     applied = tuner_here("apply", folder / "best.yaml")
     assert applied.code == 0, applied.err
-    assert "a quota of 0.5 CPUs (here " in applied.err
-    assert "# Measured under the deployment's conditions: cpus 0.5, replicas 2" in applied.out
+    assert "a quota of 0.9 CPUs (here " in applied.err
+    assert "# Measured under the deployment's conditions: cpus 0.9, replicas 2" in applied.out
     again = tuner_here("run", path, "--results", tmp_path / "results")
     assert (again.code, again.out) == (0, done.out)
-    changed = path.read_text().replace("cpus: 0.5", "cpus: 0.6")
+    changed = path.read_text().replace("cpus: 0.9", "cpus: 0.8")
     path.write_text(changed)
     refused = tuner_here("run", path, "--results", tmp_path / "results")
     assert refused.code == 2
-    assert "cpu_quota: was 0.5, is 0.6" in refused.err
+    assert "cpu_quota: was 0.9, is 0.8" in refused.err
     assert "--fresh" in refused.err
 
 

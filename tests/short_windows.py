@@ -1,0 +1,20 @@
+"""Real sessions with a tenth of the usual windows: for what a study writes, not what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan
+from tuner.bench.worker_bench import WorkerBench
+
+
+def shorten(set_attribute: Callable[[type, str, object], None] = setattr) -> None:
+    """From now on in this process; `set_attribute` may take it back."""
+    measure = WorkerBench.measure
+
+    def measure_shortly(bench: WorkerBench, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        shorter = {name: getattr(plan, name) / 10 for name in ("window_s", "warm_up_s", "drop_s")}
+        return measure(bench, lineup, replace(plan, **shorter))
+
+    set_attribute(WorkerBench, "measure", measure_shortly)
