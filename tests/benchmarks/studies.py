@@ -29,12 +29,12 @@ STUDIES = {
 
 
 def overhead(folder: Path) -> float:
-    """The tuner's own share of the search phase, from the record: wall time from the end of the baselines to the end of
-    the last trial, less what its sessions spent on their members."""
+    """The tuner's own share of the search phase, from the record: wall time from the end of baselines and calibration to
+    the end of the last trial, less what its sessions spent on their members."""
     log = read_log(folder / "sessions.jsonl")
     trials = log.sessions("search", "race")
-    (baselines,) = log.sessions("baselines")
-    begin = baselines.session.started_unix_s + baselines.session.wall_s
+    before = log.sessions("baselines", "calibration")[-1].session
+    begin = before.started_unix_s + before.wall_s
     end = trials[-1].session.started_unix_s + trials[-1].session.wall_s
     spent = sum(line.session.costs.total_s for line in trials)
     return 1.0 - spent / (end - begin)
