@@ -51,12 +51,15 @@ def pytest_collection_finish() -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """One process has the study that several tests look at (`--dist loadgroup`). Control groups are tested by one
-    process alone (`-m host`), after the others: every bench takes away what a killed process left."""
+    process alone (`-m host`), after the others: every bench takes away what a killed process left. Whole studies in
+    virtual time, worker processes and whole commands are no part of the quick suite."""
     names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
     if "life" in names:
         item.add_marker(pytest.mark.xdist_group("life"))
     elif names & {"real", "may_limit"}:
         item.add_marker(pytest.mark.host)
+    if names & {"quick_disk", "open_bench", "tuner_here"}:
+        item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
