@@ -50,6 +50,8 @@ def measure(folder: Path, landscapes: Path) -> None:
     replay(folder, landscapes)
     if not (folder / "audit.json").exists():
         run(str(HERE / "audit.py"), str(folder))
+    if not (folder / "provable.json").exists():
+        run(str(HERE / "provable.py"), str(folder))
     run(str(HERE / "equals.py"), str(folder))
     run(str(HERE / "side_by_side.py"), "--results", str(folder / "side"))
 

@@ -1,0 +1,78 @@
+"""The smallest gain that a confirmation of four minutes proves with 80 % power on this host, from sessions of equals.
+
+    python tests/benchmarks/provable.py FOLDER [--sessions 12]
+
+THROUGHPUT beside itself in fresh processes, the longest sessions that a confirmation has, on two CNNs that take turns.
+FOLDER/provable.json holds for each the sd between sessions (a log-ratio), the gain that follows and the seconds that
+the sessions took. About eight minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import DeploymentConfig, SessionPlan, Windows
+from tuner.bench.worker_bench import WorkerBench
+from tuner.study.budget import WINDOW_S, smallest_provable_gain_pct
+from tuner.study.confirm import SD_FLOOR
+from tuner.study.confirmation_size import MOST_PAIRS
+from tuner.study.estimate import session_value
+from tuner.study.file import load_study
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+STUDIES = ("squeezenet-cpu-throughput", "resnet50-cpu-throughput")
+HINT = DeploymentConfig(device="CPU", properties={"PERFORMANCE_HINT": "THROUGHPUT"})
+ONE_PERCENT = math.log(1.01)
+
+
+def value(bench: WorkerBench, seed: int) -> float | None:
+    plan = SessionPlan(phase="measure", seed=seed, blocks=MOST_PAIRS, window_s=WINDOW_S, is_fresh=True)
+    one, other = bench.measure([HINT, HINT], plan).members
+    assert isinstance(one, Windows)
+    assert isinstance(other, Windows)
+    return session_value(METRICS["throughput"], one, other)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sessions", type=int, default=12)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    values: dict[str, list[float]] = {name: [] for name in STUDIES}
+    seconds = dict.fromkeys(STUDIES, 0.0)
+    with ExitStack() as stack:
+        benches = {
+            name: stack.enter_context(WorkerBench(load_study(CONFIGS / f"{name}.yaml").model)) for name in STUDIES
+        }
+        for i in range(given.sessions):
+            for name, bench in benches.items():
+                begin = time.perf_counter()
+                found = value(bench, i)
+                seconds[name] += time.perf_counter() - begin
+                if found is not None:
+                    values[name].append(found)
+    result = {}
+    for name, found in values.items():
+        sd = math.sqrt(statistics.fmean(v * v for v in found))  # equals: the mean is known to be 0
+        gain = smallest_provable_gain_pct(sd, 12, min_gain_log=ONE_PERCENT, sd_floor=SD_FLOOR * sd)
+        result[name] = {
+            "sd": sd,
+            "gain_pct": gain,
+            "sessions": len(found),
+            "pairs": MOST_PAIRS,
+            "seconds": seconds[name],
+        }
+        print(f"{name}: sd {100 * sd:.1f} %, a gain of {gain:.1f} %; {len(found)} sessions in {seconds[name]:.0f} s")
+    (given.folder / "provable.json").write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
