@@ -106,11 +106,11 @@ def environment(temporary: Path) -> dict[str, str]:
 
 
 def call(words: list[str], *, cwd: Path, env: Mapping[str, str], limits: Callable[[], None] | None = None) -> Done:
-    """One command line, the whole of it."""
+    """One command line, the whole of it. Under limits it keeps no bytecode: Python would leave half of a file."""
     done = subprocess.run(
         words,
         cwd=cwd,
-        env=env,
+        env={**env, "PYTHONDONTWRITEBYTECODE": "1"} if limits else env,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
