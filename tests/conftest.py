@@ -50,21 +50,20 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """One process has the study that several tests look at (`--dist loadgroup`). Control groups are tested by one
-    process alone (`-m host`), after the others: every bench takes away what a killed process left. Whole studies in
-    virtual time, worker processes and whole commands are no part of the quick suite."""
+    """Control groups are tested by one process alone (`-m host`), after the others: every bench takes away what a
+    killed process left. Whole studies in virtual time, worker processes and whole commands are no part of the quick
+    suite."""
     names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
-    if "life" in names:
-        item.add_marker(pytest.mark.xdist_group("life"))
-    elif names & {"real", "may_limit"}:
+    if names & {"real", "may_limit"}:
         item.add_marker(pytest.mark.host)
     if names & {"quick_disk", "open_bench", "tuner_here"}:
         item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that no process waits for it in the end."""
-    items.sort(key=lambda item: "life" not in getattr(item, "fixturenames", ()))
+    """What takes longest begins first, so that no process waits for it in the end: the study that several tests look
+    at, then the real runtime."""
+    items.sort(key=lambda item: (item.path.stem != "test_life", item.get_closest_marker("openvino") is None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.conftest import Life, Tuner
+from tests.conftest import ROOT, Life, Tuner, environment
+from tests.test_readme import blocks, commands
 from tuner.study.records import read_log
 
 pytestmark = pytest.mark.openvino
@@ -122,3 +127,41 @@ def test_a_damaged_study_db_is_named_and_rebuilt_from_the_record_once_it_is_gone
     best = (life.folder / "best.yaml").read_bytes()
     assert tuner("run", study, "--results", life.results, "--minutes", "0.4").code == 0
     assert (life.folder / "best.yaml").read_bytes().splitlines()[:20] == best.splitlines()[:20]
+
+
+# What the README says of such a study
+
+
+def test_every_command_of_the_readme_runs(
+    life: Life, tuner_here: Tuner, short_windows: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The replicas serve a small model here: each of their members has two processes of its own."""
+    monkeypatch.setattr("tuner.study.measure.SESSIONS", 2)
+    replicas = tmp_path / "squeezenet-cpu-replicas.yaml"
+    text = (ROOT / "configs" / replicas.name).read_text()
+    replicas.write_text(re.sub(r"model:\n(  .*\n)+", "model: builtin:mlp\n", text))
+    assert commands()
+    for command in commands():
+        words = shlex.split(command)[1:]
+        if words[0] == "run" and "--plan" not in words:
+            continue  # what the `life` fixture lives through
+        if words[0] in ("run", "measure"):
+            words += ["--results", str(life.results)]
+        words = [word.replace("results/tables", str(ROOT / "results/tables")) for word in words]
+        words = [word.replace(f"configs/{replicas.name}", str(replicas)) for word in words]
+        done = tuner_here(*(word.replace("results/quickstart", str(life.folder)) for word in words))
+        assert done.code == 0, f"{command}: {done.err}"
+        assert done.out, command
+
+
+def test_the_python_of_the_readme_runs_where_its_results_are(life: Life) -> None:
+    (snippet,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", snippet],
+        cwd=life.cwd,
+        env=environment(life.cwd),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

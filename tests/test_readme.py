@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Life, Tuner, environment
+from tests.conftest import ROOT, Tuner
 from tuner.cli import app
 from tuner.deploy.front_file import load_front
 from tuner.study.file import load_study
@@ -36,38 +34,6 @@ def test_the_study_file_of_the_readme_loads_with_its_second_space(tmp_path: Path
     (tmp_path / "space.yaml").write_text(re.sub(r"space: auto.*\n", space, whole))
     parameters = load_study(tmp_path / "space.yaml").space.parameters
     assert [p.name for p in parameters][:2] == ["PERFORMANCE_HINT", "NUM_STREAMS"]
-
-
-@pytest.mark.openvino
-def test_every_command_of_the_readme_runs(
-    life: Life, tuner_here: Tuner, short_windows: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tuner.study.measure.SESSIONS", 2)
-    assert commands()
-    for command in commands():
-        words = shlex.split(command)[1:]
-        if words[0] == "run" and "--plan" not in words:
-            continue  # what the `life` fixture lives through
-        if words[0] in ("run", "measure"):
-            words += ["--results", str(life.results)]
-        words = [word.replace("results/tables", str(ROOT / "results/tables")) for word in words]
-        done = tuner_here(*(word.replace("results/quickstart", str(life.folder)) for word in words))
-        assert done.code == 0, f"{command}: {done.err}"
-        assert done.out, command
-
-
-@pytest.mark.openvino
-def test_the_python_of_the_readme_runs_where_its_results_are(life: Life) -> None:
-    (snippet,) = blocks("python")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", snippet],
-        cwd=life.cwd,
-        env=environment(life.cwd),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_every_command_of_the_command_line_stands_in_the_readme() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,19 @@ def backends() -> Iterator[None]:
         root = HERE.parents[1]
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(root), os.environ.get("PYTHONPATH", "")]))
         yield
+
+
+@pytest.fixture
+def one_interrupt() -> Iterator[None]:
+    """SIGUSR1 is Ctrl-C, once: a late second one does not end the process that runs the tests."""
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGUSR1, interrupt)
+    yield
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -154,22 +153,14 @@ def test_one_bad_replica_is_its_member_s_failure_and_the_others_are_whole(
 
 @pytest.mark.slow
 def test_an_interrupt_in_the_middle_of_a_turn_of_two_leaves_nobody_with_an_old_answer(
-    open_bench: OpenBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_bench: OpenBench, one_interrupt: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ONE", str(tmp_path / "one"))
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        with open_bench() as bench:
-            with pytest.raises(KeyboardInterrupt):
-                bench.measure([TWO, doing("one: interrupt the parent")], quick_plan(hang_limit_s=PATIENCE_S))
-            assert len(workers_of(bench)) == 2, "those of the reference, who were asked nothing"
-            assert blocks_of(bench.measure([TWO, CANDIDATE], quick_plan())) == [WHOLE, WHOLE]
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    with open_bench() as bench:
+        with pytest.raises(KeyboardInterrupt):
+            bench.measure([TWO, doing("one: interrupt the parent")], quick_plan(hang_limit_s=PATIENCE_S))
+        assert len(workers_of(bench)) == 2, "those of the reference, who were asked nothing"
+        assert blocks_of(bench.measure([TWO, CANDIDATE], quick_plan())) == [WHOLE, WHOLE]
 
 
 @pytest.mark.slow

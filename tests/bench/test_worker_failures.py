@@ -204,19 +204,12 @@ def test_a_worker_ends_when_its_parent_is_killed_in_the_middle_of_a_turn(
 
 @pytest.mark.slow
 def test_an_interrupt_in_the_middle_of_a_turn_leaves_no_answer_behind_for_the_next_command(
-    open_bench: OpenBench,
+    open_bench: OpenBench, one_interrupt: None
 ) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        with open_bench() as bench:
-            with pytest.raises(KeyboardInterrupt):
-                bench.measure([REFERENCE, doing("interrupt the parent")], quick_plan(hang_limit_s=PATIENCE_S))
-            assert blocks_of(bench.measure([REFERENCE, GOOD], quick_plan())) == [WHOLE, WHOLE]
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    with open_bench() as bench:
+        with pytest.raises(KeyboardInterrupt):
+            bench.measure([REFERENCE, doing("interrupt the parent")], quick_plan(hang_limit_s=PATIENCE_S))
+        assert blocks_of(bench.measure([REFERENCE, GOOD], quick_plan())) == [WHOLE, WHOLE]
 
 
 def test_an_interrupt_between_blocks_leaves_a_usable_bench(open_bench: OpenBench) -> None:

@@ -11,7 +11,7 @@ GATES = (
     ["ruff", "format", "--check", "."],
     ["ruff", "check", "."],
     ["mypy", "--strict", "tuner"],
-    ["pytest", "-n", "2", "--dist", "loadgroup", "-m", "not host", *sys.argv[1:]],
+    ["pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not host", *sys.argv[1:]],
     ["pytest", "-m", "host", *sys.argv[1:]],
 )
 
