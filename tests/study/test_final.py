@@ -85,12 +85,12 @@ def test_where_all_are_far_behind_there_is_no_final(tmp_path: Path) -> None:
 
 
 def test_one_that_keeps_its_limit_as_measured_goes_before_one_that_only_nearly_does(tmp_path: Path) -> None:
-    """With eight requests each takes 0.5 % more than allowed: the search forgives that, the confirmation would not."""
+    """With eight requests each takes 0.3 % more than allowed: the search forgives that, the confirmation would not."""
 
     def surface(config: DeploymentConfig) -> float:
         return {5: 150.0, 8: 160.0}.get(config.infer_requests or 0, 100.0)
 
-    limit = Limit(metric="latency_mean_ms", max=1e3 * 8 / 160 / 1.005)
+    limit = Limit(metric="latency_mean_ms", max=1e3 * 8 / 160 / 1.003)
     space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 8))
     other = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 5, 8))
     alone = Virtual(folder=tmp_path / "alone", space=space, bench=calm(surface), study=make_study(limits=[limit]))
@@ -107,8 +107,8 @@ def test_one_that_keeps_its_limit_as_measured_goes_before_one_that_only_nearly_d
 
 
 def test_a_winner_with_long_windows_gets_the_sessions_that_fit(tmp_path: Path) -> None:
-    """32 requests of 4 samples in four rounds take a second, not 0.4 s: twelve sessions were planned for short ones."""
-    space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 32), parameter("batch_size", 4))
+    """64 requests of 4 samples in four rounds take 1.2 s, not 0.6 s: twelve sessions were planned for short ones."""
+    space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 64), parameter("batch_size", 4))
     study = Virtual(folder=tmp_path, space=space, bench=calm(), study=make_study(minutes=10.0))
     result = study.run()
     assert result.is_tuned

@@ -51,6 +51,9 @@ LONG_WINDOW_LIMIT_S, LONG_WINDOWS_FROM_MIN = 6.0, 10.0
 RACE_UP_TO = 50
 """A space of so few has each of them measured. In ten minutes there is time for those too whose four rounds take longer
 than 3 s, which on large servers are among the best (256 requests of 16 samples); a large space is full of them."""
+PATIENCE = 2
+"""Who was fast enough in the search may take so many times as long afterwards: a slower moment of the host is no fault
+of a candidate, and to turn it down for one would be to discard by the result."""
 STEADY, STEADY_SDS = 0.10, 3.3
 PERCENTILE_MARGIN = 1.3
 """More windows than a percentile's requests need, so that a slower moment does not leave a session short."""
@@ -220,9 +223,10 @@ def plan_session(
     )
     if ground is None:
         return plan
+    patience = PATIENCE if phase in ("final", "confirm") else 1
     return replace(
         plan,
-        max_window_s=longest_window_s(campaign, ground),
+        max_window_s=patience * longest_window_s(campaign, ground),
         steady_tolerance=max(STEADY, STEADY_SDS * ground.calibration.window_sd),
     )
 

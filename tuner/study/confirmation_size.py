@@ -25,9 +25,8 @@ def confirmation_size(campaign: Campaign, ground: Ground, candidate: Candidate) 
     its windows are short; else what fits into the time reserved, four sessions of six pairs at least. A percentile may
     need more pairs."""
     plan = ground.plan
-    final_s = sum(line.session.wall_s for line in campaign.log.sessions("final", round=campaign.round))
     left_s = campaign.left_s()
-    lent_s = max(0.0, final_s - plan.final_s, 0.0 if left_s is None else plan.confirm_s - max(0.0, left_s))
+    lent_s = 0.0 if left_s is None else max(0.0, plan.confirm_s - max(0.0, left_s))
     blocks = percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window)
 
     def size(pairs: int) -> tuple[int, int, float]:
@@ -73,6 +72,11 @@ def beyond_plan_s(campaign: Campaign, ground: Ground, finalists: Sequence[Candid
     if finalists[0].value <= 0.0:
         return final_s
     return final_s + max(0.0, confirmation_size(campaign, ground, finalists[0])[2] - plan.confirm_s)
+
+
+def confirmation_s(ground: Ground, candidate: Candidate, sessions: int) -> float:
+    """Seconds of so many sessions of the usual pairs."""
+    return sessions * _session_s(ground, candidate, ground.plan.pairs)
 
 
 def _session_s(ground: Ground, candidate: Candidate, pairs: int) -> float:

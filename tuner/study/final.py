@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tuner.study.audit import PAIRS_AT_MOST, audit_lines, equal_requests
+from tuner.study.audit import audit_lines, equal_requests
 from tuner.study.baselines import stand
 from tuner.study.budget import FULL_FINAL, SMALL_FINAL
-from tuner.study.campaign import Campaign, Ground, candidates_of, longer_s, plan_session
-from tuner.study.confirmation_size import is_clear
+from tuner.study.campaign import Campaign, Ground, candidates_of, plan_session
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.listing import config_of
+from tuner.study.play_off import measure_field, next_field
+from tuner.study.records import SessionLine
 
 LINEUP = 7
 """Members of one session at most (measurement.md)."""
@@ -22,10 +23,6 @@ HOPELESS_SDS = 3.0
 """A candidate so far behind the reference takes no time in the final, however few others there are."""
 BASELINES_AT_MOST = 4
 """Where a study names many baselines, the strongest: half of the final's places belong to candidates."""
-
-RESERVED = 6
-"""Sessions that the confirmation keeps in any case: two looks."""
-SPARE_ROUNDS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +41,18 @@ def pick_winner(campaign: Campaign, ground: Ground) -> Winner | None:
         if not field:
             return None
         if stage == campaign.steps("final"):
-            is_last = stage + 1 == len(plan.stages)
-            more = spare_rounds(campaign, ground, field[:size]) if is_last else 0
-            _measure(campaign, ground, field[:size], more=more)
-        line = campaign.log.sessions("final", round=campaign.round)[stage]
-        numbers = {number for number in line.trials if number is not None}
-        field = ranked(c for c in candidates_of(campaign, ground).values() if c.trial in numbers)
-    return winner_of(campaign, ground, field)
+            _measure(campaign, ground, field[:size])
+        field = _of_sessions(campaign, ground, campaign.log.sessions("final", round=campaign.round)[stage : stage + 1])
+    while rivals := next_field(campaign, ground, _open(campaign, ground)):
+        measure_field(campaign, ground, rivals)
+    later = campaign.log.sessions("final", round=campaign.round)[max(0, len(plan.stages) - 1) :]
+    return winner_of(campaign, ground, _of_sessions(campaign, ground, later) if later else field)
+
+
+def _of_sessions(campaign: Campaign, ground: Ground, lines: Sequence[SessionLine]) -> list[Candidate]:
+    """The candidates that met there, best first."""
+    numbers = {number for line in lines for number in line.trials if number is not None}
+    return ranked(c for c in candidates_of(campaign, ground).values() if c.trial in numbers)
 
 
 def winner_of(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> Winner | None:
@@ -69,39 +71,32 @@ def is_better(candidate: Candidate, ground: Ground) -> bool:
 
 
 def finalists(campaign: Campaign, ground: Ground) -> list[Candidate]:
-    """The best measured candidates that no earlier confirmation has judged, as many as the final takes. One whose gain
-    was not significant is not judged yet: more sessions may prove it. Under limits that no baseline keeps a candidate
-    need not be faster."""
+    """The best candidates that are still open, as many as the final takes."""
+    room = LINEUP - len(baseline_field(ground))
+    return _open(campaign, ground)[: min(ground.plan.final.top or SMALL_FINAL.top, room)]
+
+
+def _open(campaign: Campaign, ground: Ground) -> list[Candidate]:
+    """The measured candidates that no earlier confirmation has judged, best first. One whose gain was not significant
+    is not judged yet: more sessions may prove it. Under limits that no baseline keeps a candidate need not be
+    faster."""
     open_rounds = {line.round for line in campaign.log.verdicts() if line.reason == "not_significant"}
     rounds = [r for r in range(1, campaign.round) if r not in open_rounds]
     judged = {line.winner for r in rounds if (line := campaign.log.confirmation(r))}
     known = [c for c in candidates_of(campaign, ground).values() if c.config not in judged]
     if ground.standing.is_feasible:
         known = [c for c in known if c.is_measured and c.value + HOPELESS_SDS * c.sd > 0.0]
-    room = LINEUP - len(baseline_field(ground))
-    return ranked(known)[: min(ground.plan.final.top or SMALL_FINAL.top, room)]
+    return ranked(known)
 
 
-def spare_rounds(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> int:
-    """Rounds beyond the plan for the last stage, on time that the confirmation will not need: a gain so clear that four
-    sessions prove it leaves the others to tell the best from the second best."""
-    plan, calibration = ground.plan, ground.calibration
-    if plan.total_s is None or not is_clear(ground, field[0]):
-        return 0
-    spare_s = plan.confirm_s - RESERVED * plan.session_cost_s
-    round_s = sum(plan.window_s + calibration.cost.turn_s + longer_s(ground, c) for c in field)
-    round_s += (PAIRS_AT_MOST + len(baseline_field(ground))) * (plan.window_s + calibration.cost.turn_s)
-    return max(0, min(SPARE_ROUNDS, int(spare_s / round_s)))
-
-
-def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate], *, more: int) -> None:
+def _measure(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> None:
     campaign.show(replace(campaign.status, phase="final", left_s=campaign.left_s(), note=f"{len(field)} candidates"))
     baselines = [campaign.setting.baselines[name] for name in baseline_field(ground)]
     is_long = ground.plan.final == FULL_FINAL
     audited = equal_requests(campaign, field, LINEUP - len(baselines) - len(field)) if is_long else []
     line = campaign.measure(
         [*baselines, *(c.config for c in field), *(config_of(campaign, assignment) for assignment in audited)],
-        plan_session(campaign, ground, "final", blocks=ground.plan.final.stage_rounds + more),
+        plan_session(campaign, ground, "final", blocks=ground.plan.final.stage_rounds),
         trials=[*(None for _ in baselines), *(c.trial for c in field), *(None for _ in audited)],
         assignments=[*(None for _ in baselines), *(c.assignment for c in field), *audited],
     )

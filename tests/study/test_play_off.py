@@ -1,0 +1,121 @@
+"""The play-off: who is still in question after the final, and when nothing is left to tell."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.study.virtual import (
+    Fuse,
+    PhaseFuse,
+    PowerCut,
+    Virtual,
+    by_streams,
+    disturbances,
+    make_study,
+    numbers_of,
+    parameter,
+    space_of,
+)
+from tuner.bench.protocol import DeploymentConfig
+from tuner.bench.synthetic import SyntheticBench
+from tuner.study.evidence import Candidate, Judgement
+from tuner.study.play_off import FIELD, WORTH_A_SESSION, contest
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+NEAR = by_streams(s2=150.0, s3=151.0, s6=153.0, s5=120.0)
+"""Half as much again as the baselines, by candidates within 2 % of each other, and one that is far behind them."""
+
+
+def candidate(value: float, sd: float = 0.01) -> Candidate:
+    judgement = Judgement(value=value, sd=sd, violations={}, window_s=0.4, requests_per_window=100.0)
+    name = f"{value}/{sd}"
+    return Candidate(
+        key=name, config=DeploymentConfig(device=name), trial=None, assignment=None, judgements=[judgement]
+    )
+
+
+def near(folder: Path, *, minutes: float = 10.0) -> Virtual:
+    space = space_of(parameter("NUM_STREAMS", 2, 3, 5, 6))
+    bench = SyntheticBench(surface=NEAR, effects=disturbances(3, noise=0.02, compiling=0.005))
+    return Virtual(folder=folder, space=space, bench=bench, study=make_study(minutes=minutes))
+
+
+def test_a_session_of_two_equals_is_worth_what_the_larger_of_two_normals_is() -> None:
+    """A second session like the first moves each mean by 1 / sqrt(2) of its sd; E[max] of two standard normals is
+    1 / sqrt(pi)."""
+    found = contest([candidate(0.3, 0.01), candidate(0.3, 0.01)], seed=0)
+    assert found.worth == pytest.approx(0.01 / math.sqrt(2 * math.pi), rel=0.05)
+    assert len(found.field) == 2
+
+
+def test_what_is_known_well_is_worth_no_session() -> None:
+    known = candidate(0.3, 0.01)
+    known.judgements.extend(known.judgements * 24)
+    assert contest([known, known], seed=0).worth < WORTH_A_SESSION
+
+
+def test_a_leader_that_is_clearly_ahead_has_no_rivals_and_nothing_to_lose() -> None:
+    leader, second = candidate(0.3), candidate(0.2)
+    found = contest([leader, second], seed=0)
+    assert found.field == [leader]
+    assert found.worth < WORTH_A_SESSION
+
+
+def test_the_field_holds_the_leader_and_the_likeliest_of_the_others() -> None:
+    known = [candidate(0.30 - 0.001 * n) for n in range(10)]
+    found = contest(known, seed=0)
+    assert len(found.field) == FIELD
+    assert found.field[0] is known[0]
+    assert known[9] not in found.field
+
+
+def test_one_that_is_little_known_may_be_the_best_and_is_looked_at_again() -> None:
+    unsure = candidate(0.28, 0.04)
+    assert unsure in contest([candidate(0.3, 0.005), unsure], seed=0).field
+
+
+def test_nobody_to_compare_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nobody"):
+        contest([], seed=0)
+
+
+def test_near_candidates_meet_again_in_fresh_processes_until_the_best_is_told(tmp_path: Path) -> None:
+    study = near(tmp_path)
+    result = study.run()
+    assert result.config.properties["NUM_STREAMS"] == 6
+    _, _, *later = study.sessions("final")
+    assert later
+    processes = [line.session.process for line in study.sessions("final", "confirm")]
+    assert len(set(processes[2:])) == len(processes[2:])
+    asked = {config.properties["NUM_STREAMS"] for line in later for config in line.session.lineup[1:]}
+    assert 5 not in asked
+    assert len(numbers_of(later[-1:])) <= len(numbers_of(later[:1]))
+    assert sum(line.session.wall_s for line in study.sessions()) < 600.0
+
+
+def test_a_budget_without_time_to_spare_has_none(tmp_path: Path) -> None:
+    study = near(tmp_path, minutes=2.0)
+    study.run()
+    assert len(study.sessions("final")) == 1
+
+
+def test_a_gain_that_is_not_clear_leaves_the_time_to_the_confirmation(tmp_path: Path) -> None:
+    study = near(tmp_path)
+    study.bench = SyntheticBench(surface=by_streams(s2=101.0, s3=101.5), effects=disturbances())
+    study.run()
+    assert len(study.sessions("final")) == 2
+
+
+@pytest.mark.parametrize("calls", [3, 4])
+def test_an_interrupted_play_off_goes_on(tmp_path: Path, calls: int) -> None:
+    study = near(tmp_path)
+    with pytest.raises(PowerCut):
+        study.run(PhaseFuse(study.bench, "final", calls))
+    assert len(study.sessions("final")) == calls - 1
+    result = study.run()
+    assert result.is_tuned
+    assert study.run(Fuse(study.bench, 1)) == result
