@@ -176,6 +176,16 @@ def test_a_configuration_that_does_not_compile_falls_back_to_the_baseline(
     assert quiet(replace(best, api="sync"), core).infer_requests == 1
 
 
+@pytest.mark.parametrize(("tuned", "baseline", "requests"), [("sync", "async", 3), ("async", "sync", 1)])
+def test_a_fallback_is_called_as_the_baseline_was_measured(
+    make_best: MakeBest, core: openvino.Core, tuned: Any, baseline: Any, requests: int
+) -> None:
+    best = make_best(properties=BROKEN, api=tuned)
+    best = replace(best, baseline=replace(best.baseline, api=baseline, infer_requests=3))
+    deployment = quiet(best, core)
+    assert (deployment.api, deployment.infer_requests) == (baseline, requests)
+
+
 def test_a_batch_that_does_not_compile_falls_back_to_one_sample_and_says_so(
     make_best: MakeBest, core: openvino.Core
 ) -> None:

@@ -162,13 +162,14 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
         if best.is_baseline_apart:
             said += f"; it was measured in {baseline.processes} (tuned: {best.replicas})"
         optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        api = baseline.api or best.api
         return Deployment(
             compiled_model=compiled,
             device=device,
             properties=properties,
             batch_size=batch_size,
-            infer_requests=1 if best.api == "sync" else baseline.infer_requests or optimal,
-            api=best.api,
+            infer_requests=1 if api == "sync" else baseline.infer_requests or optimal,
+            api=api,
             is_fallback=True,
             warnings=(*differences.messages[:-1], f"{differences.messages[-1]}; {said}"),
         )

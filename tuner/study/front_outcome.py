@@ -71,6 +71,7 @@ def knee_of(
         levels = standings(campaign, ground, result)
         best = assemble(
             campaign,
+            ground,
             result,
             deployed,
             config=result.config,
@@ -111,7 +112,9 @@ def _best(
         if point.pairs
         for check in check_limit(limit, point.pairs, ratios[limit.metric])
     ]
-    best = assemble(campaign, result, deployed, config=point.config, effective=effective, mine=mine, levels=levels)
+    best = assemble(
+        campaign, ground, result, deployed, config=point.config, effective=effective, mine=mine, levels=levels
+    )
     baseline = point.name if point.is_baseline else front.reference
     return replace(
         best,
