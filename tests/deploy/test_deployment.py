@@ -148,6 +148,17 @@ def test_what_the_device_clamps_here_is_said(make_best: MakeBest, core: openvino
     check_difference(best, core, r"something else of the configuration here: INFERENCE_NUM_THREADS \d+ \(tuned: 999\)")
 
 
+@pytest.mark.parametrize("name", ["damaged.onnx", "damaged.xml", "damaged.tflite"])
+def test_a_damaged_model_is_said_once_without_what_the_library_writes(
+    make_best: MakeBest, core: openvino.Core, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(bytes(range(256)) * 50)
+    with pytest.raises(ModelError, match="damaged, truncated or no model"):
+        make_best().compile(core=core, model=path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_another_device_is_said(make_best: MakeBest, core: openvino.Core) -> None:
     best = make_best(device="NPU")
     with pytest.warns(DeploymentWarning, match="tuned for NPU, compiled for CPU"):

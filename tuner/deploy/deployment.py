@@ -18,7 +18,7 @@ from tuner.model.host import HostFacts, cpu_list, host_facts
 from tuner.model.locate import sha256
 from tuner.model.openvino_error import first_line
 from tuner.model.property_text import as_text
-from tuner.model.read import read
+from tuner.model.read import check_format, read
 from tuner.model.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -207,6 +207,7 @@ def _compare_model(best: Best, spec: ModelSpec, differences: Differences) -> Non
             advice="Put the tuned model there, or tune this one.",
             error=ModelError,
         )
+        check_format(spec)
 
 
 def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Differences) -> None:
