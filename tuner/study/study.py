@@ -142,6 +142,12 @@ class Study:
         requests arrive by themselves several are in flight."""
         return self.objective.is_single and self.load is None
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether every member of a session has processes of its own, and shares none with the others."""
+        given = self.conditions
+        return given.replicas > 1 or given.memory_bytes is not None or self.objective.needs_own_process
+
     def calls_of(self, requests: int | None) -> Calls:
         """How a configuration with so many requests in flight is called; None: as many as its compiled model suggests.
 
