@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Tuner, call, environment
+from tests.conftest import ROOT, Tuner, call, command, environment
 from tuner.model.locate import locate
 from tuner.model.spec import ModelSpec
 from tuner.study.records import read_log
@@ -214,6 +214,26 @@ def test_a_misspelt_set_is_told_what_was_meant(tuner_here: Tuner, tmp_path: Path
     done = tuner_here("measure", write_study(tmp_path), "--set", "batch_sise=2")
     assert done.code == 2
     assert "did you mean batch_size?" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "code"), [(["schema"], 0), (["--help"], 0), (["--version"], 0), (["show", "results"], 2)]
+)
+def test_a_reader_that_leaves_changes_no_exit_code_and_shows_no_traceback(
+    tmp_path: Path, words: list[str], code: int
+) -> None:
+    """As `| head -1` does; here nobody reads at all, which needs no luck with timing."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        command(*words), cwd=tmp_path, env=environment(tmp_path), stdout=writing, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writing)
+    assert done.returncode == code, done.stderr
+    assert ("holds no study" in done.stderr) == (code == 2)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
 
 
 def test_publishing_without_matplotlib_says_what_to_install(tmp_path: Path) -> None:

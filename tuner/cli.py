@@ -6,17 +6,21 @@ Results go to stdout, everything else to stderr. Whatever is slow to import is i
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
 from tuner import __version__
 from tuner.errors import HostError, InputError, Interrupted, OutputError, TunerError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 app = typer.Typer(
     name="tuner",
@@ -212,8 +216,30 @@ def interrupt(signum: int, frame: object) -> NoReturn:
     raise Interrupted(what, advice="the same command continues where it stopped")
 
 
+class Unread(io.FileIO):
+    """A stream whose reader may leave, as `head` does: what it no longer wants is dropped, and is no error."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def unbroken(stream: TextIO) -> TextIO:
+    """A stream of this process that takes no notice when its reader leaves. What stands in for one stays, and so does
+    the None of one that was closed from the start."""
+    is_own = stream is sys.__stdout__ or stream is sys.__stderr__
+    if not is_own or not isinstance(stream, io.TextIOWrapper):
+        return stream
+    raw = Unread(stream.fileno(), "w", closefd=False)
+    is_line_wise = stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=is_line_wise)
+
+
 def main() -> None:
     """The entry point: every expected failure is one message, its advice, and an exit code."""
+    sys.stdout, sys.stderr = unbroken(sys.stdout), unbroken(sys.stderr)
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="tuner", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):

@@ -177,6 +177,14 @@ def test_a_synchronous_caller_waits_for_most_of_the_window(mlp: WorkerBench) -> 
         assert 0.3 < busy <= 1.01
 
 
+@pytest.mark.parametrize(("hint", "api"), [("LATENCY", "sync"), ("THROUGHPUT", "async")])
+def test_calls_go_by_the_number_of_requests_that_the_device_suggests(mlp: WorkerBench, hint: str, api: str) -> None:
+    one = config({"PERFORMANCE_HINT": hint, "INFERENCE_NUM_THREADS": 2}, api="by_requests")
+    effective = whole(mlp.measure([one], quick_plan(blocks=1)).members[0]).effective
+    assert effective == mlp.resolve(one)
+    assert (effective.api, effective.infer_requests == 1) == (api, api == "sync")
+
+
 def test_requests_in_flight_are_rate_times_latency(mlp: WorkerBench) -> None:
     """Little's law, from the outside: no more than were started can have been in flight."""
     lineup = [config(infer_requests=n) for n in (1, 4, 16)]

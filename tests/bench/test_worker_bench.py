@@ -192,6 +192,9 @@ def test_requests_batch_and_api_need_no_compile_of_their_own(open_bench: OpenBen
         plain = resolved(bench.resolve(config({"A": 1})))
         large = resolved(bench.resolve(config({"A": 1}, batch_size=8, infer_requests=7)))
         assert (sync.infer_requests, plain.infer_requests, large.infer_requests) == (1, 2, 7)
+        several = resolved(bench.resolve(config({"A": 1}, api="by_requests")))
+        assert several == plain, "two are suggested"
+        assert resolved(bench.resolve(config({"A": 1}, api="by_requests", infer_requests=1))) == sync
         assert (sync.batch_size, plain.batch_size, large.batch_size) == (1, 1, 8)
         assert len({sync.key, plain.key, large.key}) == 3
 

@@ -58,6 +58,9 @@ def test_no_gain_is_claimed_where_none_was_shown(illustration: Best) -> None:
     assert "# no candidate\n# was faster" in text
     assert "none, the defaults" in text
     assert "no gain claimed" in describe(replace(illustration, gain=None, reason="the first that keeps the limit"))
+    point = replace(baseline, objectives=(illustration.objective,), reason="no gain is claimed: trial 3 is not shown")
+    assert "no gain claimed\n# no gain is claimed: trial 3 is not shown" in describe(point)
+    assert "which is the baseline" not in describe(point), "a point of a front may be none"
 
 
 def test_after_a_fallback_what_runs_here_is_shown_and_no_gain(

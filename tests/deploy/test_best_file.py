@@ -66,6 +66,7 @@ bests = st.builds(
         properties=st.dictionaries(names, scalars, max_size=3),
         batch_size=some,
         infer_requests=st.one_of(st.none(), some),
+        api=st.sampled_from([None, "async", "sync"]),
     ),
     baselines=st.dictionaries(names, numbers, max_size=4),
     gain=st.one_of(

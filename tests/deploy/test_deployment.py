@@ -148,6 +148,17 @@ def test_what_the_device_clamps_here_is_said(make_best: MakeBest, core: openvino
     check_difference(best, core, r"something else of the configuration here: INFERENCE_NUM_THREADS \d+ \(tuned: 999\)")
 
 
+@pytest.mark.parametrize("name", ["damaged.onnx", "damaged.xml", "damaged.tflite"])
+def test_a_damaged_model_is_said_once_without_what_the_library_writes(
+    make_best: MakeBest, core: openvino.Core, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(bytes(range(256)) * 50)
+    with pytest.raises(ModelError, match="damaged, truncated or no model"):
+        make_best().compile(core=core, model=path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_another_device_is_said(make_best: MakeBest, core: openvino.Core) -> None:
     best = make_best(device="NPU")
     with pytest.warns(DeploymentWarning, match="tuned for NPU, compiled for CPU"):
@@ -174,6 +185,16 @@ def test_a_configuration_that_does_not_compile_falls_back_to_the_baseline(
     assert deployment.infer_requests == deployment.compiled_model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     assert deployment.warnings[-1].endswith("using the baseline THROUGHPUT instead, at batch size 4")
     assert quiet(replace(best, api="sync"), core).infer_requests == 1
+
+
+@pytest.mark.parametrize(("tuned", "baseline", "requests"), [("sync", "async", 3), ("async", "sync", 1)])
+def test_a_fallback_is_called_as_the_baseline_was_measured(
+    make_best: MakeBest, core: openvino.Core, tuned: Any, baseline: Any, requests: int
+) -> None:
+    best = make_best(properties=BROKEN, api=tuned)
+    best = replace(best, baseline=replace(best.baseline, api=baseline, infer_requests=3))
+    deployment = quiet(best, core)
+    assert (deployment.api, deployment.infer_requests) == (baseline, requests)
 
 
 def test_a_batch_that_does_not_compile_falls_back_to_one_sample_and_says_so(

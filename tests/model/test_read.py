@@ -9,7 +9,7 @@ import pytest
 from openvino import opset13
 
 from tuner.errors import ModelError
-from tuner.model.read import batch_axes, find_faults, input_name, read
+from tuner.model.read import batch_axes, check_format, find_faults, input_name, read
 from tuner.model.spec import InputSpec, ModelSpec
 
 pytestmark = pytest.mark.openvino
@@ -84,6 +84,21 @@ def test_everything_wrong_with_a_model_is_found_at_once_each_with_its_key(
     assert faults(x=InputSpec(shape=(1, 8)), z=InputSpec(layout="NC")) == {}
     missing = find_faults(core, ModelSpec(path="nowhere.onnx", folder=Path()))
     assert [fault.at for fault in missing] == [("path",)]
+
+
+def test_files_that_begin_as_their_names_say_pass_and_so_does_what_has_no_format(
+    package_spec: Callable[..., ModelSpec], save: Callable[..., ModelSpec], tmp_path: Path
+) -> None:
+    x = opset13.parameter([1, 8], np.float32, name="x")
+    (tmp_path / "model.bytes").write_bytes(b"anything")
+    specs = [
+        package_spec(CLS),
+        save(openvino.Model([opset13.relu(x)], [x], "one")),
+        ModelSpec(path="builtin:mlp", folder=Path()),
+        ModelSpec(path="model.bytes", folder=tmp_path),
+    ]
+    for spec in specs:
+        check_format(spec)
 
 
 def test_a_layout_alone_fixes_the_batch_and_nothing_else(core: openvino.Core, save: Callable[..., ModelSpec]) -> None:

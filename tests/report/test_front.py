@@ -25,8 +25,9 @@ def gain(metric: str, low: float, estimate: float, high: float) -> BestGain:
 def point(name: str, throughput: float, latency_ms: float, *gains: BestGain, is_proven: bool = True) -> FrontPoint:
     best = replace(
         TUNED,
-        verdict="tuned" if gains else "baseline",
+        verdict="tuned" if gains and is_proven else "baseline",
         reason="words",
+        baselines={"THROUGHPUT": 100.0, "LATENCY": 90.0},
         gains={g.metric: g for g in gains if g.metric},
         gain=gains[0] if gains and is_proven else None,
         objectives=(
@@ -97,6 +98,7 @@ def test_a_picked_point_says_what_it_is_and_what_comes_next(picked: FrontPoint) 
     lines = picked_lines(FRONT, picked, [bound], Path("results/x/best-8.yaml"))
     assert lines[0].startswith(f"picked for latency_p90_ms<=8: {picked.name}, throughput ")
     assert lines[-1] == "next:    tuner apply results/x/best-8.yaml"
+    assert f"  verdict: {'tuned' if picked is KNEE else 'baseline'}, words" in lines
     assert any("times that of" in line for line in lines) is (picked is KNEE)
 
 
@@ -104,4 +106,5 @@ def test_a_program_reads_every_point() -> None:
     content = json.loads(json.dumps(front_json(FRONT)))
     assert content["knee"] == "trial 3"
     assert [p["is_proven"] for p in content["points"]] == [True, False, False]
+    assert [p["verdict"] for p in content["points"]] == ["tuned", "baseline", "baseline"]
     assert content["points"][0]["gains"]["latency_p90_ms"]["low_pct"] == -60.0

@@ -8,6 +8,7 @@ import pytest
 
 from tests.study.test_evidence import ran
 from tests.study.virtual import crash, make_study
+from tuner.bench.synthetic import effective_of
 from tuner.errors import NoAnswerError
 from tuner.study.baselines import baseline_configs, stand
 from tuner.study.study import BaselineSpec, Limit, Objective
@@ -47,6 +48,28 @@ def test_under_a_latency_objective_they_run_one_request_synchronously_unless_the
         "one": (1, "sync"),
         "four": (4, "async"),
     }
+
+
+def test_a_server_waits_for_each_answer_of_a_baseline_with_one_request_alone() -> None:
+    own = {"one": BaselineSpec(properties={}, infer_requests=1), "four": BaselineSpec(properties={}, infer_requests=4)}
+    study = make_study(metric="latency_p99_ms", limits=[Limit(metric="throughput", min_ratio=0.95)], baselines=own)
+    configs = baseline_configs(study)
+    assert [(c.infer_requests, c.api) for c in configs.values()] == [
+        (None, "by_requests"),
+        (None, "by_requests"),
+        (None, "by_requests"),
+        (1, "sync"),
+        (4, "async"),
+    ]
+    found = {name: effective_of(c) for name, c in configs.items()}
+    assert {name: (e.infer_requests, e.api) for name, e in found.items()} == {
+        "default": (1, "sync"),
+        "LATENCY": (1, "sync"),
+        "THROUGHPUT": (found["THROUGHPUT"].infer_requests, "async"),
+        "one": (1, "sync"),
+        "four": (4, "async"),
+    }
+    assert found["default"].key == found["one"].key, "the same candidate, whoever named its one request"
 
 
 # Who is the strongest

@@ -21,6 +21,7 @@ from tuner.study.budget import (
     plan_budget,
     shrunk_sd,
     smallest_provable_gain_pct,
+    usual_cost,
 )
 from tuner.study.decision import FIRST_SHARE, SESSIONS, Outcome, gain_log, look, looks, share_of
 
@@ -41,6 +42,25 @@ def test_the_cost_of_a_lineup_is_scaled_to_two_members() -> None:
     found = measured_cost(costs, wall_s=20.0, members=3, turns=24, window_s=0.4)
     assert found.fixed_s == pytest.approx(1.0 + 1.0 + 4.0)
     assert found.turn_s == pytest.approx(0.1)
+
+
+def test_members_with_processes_of_their_own_start_each() -> None:
+    costs = Costs(start_s=4.0, compile_s=1.0, warm_up_s=9.0, timed_s=7.6)
+    shared, apart = (
+        measured_cost(costs, wall_s=22.0, members=4, turns=12, window_s=0.4, is_apart=is_apart)
+        for is_apart in (False, True)
+    )
+    assert shared.fixed_s - apart.fixed_s == pytest.approx(2.0), "of four that started two are in a session of two"
+
+
+def test_the_usual_cost_of_replicas_is_about_what_was_measured() -> None:
+    """Squeezenet on two busy CPUs, fresh sessions of two: 4.7 to 5.0 s beside the turns of two replicas and 6.5 of
+    three, 0.24 s beside each window."""
+    assert usual_cost() == usual_cost(replicas=1) == SessionCost()
+    assert usual_cost(is_apart=True).fixed_s == pytest.approx(2.6)
+    two, three = (usual_cost(replicas=n, is_apart=True) for n in (2, 3))
+    assert (two.fixed_s, two.turn_s) == pytest.approx((4.4, 0.2))
+    assert (three.fixed_s, three.turn_s) == pytest.approx((5.6, 0.2))
 
 
 def test_a_cost_needs_a_turn() -> None:

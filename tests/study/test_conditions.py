@@ -326,7 +326,8 @@ def test_baselines_run_as_many_replicas_as_the_deployment_unless_they_say_otherw
 def test_a_latency_beside_a_throughput_is_a_server_s() -> None:
     alone = Objective(metric="latency_p99_ms", limits=(Limit(metric="latency_p50_ms", max=5),))
     server = Objective(metric="latency_p99_ms", limits=(Limit(metric="throughput", min_ratio=0.95),))
-    assert (alone.is_latency, server.is_latency) == (True, False)
+    assert (alone.is_single, server.is_single) == (True, False)
+    assert server.is_latency, "its single requests are waited for"
 
 
 # Identity
@@ -363,6 +364,17 @@ def test_other_conditions_are_another_study(write: Write, tmp_path: Path, block:
     with pytest.raises(StudyChangedError) as error:
         check_identity(tmp_path, identity_of(load_study(write(deployment=block))), {})
     assert words in str(error.value)
+
+
+def test_how_a_server_is_called_is_part_of_what_a_study_is(tmp_path: Path) -> None:
+    """Before calls went by the number of requests, all of them were asynchronous."""
+    server = make_study(metric="latency_p99_ms", limits=[Limit(metric="throughput", min_ratio=0.95)])
+    others = [make_study(), make_study(metric="latency_p99_ms"), make_study(others=["latency_p99_ms"])]
+    assert ["calls" in identity_of(study) for study in (server, *others)] == [True, False, False, False]
+    before = {name: value for name, value in identity_of(server).items() if name != "calls"}
+    check_identity(tmp_path, before, {})
+    with pytest.raises(StudyChangedError, match='calls: was null, is "by_requests"'):
+        check_identity(tmp_path, identity_of(server), {})
 
 
 # A whole study

@@ -182,6 +182,10 @@ def test_where_everything_is_alike_nothing_is_claimed(tmp_path: Path, seed: int)
     assert not any(p.is_proven for p in result.front.points)
     front, _ = files_of(study, result)
     assert not any(p.best.gain for p in front.points)
+    assert {p.best.verdict for p in front.points} == {"baseline"}, "also of points that are none"
+    for point in front.points:
+        assert point.best.reason is not None
+        assert point.best.reason.startswith("one of the baselines" if point.is_baseline else "no gain is claimed: ")
 
 
 @pytest.mark.usefixtures("quick_disk")
@@ -209,6 +213,7 @@ def test_where_no_baseline_keeps_the_limit_no_gain_is_claimed(tmp_path: Path) ->
     assert (result.line.verdict, result.line.reason) == ("tuned", "first_feasible")
     assert best.gain is None
     assert all(not p.name.isupper() and p.best.gain is None for p in front.points)
+    assert {p.best.verdict for p in front.points} == {"tuned"}, "each is the answer to who keeps the limit"
 
 
 @pytest.mark.usefixtures("quick_disk")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.study.virtual import LARGE, TINY, Virtual, make_study, parameter, refuse, space_of
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Load
 from tuner.bench.synthetic import FakeClock, SyntheticBench, effective_of
 from tuner.study import listing
 from tuner.study.listing import GIVE_UP_AFTER, config_of, list_space
 from tuner.study.space import Parameter, Space
+from tuner.study.study import Limit, Study
 
 
 def virtual(folder: Path, space: Space, **more: object) -> Virtual:
@@ -73,6 +74,30 @@ def test_what_the_device_makes_of_it_stands_for_a_configuration(tmp_path: Path) 
     assert found is not None
     assert next(iter(found.distinct.values())) == {"NUM_STREAMS": 2, "INFERENCE_NUM_THREADS": 2}
     assert len(found.distinct) == 2
+
+
+SERVER = [Limit(metric="throughput", min_ratio=0.95)]
+
+
+@pytest.mark.parametrize(
+    ("study", "calls"),
+    [
+        (make_study(metric="latency_p99_ms"), {None: "sync", 1: "sync", 4: "async"}),
+        (make_study(metric="latency_p99_ms", limits=SERVER), {None: "by_requests", 1: "sync", 4: "async"}),
+        (make_study(metric="throughput", limits=[Limit(metric="latency_p99_ms", max=5)]), {None: "async", 1: "async"}),
+        (make_study(metric="throughput", others=["latency_p99_ms"]), {None: "async", 1: "async"}),
+        (make_study(metric="latency_p50_ms", others=["latency_p99_ms"]), {None: "sync", 1: "sync", 4: "async"}),
+        (
+            replace(make_study(metric="latency_p99_ms", limits=SERVER), load=Load(pattern="poisson", rate_per_s=10.0)),
+            {None: "async", 1: "async", 4: "async"},
+        ),
+    ],
+)
+def test_one_request_is_waited_for_where_latency_alone_is_wanted_in_a_closed_loop(
+    tmp_path: Path, study: Study, calls: dict[int | None, str]
+) -> None:
+    campaign = Virtual(folder=tmp_path, study=study).campaign()
+    assert {n: config_of(campaign, {"infer_requests": n}).api for n in calls} == calls
 
 
 def test_what_does_not_compile_is_left_out_and_said(tmp_path: Path) -> None:

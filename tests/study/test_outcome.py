@@ -13,7 +13,9 @@ import pytest
 
 from tests.study.virtual import (
     ARRIVING,
+    Fuse,
     Meddler,
+    PowerCut,
     Virtual,
     by_streams,
     calm,
@@ -27,6 +29,7 @@ from tests.study.virtual import (
 from tuner import __version__
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective, Session, SessionPlan, Windows
+from tuner.bench.synthetic import effective_of
 from tuner.deploy.best import Best, BestInput, BestModel
 from tuner.deploy.best_file import format_best, load_best, parse_best, write_best
 from tuner.model.host import HostFacts
@@ -256,6 +259,36 @@ def test_the_first_configuration_that_keeps_the_limits_claims_no_gain(tmp_path: 
     assert best.reason is not None
     assert best.reason.startswith("first_feasible: ")
     assert best.properties["NUM_STREAMS"] in (3, 5)
+
+
+def test_a_servers_file_says_how_its_winner_and_its_reference_were_called(tmp_path: Path) -> None:
+    """One request that is waited for, where the hint with one is too slow and the other has several in flight."""
+
+    def speed(config: DeploymentConfig) -> float:
+        if effective_of(config).infer_requests > 1:
+            return 310.0
+        return 300.0 if "INFERENCE_NUM_THREADS" in config.properties else 200.0
+
+    study = Virtual(
+        folder=tmp_path,
+        space=space_of(parameter("INFERENCE_NUM_THREADS", 2), parameter("infer_requests", 1, 4)),
+        bench=calm(speed),
+        study=make_study(metric="latency_mean_ms", limits=[Limit(metric="throughput", min_ratio=0.9)]),
+    )
+    with pytest.raises(PowerCut):
+        study.run(Fuse(study.bench, 3))
+    best = best_of(study, study.run())
+    assert (best.verdict, best.infer_requests, best.api) == ("tuned", 1, "sync")
+    assert (best.baseline.name, best.baseline.infer_requests, best.baseline.api) == ("THROUGHPUT", None, "async")
+    sessions = [line.session for line in study.sessions()]
+    assert {config.api for s in sessions for config in s.lineup} == {"by_requests", "sync", "async"}
+    called = {
+        (m.effective.infer_requests == 1, m.effective.api)
+        for s in sessions
+        for m in s.members
+        if isinstance(m, Windows)
+    }
+    assert called == {(True, "sync"), (False, "async")}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.study.virtual import Virtual, make_study
+from tuner.bench.protocol import Conditions
 from tuner.study.budget import smallest_provable_gain_pct
 from tuner.study.calibration import PRIOR_SD, KnownNoise
 from tuner.study.decision import gain_log
@@ -40,6 +41,17 @@ def test_under_a_quota_the_plan_has_the_longer_windows(tmp_path: Path) -> None:
     plans = [next(x for x in describe_plan(s.campaign()) if x.startswith("plan")) for s in (study, limited)]
     assert "confirmation 120 s (at most 12 sessions)" in plans[0]
     assert "confirmation 235 s (at most 12 sessions)" in plans[1]
+
+
+def test_the_processes_of_replicas_take_their_time_in_the_plan(tmp_path: Path) -> None:
+    study = make_study(minutes=10.0)
+    replicas = replace(study, conditions=Conditions(replicas=2))
+    virtual = Virtual(folder=tmp_path, study=replicas)
+    plan = next(line for line in describe_plan(virtual.campaign()) if line.startswith("plan"))
+    assert "confirmation 168 s (at most 12 sessions)" in plan
+    assert (study.is_apart, replicas.is_apart) == (False, True)
+    assert replace(study, conditions=Conditions(memory_bytes=1 << 30)).is_apart
+    assert make_study(metric="peak_memory_mb").is_apart
 
 
 def test_after_the_baselines_the_plan_is_that_of_the_record(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ configs = st.builds(
     properties=st.dictionaries(texts, values, max_size=3),
     batch_size=st.integers(1, 64),
     infer_requests=st.none() | st.integers(1, 64),
-    api=st.sampled_from(["async", "sync"]),
+    api=st.sampled_from(["async", "sync", "by_requests"]),
     variant=texts,
 )
 windows = st.builds(

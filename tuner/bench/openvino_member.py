@@ -74,7 +74,7 @@ def open_member(
 ) -> Member:
     """Creates and fills every request; `clock` times its turns."""
     effective = read_effective(compiled, config)
-    if config.api == "sync":
+    if effective.api == "sync":
         request = compiled.create_infer_request()
         fill(request, compiled, model, spec, seed)
         return Member(

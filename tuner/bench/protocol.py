@@ -18,6 +18,9 @@ Clock = Callable[[], float]
 SETTLE_CAP_S = 30.0
 """AUTO serves its first requests on the CPU; the chosen device has compiled well within this (openvino.md)."""
 Api = Literal["async", "sync"]
+Calls = Literal["async", "sync", "by_requests"]
+"""How a configuration is to be called. by_requests: one request synchronously, several asynchronously, where how many
+there are is known only once the model is compiled."""
 Affinity = Literal["shared", "split"]
 """Replicas all use the same CPUs, or each a part of its own."""
 Phase = Literal["baselines", "calibration", "search", "race", "final", "confirm", "measure"]
@@ -32,7 +35,7 @@ class DeploymentConfig:
     batch_size: int = 1
     infer_requests: int | None = None
     """None: as many as the compiled model suggests."""
-    api: Api = "async"
+    api: Calls = "async"
     variant: str = "default"
     replicas: int = 1
     """Identical processes that serve at the same time."""
@@ -75,6 +78,13 @@ class DeploymentConfig:
         return " ".join(words)
 
 
+def api_of(calls: Calls, requests: int) -> Api:
+    """What `calls` comes to with so many requests in flight."""
+    if calls == "by_requests":
+        return "sync" if requests == 1 else "async"
+    return calls
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
     """What the deployment gives a model, and what runs beside it. None: what this process has."""
@@ -115,11 +125,12 @@ class Effective:
     def of(cls, config: DeploymentConfig, properties: Mapping[str, str], *, suggested: int) -> Effective:
         """`config` where the device reports these properties; `suggested` requests are in flight where it names none,
         and one where calls are synchronous."""
+        requests = 1 if config.api == "sync" else config.infer_requests or suggested
         return cls(
             properties=properties,
             batch_size=config.batch_size,
-            infer_requests=1 if config.api == "sync" else config.infer_requests or suggested,
-            api=config.api,
+            infer_requests=requests,
+            api=api_of(config.api, requests),
             variant=config.variant,
             replicas=config.replicas,
             affinity=config.affinity,

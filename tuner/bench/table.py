@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from tuner.bench.protocol import DeploymentConfig, Effective, PropertyValue
+from tuner.bench.protocol import DeploymentConfig, Effective, PropertyValue, api_of
 from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench
 from tuner.errors import InputError
 
@@ -162,7 +162,7 @@ class Table:
             properties={name: str(value) for name, value in properties.items()},
             batch_size=batch_size,
             infer_requests=requests,
-            api=config.api,
+            api=api_of(config.api, requests),
         )
 
 

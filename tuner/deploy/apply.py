@@ -117,8 +117,8 @@ def _value(objective: BestObjective, reference: str) -> str:
 
 def _gain(best: Best) -> str:
     baseline = best.baseline.name
-    if best.verdict == "baseline":
-        return "a baseline" if best.objectives else f"which is the baseline {baseline}"
+    if best.verdict == "baseline" and not best.objectives:
+        return f"which is the baseline {baseline}"
     if best.gain is None:
         return "no gain claimed"
     gain = best.gain

@@ -68,6 +68,8 @@ class BestBaseline:
     replicas: int | None = None
     """None where there is one process of it and of what is deployed, and in files that do not say."""
     affinity: Literal["shared", "split"] | None = None
+    api: Literal["async", "sync"] | None = None
+    """None where it is called as what is deployed, and in files that do not say."""
 
     @property
     def processes(self) -> str:

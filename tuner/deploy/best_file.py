@@ -172,6 +172,7 @@ def _baseline(fields: Fields) -> BestBaseline:
         infer_requests=fields.optional_integer("infer_requests", 1),
         replicas=fields.optional_integer("replicas", 1),
         affinity=None if "affinity" not in fields.content else fields.one_of("affinity", AFFINITIES),
+        api=None if "api" not in fields.content else fields.one_of("api", APIS),
     )
 
 

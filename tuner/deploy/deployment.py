@@ -18,7 +18,7 @@ from tuner.model.host import HostFacts, cpu_list, host_facts
 from tuner.model.locate import sha256
 from tuner.model.openvino_error import first_line
 from tuner.model.property_text import as_text
-from tuner.model.read import read
+from tuner.model.read import check_format, read
 from tuner.model.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -162,13 +162,14 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
         if best.is_baseline_apart:
             said += f"; it was measured in {baseline.processes} (tuned: {best.replicas})"
         optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        api = baseline.api or best.api
         return Deployment(
             compiled_model=compiled,
             device=device,
             properties=properties,
             batch_size=batch_size,
-            infer_requests=1 if best.api == "sync" else baseline.infer_requests or optimal,
-            api=best.api,
+            infer_requests=1 if api == "sync" else baseline.infer_requests or optimal,
+            api=api,
             is_fallback=True,
             warnings=(*differences.messages[:-1], f"{differences.messages[-1]}; {said}"),
         )
@@ -206,6 +207,7 @@ def _compare_model(best: Best, spec: ModelSpec, differences: Differences) -> Non
             advice="Put the tuned model there, or tune this one.",
             error=ModelError,
         )
+        check_format(spec)
 
 
 def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Differences) -> None:

@@ -36,6 +36,10 @@ class FrontPoint:
     metrics: Mapping[str, float]
     best: Best
 
+    @property
+    def is_baseline(self) -> bool:
+        return self.name in self.best.baselines
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontFile:

@@ -75,7 +75,8 @@ def picked_lines(front: FrontFile, point: FrontPoint, bounds: list[Bound], path:
     """What was picked, and what to do with it."""
     values = ", ".join(f"{v.metric} {figure(v.value)} {v.unit}" for v in point.best.objectives)
     lines = [f"picked for {' and '.join(map(str, bounds))}: {point.name}, {values}", f"  {settings(point.best)}"]
-    lines += gain_lines(front, point.best) if point.best.gain else [f"  {point.best.reason}"]
+    lines.append(f"  verdict: {point.best.verdict}, {point.best.reason}")
+    lines += gain_lines(front, point.best) if point.best.gain else []
     return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
 
 
@@ -94,6 +95,8 @@ def point_json(point: FrontPoint) -> dict[str, Any]:
     best = point.best
     return {
         "name": point.name,
+        "verdict": best.verdict,
+        "reason": best.reason,
         "metrics": dict(point.metrics),
         "gains": {name: asdict(gain) for name, gain in best.gains.items()},
         "is_proven": best.gain is not None,
@@ -114,7 +117,7 @@ def settings(best: Best) -> str:
 
 
 def _is_unproven(point: FrontPoint) -> bool:
-    return point.best.verdict == "tuned" and point.best.gain is None
+    return point.best.gain is None and not point.is_baseline
 
 
 def _interval(front: FrontFile, name: str, gain: BestGain | None) -> str:

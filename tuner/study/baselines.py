@@ -45,25 +45,25 @@ class Standing:
 
 
 def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
-    """Name -> configuration. Under a latency objective every baseline runs one request, synchronously."""
-    is_latency = study.is_single
+    """Name -> configuration. For one caller every baseline runs one request, unless it names more."""
+    usual = 1 if study.is_single else None
     configs = {}
     for name, hint in HINTS.items():
         configs[name] = DeploymentConfig(
             device=study.device,
             properties={"PERFORMANCE_HINT": hint} if hint else {},
-            infer_requests=1 if is_latency else None,
-            api="sync" if is_latency else "async",
+            infer_requests=usual,
+            api=study.calls_of(usual),
             replicas=study.conditions.replicas,
         )
     for name, own in study.baselines.items():
-        requests = own.infer_requests or (1 if is_latency else None)
+        requests = own.infer_requests or usual
         configs[name] = DeploymentConfig(
             device=study.device,
             properties=own.properties,
             batch_size=own.batch_size,
             infer_requests=requests,
-            api="sync" if is_latency and requests == 1 else "async",
+            api=study.calls_of(requests),
             replicas=(replicas := own.replicas or study.conditions.replicas),
             affinity=own.affinity if own.affinity and replicas > 1 else "shared",
         )

@@ -103,10 +103,11 @@ def calibrate(
     twins: Sequence[Session] = (),
     known: KnownNoise | None = None,
     is_fixed: bool = False,
+    is_apart: bool = False,
 ) -> Calibration:
     """From the baselines' session and `twins`, sessions of the reference beside itself. `known` from an earlier study
     replaces the usual sd as what they are shrunk to. `is_fixed`: the window stays as long as it is (a CPU quota,
-    starts)."""
+    starts). `is_apart`: members had processes of their own."""
     metric = objective.row
     measured = {name: m for name, m in members.items() if isinstance(m, Windows)}
     pairs = [found for s in twins if (found := _pair(s)) is not None]
@@ -122,7 +123,12 @@ def calibrate(
     is_tiny = latency_ms < TINY_MS
     values = [*_equal_members(metric, measured), *_values(metric, pairs)]
     cost = measured_cost(
-        session.costs, wall_s=session.wall_s, members=len(measured), turns=len(windows), window_s=window_s
+        session.costs,
+        wall_s=session.wall_s,
+        members=len(measured),
+        turns=len(windows),
+        window_s=window_s,
+        is_apart=is_apart,
     )
     correlation, drift_sd, mood_s = _moods([list(measured.values()), *pairs], cost)
     pair_sd = max(statistics.median(spreads) if spreads else PRIOR_WINDOW_SD, 1e-3)

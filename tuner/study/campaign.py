@@ -277,6 +277,7 @@ def read_ground(setting: Setting, log: Log, *, round: int) -> Ground | None:
         twins=[line.session for line in log.sessions("calibration")],
         known=fixed.known if fixed else setting.known_noise,
         is_fixed=setting.is_fixed or study.objective.needs_start_up,
+        is_apart=study.is_apart,
     )
     minutes = study.budget.minutes
     earlier_s = sum(line.session.wall_s for line in log.sessions("final", "confirm") if line.round < round)

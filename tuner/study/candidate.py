@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tuner.bench.protocol import Api, DeploymentConfig, PropertyValue
+from tuner.bench.protocol import Calls, DeploymentConfig, PropertyValue
 from tuner.study.space import Assignment, Value
 
 
@@ -12,7 +12,7 @@ def to_config(
     assignment: Assignment,
     *,
     device: str,
-    api: Api,
+    api: Calls,
     fixed: Mapping[str, PropertyValue] | None = None,
     replicas: int = 1,
 ) -> DeploymentConfig:

@@ -15,6 +15,7 @@ from tuner.deploy.best_file import load_best
 from tuner.deploy.front_file import FrontFile, load_front
 from tuner.study.campaign import Campaign, Setting, read_ground
 from tuner.study.folder import read_environment
+from tuner.study.identity import calls_identity
 from tuner.study.outcome import standings
 from tuner.study.phases import Result, is_finished, run_phases
 from tuner.study.records import read_log
@@ -43,7 +44,10 @@ def read_finished(study: Study, folder: Path, reporter: Reporter, bench: Bench) 
     if not file.exists() or not best.exists() or file.read_text(encoding="utf-8") != study.text:
         return None
     log = read_log(folder / "sessions.jsonl")
-    quota = read_environment(folder)["host"].get("cpu_quota")
+    environment = read_environment(folder)
+    if environment["identity"].get("calls") != calls_identity(study).get("calls"):
+        return None  # of an earlier version, which called a server otherwise
+    quota = environment["host"].get("cpu_quota")
     setting = Setting(study=study, space=Space(parameters=()), seeds=(), cpu_quota=quota)
     campaign = Campaign(
         setting=setting,

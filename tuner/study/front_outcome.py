@@ -71,6 +71,7 @@ def knee_of(
         levels = standings(campaign, ground, result)
         best = assemble(
             campaign,
+            ground,
             result,
             deployed,
             config=result.config,
@@ -104,6 +105,7 @@ def _best(
     pairs = sum(calm_pairs(*pair) for pair in point.pairs)
     gains = {name: _gain(name, interval, pairs) for name, interval in point.gains.items()}
     claims = point.is_proven and front.is_reference_feasible
+    is_first = not point.is_baseline and not front.is_reference_feasible  # to keep the limits: no gain, but an answer
     ratios = ground.standing.ratios_of(front.reference)
     checks = [
         check
@@ -111,11 +113,13 @@ def _best(
         if point.pairs
         for check in check_limit(limit, point.pairs, ratios[limit.metric])
     ]
-    best = assemble(campaign, result, deployed, config=point.config, effective=effective, mine=mine, levels=levels)
+    best = assemble(
+        campaign, ground, result, deployed, config=point.config, effective=effective, mine=mine, levels=levels
+    )
     baseline = point.name if point.is_baseline else front.reference
     return replace(
         best,
-        verdict="baseline" if point.is_baseline else "tuned",
+        verdict="tuned" if claims or is_first else "baseline",
         reason=_reason(front, point),
         gain=max(gains.values(), key=lambda gain: gain.low_pct) if claims else None,
         gains=gains,

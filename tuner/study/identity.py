@@ -12,7 +12,7 @@ from tuner.bench.protocol import ModelFacts
 from tuner.model.host import HostFacts
 from tuner.study.campaign import Setting
 from tuner.study.conditions import as_written
-from tuner.study.study import Objective
+from tuner.study.study import Objective, Study
 
 
 def study_identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str) -> dict[str, Any]:
@@ -32,7 +32,15 @@ def study_identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest:
         "cpu_quota": host.cpu_quota,
         **({"deployment": stated} if (stated := as_written(study.conditions)) else {}),
         **({"load": asdict(study.load)} if study.load else {}),
+        **calls_identity(study),
     }
+
+
+def calls_identity(study: Study) -> dict[str, str]:
+    """Empty but for a server's latency: before its calls went by the number of requests all were asynchronous, and
+    sessions of both kinds cannot be compared."""
+    is_server = study.calls_of(None) == "by_requests" and not study.is_single
+    return {"calls": "by_requests"} if is_server else {}
 
 
 def _as_ever(baseline: dict[str, Any]) -> dict[str, Any]:

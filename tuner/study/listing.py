@@ -50,7 +50,7 @@ class Listing:
 
 
 def config_of(campaign: Campaign, assignment: Assignment) -> DeploymentConfig:
-    """A latency objective has one request in flight, called synchronously, unless the space says otherwise."""
+    """One caller has one request in flight unless the space says otherwise; the study says how it is called."""
     study = campaign.study
     config = to_config(
         assignment,
@@ -59,10 +59,8 @@ def config_of(campaign: Campaign, assignment: Assignment) -> DeploymentConfig:
         fixed=campaign.setting.fixed,
         replicas=study.conditions.replicas,
     )
-    if not study.is_single:
-        return config
-    requests = config.infer_requests or 1
-    return replace(config, infer_requests=requests, api="sync" if requests == 1 else "async")
+    requests = config.infer_requests or (1 if study.is_single else None)
+    return replace(config, infer_requests=requests, api=study.calls_of(requests))
 
 
 def list_space(campaign: Campaign) -> Listing | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tuner import __version__
 from tuner.bench.metrics import METRICS, Metric
-from tuner.bench.protocol import DeploymentConfig, Effective, Windows
+from tuner.bench.protocol import Api, DeploymentConfig, Effective, Windows
 from tuner.deploy.best import (
     Best,
     BestBaseline,
@@ -142,6 +142,7 @@ def make_best(
     checks = result.confirmation.checks if result.is_tuned and result.confirmation else ()
     best = assemble(
         campaign,
+        ground,
         result,
         Deployed(inputs=inputs, model=model, precision=precision, environment=environment),
         config=result.config,
@@ -159,6 +160,7 @@ def make_best(
 
 def assemble(
     campaign: Campaign,
+    ground: Ground,
     result: Result,
     deployed: Deployed,
     *,
@@ -170,6 +172,7 @@ def assemble(
     """A file that deploys `config`, without a word on what is gained. `mine`: its metrics; `levels`: the baselines'."""
     study, metric = campaign.study, campaign.study.objective.row
     reference = campaign.setting.baselines[result.reference]
+    reference_api = _api_of(campaign, ground, result.reference)
     properties = dict(config.properties)
     if deployed.precision and "EXECUTION_MODE_HINT" not in properties:
         properties.setdefault("INFERENCE_PRECISION_HINT", deployed.precision)
@@ -198,6 +201,7 @@ def assemble(
             infer_requests=reference.infer_requests,
             replicas=reference.replicas if max(reference.replicas, effective.replicas) > 1 else None,
             affinity=reference.affinity if reference.replicas > 1 else None,
+            api=reference_api if reference_api != effective.api else None,
         ),
         baselines={
             name: rounded(level[metric.name])
@@ -259,6 +263,12 @@ def constraints_of(
 
 def _is_beyond(bound: str, level: float, value: float) -> bool:
     return level < value if bound.startswith("min") else level > value
+
+
+def _api_of(campaign: Campaign, ground: Ground, baseline: str) -> Api | None:
+    """How a baseline was called; None where it did not run."""
+    member = dict(zip(campaign.setting.baselines, ground.baselines.session.members, strict=True))[baseline]
+    return member.effective.api if isinstance(member, Windows) else None
 
 
 def _beside(campaign: Campaign, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:

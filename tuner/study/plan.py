@@ -5,7 +5,7 @@ Knows the plan of a budget; measures nothing and writes nothing.
 
 from __future__ import annotations
 
-from tuner.study.budget import SHORT_WINDOW_S, SessionCost, plan_budget, smallest_provable_gain_pct
+from tuner.study.budget import SHORT_WINDOW_S, plan_budget, smallest_provable_gain_pct, usual_cost
 from tuner.study.calibration import PRIOR_SD
 from tuner.study.campaign import Campaign, read_ground
 from tuner.study.decision import gain_log
@@ -27,10 +27,11 @@ def describe_plan(campaign: Campaign) -> list[str]:
         return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
     if ground is not None:
         return [*lines, *plan_lines(campaign, ground)]
-    minutes, setting = campaign.study.budget.minutes, campaign.setting
+    study, setting = campaign.study, campaign.setting
+    minutes = study.budget.minutes
     plan = plan_budget(
         None if minutes is None else 60 * minutes,
-        SessionCost(),
+        usual_cost(replicas=study.conditions.replicas, is_apart=study.is_apart),
         baselines=len(names),
         wanted_window_s=setting.window_s,
         min_window_s=setting.window_s if setting.is_fixed else SHORT_WINDOW_S,

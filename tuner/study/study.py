@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tuner.bench.metrics import METRICS, Metric
-from tuner.bench.protocol import Affinity, Conditions, Load, PropertyValue
+from tuner.bench.protocol import Affinity, Calls, Conditions, Load, PropertyValue
 from tuner.model.spec import ModelSpec
 from tuner.study.space import Parameter
 
@@ -56,11 +56,15 @@ class Objective:
 
     @property
     def is_latency(self) -> bool:
-        """Whether one caller waits for each answer, to a request or to the first of a start. A latency that must not
-        cost throughput, as a limit or beside it as an objective, is that of a server, which keeps as many requests in
-        flight as its configuration says."""
-        is_all = all(row.name.startswith("latency_") or row.needs_start_up for row in self.rows)
-        return is_all and all(limit.metric != "throughput" for limit in self.limits)
+        """Whether it is about the time that an answer takes, to a request or to the first of a start, and about nothing
+        else."""
+        return all(row.name.startswith("latency_") or row.needs_start_up for row in self.rows)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one caller waits for each answer. A latency that must not cost throughput, as a limit or beside it as
+        an objective, is that of a server, which keeps as many requests in flight as its configuration says."""
+        return self.is_latency and all(limit.metric != "throughput" for limit in self.limits)
 
     @property
     def decided_by(self) -> tuple[Metric, ...]:
@@ -136,4 +140,22 @@ class Study:
     def is_single(self) -> bool:
         """One request at a time, called synchronously: a latency objective of a caller who waits for each answer. Where
         requests arrive by themselves several are in flight."""
-        return self.objective.is_latency and self.load is None
+        return self.objective.is_single and self.load is None
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether every member of a session has processes of its own, and shares none with the others."""
+        given = self.conditions
+        return given.replicas > 1 or given.memory_bytes is not None or self.objective.needs_own_process
+
+    def calls_of(self, requests: int | None) -> Calls:
+        """How a configuration with so many requests in flight is called; None: as many as its compiled model suggests.
+
+        Where latency alone is wanted, one request has a caller who waits for it. Sent asynchronously, the loop that
+        sends and the inference run at the same time and exceed a CPU quota together (squeezenet under 1.0: throttled
+        in one period of four, p99 13 ms instead of 10)."""
+        if self.load is not None or not self.objective.is_latency:
+            return "async"
+        if requests is None:
+            return "by_requests"
+        return "sync" if requests == 1 else "async"
