@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 COMPARED = ("NUM_STREAMS", "INFERENCE_NUM_THREADS")
 """What a host changes silently, beside the properties asked for."""
 PRECISION = "INFERENCE_PRECISION_HINT"
+CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
+"""What a device that computes in a precision names among its OPTIMIZATION_CAPABILITIES. A CPU with AVX-512 alone takes
+bf16, reports it, and emulates it."""
 QUOTA_TOLERANCE = 0.01
 """Of a CPU: quotas are ratios of microseconds."""
 
@@ -128,7 +131,7 @@ def _tuned(
         )
         return None
     if device == best.device:
-        _compare_effective(best, compiled, differences)
+        _compare_effective(best, compiled, _capabilities(core, device), differences)
     return Deployment(
         compiled_model=compiled,
         device=device,
@@ -266,8 +269,11 @@ def _quota_words(quota: float | None) -> str:
     return "no CPU quota" if quota is None else f"a quota of {quota:g} CPUs"
 
 
-def _compare_effective(best: Best, compiled: openvino.CompiledModel, differences: Differences) -> None:
-    """What the device makes of the properties here against what it made of them when they were measured."""
+def _compare_effective(
+    best: Best, compiled: openvino.CompiledModel, capabilities: Collection[str], differences: Differences
+) -> None:
+    """What the device makes of the properties here against what it made of them when they were measured.
+    `capabilities`: OPTIMIZATION_CAPABILITIES of the device, empty where it does not tell."""
     asked: Any = best.properties.get(PRECISION)
     tuned = best.effective.get(PRECISION, None if asked is None else as_text(asked))
     here = _readable(compiled, PRECISION)
@@ -275,6 +281,11 @@ def _compare_effective(best: Best, compiled: openvino.CompiledModel, differences
         pinned = f"{PRECISION} is pinned to {asked}" if asked is not None else f"it was measured in {tuned}"
         differences.add(
             f"{pinned}, but the device computes in {here} here: results and speed may differ",
+            advice="Tune on this host.",
+        )
+    elif here in CAPABILITY and capabilities and CAPABILITY[here] not in capabilities:
+        differences.add(
+            f"{PRECISION} is {here}, which the device has no instructions for here: it is emulated, and slow",
             advice="Tune on this host.",
         )
     changed = []
@@ -287,6 +298,13 @@ def _compare_effective(best: Best, compiled: openvino.CompiledModel, differences
             f"the device makes something else of the configuration here: {', '.join(changed)}",
             advice="Tune on this host.",
         )
+
+
+def _capabilities(core: openvino.Core, device: str) -> Collection[str]:
+    try:
+        return tuple(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
+    except RuntimeError:
+        return ()
 
 
 def _readable(compiled: openvino.CompiledModel, name: str) -> str | None:
