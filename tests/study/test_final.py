@@ -11,6 +11,7 @@ import pytest
 from tests.study.virtual import (
     SMALL,
     TINY,
+    Meddler,
     Virtual,
     by_streams,
     calm,
@@ -20,12 +21,12 @@ from tests.study.virtual import (
     parameter,
     space_of,
 )
-from tuner.bench.protocol import DeploymentConfig, Windows
+from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
 from tuner.bench.synthetic import SyntheticBench, hill
 from tuner.study.budget import FULL_FINAL, PAIRS, SHORT_PAIRS, SMALL_FINAL
-from tuner.study.campaign import candidates_of, percentile_blocks
+from tuner.study.campaign import WINDOW_LIMIT_S, candidates_of, percentile_blocks
 from tuner.study.confirm import SD_FLOOR
-from tuner.study.confirmation_size import MOST_PAIRS, beyond_plan_s, confirmation_size
+from tuner.study.confirmation_size import MOST_PAIRS, beyond_plan_s, confirmation_size, sessions_to_keep
 from tuner.study.decision import SESSIONS
 from tuner.study.evidence import ranked
 from tuner.study.final import BASELINES_AT_MOST, LINEUP, finalists
@@ -151,6 +152,28 @@ def test_a_budget_of_trials_has_the_sessions_it_was_promised_however_long(tmp_pa
     assert (head.k_max, head.pairs) == (6, 8)
 
 
+def test_who_was_fast_enough_for_the_search_is_not_turned_down_for_a_slower_moment(tmp_path: Path) -> None:
+    """Four rounds of 96 requests of 8 samples took 2.6 s in the search; since then the host is slower by a third."""
+    space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 96), parameter("batch_size", 8))
+    study = Virtual(folder=tmp_path, space=space, bench=calm(lambda c: 1200.0 if c.batch_size > 1 else 600.0))
+
+    def slow_down(plan: SessionPlan, session: Session) -> Session:
+        if plan.phase == "confirm":
+            study.bench.surface = lambda c: 900.0 if c.batch_size > 1 else 450.0
+        return session
+
+    result = study.run(Meddler(study.bench, slow_down))
+    assert result.is_tuned, result.line.detail
+    longest_s = max(
+        w.duration_s
+        for line in study.sessions("confirm")
+        for m in line.session.members
+        if isinstance(m, Windows)
+        for w in m.windows
+    )
+    assert longest_s > WINDOW_LIMIT_S
+
+
 # Time that is left
 
 
@@ -228,3 +251,16 @@ def test_the_tiny_space_of_these_tests_holds_something_to_gain() -> None:
     best = max(hill(DeploymentConfig(device="CPU", properties={"NUM_STREAMS": s}, infer_requests=16)) for s in (4, 8))
     assert best > hill(DeploymentConfig(device="CPU", properties={"PERFORMANCE_HINT": "THROUGHPUT"}))
     assert TINY.size == 6
+
+
+@pytest.mark.parametrize(("gain_pct", "kept"), [(50.0, 6), (5.5, 9), (4.3, 12), (1.0, None)])
+def test_the_confirmation_keeps_one_look_more_than_a_gain_should_need(
+    tmp_path: Path, gain_pct: float, kept: int | None
+) -> None:
+    study = Virtual(folder=tmp_path)
+    study.run()
+    ground = study.ground()
+    known = replace(ground, calibration=replace(ground.calibration, session_sd=0.02))
+    best = ranked(candidates_of(study.campaign(), ground).values())[0]
+    judged = [replace(j, value=math.log(1 + gain_pct / 100), sd=1e-6) for j in best.judgements]
+    assert sessions_to_keep(known, replace(best, judgements=judged)) == kept

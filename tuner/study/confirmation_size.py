@@ -14,7 +14,7 @@ from tuner.study.decision import SESSIONS, gain_log
 from tuner.study.evidence import Candidate
 
 CLEAR_SDS, CLEAR = 2.0, 1.5
-"""A gain is clear where its lower end is half as much again as what four sessions prove."""
+"""A gain is clear where its lower end is half as much again as what so many sessions prove."""
 MOST_PAIRS = 16
 """Twice the usual: where windows are the noise, a session is then 0.7 times as noisy. More would only tell better how
 this one start of a process went."""
@@ -57,7 +57,18 @@ def due_size(campaign: Campaign, ground: Ground, candidate: Candidate) -> tuple[
 
 def is_clear(ground: Ground, candidate: Candidate) -> bool:
     """Whether its gain is so large that four sessions prove it."""
-    easy = gain_log(smallest_provable_gain_pct(ground.calibration.session_sd, SESSIONS[0]))
+    return _proves(ground, candidate, SESSIONS[0])
+
+
+def sessions_to_keep(ground: Ground, candidate: Candidate) -> int | None:
+    """How many sessions the confirmation of this candidate must not lend: one look more than its gain should need. None
+    where it may need more than there can be."""
+    following = (*SESSIONS[1:], SESSIONS[-1])
+    return next((later for n, later in zip(SESSIONS, following, strict=True) if _proves(ground, candidate, n)), None)
+
+
+def _proves(ground: Ground, candidate: Candidate, sessions: int) -> bool:
+    easy = gain_log(smallest_provable_gain_pct(ground.calibration.session_sd, sessions))
     return candidate.value - CLEAR_SDS * candidate.sd >= CLEAR * easy
 
 

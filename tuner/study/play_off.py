@@ -14,12 +14,9 @@ import numpy as np
 
 from tuner.study.budget import PAIRS
 from tuner.study.campaign import WARM_UP_WINDOWS, Campaign, Ground, longer_s, plan_session
-from tuner.study.confirmation_size import confirmation_s, is_clear
-from tuner.study.decision import SESSIONS
+from tuner.study.confirmation_size import confirmation_s, sessions_to_keep
 from tuner.study.evidence import Candidate
 
-RESERVED = SESSIONS[1]
-"""Sessions that the confirmation keeps in any case: two looks."""
 FIELD = 6
 """Beside the reference: seven members a lineup (measurement.md)."""
 DRAWS = 4000
@@ -58,16 +55,16 @@ def contest(known: Sequence[Candidate], *, seed: int) -> Contest:
 
 
 def next_field(campaign: Campaign, ground: Ground, known: Sequence[Candidate]) -> Sequence[Candidate]:
-    """Who meets in one more session; empty where it would tell nothing, where the leader's gain is not so clear that
-    four sessions prove it (the confirmation needs the time), or where there is no time. `known`: best first."""
+    """Who meets in one more session; empty where it would tell nothing, or where the leader's confirmation may need the
+    time. `known`: best first."""
     left_s = campaign.left_s()
-    if left_s is None or len(known) < 2 or not is_clear(ground, known[0]):
+    if left_s is None or len(known) < 2 or (kept := sessions_to_keep(ground, known[0])) is None:
         return []
     seed = zlib.crc32(f"{campaign.study.seed}/{campaign.round}/{campaign.steps('final')}".encode())
     found = contest(known, seed=seed)
     if found.worth < WORTH_A_SESSION:
         return []
-    spare_s = left_s - confirmation_s(ground, known[0], RESERVED)
+    spare_s = left_s - confirmation_s(ground, known[0], kept)
     sizes = range(len(found.field), 1, -1)
     return next((found.field[:n] for n in sizes if _session_s(ground, found.field[:n]) <= spare_s), [])
 
