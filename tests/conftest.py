@@ -203,12 +203,14 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     folder = results / "quickstart"
     shutil.copytree(ROOT / "configs", cwd / "configs")
     env = environment(cwd)
-    words = command("run", "configs/quickstart.yaml", "--results", results, "--minutes", "0.4", program=SHORTLY)
+    run = ("run", "configs/quickstart.yaml", "--results", results, "--minutes")
+    words = command(*run, "0.4", program=SHORTLY)
+    longer = command(*run, "3", program=SHORTLY)  # none that is to be interrupted ends before
     log = folder / "sessions.jsonl"
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(
-            words,
+            longer,
             cwd=cwd,
             env=env,
             stdout=subprocess.PIPE,

@@ -32,10 +32,9 @@ def pick(found: Sequence[dict[str, Any]], **wanted: object) -> list[dict[str, An
     return [one for one in found if all(one[key] == value for key, value in wanted.items())]
 
 
-def draw(folder: Path, out: Path, strategies: Sequence[str]) -> list[str]:
-    """Figures as SVG; their names."""
+def draw(folder: Path, out: Path, strategies: Sequence[str]) -> None:
+    """Figures as SVG; one that nothing in `folder` is about stays as it is."""
     out.mkdir(parents=True, exist_ok=True)
-    names = []
     replays = pick(read_all(folder, "replay-*.json", "evaluations"), minutes=10.0)
     here = [o for o in replays if not o["table"].endswith("-48")]
     groups = list(dict.fromkeys((o["table"], o["noise"]) for o in here))
@@ -54,7 +53,7 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> list[str]:
         for strategy in strategies:
             axis.plot([], [], "o-", ms=4, lw=1.5, color=COLORS[strategy], label=strategy)
         axis.legend(fontsize=8, loc="lower right")
-        names.append(save(figure, out / "regret.svg"))
+        save(figure, out / "regret.svg")
     path = folder / "side" / "side_by_side.json"
     if path.exists():
         content = json.loads(path.read_text())
@@ -72,7 +71,7 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> list[str]:
             axis.set_title(name, fontsize=10)
             axis.set_xlabel("gain over THROUGHPUT, %")
             axis.legend(fontsize=8)
-        names.append(save(figure, out / "side-by-side.svg"))
+        save(figure, out / "side-by-side.svg")
     real = folder / "equals.json"
     intervals = equals_intervals(folder) if real.exists() else []
     if intervals:
@@ -83,8 +82,7 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> list[str]:
         axis.axvline(0.0, color="#333", lw=0.8)
         axis.set_yticks(range(len(intervals)), [f"study {i}" for i in range(len(intervals))], fontsize=8)
         axis.set_xlabel("gain of the best of twenty equals, %, with the interval shown")
-        names.append(save(figure, out / "equals.svg"))
-    return names
+        save(figure, out / "equals.svg")
 
 
 def session_values(folder: Path) -> list[tuple[ConfirmationLine, list[float]]]:
@@ -116,8 +114,7 @@ def equals_intervals(folder: Path) -> list[tuple[float, float, float]]:
     return found
 
 
-def save(figure: Any, path: Path) -> str:
+def save(figure: Any, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
-    return path.name

@@ -10,9 +10,8 @@ import pytest
 from tests.study.virtual import Meddler, Virtual, calm, make_study, parameter, space_of
 from tuner.bench.protocol import Session, SessionPlan, Windows
 from tuner.study.audit import PAIRS_AT_MOST, equal_requests
-from tuner.study.campaign import candidates_of
+from tuner.study.campaign import LINEUP, candidates_of
 from tuner.study.evidence import ranked
-from tuner.study.final import LINEUP
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 

@@ -65,6 +65,18 @@ def test_the_reference_beside_itself_shows_how_much_compiles_differ() -> None:
     assert found.session_df == 61
 
 
+@pytest.mark.parametrize(
+    ("session_sd", "window_sd", "compile_sd"), [(0.018, 0.02, 0.01655), (0.02, 0.0565, 0.007), (0.05, 0.02, 0.02)]
+)
+def test_two_compiles_differ_by_what_windows_do_not_explain(
+    session_sd: float, window_sd: float, compile_sd: float
+) -> None:
+    """Of 0.018 eight pairs of 0.02 explain 0.0071; no less than 0.7 % is left, and no more than 2 %."""
+    found = calibration_of(SyntheticBench(), make_study())
+    known = replace(found, session_sd=session_sd, window_sd=window_sd)
+    assert known.compile_sd == pytest.approx(compile_sd, rel=1e-3)
+
+
 def test_what_an_earlier_study_knew_weighs_as_many_sessions_as_it_had() -> None:
     quiet = SyntheticBench(effects=[Noise(1e-6)])
     known = KnownNoise(session_sd=0.06, df=11)

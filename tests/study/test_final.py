@@ -24,12 +24,12 @@ from tests.study.virtual import (
 from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
 from tuner.bench.synthetic import SyntheticBench, hill
 from tuner.study.budget import FULL_FINAL, PAIRS, SHORT_PAIRS, SMALL_FINAL
-from tuner.study.campaign import WINDOW_LIMIT_S, candidates_of, percentile_blocks
+from tuner.study.campaign import LINEUP, WINDOW_LIMIT_S, candidates_of, percentile_blocks
 from tuner.study.confirm import SD_FLOOR
 from tuner.study.confirmation_size import MOST_PAIRS, beyond_plan_s, confirmation_size, sessions_to_keep
 from tuner.study.decision import SESSIONS
 from tuner.study.evidence import ranked
-from tuner.study.final import BASELINES_AT_MOST, LINEUP, finalists
+from tuner.study.final import BASELINES_AT_MOST, finalists
 from tuner.study.study import BaselineSpec, Limit, Objective
 
 pytestmark = pytest.mark.usefixtures("quick_disk")

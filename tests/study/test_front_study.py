@@ -45,9 +45,9 @@ from tuner.bench.protocol import DeploymentConfig, Effective, Session, SessionPl
 from tuner.bench.synthetic import hill
 from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile, load_front, write_front
+from tuner.study.campaign import LINEUP
 from tuner.study.decision import share_of
 from tuner.study.evidence import REQUESTS
-from tuner.study.final import LINEUP
 from tuner.study.front_outcome import knee_of, make_front
 from tuner.study.outcome import Deployed
 from tuner.study.phases import Result

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.study.virtual import (
     Fuse,
+    Meddler,
     PhaseFuse,
     PowerCut,
     Virtual,
     by_streams,
     disturbances,
     make_study,
-    numbers_of,
     parameter,
     space_of,
 )
-from tuner.bench.protocol import DeploymentConfig
+from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind, Session, SessionPlan
 from tuner.bench.synthetic import SyntheticBench
 from tuner.study.evidence import Candidate, Judgement
 from tuner.study.play_off import FIELD, WORTH_A_SESSION, contest
+from tuner.study.study import Limit
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -93,8 +96,52 @@ def test_near_candidates_meet_again_in_fresh_processes_until_the_best_is_told(tm
     assert len(set(processes[2:])) == len(processes[2:])
     asked = {config.properties["NUM_STREAMS"] for line in later for config in line.session.lineup[1:]}
     assert 5 not in asked
-    assert len(numbers_of(later[-1:])) <= len(numbers_of(later[:1]))
     assert sum(line.session.wall_s for line in study.sessions()) < 600.0
+
+
+def test_who_breaks_a_limit_is_no_rival_however_fast(tmp_path: Path) -> None:
+    """64 requests in flight are a fifth faster and wait four times as long as allowed."""
+    study = near(tmp_path)
+    study.space = space_of(parameter("NUM_STREAMS", 2, 3, 6), parameter("infer_requests", 8, 64))
+    study.bench.surface = lambda config: NEAR(config) * (1.2 if config.infer_requests == 64 else 1.0)
+    limit = Limit(metric="latency_mean_ms", max=80.0)
+    study.study = make_study(minutes=10.0, limits=[limit])
+    result = study.run()
+    assert result.is_tuned
+    _, _, *later = study.sessions("final")
+    assert later
+    assert {config.infer_requests for line in later for config in line.session.lineup[1:]} == {8}
+
+
+def spoil(place: int) -> Callable[[SessionPlan, Session], Session]:
+    """The member at this place of the lineup is too slow in the first session of the play-off."""
+    seen: list[Session] = []
+
+    def change(plan: SessionPlan, session: Session) -> Session:
+        if plan.phase == "final":
+            seen.append(session)
+        if len(seen) != 3 or plan.phase != "final":
+            return session
+        members = list(session.members)
+        members[place] = Failure(kind=FailureKind.TIMEOUT, message="too slow")
+        return replace(session, members=tuple(members))
+
+    return change
+
+
+def test_a_leader_that_was_too_slow_once_is_not_out(tmp_path: Path) -> None:
+    study = near(tmp_path)
+    assert study.run(Meddler(study.bench, spoil(1))).is_tuned
+    third = study.sessions("final")[2]
+    leader = third.session.lineup[1]
+    later = study.sessions("final", "confirm")[3:]
+    assert any(leader in line.session.lineup for line in later)
+
+
+def test_a_session_that_told_nothing_is_the_last(tmp_path: Path) -> None:
+    study = near(tmp_path)
+    assert study.run(Meddler(study.bench, spoil(0))).is_tuned
+    assert len(study.sessions("final")) == 3
 
 
 def test_a_budget_without_time_to_spare_has_none(tmp_path: Path) -> None:
@@ -118,4 +165,7 @@ def test_an_interrupted_play_off_goes_on(tmp_path: Path, calls: int) -> None:
     assert len(study.sessions("final")) == calls - 1
     result = study.run()
     assert result.is_tuned
+    sessions = study.sessions("final")
+    assert [line.step for line in sessions] == list(range(len(sessions)))
+    assert len(sessions) >= calls
     assert study.run(Fuse(study.bench, 1)) == result

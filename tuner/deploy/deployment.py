@@ -131,7 +131,9 @@ def _tuned(
         )
         return None
     if device == best.device:
-        _compare_effective(best, compiled, _capabilities(core, device), differences)
+        is_measured_here = best.environment.get("cpu_model") == host_facts().cpu_model
+        capabilities = () if is_measured_here else _capabilities(core, device)
+        _compare_effective(best, compiled, capabilities, differences)
     return Deployment(
         compiled_model=compiled,
         device=device,
@@ -273,7 +275,8 @@ def _compare_effective(
     best: Best, compiled: openvino.CompiledModel, capabilities: Collection[str], differences: Differences
 ) -> None:
     """What the device makes of the properties here against what it made of them when they were measured.
-    `capabilities`: OPTIMIZATION_CAPABILITIES of the device, empty where it does not tell."""
+    `capabilities`: OPTIMIZATION_CAPABILITIES of the device, empty where it does not tell or is the one it was tuned
+    on."""
     asked: Any = best.properties.get(PRECISION)
     tuned = best.effective.get(PRECISION, None if asked is None else as_text(asked))
     here = _readable(compiled, PRECISION)

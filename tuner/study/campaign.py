@@ -57,6 +57,8 @@ of a candidate, and to turn it down for one would be to discard by the result.""
 STEADY, STEADY_SDS = 0.10, 3.3
 PERCENTILE_MARGIN = 1.3
 """More windows than a percentile's requests need, so that a slower moment does not leave a session short."""
+LINEUP = 7
+"""Members of one session at most, the reference among them (measurement.md)."""
 WARM_UP_WINDOWS = 3
 """A warm-up is at least three windows (measurement.md), each as long as four rounds of all requests."""
 

@@ -27,17 +27,18 @@ def confirmation_size(campaign: Campaign, ground: Ground, candidate: Candidate) 
     plan = ground.plan
     left_s = campaign.left_s()
     lent_s = 0.0 if left_s is None else max(0.0, plan.confirm_s - max(0.0, left_s))
-    blocks = percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window)
+    usual = _pairs_needed(campaign, ground, candidate, ground.plan.pairs)
+    fewest = _pairs_needed(campaign, ground, candidate, min(ground.plan.pairs, SHORT_PAIRS))
 
     def size(pairs: int) -> tuple[int, int, float]:
         one_s = _session_s(ground, candidate, pairs)
         sessions = plan.sessions_within(one_s, lent_s=lent_s)
         return sessions, pairs, sessions * one_s
 
-    wanted = size(max(plan.pairs, blocks))
+    wanted = size(usual)
     if plan.total_s is None or wanted[2] <= CONFIRM_TOLERANCE * plan.confirm_s:
         return wanted
-    return size(max(min(plan.pairs, SHORT_PAIRS), blocks))
+    return size(fewest)
 
 
 def due_size(campaign: Campaign, ground: Ground, candidate: Candidate) -> tuple[int, int]:
@@ -85,9 +86,14 @@ def beyond_plan_s(campaign: Campaign, ground: Ground, finalists: Sequence[Candid
     return final_s + max(0.0, confirmation_size(campaign, ground, finalists[0])[2] - plan.confirm_s)
 
 
-def confirmation_s(ground: Ground, candidate: Candidate, sessions: int) -> float:
+def confirmation_s(campaign: Campaign, ground: Ground, candidate: Candidate, sessions: int) -> float:
     """Seconds of so many sessions of the usual pairs."""
-    return sessions * _session_s(ground, candidate, ground.plan.pairs)
+    return sessions * _session_s(ground, candidate, _pairs_needed(campaign, ground, candidate, ground.plan.pairs))
+
+
+def _pairs_needed(campaign: Campaign, ground: Ground, candidate: Candidate, pairs: int) -> int:
+    """So many, or more where the percentiles of this candidate's requests need them."""
+    return max(pairs, percentile_blocks(campaign.study.objective, candidate.judgements[-1].requests_per_window))
 
 
 def _session_s(ground: Ground, candidate: Candidate, pairs: int) -> float:

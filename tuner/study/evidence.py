@@ -24,6 +24,8 @@ SEARCHED: tuple[Phase, ...] = ("search", "race", "final")
 """The phases whose sessions tell of candidates; the confirmation speaks for itself."""
 LOST_ALLOWED = 1
 """A candidate that was twice not comparable, because the reference failed beside it, is given up as failed."""
+FORGIVEN = (FailureKind.TIMEOUT, FailureKind.MEMORY)
+"""What a slow moment of the host or a crowded session may do to a candidate that ran before: once it is only lost."""
 
 REQUESTS = "requests"
 """Beside the metrics of a member: how many requests they rest on. A percentile of too few is no claim."""
@@ -72,7 +74,7 @@ class Candidate:
     assignment: Assignment | None
     judgements: list[Judgement] = field(default_factory=list)
     lost: int = 0
-    """Sessions that said nothing of it: the reference failed there, or nothing completed in a window."""
+    """Sessions that said nothing of it: it or the reference failed there, or nothing completed in a window."""
     failure: Failure | None = None
 
     @property
@@ -220,7 +222,9 @@ class Evidence:
                 )
                 self.requests[config] = found
             if isinstance(member, Failure):
-                found.failure = member
+                found.lost += 1
+                if not found.judgements or found.lost > LOST_ALLOWED or member.kind not in FORGIVEN:
+                    found.failure = member
                 continue
             judgement = None
             if is_paired and isinstance(reference, Windows):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from tuner.bench.protocol import Failure, Phase
 from tuner.study.campaign import (
+    LINEUP,
     PROBES,
     RACE_UP_TO,
     Campaign,
@@ -36,8 +37,8 @@ STRAIGHT_UP_TO = 12
 """So few candidates all go to one race stage and from there to the final (measurement.md)."""
 RACE_KEEP = 0.4
 RACE_BLOCKS = 3
-GROUP = 6
-"""Beside the reference: seven members a lineup (measurement.md)."""
+GROUP = LINEUP - 1
+"""Race candidates at once, beside the reference."""
 SEARCH_AT_LEAST = 0.5
 """Of its time, where the best candidates' windows are so long that final and confirmation need more than planned."""
 ALL_FAILED = "every configuration failed"

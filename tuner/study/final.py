@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from tuner.study.audit import audit_lines, equal_requests
 from tuner.study.baselines import stand
 from tuner.study.budget import FULL_FINAL, SMALL_FINAL
-from tuner.study.campaign import Campaign, Ground, candidates_of, plan_session
+from tuner.study.campaign import LINEUP, Campaign, Ground, candidates_of, plan_session
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.listing import config_of
 from tuner.study.play_off import measure_field, next_field
 from tuner.study.records import SessionLine
 
-LINEUP = 7
-"""Members of one session at most (measurement.md)."""
 HOPELESS_SDS = 3.0
 """A candidate so far behind the reference takes no time in the final, however few others there are."""
 BASELINES_AT_MOST = 4
@@ -43,10 +41,11 @@ def pick_winner(campaign: Campaign, ground: Ground) -> Winner | None:
         if stage == campaign.steps("final"):
             _measure(campaign, ground, field[:size])
         field = _of_sessions(campaign, ground, campaign.log.sessions("final", round=campaign.round)[stage : stage + 1])
-    while rivals := next_field(campaign, ground, _open(campaign, ground)):
-        measure_field(campaign, ground, rivals)
-    later = campaign.log.sessions("final", round=campaign.round)[max(0, len(plan.stages) - 1) :]
-    return winner_of(campaign, ground, _of_sessions(campaign, ground, later) if later else field)
+    while rivals := next_field(campaign, ground, may_win(_open(campaign, ground), ground)):
+        if not measure_field(campaign, ground, rivals):
+            break
+    met = _of_sessions(campaign, ground, campaign.log.sessions("final", round=campaign.round))
+    return winner_of(campaign, ground, met or field)
 
 
 def _of_sessions(campaign: Campaign, ground: Ground, lines: Sequence[SessionLine]) -> list[Candidate]:
@@ -56,13 +55,16 @@ def _of_sessions(campaign: Campaign, ground: Ground, lines: Sequence[SessionLine
 
 
 def winner_of(campaign: Campaign, ground: Ground, field: Sequence[Candidate]) -> Winner | None:
-    """The best of the field, best first, that may win. The confirmation is strict where the search was lenient: one
-    that keeps its limits as measured goes first."""
+    """The best of the field, best first, that may win."""
+    good = may_win(field, ground)
+    return Winner(candidate=good[0], reference=_strongest(campaign, ground)) if good else None
+
+
+def may_win(field: Sequence[Candidate], ground: Ground) -> list[Candidate]:
+    """Those that are better, in the same order. The confirmation is strict where the search was lenient: where any
+    keep their limits as measured the others are out."""
     good = [c for c in field if is_better(c, ground)]
-    if not good:
-        return None
-    winner = next((c for c in good if c.excess <= 0.0), good[0])
-    return Winner(candidate=winner, reference=_strongest(campaign, ground))
+    return [c for c in good if c.excess <= 0.0] or good
 
 
 def is_better(candidate: Candidate, ground: Ground) -> bool:
@@ -116,13 +118,10 @@ def baseline_field(ground: Ground) -> list[str]:
 
 
 def _strongest(campaign: Campaign, ground: Ground) -> str:
-    """The baseline that baselines' session and final together found strongest."""
+    """The baseline that baselines' session and final together found strongest. Sessions with one of them alone tell
+    nothing: what the host did to it there it would have done to the others."""
     configs = campaign.setting.baselines
-    sessions = [
-        dict(zip(line.session.lineup, line.session.members, strict=True))
-        for line in (ground.baselines, *campaign.log.sessions("final", round=campaign.round))
-    ]
-    return stand(
-        campaign.study.objective,
-        *({name: found[config] for name, config in configs.items() if config in found} for found in sessions),
-    ).reference
+    lines = (ground.baselines, *campaign.log.sessions("final", round=campaign.round))
+    members = [dict(zip(line.session.lineup, line.session.members, strict=True)) for line in lines]
+    found = [{name: met[config] for name, config in configs.items() if config in met} for met in members]
+    return stand(campaign.study.objective, *(baselines for baselines in found if len(baselines) > 1)).reference

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from tuner.bench.protocol import DeploymentConfig, Windows
 from tuner.study.budget import CONFIRM_TOLERANCE, FRONT_MEMBERS
 from tuner.study.campaign import (
+    LINEUP,
     WARM_UP_WINDOWS,
     Campaign,
     Ground,
@@ -23,7 +24,7 @@ from tuner.study.campaign import (
 )
 from tuner.study.decision import SESSIONS
 from tuner.study.evidence import Candidate, Estimate, judge, mean_of
-from tuner.study.final import LINEUP, baseline_field
+from tuner.study.final import baseline_field
 from tuner.study.front import is_clearly_dominated, layers, ranked_for
 
 POINTS_AT_LEAST = FRONT_MEMBERS - 1

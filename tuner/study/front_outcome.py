@@ -105,7 +105,8 @@ def _best(
     pairs = sum(calm_pairs(*pair) for pair in point.pairs)
     gains = {name: _gain(name, interval, pairs) for name, interval in point.gains.items()}
     claims = point.is_proven and front.is_reference_feasible
-    is_first = not point.is_baseline and not front.is_reference_feasible  # to keep the limits: no gain, but an answer
+    # Where no baseline keeps the limits one that does is an answer, though no gain is claimed.
+    is_first = result.is_tuned and not front.is_reference_feasible and not any(p.is_baseline for p in front.points)
     ratios = ground.standing.ratios_of(front.reference)
     checks = [
         check
