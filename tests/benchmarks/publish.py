@@ -25,8 +25,8 @@ EQUALS = {"recorded": "400", "noisy": "400", "quiet": "2000"}
 EQUALS_WORDS = ("--minutes", "5", "--studies", "1", "--strategies", "random", "--equals")
 
 SHORT = {"noisy": 150, "quiet": 400}
-"""Studies of two minutes on each of 48 rows. Their only question is whether what they deploy is worse than the baseline:
-to show that of at most 0.2 and 0.1 % takes 1500 and 3000 studies, those of ten minutes among them."""
+"""Studies of two minutes on each of 48 rows, asked only whether what they deploy is worse than the baseline: to show
+that of at most 0.2 and 0.1 % takes 1500 and 3000 studies, those of ten minutes among them."""
 
 
 def run(*words: str) -> None:
