@@ -52,11 +52,11 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         if str(path) not in books:
             memory = InMemoryStorage()
             number = memory.create_new_study([StudyDirection.MAXIMIZE] * max(1, len(objectives)), name)
-            books[str(path)] = search._Book(storage=memory, study_id=number)
+            books[str(path)] = search.Book(storage=memory, study_id=number)
         return books[str(path)]
 
     monkeypatch.setattr(search, "RDBStorage", lambda *arguments: None)
-    monkeypatch.setattr(search, "_database_book", book)
+    monkeypatch.setattr(search, "open_book", book)
     monkeypatch.setattr("tuner.study.records.os.fsync", lambda fd: None)
 
 

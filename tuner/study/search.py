@@ -1,4 +1,4 @@
-"""What to try next, asked of Optuna: the only use of it in the project, behind plain values.
+"""What to try next, asked of Optuna: with `book.py` the only use of it in the project, behind plain values.
 
 Must not know how a candidate is measured, what its numbers mean, or which candidate wins.
 
@@ -10,12 +10,10 @@ truth is neither of them but sessions.jsonl, see `Search.reconcile`.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,13 +22,14 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.pool import StaticPool
 
 from tuner.errors import RecordError, TunerError
 from tuner.study.axis import Axis
+from tuner.study.book import Book, open_book
 from tuner.study.database import REBUILD, connect, explained
 from tuner.study.space import Assignment, Space, Value
 from tuner.study.study import SamplerName
@@ -40,9 +39,6 @@ __all__ = ["INTERRUPTED", "SAMPLERS", "UNRECORDED", "FinishedTrial", "Proposal",
 
 INTERRUPTED = "interrupted"
 UNRECORDED = "not in sessions.jsonl"
-
-_METRIC_NAMES = "study:metric_names"
-"""Where Optuna keeps them."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -64,29 +60,6 @@ SAMPLERS: Mapping[SamplerName, Callable[[Space, int], BaseSampler] | None] = {
 }
 """Made from a space and a seed; None asks in the order of the space. `race`, `gp` and `auto` need the space listed, and
 choose from the list themselves; where it is too large they are sampled by TPE."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Book:
-    """One of the two places where the trials are kept."""
-
-    storage: BaseStorage
-    study_id: int
-
-    def trials(self) -> list[FrozenTrial]:
-        return self.storage.get_all_trials(self.study_id, deepcopy=False)
-
-    def create(self, trial: FrozenTrial) -> None:
-        self.storage.create_new_trial(self.study_id, template_trial=trial)
-
-    def finish(self, number: int, trial: FrozenTrial) -> None:
-        """`Study.tell` without its six reads; the state comes last: until then the trial is running."""
-        trial_id = self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
-        for key, value in trial.system_attrs.items():
-            self.storage.set_trial_system_attr(trial_id, key, value)
-        for key, value in trial.user_attrs.items():
-            self.storage.set_trial_user_attr(trial_id, key, value)
-        self.storage.set_trial_state_values(trial_id, trial.state, trial.values)
 
 
 class Search:
@@ -115,14 +88,14 @@ class Search:
         never = optuna.pruners.NopPruner()
         directions = [StudyDirection.MAXIMIZE] * self._count
         self._study = optuna.create_study(storage=memory, study_name=name, directions=directions, pruner=never)
-        self._memory = _Book(storage=memory, study_id=memory.get_study_id_from_name(name))
-        self._database: _Book | None = None
+        self._memory = Book(storage=memory, study_id=memory.get_study_id_from_name(name))
+        self._database: Book | None = None
         if connection is None or path is None:
             return
         # One connection, ours: its pragmas hold, and it is closed even where Optuna refuses the file.
         settings = {"creator": lambda: connection, "poolclass": StaticPool}
         storage = RDBStorage("sqlite:///study.db", settings)
-        self._database = _database_book(storage, path, name=name, space=space, objectives=objectives)
+        self._database = open_book(storage, path, name=name, space=space, objectives=objectives)
         for expected, trial in enumerate(self._database.trials()):
             is_point = self._is_point(self._decode(trial)) or trial.user_attrs.get("failure") == UNRECORDED
             if trial.number != expected or not is_point:
@@ -274,7 +247,7 @@ class Search:
         self._on_disk(lambda book: book.finish(trial.number, ended))
         self._memory.finish(trial.number, ended)
 
-    def _on_disk(self, write: Callable[[_Book], None]) -> None:
+    def _on_disk(self, write: Callable[[Book], None]) -> None:
         if self._database is not None and self._path is not None:
             with explained(self._path):
                 write(self._database)
@@ -331,25 +304,3 @@ class Search:
 def _distribution(axis: Axis) -> BaseDistribution:
     is_ordinal = axis.parameter.is_ordinal
     return IntDistribution(0, len(axis.choices) - 1) if is_ordinal else CategoricalDistribution(axis.choices)
-
-
-def _database_book(
-    storage: RDBStorage, path: Path, *, name: str, space: Space, objectives: Sequence[str] = ()
-) -> _Book:
-    """The one study in the file, made where there is none."""
-    content = json.dumps([[p.name, p.values, dict(p.when)] for p in space.parameters])
-    if not storage.get_all_studies():
-        storage.create_new_study([StudyDirection.MAXIMIZE] * max(1, len(objectives)), name)
-    studies = storage.get_all_studies()
-    book = _Book(storage=storage, study_id=studies[0]._study_id)
-    # Killed before the space was written, a study has no trials either.
-    known = studies[0].user_attrs.get("space", "" if book.trials() else content)
-    is_known = [study.study_name for study in studies] == [name] and known == content
-    if not is_known or len(studies[0].directions) != max(1, len(objectives)):
-        raise RecordError(f"{path} belongs to another study or another space", advice=REBUILD)
-    if "space" not in studies[0].user_attrs:
-        storage.set_study_user_attr(book.study_id, "space", content)
-        if objectives:
-            # What `Study.set_metric_names` writes: optuna-dashboard labels its axes with them.
-            storage.set_study_system_attr(book.study_id, _METRIC_NAMES, list(objectives))
-    return book
