@@ -71,15 +71,13 @@ def replay(folder: Path, landscapes: Path) -> None:
         for path in servers:
             name, table = path.name.split(".")[0], (str(path), "--noise", noise, "--equals", "0")
             words, rows = (*table, "--minutes", "10"), ("--rows", str(SAMPLE))
-            small = (*words, *rows)
             hasty = (*table, *rows, "--minutes", "2", "--strategies", "auto", "--studies", str(SHORT[noise]))
             replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-hasty.json", *hasty)
             for who, count in (("auto", 20), (STRATEGIES.removeprefix("auto,"), 6)):
                 which = ("--strategies", who, "--studies", str(count))
                 replayed(folder / f"replay-{name}-{noise}-{count}.json", *words, *which)
-            for who, count in (("auto", 100), ("plain", 30)):
-                which = ("--strategies", who, "--studies", str(count))
-                replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-{count}.json", *small, *which)
+            raced = (*words, *rows, "--strategies", "auto", "--studies", "100")
+            replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-100.json", *raced)
 
 
 def main() -> None:
