@@ -213,7 +213,13 @@ def options(
 def interrupt(signum: int, frame: object) -> NoReturn:
     """SIGTERM ends a run as Ctrl-C does: workers gone, record whole, resumable, and a word about it."""
     what = "terminated" if signum == signal.SIGTERM else "interrupted"
-    raise Interrupted(what, advice="the same command continues where it stopped")
+    raise Interrupted(what, advice=how_to_go_on())
+
+
+def how_to_go_on() -> str:
+    """With --fresh once more, what was measured would be moved aside."""
+    command = "the same command without --fresh" if "--fresh" in sys.argv else "the same command"
+    return f"{command} continues where it stopped"
 
 
 class Unread(io.FileIO):
@@ -243,7 +249,7 @@ def main() -> None:
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="tuner", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
-        fail(Interrupted("interrupted", advice="the same command continues where it stopped"))
+        fail(Interrupted("interrupted", advice=how_to_go_on()))
     except TunerError as error:
         fail(error)
     except OSError as error:

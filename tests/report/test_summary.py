@@ -20,12 +20,13 @@ from tuner.report.terminal import print_lines
 from tuner.study.baselines import Standing
 from tuner.study.budget import SessionCost
 from tuner.study.calibration import Calibration
+from tuner.study.confirm import Confirmation
 from tuner.study.decision import Interval
 from tuner.study.evidence import Candidate, Judgement
 from tuner.study.finished import Outcome
 from tuner.study.measure import Measured
 from tuner.study.phases import Result
-from tuner.study.records import VerdictLine
+from tuner.study.records import ConfirmationLine, VerdictLine
 from tuner.study.show import StudyRecord
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
 
@@ -208,14 +209,27 @@ def test_a_candidate_that_was_not_confirmed_is_not_called_tuned() -> None:
     assert set(summary.outcome_json(outcome(KEPT))["metrics"]) == {"candidate", "THROUGHPUT", "default"}
 
 
+def test_the_candidate_that_was_turned_down_is_named() -> None:
+    head = ConfirmationLine(
+        round=1, winner=CONFIG, reference="THROUGHPUT", k_max=4, share=0.02, pairs=8, window_s=0.4, sd_floor=0.0
+    )
+    confirmation = Confirmation(
+        head=head, pairs=[], values=[], failures=[], lost=[], look=None, checks=[], is_reference_feasible=True
+    )
+    kept = outcome(KEPT)
+    found = replace(kept, result=replace(kept.result, confirmation=confirmation))
+    assert f"  candidate, confirmed and not deployed: {CONFIG}\n" in text_of(summary.outcome_lines(found))
+    assert "not deployed" not in text_of(summary.outcome_lines(kept))
+
+
 def test_limits_are_shown_with_what_was_measured() -> None:
     limits = (
         BestConstraint(metric="latency_p99_ms", max=50.0, measured=4.4, requests=3120),
         BestConstraint(metric="throughput", min_ratio=0.9, measured=1.258),
     )
     text = text_of(summary.outcome_lines(outcome(replace(TUNED, constraints=limits))))
-    assert "limit latency_p99_ms max 50: measured 4.400" in text
-    assert "limit throughput min_ratio 0.9: measured 1.258" in text
+    assert "limit latency_p99_ms max 50: tuned measured 4.400" in text
+    assert "limit throughput min_ratio 0.9: tuned measured 1.258" in text
 
 
 def test_a_batch_explains_its_latency_and_a_single_sample_need_not() -> None:
@@ -281,6 +295,8 @@ def test_a_finished_study_ends_with_its_verdict_and_a_lost_file_is_written_again
     verdict = outcome(TUNED).result.line
     finished = replace(SEARCHED, verdict=verdict, best=TUNED)
     assert "\n".join(summary.verdict_lines(TUNED)) in text_of(summary.study_lines(finished))
+    going_on = text_of(summary.study_lines(replace(finished, is_going_on=True)))
+    assert going_on.endswith("before a larger budget was begun: the same `tuner run` continues\n")
     lost = text_of(summary.study_lines(replace(SEARCHED, verdict=verdict)))
     assert lost.endswith("verdict: tuned; the same `tuner run` writes its best.yaml\n")
 
@@ -289,11 +305,11 @@ def test_the_json_of_a_folder_has_every_part_before_and_after() -> None:
     before = json.loads(json.dumps(summary.study_json(EMPTY)))
     after = json.loads(json.dumps(summary.study_json(replace(SEARCHED, best=TUNED))))
     assert before.keys() == after.keys()
-    assert (before["noise"], before["reference"], before["verdict"], before["gain"]) == (None, None, None, None)
-    assert (after["noise"], after["reference"], after["verdict"]) == (0.034, "THROUGHPUT", "tuned")
+    assert (before["noise_pct"], before["reference"], before["verdict"], before["gain"]) == (None, None, None, None)
+    assert (after["noise_pct"], after["reference"], after["verdict"]) == (pytest.approx(3.4), "THROUGHPUT", "tuned")
     assert [one["is_feasible"] for one in after["candidates"]] == [True, True, False]
     assert after["candidates"][0]["config"]["properties"] == {"NUM_STREAMS": 3}
-    assert after["candidates"][0]["value"] == pytest.approx(math.log(1.25))
+    assert after["candidates"][0]["gain_pct"] == pytest.approx(25.0)
     assert after["failures"] == [{"trial": 5, "failure": "compile: no streams 5"}]
 
 
@@ -312,9 +328,9 @@ def test_a_measurement_shows_its_interval_even_where_it_contains_zero() -> None:
 def test_the_json_of_a_measurement_has_the_configuration_the_gain_and_all_figures() -> None:
     found = json.loads(json.dumps(summary.measured_json(MEASURED)))
     assert found["config"]["properties"] == {"NUM_STREAMS": 2}
-    assert found["gain"]["low"] == pytest.approx(math.log(0.95))
+    assert found["gain"]["low_pct"] == pytest.approx(-5.0)
     assert found["gain"]["confidence"] == pytest.approx(0.95)
-    assert found["gains"]["today"]["low"] == pytest.approx(math.log(1.8))
+    assert found["gains"]["today"]["low_pct"] == pytest.approx(80.0)
     assert found["metrics"] == MEASURED.levels
     assert found["metrics"]["measured"].keys() <= METRICS.keys()
 

@@ -140,7 +140,7 @@ def test_a_percentile_below_its_limit_whose_upper_bound_is_not_is_not_kept() -> 
     assert found.measured == pytest.approx(5.0, rel=0.003)
     assert found.confidence_bound == pytest.approx(80.0, rel=0.006)
     assert not found.is_kept
-    assert "upper confidence bound" in found.reason
+    assert "not proved: its upper 97.5 % confidence bound" in found.reason
     assert "max 50" in found.reason
 
 
@@ -223,7 +223,16 @@ def test_a_ratio_is_paired_in_each_session_so_that_host_moods_cancel() -> None:
     assert kept.is_kept
     assert kept.measured == pytest.approx(0.95)
     assert not broken.is_kept
-    assert "ratio to the best baseline" in broken.reason
+    assert broken.reason.startswith("throughput: 0.95 of the best baseline, its lower 97.5 % confidence bound is 0.95")
+    assert broken.reason.endswith("the limit is min_ratio 0.96")
+
+
+def test_a_limit_that_is_kept_but_not_proved_is_not_called_broken() -> None:
+    sessions = [(at_rate(97 + spread), at_rate(100)) for spread in (-4, 4, -4, 4)]
+    (found,) = check_limit(Limit(metric="throughput", min_ratio=0.95), sessions, 0.0)
+    assert not found.is_kept
+    assert "of the best baseline keeps min_ratio 0.95, but that is not proved: its lower" in found.reason
+    assert "a longer budget" in found.reason
 
 
 def test_a_ratio_counts_how_far_the_reference_is_behind_the_best_baseline() -> None:

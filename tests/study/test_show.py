@@ -17,6 +17,7 @@ from tuner.study.campaign import candidates_of
 from tuner.study.evidence import REQUESTS, ranked
 from tuner.study.folder import check_identity, write_text
 from tuner.study.show import read_study
+from tuner.study.study import Budget
 
 USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING} | {REQUESTS}
 """What every window tells, without starts."""
@@ -91,6 +92,16 @@ def test_a_finished_study_shows_candidates_best_first_the_failures_and_the_verdi
     assert fixed is not None
     assert found.provable_gain_pct == fixed.provable_gain_pct > 0.0
     assert any(f"a gain of {fixed.provable_gain_pct:.1f} % was provable" in str(line) for line in study_lines(found))
+
+
+def test_a_study_that_searches_on_says_that_its_verdict_is_not_the_last_word(tmp_path: Path) -> None:
+    study = virtual(tmp_path)
+    study.run()
+    assert not read_study(tmp_path).is_going_on
+    study.study = replace(study.study, budget=Budget(minutes=12.0))
+    with pytest.raises(PowerCut):
+        study.run(PhaseFuse(study.bench, "confirm", 2))
+    assert read_study(tmp_path).is_going_on
 
 
 def test_windows_that_the_host_disturbed_are_counted_where_the_noise_is_shown(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile
 from tuner.report.front import front_json, front_lines, settings
 from tuner.report.terminal import few_requests, figure, metrics_table, percent
+from tuner.study.decision import Interval, gain_pct
 from tuner.study.disturbance import disturbed_words
 from tuner.study.finished import Outcome
 from tuner.study.measure import Measured
@@ -38,9 +39,16 @@ def outcome_lines(outcome: Outcome) -> list[str | Table]:
     deployed = "tuned" if outcome.result.is_tuned else outcome.result.reference
     table = metrics_table(_levels(outcome), objective=best.objective.metric, deployed=deployed)
     lines: list[str | Table] = [*verdict_lines(best), "", table, "  * is what best.yaml deploys"]
+    reference = outcome.result.reference
+    if others := [name for name in outcome.levels if name not in ("tuned", reference)]:
+        lines.append(f"  {', '.join(others)}: as measured beside {reference} before, at the level it has here")
+    confirmed = outcome.result.confirmation
+    if confirmed is not None and not outcome.result.is_tuned:
+        lines.append(f"  candidate, confirmed and not deployed: {confirmed.head.winner}")
     lines += few_requests(_levels(outcome))
     lines += [
-        f"limit {_limit(c)}: measured {figure(c['measured'])}{_rests_on(c)}" for c in map(asdict, best.constraints)
+        f"limit {_limit(c)}: {deployed} measured {figure(c['measured'])}{_rests_on(c)}"
+        for c in map(asdict, best.constraints)
     ]
     if best.batch_size > 1:
         lines.append(f"  latency is per request of {best.batch_size} samples: a larger batch makes each request slower")
@@ -142,6 +150,8 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
         lines.append(f"verdict: {found.verdict.verdict}; the same `tuner run` writes its best.yaml")
     else:
         lines.append("no verdict yet: the same `tuner run` continues")
+    if found.is_going_on:
+        lines.append("this was the verdict before a larger budget was begun: the same `tuner run` continues")
     return lines
 
 
@@ -151,18 +161,25 @@ def study_json(found: StudyRecord) -> dict[str, Any]:
         "objective": found.study.objective.metric,
         "environment": dict(found.environment),
         "spent_s": found.spent_s,
-        "noise": found.calibration.window_sd if found.calibration else None,
+        "noise_pct": 100 * found.calibration.window_sd if found.calibration else None,
         "provable_gain_pct": found.provable_gain_pct,
         "windows": found.windows,
         "disturbed_windows": found.disturbed,
         "reference": found.standing.reference if found.standing else None,
         "baselines": {name: dict(level) for name, level in found.baselines.items()},
         "candidates": [
-            {"trial": c.trial, "value": c.value, "sd": c.sd, "is_feasible": c.is_feasible, "config": asdict(c.config)}
+            {
+                "trial": c.trial,
+                "gain_pct": gain_pct(c.value),
+                "sd_pct": 100 * c.sd,
+                "is_feasible": c.is_feasible,
+                "config": asdict(c.config),
+            }
             for c in found.candidates
         ],
         "failures": [{"trial": c.trial, "failure": str(c.failure)} for c in found.failures],
         "verdict": found.best.verdict if found.best else None,
+        "reason": found.best.reason if found.best else None,
         "gain": asdict(found.best.gain) if found.best and found.best.gain else None,
         **({} if found.front is None else {"front": front_json(found.front)}),
     }
@@ -193,9 +210,19 @@ def measured_json(measured: Measured) -> dict[str, Any]:
     return {
         "config": asdict(measured.config),
         "reference": measured.reference,
-        "gain": {**asdict(measured.gain), "confidence": measured.gain.confidence},
-        "gains": {name: {**asdict(one), "confidence": one.confidence} for name, one in measured.gains.items()},
+        "gain": _interval_json(measured.gain),
+        "gains": {name: _interval_json(one) for name, one in measured.gains.items()},
         "metrics": {name: dict(level) for name, level in measured.levels.items()},
+    }
+
+
+def _interval_json(found: Interval) -> dict[str, Any]:
+    return {
+        "estimate_pct": gain_pct(found.estimate),
+        "low_pct": gain_pct(found.low),
+        "high_pct": gain_pct(found.high),
+        "confidence": found.confidence,
+        "sessions": found.sessions,
     }
 
 

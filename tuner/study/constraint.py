@@ -121,9 +121,7 @@ def _check(
             confidence = math.exp(found.high if _side(bound) > 0 else found.low)
     is_kept = confidence is not None and _side(bound) * (confidence - limit) <= 0.0
     if confidence is not None and not is_kept:
-        side = "upper" if _side(bound) > 0 else "lower"
-        what = "ratio to the best baseline" if _is_ratio(bound) else metric.unit
-        reason = f"{metric.name}: the {side} confidence bound is {confidence:.4g} {what}, the limit {bound} {limit:g}"
+        reason = _not_kept(metric, bound, limit, measured or 0.0, confidence, level)
     return ConstraintCheck(
         metric=metric.name,
         bound=bound,
@@ -134,6 +132,17 @@ def _check(
         is_kept=is_kept,
         reason=reason,
     )
+
+
+def _not_kept(metric: Metric, bound: Bound, limit: float, measured: float, confidence: float, level: float) -> str:
+    """Whether a limit is broken or only not proved to be kept is not the same to who reads it."""
+    what = "of the best baseline" if _is_ratio(bound) else metric.unit
+    side = "upper" if _side(bound) > 0 else "lower"
+    proved = f"its {side} {100.0 * (1.0 - level):.1f} % confidence bound is {confidence:.4g}"
+    if _side(bound) * (measured - limit) <= 0.0:
+        kept = f"{metric.name}: {measured:.4g} {what} keeps {bound} {limit:g}, but that is not proved"
+        return f"{kept}: {proved}; a longer budget or a calmer host proves more"
+    return f"{metric.name}: {measured:.4g} {what}, {proved}, the limit is {bound} {limit:g}"
 
 
 def _check_seen(metric: Metric, bound: Bound, limit: float, sessions: Sequence[Pair]) -> ConstraintCheck:

@@ -36,8 +36,8 @@ TURNED_DOWN = ("constraint", "unstable")
 """Verdicts that say nothing of the candidates behind the winner."""
 NOISY_WINDOW_SD = 0.15
 """Above this windows of one configuration differ by more than most gains worth having."""
-FEW_TRIALS = 4
-"""With fewer candidates than that the budget ended the search, not the search itself."""
+FEW_TRIALS, FEW_SHARE = 12, 0.5
+"""With fewer candidates than that, and than half of the space, the budget ended the search, not the search itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +233,7 @@ def baseline_lines(ground: Ground) -> list[str]:
 def _few(campaign: Campaign, listing: Listing | None) -> str:
     """That the budget was too short for a search worth the name."""
     tried = {n for line in campaign.log.sessions("search", "race") for n in line.trials if n is not None}
-    if listing is None or len(tried) >= min(FEW_TRIALS, len(listing.distinct)):
+    if listing is None or len(tried) >= min(FEW_TRIALS, FEW_SHARE * len(listing.distinct)):
         return ""
     return f"; only {len(tried)} of {len(listing.distinct)} configurations were tried: a longer budget tries more"
 

@@ -38,5 +38,5 @@ def probe_properties(device: str, values: Mapping[str, Sequence[Value]]) -> Mapp
     }
     for name in unknown:
         close = difflib.get_close_matches(name, facts.device_properties, n=1)
-        messages[name] = f"unknown property on {device}" + (f"; did you mean {close[0]}?" if close else "")
+        messages[name] = f"unknown property {name} on {device}" + (f"; did you mean {close[0]}?" if close else "")
     return messages

@@ -48,6 +48,8 @@ class StudyRecord:
     windows: int = 0
     """On record, of all members of all sessions; the host disturbed `disturbed` of them."""
     disturbed: int = 0
+    is_going_on: bool = False
+    """Whether more was measured since the verdict: with a larger budget, which has not come to its own yet."""
     provable_gain_pct: float | None = None
     """The smallest gain that the budget could prove, as it was printed before the search."""
 
@@ -108,6 +110,7 @@ def read_study(folder: Path) -> StudyRecord:
         candidates=ranked_for(study.objective, list(candidates.values())),
         failures=[c for c in candidates.values() if c.failure is not None],
         spent_s=log.spent_s(),
+        is_going_on=bool(log.verdicts()) and not isinstance(log.lines[-1], VerdictLine),
         windows=len(windows),
         disturbed=count_disturbed(windows),
         provable_gain_pct=fixed.provable_gain_pct if fixed else None,
