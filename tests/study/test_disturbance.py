@@ -156,6 +156,7 @@ def test_disturbed_windows_are_counted_only_where_there_are_any() -> None:
     windows = side([100] * 6, busy=[1, 2]).windows
     words = disturbed_words(count_disturbed(windows), len(windows))
     assert words.startswith("disturbed by the host: 2 of 6 windows; their pairs do not count")
+    assert "where they are most of a session they count" in disturbed_words(4, 6)
     assert disturbed_words(0, 6) == ""
 
 

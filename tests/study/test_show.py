@@ -146,6 +146,14 @@ def test_a_torn_last_line_does_not_keep_anybody_from_looking(tmp_path: Path) -> 
     assert study.log_path.read_bytes() == data[:-10]
 
 
+def test_the_folder_above_a_study_is_told_which_one_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    virtual(tmp_path / "mine")
+    with pytest.raises(InputError) as raised:
+        read_study(tmp_path)
+    assert raised.value.advice == f"name one of {tmp_path / 'mine'}"
+
+
 def test_a_folder_without_a_study_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no study") as error:
         read_study(tmp_path)

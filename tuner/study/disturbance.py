@@ -71,8 +71,12 @@ def count_disturbed(windows: Iterable[HostLoad]) -> int:
 
 def disturbed_words(disturbed: int, windows: int) -> str:
     """What became of disturbed windows, in one line; empty where there were none."""
-    rule = "their pairs do not count, unless they are most of a session"
-    return f"disturbed by the host: {disturbed} of {windows} windows; {rule}" if disturbed else ""
+    if not disturbed:
+        return ""
+    said = f"disturbed by the host: {disturbed} of {windows} windows"
+    if 2 * disturbed > windows:
+        return f"{said}; where they are most of a session they count, for want of others: a calmer hour tells more"
+    return f"{said}; their pairs do not count, unless they are most of a session"
 
 
 def late_words(windows: Sequence[Window]) -> str:

@@ -84,7 +84,11 @@ def pick_point(folder: Path, picks: Sequence[str], out: Path | None) -> Picked:
 def read_study(folder: Path) -> StudyRecord:
     """Raises InputError where there is no study, RecordError where its files are damaged."""
     if not (folder / "study.yaml").is_file():
-        raise InputError(f"{folder} holds no study", advice="name a folder below results/, as `tuner run` prints it")
+        below = [str(path.parent) for path in sorted(folder.glob("*/study.yaml"))]
+        advice = (
+            f"name one of {', '.join(below)}" if below else "name a folder below results/, as `tuner run` prints it"
+        )
+        raise InputError(f"{folder} holds no study", advice=advice)
     study = replace(load_study(folder / "study.yaml"), name=folder.resolve().name)
     log = read_log(folder / "sessions.jsonl")
     host = read_environment(folder)["host"]
