@@ -171,6 +171,14 @@ def test_records_of_a_newer_version_exit_3_and_are_left_alone(tuner_here: Tuner,
 
 
 @pytest.mark.openvino
+def test_a_refused_study_leaves_no_folder(tuner_here: Tuner, tmp_path: Path) -> None:
+    (tmp_path / "garbage.onnx").write_bytes(b"garbage")
+    done = tuner_here("run", write_study(tmp_path, "garbage.onnx"), "--results", tmp_path / "results")
+    assert done.code == 2
+    assert not (tmp_path / "results" / "study").exists()
+
+
+@pytest.mark.openvino
 def test_a_device_that_is_not_there_exits_3_and_names_those_that_are(tuner_here: Tuner, tmp_path: Path) -> None:
     path = write_study(tmp_path)
     path.write_text(path.read_text().replace("device: CPU", "device: NPU"))

@@ -97,6 +97,17 @@ def read_environment(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
+def not_left_empty(folder: Path) -> Iterator[None]:
+    """A study that is refused before anything is written leaves no folder behind."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds something, or was never made
+            folder.rmdir()
+        raise
+
+
+@contextmanager
 def locked(
     folder: Path | None,
     *,

@@ -31,7 +31,7 @@ from tuner.study.conditions import as_written, under
 from tuner.study.document import NodePath
 from tuner.study.file import load_study
 from tuner.study.finished import Outcome, read_finished
-from tuner.study.folder import check_identity, locked, prepare, read_environment, write_text
+from tuner.study.folder import check_identity, locked, not_left_empty, prepare, read_environment, write_text
 from tuner.study.front_outcome import knee_of, make_front
 from tuner.study.identity import study_identity
 from tuner.study.outcome import Deployed, make_best, standings
@@ -120,7 +120,7 @@ def prepared_study(
     folder = options.results / study.name
     if purpose != "plan":
         prepare(folder)
-    with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say):
+    with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say), not_left_empty(folder):
         check_host(study, EnergyReader().refusal)
         reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
         with _everything_wrong(path):
