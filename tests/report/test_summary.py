@@ -338,4 +338,5 @@ def test_the_json_of_a_measurement_has_the_configuration_the_gain_and_all_figure
 def test_limits_that_nothing_keeps_come_first() -> None:
     limit = BestConstraint(metric="latency_p99_ms", max=20.0, measured=35.1, kept=False)
     text = text_of(summary.outcome_lines(outcome(replace(KEPT, constraints=(limit,)))))
+    assert "next:    relax a limit" in text
     assert text.startswith("NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them: latency_p99")

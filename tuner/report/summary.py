@@ -53,7 +53,8 @@ def outcome_lines(outcome: Outcome) -> list[str | Table]:
     if best.batch_size > 1:
         lines.append(f"  latency is per request of {best.batch_size} samples: a larger batch makes each request slower")
     path = outcome.folder / "best.yaml"
-    return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
+    following = "relax a limit, or give it a wider space or a longer budget" if best.broken else f"tuner apply {path}"
+    return [*lines, "", f"written: {path}", f"next:    {following}"]
 
 
 def _example(front: FrontFile) -> str:

@@ -215,7 +215,7 @@ def baseline_lines(ground: Ground) -> list[str]:
         for name, value in standing.values.items()
         if name != standing.reference
     ]
-    lines = [f"reference: {standing.reference}; beside it {', '.join(others)}"] if others else []
+    lines = [f"reference: {standing.reference}; beside it, positive is better: {', '.join(others)}"] if others else []
     if not standing.is_feasible:
         lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
     lines += [f"baseline {name} failed: {failure}" for name, failure in standing.failures.items()]
