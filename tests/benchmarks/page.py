@@ -202,9 +202,9 @@ def equals_section(folder: Path) -> list[str]:
         found = json.loads(real.read_text())
         won = sum(one["verdict"] == "tuned" for one in found)
         confirmed = len(list(folder.glob("equals-*/sessions.jsonl")))
-        lines += ["", f"Real studies on the 2-core VM, two minutes each: {won} of {len(found)} claimed a gain "
-                  f"({confirmed} are on record with their windows). Reasons: "
-                  + "; ".join(f"{one['reason']}" for one in found) + "."]  # fmt: skip
+        on_record = f" ({confirmed} are on record with their windows)" if confirmed else ""
+        said = f"Real studies on the 2-core VM, two minutes each: {won} of {len(found)} claimed a gain{on_record}."
+        lines += ["", f"{said} Reasons: {'; '.join(one['reason'] for one in found)}."]
     return [*lines, ""]
 
 
