@@ -76,6 +76,13 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, int], None]:
     return refuse
 
 
+@pytest.fixture
+def childless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests left running below this process (multiprocessing's resource tracker) would move along, and a
+    file that is no kernel's shows the last that moved."""
+    monkeypatch.setattr(cgroup.psutil.Process, "children", lambda *_, **__: [])
+
+
 def names_below(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.is_dir()]
 
@@ -198,7 +205,7 @@ def test_controllers_that_are_not_handed_down_are_asked_for(tmp_path: Path) -> N
 
 
 def test_a_process_alone_in_its_scope_moves_out_of_the_way(
-    tmp_path: Path, refused: Callable[[str, int, int], None]
+    tmp_path: Path, refused: Callable[[str, int, int], None], childless: None
 ) -> None:
     root = delegated(tmp_path)
     scope, leaf = root / "sys/fs/cgroup/scope", f"tuner-{ME}-{STARTED}-leaf"
@@ -215,7 +222,7 @@ def test_a_process_alone_in_its_scope_moves_out_of_the_way(
 
 
 def test_with_others_beside_it_there_is_no_group_and_it_is_back_where_it_was(
-    tmp_path: Path, refused: Callable[[str, int, int], None]
+    tmp_path: Path, refused: Callable[[str, int, int], None], childless: None
 ) -> None:
     root = delegated(tmp_path)
     refused("cgroup.subtree_control", errno.EBUSY, 10)
