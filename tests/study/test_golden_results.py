@@ -70,7 +70,7 @@ TEXTS = {
 LARGER_MIN = 12.0
 STARTED_UNIX_S = 1_788_264_000.0
 """When the studies began, by the clock of their host; they go on a day later, in other processes."""
-INPUTS = [{"name": "x", "shape": [1, 64], "batch_axis": 0}]
+INPUTS: list[dict[str, Any]] = [{"name": "x", "shape": [1, 64], "batch_axis": 0}]
 
 
 def opened(folder: Path, *, day: int = 0) -> Virtual:

@@ -71,7 +71,7 @@ def by_requests(config: DeploymentConfig) -> float:
 
 
 def by_replicas(config: DeploymentConfig) -> float:
-    return hill(config) * config.replicas**0.8
+    return float(hill(config) * config.replicas**0.8)
 
 
 def never(config: DeploymentConfig) -> Failure | None:
