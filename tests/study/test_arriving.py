@@ -12,10 +12,9 @@ from tuner.bench.protocol import DeploymentConfig, Load, Windows
 from tuner.bench.synthetic import SyntheticBench
 from tuner.errors import NoAnswerError
 from tuner.study.baselines import baseline_configs
-from tuner.study.campaign import plan_session
 from tuner.study.disturbance import late_words
-from tuner.study.listing import config_of
 from tuner.study.load_file import STABLE
+from tuner.study.session_plan import plan_session
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -46,12 +45,12 @@ def test_several_requests_are_in_flight_whatever_the_objective(tmp_path: Path) -
     configs = baseline_configs(study.study)
     assert {config.api for config in configs.values()} == {"async"}
     assert {config.infer_requests for config in configs.values()} == {None}
-    assert config_of(study.campaign(), {"infer_requests": 1}).api == "async"
+    assert study.setup.configuration({"infer_requests": 1}).api == "async"
 
 
 def test_a_session_is_planned_for_its_rate(tmp_path: Path) -> None:
     study = arriving(tmp_path, at(40.0))
-    plan = plan_session(study.campaign(), None, "baselines", blocks=4)
+    plan = plan_session(study.state(), None, "baselines", blocks=4)
     assert plan.load == at(40.0)
     assert (plan.window_s, plan.drop_s, plan.blocks) == (2.5, 0.3, 4)
 
@@ -81,9 +80,9 @@ def test_who_is_slightly_overloaded_does_not_pass_though_windows_are_too_short_t
     """104 requests/s for a server of 100: after a second only four wait, but the closed loop knows."""
     study = arriving(tmp_path, at(104.0), bench=SyntheticBench(surface=by_requests))
     study.run()
-    ground = study.ground()
-    assert ground.standing.violations["default"]["load_pct"] > 0.0
-    assert ground.standing.reference == "THROUGHPUT"
+    ranking = study.reference().ranking
+    assert ranking.violations["default"]["load_pct"] > 0.0
+    assert ranking.reference == "THROUGHPUT"
 
 
 def test_the_first_configuration_that_keeps_up_is_an_answer_without_a_gain(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from tests.study.virtual import Meddler, Virtual, calm, make_study, parameter, space_of
 from tuner.bench.protocol import Session, SessionPlan, Windows
 from tuner.study.audit import PAIRS_AT_MOST, equal_requests
-from tuner.study.campaign import LINEUP, candidates_of
 from tuner.study.evidence import ranked
+from tuner.study.session_plan import LINEUP
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -76,7 +76,7 @@ def test_a_pair_that_is_not_equal_is_a_warning(tmp_path: Path) -> None:
 def test_what_has_no_equal_has_no_audit(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, bench=calm())
     study.run()
-    campaign = study.finished()
-    field = ranked(candidates_of(campaign, study.ground()).values())
+    runner = study.runner()
+    field = ranked(runner.state.candidates.values())
     assert field
-    assert equal_requests(campaign, field, LINEUP) == []
+    assert equal_requests(runner, field, LINEUP) == []

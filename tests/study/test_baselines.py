@@ -10,7 +10,8 @@ from tests.study.test_evidence import ran
 from tests.study.virtual import crash, make_study
 from tuner.bench.synthetic import effective_of
 from tuner.errors import NoAnswerError
-from tuner.study.baselines import baseline_configs, stand
+from tuner.study.baseline_ranking import rank_baselines
+from tuner.study.baselines import baseline_configs
 from tuner.study.study import BaselineSpec, Limit, Objective
 
 THROUGHPUT = Objective(metric="throughput")
@@ -76,7 +77,7 @@ def test_a_server_waits_for_each_answer_of_a_baseline_with_one_request_alone() -
 
 
 def test_the_strongest_is_the_reference_and_the_others_are_relative_to_it() -> None:
-    standing = stand(THROUGHPUT, {"a": ran(100.0), "b": ran(125.0), "c": crash("boom")})
+    standing = rank_baselines(THROUGHPUT, {"a": ran(100.0), "b": ran(125.0), "c": crash("boom")})
     assert standing.reference == "b"
     assert standing.is_feasible
     assert standing.values == pytest.approx({"a": math.log(0.8), "b": 0.0})
@@ -84,20 +85,22 @@ def test_the_strongest_is_the_reference_and_the_others_are_relative_to_it() -> N
 
 
 def test_a_latency_is_better_the_smaller_it_is() -> None:
-    standing = stand(Objective(metric="latency_mean_ms"), {"a": ran(1.0, latency_ms=5), "b": ran(9.0, latency_ms=8)})
+    standing = rank_baselines(
+        Objective(metric="latency_mean_ms"), {"a": ran(1.0, latency_ms=5), "b": ran(9.0, latency_ms=8)}
+    )
     assert standing.reference == "a"
     assert standing.values["b"] == pytest.approx(math.log(5 / 8))
 
 
 def test_where_all_failed_every_cause_is_named() -> None:
     with pytest.raises(NoAnswerError, match="a: crash: one; b: crash: two"):
-        stand(THROUGHPUT, {"a": crash("one"), "b": crash("two")})
+        rank_baselines(THROUGHPUT, {"a": crash("one"), "b": crash("two")})
 
 
 def test_under_a_limit_the_strongest_that_keeps_it_is_the_reference() -> None:
     objective = Objective(metric="throughput", limits=(Limit(metric="latency_p50_ms", max=9.0),))
     members = {"slow": ran(90.0, latency_ms=5), "quick": ran(100.0, latency_ms=6), "big": ran(200.0, latency_ms=20)}
-    standing = stand(objective, members)
+    standing = rank_baselines(objective, members)
     assert (standing.reference, standing.is_feasible) == ("quick", True)
     assert standing.values["big"] == pytest.approx(math.log(2.0))
     assert standing.violations["big"]["latency_p50_ms"] == pytest.approx(math.log(20 / 9), abs=0.01)
@@ -106,14 +109,14 @@ def test_under_a_limit_the_strongest_that_keeps_it_is_the_reference() -> None:
 
 def test_where_none_keeps_the_limits_the_nearest_anchors_the_pairs() -> None:
     objective = Objective(metric="throughput", limits=(Limit(metric="latency_p50_ms", max=1.0),))
-    standing = stand(objective, {"a": ran(100.0, latency_ms=5), "b": ran(200.0, latency_ms=6)})
+    standing = rank_baselines(objective, {"a": ran(100.0, latency_ms=5), "b": ran(200.0, latency_ms=6)})
     assert (standing.reference, standing.is_feasible) == ("a", False)
 
 
 def test_ratios_are_to_the_best_baseline_on_that_metric() -> None:
     objective = Objective(metric="throughput", limits=(Limit(metric="latency_p50_ms", max_ratio=1.5),))
     members = {"a": ran(100.0, latency_ms=5), "b": ran(150.0, latency_ms=7), "c": ran(200.0, latency_ms=10)}
-    standing = stand(objective, members)
+    standing = rank_baselines(objective, members)
     assert (standing.reference, standing.is_feasible) == ("b", True)
     assert standing.best_ratios_log["latency_p50_ms"] == pytest.approx(-math.log(1.4), abs=0.01)
     assert standing.ratios_of("a")["latency_p50_ms"] == 0.0
@@ -123,14 +126,14 @@ def test_ratios_are_to_the_best_baseline_on_that_metric() -> None:
 @pytest.mark.parametrize(("limit", "is_kept"), [({"min": 99.0}, True), ({"min": 101.0}, False)])
 def test_a_minimum_is_kept_from_above(limit: dict[str, float], is_kept: bool) -> None:
     objective = Objective(metric="latency_mean_ms", limits=(Limit(metric="throughput", **limit),))
-    assert stand(objective, {"a": ran(100.0)}).is_feasible == is_kept
+    assert rank_baselines(objective, {"a": ran(100.0)}).is_feasible == is_kept
 
 
 def test_later_sessions_add_to_what_the_first_showed_window_by_window() -> None:
     first = {"a": ran(100.0, windows=4), "b": ran(104.0, windows=4), "c": ran(10.0)}
     second = {"a": ran(100.0, windows=12), "b": ran(96.0, windows=12)}
-    assert stand(THROUGHPUT, first).reference == "b"
-    standing = stand(THROUGHPUT, first, second)
+    assert rank_baselines(THROUGHPUT, first).reference == "b"
+    standing = rank_baselines(THROUGHPUT, first, second)
     assert standing.reference == "a"
     assert standing.values["b"] == pytest.approx((4 * math.log(1.04) + 12 * math.log(0.96)) / 16)
     assert standing.values["c"] == pytest.approx(math.log(0.1))
@@ -138,5 +141,5 @@ def test_later_sessions_add_to_what_the_first_showed_window_by_window() -> None:
 
 def test_a_baseline_that_fails_later_keeps_what_it_had() -> None:
     first = {"a": ran(100.0), "b": ran(120.0)}
-    assert stand(THROUGHPUT, first, {"a": ran(100.0), "b": crash()}).reference == "b"
-    assert stand(THROUGHPUT, first, {"a": crash(), "b": crash()}).reference == "b"
+    assert rank_baselines(THROUGHPUT, first, {"a": ran(100.0), "b": crash()}).reference == "b"
+    assert rank_baselines(THROUGHPUT, first, {"a": crash(), "b": crash()}).reference == "b"

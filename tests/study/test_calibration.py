@@ -14,20 +14,21 @@ from tests.study.virtual import TINY, Virtual, calm, disturbances, make_study
 from tuner.bench.protocol import DeploymentConfig, Failure, Session, SessionPlan, Windows
 from tuner.bench.synthetic import CompileEffect, Drift, Noise, SyntheticBench
 from tuner.model.host import host_facts
-from tuner.study.baselines import baseline_configs, stand
+from tuner.study.baseline_ranking import rank_baselines
+from tuner.study.baselines import baseline_configs
 from tuner.study.calibration import (
     CACHED_DF,
     PRIOR_SD,
     PRIOR_SD_TINY,
     PRIOR_WINDOW_SD,
     Calibration,
-    KnownNoise,
     NoiseCache,
     best_window,
     calibrate,
     noise_cache,
 )
 from tuner.study.study import Study
+from tuner.study.study_setup import KnownNoise
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -40,7 +41,7 @@ def calibration_of(
         list(configs.values()), SessionPlan(phase="baselines", seed=1, blocks=blocks, is_fresh=True)
     )
     members: dict[str, Windows | Failure] = dict(zip(configs, session.members, strict=True))
-    reference = stand(study.objective, members).reference
+    reference = rank_baselines(study.objective, members).reference
     pairs = [twin(bench, configs[reference], i) for i in range(twins)]
     return calibrate(study.objective, session, members, reference, 0.4, twins=pairs, known=known)
 
@@ -224,9 +225,9 @@ def test_a_study_of_today_spares_the_next_one_the_comparison_with_itself(tmp_pat
 def test_a_resumed_study_stays_with_what_was_known_when_it_began(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, study=make_study(minutes=5.0), space=TINY)
     study.run()
-    before = study.ground()
+    before = study.reference()
     study.known_noise = KnownNoise(session_sd=0.5, df=12)
-    assert study.ground() == before
+    assert study.reference() == before
 
 
 # What is kept for the next study

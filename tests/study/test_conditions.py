@@ -26,7 +26,7 @@ from tuner.study.folder import check_identity, write_text
 from tuner.study.identity import study_identity
 from tuner.study.outcome import standings
 from tuner.study.run import Outcome
-from tuner.study.setting import make_setting
+from tuner.study.setting import make_setup
 from tuner.study.show import read_study
 from tuner.study.study import BaselineSpec, Limit, Objective, Study
 from tuner.study.value import read_cpuset, read_memory
@@ -247,7 +247,7 @@ def test_a_replica_finds_the_tightest_quota_and_its_cpus(
 
 
 def setting_of(study: Study, host: HostFacts = EIGHT) -> Any:
-    return make_setting(study, FACTS, host, effective_of, lambda line: None)
+    return make_setup(study, FACTS, host, effective_of, lambda line: None)
 
 
 def test_auto_offers_affinity_where_there_are_replicas_and_only_there(write: Write) -> None:
@@ -420,7 +420,7 @@ def test_a_searched_number_of_replicas_is_found_shown_and_written(tmp_path: Path
         folder=tmp_path,
         best=best,
         result=result,
-        levels=standings(virtual.finished(), virtual.ground(), result),
+        levels=standings(virtual.state(), result),
     )
     shown = outcome_json(outcome)
     assert (shown["replicas"], shown["affinity"]) == (2, best.affinity)

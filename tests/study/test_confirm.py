@@ -10,7 +10,6 @@ import pytest
 
 from tests.study.virtual import Meddler, PowerCut, Virtual, by_streams, calm, make_study, parameter, space_of, streams
 from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
-from tuner.study.campaign import Ground
 from tuner.study.confirm import Confirmation, is_decided, judge_round
 from tuner.study.constraint import ConstraintCheck
 from tuner.study.decision import SESSIONS, look, looks
@@ -65,13 +64,6 @@ def state(
     )
 
 
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    study = Virtual(folder=tmp_path_factory.mktemp("ground"))
-    study.run()
-    return study.ground()
-
-
 @pytest.mark.parametrize("k_max", SESSIONS)
 @pytest.mark.parametrize("values", [GAIN, NOTHING, NOISE])
 @pytest.mark.parametrize("kept", [True, False])
@@ -123,7 +115,6 @@ def test_failures_and_lost_sessions_end_it_between_looks(failures: int, lost: in
 )
 def test_every_end_has_its_word(
     tmp_path: Path,
-    ground: Ground,
     values: Sequence[float],
     kept: bool,
     is_feasible: bool,
@@ -131,7 +122,7 @@ def test_every_end_has_its_word(
     reason: str,
 ) -> None:
     found = state(values, kept=kept, is_feasible=is_feasible)
-    line = judge_round(Virtual(folder=tmp_path).campaign(), ground, found, "")
+    line = judge_round(Virtual(folder=tmp_path).state(), found, "")
     assert (line.verdict, line.reason) == (verdict, reason)
 
 

@@ -14,7 +14,7 @@ from tests.study.virtual import CLOSED, crash
 from tuner.bench import histogram
 from tuner.bench.metrics import request_count
 from tuner.bench.protocol import Costs, DeploymentConfig, Effective, Failure, Phase, Session, Window, Windows
-from tuner.study.evidence import REQUESTS, Candidate, Evidence, Judgement, judge, metrics_of, pool, pooled, ranked
+from tuner.study.evidence import REQUESTS, Candidate, Comparer, Comparison, Evidence, metrics_of, pool, pooled, ranked
 from tuner.study.hopeless import COMPILE_SD
 from tuner.study.records import SessionLine
 from tuner.study.study import Limit, Objective
@@ -75,10 +75,12 @@ def line(
     )
 
 
+def comparer(objective: Objective, *, window_sd: float = WINDOW_SD) -> Comparer:
+    return Comparer(objective=objective, window_sd=window_sd, compile_sd=COMPILE_SD, best_ratios_log={})
+
+
 def evidence(*lines: SessionLine, objective: Objective = THROUGHPUT) -> Evidence:
-    found = Evidence(
-        objective, reference_key=REFERENCE.effective.key, window_sd=WINDOW_SD, compile_sd=COMPILE_SD, best_ratios_log={}
-    )
+    found = Evidence(comparer(objective), reference_key=REFERENCE.effective.key)
     found.read(lines)
     return found
 
@@ -93,8 +95,8 @@ def test_a_candidate_is_worth_its_log_ratio_to_the_reference_of_its_session() ->
     assert candidate.value == pytest.approx(math.log(1.2))
     assert candidate.sd == pytest.approx(math.hypot(WINDOW_SD / 2, COMPILE_SD))
     assert (candidate.trial, candidate.assignment, candidate.config) == (7, {"trial": 7}, config(2))
-    assert candidate.judgements[0].window_s == pytest.approx(100 / 120)
-    assert candidate.judgements[0].requests_per_window == 100
+    assert candidate.comparisons[0].window_s == pytest.approx(100 / 120)
+    assert candidate.comparisons[0].requests_per_window == 100
 
 
 def test_sessions_weigh_by_their_precision() -> None:
@@ -113,7 +115,7 @@ def test_requests_with_one_effective_configuration_are_one_candidate() -> None:
         line((config(8), 1, ran(110.0, streams=4)), (config(4), 2, ran(110.0, streams=4))),
         line((config(2), 3, ran(90.0, streams=2))),
     )
-    assert [(c.config, c.trial, len(c.judgements)) for c in found.candidates.values()] == [
+    assert [(c.config, c.trial, len(c.comparisons)) for c in found.candidates.values()] == [
         (config(8), 1, 2),
         (config(2), 3, 1),
     ]
@@ -227,13 +229,13 @@ def test_without_limits_everybody_is_feasible() -> None:
 def test_those_that_keep_the_limits_rank_first_by_rank_then_the_others_by_how_far_they_are_off() -> None:
     def made(key: str, value: float, excess: float | None, *, failed: bool = False) -> Candidate:
         violations = {} if excess is None else {"latency_p50_ms": excess}
-        judgement = Judgement(value=value, sd=0.01, violations=violations, window_s=0.4, requests_per_window=9.0)
+        comparison = Comparison(value=value, sd=0.01, violations=violations, window_s=0.4, requests_per_window=9.0)
         return Candidate(
             key=key,
             config=config(1),
             trial=0,
             assignment={},
-            judgements=[judgement],
+            comparisons=[comparison],
             failure=crash() if failed else None,
         )
 
@@ -248,23 +250,20 @@ def test_those_that_keep_the_limits_rank_first_by_rank_then_the_others_by_how_fa
     assert [c.key for c in ranked(reversed(field))] == ["best", "good", "near", "far"]
 
 
-# Judging one session
+# Comparing one session
 
 
 def test_a_percentile_needs_few_requests_in_a_search_and_its_own_error_counts() -> None:
     objective = Objective(metric="latency_p99_ms")
     few = ran(100.0, windows=2, latency_ms=5.0)
-    found = judge(objective, few, ran(100.0, windows=2), window_sd=1e-6, compile_sd=COMPILE_SD, best_ratios_log={})
+    found = comparer(objective, window_sd=1e-6).compare(few, ran(100.0, windows=2))
     assert found is not None
     assert found.value == pytest.approx(math.log(2.0), abs=0.01)
     assert found.sd >= COMPILE_SD
 
 
-def test_nothing_in_common_is_nothing_to_judge() -> None:
-    assert (
-        judge(THROUGHPUT, ran(100.0, windows=0), REFERENCE, window_sd=0.1, compile_sd=COMPILE_SD, best_ratios_log={})
-        is None
-    )
+def test_nothing_in_common_is_nothing_to_compare() -> None:
+    assert comparer(THROUGHPUT).compare(ran(100.0, windows=0), REFERENCE) is None
 
 
 # Pools

@@ -209,7 +209,7 @@ def test_a_duplicate_of_a_baseline_is_told_what_the_baseline_is_worth(tmp_path: 
     study.run()
     (trial,) = (t for t in study.trials() if t.assignment == twin)
     assert str(trial.record["same_as"]).startswith("baseline ")
-    standing = study.ground().standing
+    standing = study.reference().ranking
     name = str(trial.record["same_as"]).removeprefix("baseline ")
     assert trial.value == standing.values[name]
     assert trial.constraints == standing.violations[name]

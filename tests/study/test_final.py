@@ -23,13 +23,12 @@ from tests.study.virtual import (
 )
 from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
 from tuner.bench.synthetic import SyntheticBench, hill
-from tuner.study.budget import FULL_FINAL, PAIRS, SHORT_PAIRS, SMALL_FINAL
-from tuner.study.campaign import LINEUP, WINDOW_LIMIT_S, candidates_of, percentile_blocks
-from tuner.study.confirm import SD_FLOOR
+from tuner.study.budget import FULL_FINAL, PAIRS, SD_FLOOR, SHORT_PAIRS, SMALL_FINAL
 from tuner.study.confirmation_size import MOST_PAIRS, beyond_plan_s, confirmation_size, sessions_to_keep
 from tuner.study.decision import SESSIONS
 from tuner.study.evidence import ranked
 from tuner.study.final import BASELINES_AT_MOST, finalists
+from tuner.study.session_plan import LINEUP, WINDOW_LIMIT_S, percentile_blocks
 from tuner.study.study import BaselineSpec, Limit, Objective
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -115,9 +114,9 @@ def test_a_winner_with_long_windows_gets_the_sessions_that_fit(tmp_path: Path) -
     assert result.is_tuned
     head = study.log().confirmation(1)
     assert head is not None
-    assert study.ground().plan.k_max == SESSIONS[-1]
+    assert study.plan().k_max == SESSIONS[-1]
     assert SESSIONS[0] <= head.k_max < SESSIONS[-1]
-    planned_s = 12 * study.ground().plan.session_cost_s
+    planned_s = 12 * study.plan().session_cost_s
     longest_s = max(line.session.wall_s for line in study.sessions("confirm"))
     assert head.k_max * longest_s <= 1.2 * planned_s
 
@@ -125,11 +124,11 @@ def test_a_winner_with_long_windows_gets_the_sessions_that_fit(tmp_path: Path) -
 def test_a_winner_with_usual_windows_is_confirmed_as_planned(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, study=make_study(minutes=10.0))
     study.run()
-    campaign, ground = study.campaign(), study.ground()
-    best = ranked(candidates_of(campaign, ground).values())[0]
-    sessions, pairs, _ = confirmation_size(campaign, ground, best)
-    assert (sessions, pairs) == (ground.plan.k_max, ground.plan.pairs)
-    assert beyond_plan_s(campaign, ground, []) == 0.0
+    state, plan = study.state(), study.plan()
+    best = ranked(state.candidates.values())[0]
+    sessions, pairs, _ = confirmation_size(state, plan, best)
+    assert (sessions, pairs) == (plan.k_max, plan.pairs)
+    assert beyond_plan_s(state, plan, []) == 0.0
 
 
 def test_in_a_short_budget_long_windows_shorten_the_search_and_the_sessions(tmp_path: Path) -> None:
@@ -139,8 +138,8 @@ def test_in_a_short_budget_long_windows_shorten_the_search_and_the_sessions(tmp_
     head = study.log().confirmation(1)
     assert head is not None
     assert (head.k_max, head.pairs) == (SESSIONS[0], SHORT_PAIRS)
-    campaign, ground = study.campaign(), study.ground()
-    assert beyond_plan_s(campaign, ground, finalists(campaign, ground)) > 0.0
+    state, plan = study.state(), study.plan()
+    assert beyond_plan_s(state, plan, finalists(state, plan)) > 0.0
 
 
 def test_a_budget_of_trials_has_the_sessions_it_was_promised_however_long(tmp_path: Path) -> None:
@@ -193,7 +192,7 @@ def test_time_that_is_left_makes_the_sessions_of_a_faint_gain_longer(tmp_path: P
     assert {
         len(m.windows) for line in study.sessions("confirm") for m in line.session.members if isinstance(m, Windows)
     } == {MOST_PAIRS}
-    calibration = study.ground().calibration
+    calibration = study.reference().noise
     assert head.sd_floor == SD_FLOOR * calibration.session_sd_of(MOST_PAIRS) < SD_FLOOR * calibration.session_sd
     assert sum(line.session.wall_s for line in study.sessions()) < 60 * 15.0
 
@@ -204,8 +203,8 @@ def test_a_short_study_has_more_sessions_where_its_search_left_time(tmp_path: Pa
     study.run()
     head = study.log().confirmation(1)
     assert head is not None
-    assert study.ground().plan.k_max < head.k_max
-    assert head.pairs == study.ground().plan.pairs
+    assert study.plan().k_max < head.k_max
+    assert head.pairs == study.plan().pairs
 
 
 def test_what_is_clear_is_confirmed_as_planned_however_much_time_is_left(tmp_path: Path) -> None:
@@ -214,13 +213,13 @@ def test_what_is_clear_is_confirmed_as_planned_however_much_time_is_left(tmp_pat
     study.run()
     head = study.log().confirmation(1)
     assert head is not None
-    assert head.pairs == study.ground().plan.pairs
+    assert head.pairs == study.plan().pairs
 
 
 def test_a_longer_session_is_less_noisy_by_what_its_windows_are_to_blame_for(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
     study.run()
-    known = replace(study.ground().calibration, session_sd=0.05, window_sd=0.08)
+    known = replace(study.reference().noise, session_sd=0.05, window_sd=0.08)
     assert known.session_sd_of(PAIRS) == pytest.approx(0.05)
     assert known.session_sd_of(2 * PAIRS) == pytest.approx(math.sqrt(0.05**2 - 0.08**2 / 16))
 
@@ -259,8 +258,8 @@ def test_the_confirmation_keeps_one_look_more_than_a_gain_should_need(
 ) -> None:
     study = Virtual(folder=tmp_path)
     study.run()
-    ground = study.ground()
-    known = replace(ground, calibration=replace(ground.calibration, session_sd=0.02))
-    best = ranked(candidates_of(study.campaign(), ground).values())[0]
-    judged = [replace(j, value=math.log(1 + gain_pct / 100), sd=1e-6) for j in best.judgements]
-    assert sessions_to_keep(known, replace(best, judgements=judged)) == kept
+    reference = study.reference()
+    known = replace(reference, noise=replace(reference.noise, session_sd=0.02))
+    best = ranked(study.state().candidates.values())[0]
+    judged = [replace(j, value=math.log(1 + gain_pct / 100), sd=1e-6) for j in best.comparisons]
+    assert sessions_to_keep(known, replace(best, comparisons=judged)) == kept

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.study.test_outcome import best_of
-from tests.study.virtual import Fuse, Listener, PowerCut, Virtual, make_study
+from tests.study.virtual import Fuse, PowerCut, Virtual, make_study
 from tuner.deploy.best_file import write_best
 from tuner.study.finished import read_finished
 from tuner.study.folder import check_identity
@@ -24,15 +24,15 @@ def test_a_finished_study_says_the_same_without_its_device(tmp_path: Path) -> No
     (tmp_path / "study.yaml").write_text(study.study.text)
     check_identity(tmp_path, {}, {"cpu_quota": None})
     (tmp_path / "best.yaml").unlink()
-    assert read_finished(study.study, tmp_path, Listener(), study.bench) is None, "its best.yaml is still to be written"
+    assert read_finished(study.study, tmp_path) is None, "its best.yaml is still to be written"
     write_best(tmp_path / "best.yaml", best)
-    found = read_finished(study.study, tmp_path, Listener(), study.bench)
+    found = read_finished(study.study, tmp_path)
     assert found is not None
     assert found.result == result
     assert found.best == best
-    assert found.levels == standings(study.finished(), study.ground(), result)
+    assert found.levels == standings(study.state(), result)
     for other in (make_study(minutes=3.0), replace(study.study, text="another file")):
-        assert read_finished(other, tmp_path, Listener(), study.bench) is None
+        assert read_finished(other, tmp_path) is None
 
 
 def test_a_resumed_study_says_where_it_stands(tmp_path: Path) -> None:

@@ -45,12 +45,12 @@ from tuner.bench.protocol import DeploymentConfig, Effective, Session, SessionPl
 from tuner.bench.synthetic import hill
 from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile, load_front, write_front
-from tuner.study.campaign import LINEUP
 from tuner.study.decision import share_of
 from tuner.study.evidence import REQUESTS
 from tuner.study.front_outcome import knee_of, make_front
 from tuner.study.outcome import Deployed
 from tuner.study.phases import Result
+from tuner.study.session_plan import LINEUP
 from tuner.study.space import Space
 from tuner.study.study import Limit, SamplerName, Study
 
@@ -70,11 +70,11 @@ def files_of(study: Virtual, result: Result) -> tuple[FrontFile, Best]:
         assert isinstance(found, Effective)
         return found
 
-    campaign, ground = study.finished(), study.ground()
-    front = make_front(campaign, ground, result, DEPLOYED, resolve)
+    state = study.state()
+    front = make_front(state, result, DEPLOYED, resolve)
     write_front(study.folder / "front.yaml", front)
     assert load_front(study.folder / "front.yaml") == front
-    return front, knee_of(campaign, ground, result, front, DEPLOYED, resolve)
+    return front, knee_of(state, result, front, DEPLOYED, resolve)
 
 
 @pytest.mark.usefixtures("quick_disk")
@@ -113,7 +113,7 @@ def test_the_confirmation_has_fresh_sessions_of_all_points_and_its_size_is_fixed
     assert head is not None
     lines = log.sessions("confirm")
     assert len(lines) == head.sessions
-    assert {line.session.lineup for line in lines} == {(study.ground().reference, *head.members)}
+    assert {line.session.lineup for line in lines} == {(study.reference().configuration, *head.members)}
     assert len({line.session.process for line in lines}) == len(lines)
     assert all(len(line.session.lineup) <= LINEUP for line in study.sessions())
     kinds = [line.kind for line in log]

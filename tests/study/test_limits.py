@@ -32,7 +32,7 @@ def test_under_a_limit_the_strongest_baseline_that_keeps_it_is_the_reference(tmp
     limit = Limit(metric="latency_p90_ms", max=5.0)
     study = Virtual(folder=tmp_path, bench=calm(), study=make_study(limits=[limit]))
     study.run()
-    standing = study.ground().standing
+    standing = study.reference().ranking
     assert standing.is_feasible
     assert standing.reference in ("default", "LATENCY")
     assert max(standing.values, key=standing.values.__getitem__) == "THROUGHPUT"
@@ -56,7 +56,7 @@ def test_a_ratio_is_to_the_best_baseline(tmp_path: Path) -> None:
     limit = Limit(metric="latency_mean_ms", max_ratio=2.0)
     study = Virtual(folder=tmp_path, space=SMALL, bench=calm(), study=make_study(limits=[limit], minutes=4.0))
     result = study.run()
-    best_ms = 1e3 / hill(study.setting.baselines["LATENCY"])
+    best_ms = 1e3 / hill(study.setup.baselines["LATENCY"])
     for line in study.sessions("confirm"):
         winner = line.session.members[1]
         assert isinstance(winner, Windows)
@@ -125,7 +125,7 @@ def test_whether_the_reference_keeps_the_limit_is_seen_on_the_confirmations_data
         study=make_study(limits=[Limit(metric="latency_p90_ms", max=max_ms)]),
     )
     result = study.run(Meddler(study.bench, meddle))
-    assert study.ground().standing.is_feasible != is_feasible
+    assert study.reference().ranking.is_feasible != is_feasible
     assert result.is_tuned
     assert result.is_reference_feasible == is_feasible
     assert result.line.reason == ("" if is_feasible else "first_feasible")

@@ -11,7 +11,7 @@ from tests.study.virtual import LARGE, TINY, Virtual, make_study, parameter, ref
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Load
 from tuner.bench.synthetic import FakeClock, SyntheticBench, effective_of
 from tuner.study import listing
-from tuner.study.listing import GIVE_UP_AFTER, config_of, list_space
+from tuner.study.listing import GIVE_UP_AFTER, list_space
 from tuner.study.space import Parameter, Space
 from tuner.study.study import Limit, Study
 
@@ -23,7 +23,7 @@ def virtual(folder: Path, space: Space, **more: object) -> Virtual:
 def test_what_the_device_makes_alike_is_listed_once(tmp_path: Path) -> None:
     """More streams than threads are as many streams as threads."""
     space = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("INFERENCE_NUM_THREADS", 1, 2))
-    found = list_space(virtual(tmp_path, space).campaign())
+    found = list_space(virtual(tmp_path, space).runner())
     assert found is not None
     assert (found.requested, len(found.distinct)) == (8, 3)
     assert found.without_effect == []
@@ -37,7 +37,7 @@ def test_what_the_device_makes_alike_is_listed_once(tmp_path: Path) -> None:
 
 def test_parameters_without_effect_are_named(tmp_path: Path) -> None:
     space = space_of(parameter("LOG_LEVEL", "a", "b"), parameter("NUM_STREAMS", 1, 2), parameter("ONLY", 1))
-    found = list_space(virtual(tmp_path, space).campaign())
+    found = list_space(virtual(tmp_path, space).runner())
     assert found is not None
     assert found.without_effect == ["LOG_LEVEL"]
     assert found.lines()[0].endswith("2 distinct, 1 parameter without effect here: LOG_LEVEL")
@@ -52,14 +52,14 @@ def test_what_other_parameters_hang_on_is_not_called_without_effect(tmp_path: Pa
             Parameter(name="INFERENCE_NUM_THREADS", values=(1, 2), when={"MODE": ("b",)}),
         )
     )
-    found = list_space(virtual(tmp_path, space).campaign())
+    found = list_space(virtual(tmp_path, space).runner())
     assert found is not None
     assert found.without_effect == []
 
 
 def test_values_that_look_alike_are_different_requests(tmp_path: Path) -> None:
     space = space_of(parameter("CPU_RUNTIME_X", 1, "1", True, 1.0, None))
-    found = list_space(virtual(tmp_path, space).campaign())
+    found = list_space(virtual(tmp_path, space).runner())
     assert found is not None
     assert found.requested == 5
     assert len(found.distinct) == 4, "as text 1 is 1, and the device reports text"
@@ -70,7 +70,7 @@ def test_what_the_device_makes_of_it_stands_for_a_configuration(tmp_path: Path) 
     space = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("INFERENCE_NUM_THREADS", 2))
     study = virtual(tmp_path, space)
     study.seeds = [{"NUM_STREAMS": 8, "INFERENCE_NUM_THREADS": 2}]
-    found = list_space(study.campaign())
+    found = list_space(study.runner())
     assert found is not None
     assert next(iter(found.distinct.values())) == {"NUM_STREAMS": 2, "INFERENCE_NUM_THREADS": 2}
     assert len(found.distinct) == 2
@@ -96,14 +96,14 @@ SERVER = [Limit(metric="throughput", min_ratio=0.95)]
 def test_one_request_is_waited_for_where_latency_alone_is_wanted_in_a_closed_loop(
     tmp_path: Path, study: Study, calls: dict[int | None, str]
 ) -> None:
-    campaign = Virtual(folder=tmp_path, study=study).campaign()
-    assert {n: config_of(campaign, {"infer_requests": n}).api for n in calls} == calls
+    setup = Virtual(folder=tmp_path, study=study).setup
+    assert {n: setup.configuration({"infer_requests": n}).api for n in calls} == calls
 
 
 def test_what_does_not_compile_is_left_out_and_said(tmp_path: Path) -> None:
     study = virtual(tmp_path, TINY)
     study.bench.failure_of = lambda c: refuse("no streams") if c.properties["NUM_STREAMS"] == 4 else None
-    found = list_space(study.campaign())
+    found = list_space(study.runner())
     assert found is not None
     assert len(found.distinct) == 4
     assert not found.is_hopeless
@@ -119,7 +119,7 @@ def test_where_nothing_compiles_it_is_found_after_a_few(tmp_path: Path) -> None:
         return refuse()
 
     study.bench.failure_of = fail
-    found = list_space(study.campaign())
+    found = list_space(study.runner())
     assert found is not None
     assert found.is_hopeless
     assert found.distinct == {}
@@ -129,9 +129,9 @@ def test_where_nothing_compiles_it_is_found_after_a_few(tmp_path: Path) -> None:
 
 def test_too_large_a_space_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "ENUMERABLE", 5)
-    assert list_space(virtual(tmp_path, TINY).campaign()) is None
+    assert list_space(virtual(tmp_path, TINY).runner()) is None
     monkeypatch.setattr(listing, "ENUMERABLE", 6)
-    assert list_space(virtual(tmp_path, TINY).campaign()) is not None
+    assert list_space(virtual(tmp_path, TINY).runner()) is not None
 
 
 @dataclass(slots=True)
@@ -150,7 +150,7 @@ def test_listing_takes_a_tenth_of_the_budget_at_most(tmp_path: Path, minutes: fl
     study = virtual(tmp_path, TINY)
     study.bench.resolver = SlowResolver(study.clock)
     study.study = make_study(minutes=minutes, trials=3)
-    found = list_space(study.campaign())
+    found = list_space(study.runner())
     assert (found is not None) == is_listed
     assert study.clock() <= 0.1 * 60 * (minutes or 1e9) + 2.0
     assert any("takes too long to list" in line for line in study.listener.lines) != is_listed
@@ -171,5 +171,5 @@ def test_a_latency_objective_has_one_request_in_flight_unless_the_space_says_oth
 ) -> None:
     study = virtual(tmp_path, TINY)
     study.study = make_study(metric=metric)
-    config = config_of(study.campaign(), asked)
+    config = study.setup.configuration(asked)
     assert (config.infer_requests, config.api) == (requests, api)

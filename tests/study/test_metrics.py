@@ -43,10 +43,10 @@ def test_as_little_cpu_as_possible_at_a_throughput_is_a_study(tmp_path: Path) ->
     result = study.run()
     assert result.is_tuned
     cost_ms = cpu_ms_of(effective_of(result.config))
-    reference_ms = cpu_ms_of(effective_of(study.setting.baselines[result.reference]))
+    reference_ms = cpu_ms_of(effective_of(study.setup.baselines[result.reference]))
     assert cost_ms < 0.95 * reference_ms
     assert study.bench.surface(result.config) >= 400.0
-    levels = standings(study.finished(), study.ground(), result)
+    levels = standings(study.state(), result)
     assert levels["tuned"]["cpu_ms_per_sample"] == pytest.approx(cost_ms, rel=0.02)
 
 
@@ -57,7 +57,7 @@ def test_memory_decides_where_it_is_the_objective(tmp_path: Path) -> None:
     plan = make_study(metric="peak_memory_mb", limits=[limit])
     study = Virtual(folder=tmp_path, space=space, bench=calm(surface), study=plan)
     result = study.run()
-    small = memory_mb_of(effective_of(study.setting.baselines["LATENCY"]))
+    small = memory_mb_of(effective_of(study.setup.baselines["LATENCY"]))
     assert memory_mb_of(effective_of(result.config)) <= small
     assert plan.objective.needs_own_process
     assert not make_study().objective.needs_own_process
@@ -85,7 +85,7 @@ def test_records_without_the_new_fields_are_shown_and_end_in_the_same_verdict(tm
         study = Virtual(folder=folder, bench=calm())
         result = study.run(Meddler(study.bench, lambda plan, session, fields=fields: changed(session, **fields)))
         verdicts.append((result.line, result.config))
-        levels = standings(study.finished(), study.ground(), result)
+        levels = standings(study.state(), result)
         assert ("cpu_ms_per_sample" in levels["tuned"]) == (name == "new")
         (folder / "study.yaml").write_text(
             "schema_version: 1\nmodel: builtin:mlp\ndevice: CPU\n"
@@ -124,7 +124,7 @@ def test_the_quickest_start_wins_and_what_it_costs_stands_beside_it(tmp_path: Pa
     assert result.reference in ("default", "LATENCY"), "one stream is set up sooner than eight"
     assert all(config.api == "sync" for line in study.sessions() for config in line.session.lineup)
     assert all(line.session.costs.warm_up_s == 0.0 for line in study.sessions())
-    levels = standings(study.finished(), study.ground(), result)
+    levels = standings(study.state(), result)
     assert levels["today"]["load_ms"] == pytest.approx(210.0, rel=0.03)
     assert levels[result.reference]["load_ms"] == pytest.approx(70.0, rel=0.03)
     assert levels["today"]["throughput"] == pytest.approx(100.0, rel=0.03)

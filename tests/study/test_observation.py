@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.study.virtual import LARGE, Virtual, by_streams, calm, crash, make_study, parameter, space_of
-from tuner.study.campaign import candidates_of
 from tuner.study.listing import list_space
 from tuner.study.observation import FAILED_SD, fast_enough, observations
 from tuner.study.study import Limit
@@ -21,12 +20,12 @@ def test_candidates_and_baselines_of_the_space_are_told_with_their_errors_and_li
         folder=tmp_path, space=LARGE, bench=calm(), study=make_study(minutes=None, trials=6, limits=[limit])
     )
     study.run()
-    campaign, ground = study.finished(), study.ground()
-    listing = list_space(campaign)
+    state = study.state()
+    listing = list_space(study.runner())
     assert listing is not None
-    candidates = candidates_of(campaign, ground)
-    found = observations(ground, candidates.values(), listing.distinct)
-    of_space = {name for name, key in ground.baseline_keys.items() if key in listing.distinct}
+    candidates = state.candidates
+    found = observations(state.reference, candidates.values(), listing.distinct)
+    of_space = {name for name, key in state.reference.baseline_keys.items() if key in listing.distinct}
     assert of_space
     assert len(found) == len(candidates) + len(of_space)
     assert all(o.sd > 0.0 and set(o.excess) == {"latency_mean_ms"} and o.is_feasible for o in found)
@@ -40,8 +39,8 @@ def test_a_failure_is_taken_for_as_bad_as_the_worst(tmp_path: Path) -> None:
     bench.failure_of = lambda config: crash() if config.properties.get("NUM_STREAMS") == 2 else None
     study = Virtual(folder=tmp_path, space=space, bench=bench)
     study.run()
-    campaign, ground = study.finished(), study.ground()
-    found = observations(ground, candidates_of(campaign, ground).values(), {})
+    state = study.state()
+    found = observations(state.reference, state.candidates.values(), {})
     (failed,) = [o for o in found if o.sd == FAILED_SD]
     assert failed.value == min(o.value for o in found)
     assert failed.is_failed
@@ -53,8 +52,8 @@ def test_what_could_not_end_a_window_in_time_even_as_fast_as_the_best_is_left_ou
     space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 8, 64, 128))
     study = Virtual(folder=tmp_path, space=space, bench=calm(lambda config: 100.0))
     study.run()
-    campaign, ground = study.finished(), study.ground()
-    listing = list_space(campaign)
+    state = study.state()
+    listing = list_space(study.runner())
     assert listing is not None
-    kept = fast_enough(campaign, ground, listing.distinct, None)
+    kept = fast_enough(state, listing.distinct, None)
     assert sorted(a["infer_requests"] or 0 for a in kept.values()) == [8, 64]

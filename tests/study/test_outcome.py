@@ -36,7 +36,7 @@ from tuner.model.host import HostFacts
 from tuner.study.decision import gain_pct, interval, level
 from tuner.study.estimate import session_value
 from tuner.study.evidence import REQUESTS, pool
-from tuner.study.outcome import make_best, standings
+from tuner.study.outcome import Deployed, make_best, standings
 from tuner.study.phases import Result
 from tuner.study.study import BaselineSpec, Limit
 
@@ -62,14 +62,10 @@ def best_of(study: Virtual, result: Result, *, precision: str = "f32") -> Best:
     effective = study.bench.resolve(result.config)
     assert isinstance(effective, Effective)
     best = make_best(
-        study.finished(),
-        study.ground(),
+        study.state(),
         result,
-        inputs=INPUTS,
-        model=MODEL,
-        effective=effective,
-        precision=precision,
-        environment=asdict(HOST),
+        Deployed(inputs=INPUTS, model=MODEL, precision=precision, environment=asdict(HOST)),
+        effective,
     )
     write_best(study.folder / "best.yaml", best)
     read = load_best(study.folder / "best.yaml")
@@ -118,7 +114,7 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     assert best.objective.value == pytest.approx(throughput([w for w, _ in pairs]), rel=1e-5)
     assert best.baseline.name == result.reference
     assert best.baseline.value == pytest.approx(throughput([r for _, r in pairs]), rel=1e-5)
-    assert best.baseline.properties == study.setting.baselines[result.reference].properties
+    assert best.baseline.properties == study.setup.baselines[result.reference].properties
     assert set(best.baselines) == {"default", "LATENCY", "THROUGHPUT", "today"}
     assert best.baselines[best.baseline.name] == best.baseline.value == max(best.baselines.values())
     assert best.constraints == ()
@@ -149,9 +145,9 @@ def test_baselines_stand_beside_the_reference_at_its_confirmed_level(tmp_path: P
 
     study = Virtual(folder=tmp_path, bench=calm(), study=make_study(minutes=6.0))
     result = study.run(Meddler(study.bench, meddle))
-    levels = standings(study.finished(), study.ground(), result)
+    levels = standings(study.state(), result)
     for name in ("default", "LATENCY", "THROUGHPUT"):
-        true = study.bench.surface(study.setting.baselines[name])
+        true = study.bench.surface(study.setup.baselines[name])
         assert levels[name]["throughput"] == pytest.approx(true, rel=0.03)
     assert levels["tuned"]["throughput"] == pytest.approx(study.bench.surface(result.config), rel=0.03)
     assert all(set(level) == USUAL for level in levels.values())
@@ -180,7 +176,7 @@ def test_percentiles_of_a_baseline_stay_in_order_though_the_references_tail_was_
     study = Virtual(folder=tmp_path, bench=calm())
     result = study.run(Meddler(study.bench, meddle))
     assert result.reference == "THROUGHPUT"
-    level = standings(study.finished(), study.ground(), result)["LATENCY"]
+    level = standings(study.state(), result)["LATENCY"]
     percentiles = [level[f"latency_{name}_ms"] for name in ("p50", "p90", "p95", "p99")]
     assert percentiles == sorted(percentiles)
 
@@ -198,7 +194,7 @@ def test_a_study_without_a_gain_emits_the_reference_and_says_why(tmp_path: Path)
     best = best_of(study, result)
     assert (best.verdict, best.gain) == ("baseline", None)
     assert best.reason == "futile: none of 6 candidates tried was better than the reference"
-    reference = study.setting.baselines[result.reference]
+    reference = study.setup.baselines[result.reference]
     assert best.properties == {**reference.properties, "INFERENCE_PRECISION_HINT": "f32"}
     assert best.objective.value == best.baseline.value == best.baselines[best.baseline.name]
 
@@ -212,7 +208,7 @@ def test_a_candidate_that_was_not_confirmed_is_shown_but_not_deployed(tmp_path: 
     best = best_of(study, result)
     assert (best.verdict, best.gain) == ("baseline", None)
     assert "NUM_STREAMS" not in best.properties
-    levels = standings(study.finished(), study.ground(), result)
+    levels = standings(study.state(), result)
     assert levels["tuned"]["throughput"] < levels[result.reference]["throughput"]
     assert "tuned" not in best.baselines
 

@@ -57,7 +57,7 @@ def test_a_study_with_something_to_gain_ends_tuned_with_a_truly_better_winner(
     interval = result.confirmation.interval
     assert interval is not None
     assert interval.low > 0.0
-    reference = study.setting.baselines[result.reference]
+    reference = study.setup.baselines[result.reference]
     true_gain = math.log(hill(result.config) / hill(reference))
     assert true_gain > 0.0
     assert interval.low - 0.02 <= true_gain <= interval.high + 0.02
@@ -114,7 +114,7 @@ def test_where_the_final_finds_another_baseline_stronger_it_is_the_one_to_beat(t
         study=make_study(minutes=6.0, baselines=own),
     )
     result = study.run(Meddler(study.bench, meddle))
-    assert study.ground().standing.reference != "today"
+    assert study.reference().ranking.reference != "today"
     assert result.reference == "today"
     assert result.confirmation is not None
     assert result.confirmation.interval is not None
@@ -400,7 +400,7 @@ def test_windows_that_neighbours_slowed_do_not_cost_a_winner_its_gain(tmp_path: 
     assert result.is_tuned
     assert result.confirmation is not None
     assert result.confirmation.interval is not None
-    truth = math.log(hill(result.config) / hill(study.setting.baselines[result.reference]))
+    truth = math.log(hill(result.config) / hill(study.setup.baselines[result.reference]))
     assert result.confirmation.interval.estimate == pytest.approx(truth, abs=0.02)
 
 

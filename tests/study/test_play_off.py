@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.study.virtual import (
@@ -23,7 +24,7 @@ from tests.study.virtual import (
 )
 from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind, Session, SessionPlan
 from tuner.bench.synthetic import SyntheticBench
-from tuner.study.evidence import Candidate, Judgement
+from tuner.study.evidence import Candidate, Comparison
 from tuner.study.play_off import FIELD, WORTH_A_SESSION, contest
 from tuner.study.study import Limit
 
@@ -34,11 +35,18 @@ NEAR = by_streams(s2=150.0, s3=151.0, s6=153.0, s5=120.0)
 
 
 def candidate(value: float, sd: float = 0.01) -> Candidate:
-    judgement = Judgement(value=value, sd=sd, violations={}, window_s=0.4, requests_per_window=100.0)
+    comparison = Comparison(value=value, sd=sd, violations={}, window_s=0.4, requests_per_window=100.0)
     name = f"{value}/{sd}"
     return Candidate(
-        key=name, config=DeploymentConfig(device=name), trial=None, assignment=None, judgements=[judgement]
+        key=name, config=DeploymentConfig(device=name), trial=None, assignment=None, comparisons=[comparison]
     )
+
+
+def contest_of(candidates: Sequence[Candidate]) -> tuple[list[Candidate], float]:
+    """Those that may be the best, and what one more session of them is worth."""
+    values, sds, last_sds = zip(*((c.value, c.sd, c.comparisons[-1].sd) for c in candidates), strict=True)
+    found = contest(np.array(values), np.array(sds), np.array(last_sds), seed=0)
+    return [candidates[i] for i in found.meeting], found.worth
 
 
 def near(folder: Path, *, minutes: float = 10.0) -> Virtual:
@@ -50,40 +58,40 @@ def near(folder: Path, *, minutes: float = 10.0) -> Virtual:
 def test_a_session_of_two_equals_is_worth_what_the_larger_of_two_normals_is() -> None:
     """A second session like the first moves each mean by 1 / sqrt(2) of its sd; E[max] of two standard normals is
     1 / sqrt(pi)."""
-    found = contest([candidate(0.3, 0.01), candidate(0.3, 0.01)], seed=0)
-    assert found.worth == pytest.approx(0.01 / math.sqrt(2 * math.pi), rel=0.05)
-    assert len(found.field) == 2
+    meeting, worth = contest_of([candidate(0.3, 0.01), candidate(0.3, 0.01)])
+    assert worth == pytest.approx(0.01 / math.sqrt(2 * math.pi), rel=0.05)
+    assert len(meeting) == 2
 
 
 def test_what_is_known_well_is_worth_no_session() -> None:
     known = candidate(0.3, 0.01)
-    known.judgements.extend(known.judgements * 24)
-    assert contest([known, known], seed=0).worth < WORTH_A_SESSION
+    known.comparisons.extend(known.comparisons * 24)
+    assert contest_of([known, known])[1] < WORTH_A_SESSION
 
 
 def test_a_leader_that_is_clearly_ahead_has_no_rivals_and_nothing_to_lose() -> None:
     leader, second = candidate(0.3), candidate(0.2)
-    found = contest([leader, second], seed=0)
-    assert found.field == [leader]
-    assert found.worth < WORTH_A_SESSION
+    meeting, worth = contest_of([leader, second])
+    assert meeting == [leader]
+    assert worth < WORTH_A_SESSION
 
 
 def test_the_field_holds_the_leader_and_the_likeliest_of_the_others() -> None:
     known = [candidate(0.30 - 0.001 * n) for n in range(10)]
-    found = contest(known, seed=0)
-    assert len(found.field) == FIELD
-    assert found.field[0] is known[0]
-    assert known[9] not in found.field
+    meeting, _ = contest_of(known)
+    assert len(meeting) == FIELD
+    assert meeting[0] is known[0]
+    assert known[9] not in meeting
 
 
 def test_one_that_is_little_known_may_be_the_best_and_is_looked_at_again() -> None:
     unsure = candidate(0.28, 0.04)
-    assert unsure in contest([candidate(0.3, 0.005), unsure], seed=0).field
+    assert unsure in contest_of([candidate(0.3, 0.005), unsure])[0]
 
 
-def test_nobody_to_compare_is_an_error() -> None:
-    with pytest.raises(ValueError, match="nobody"):
-        contest([], seed=0)
+def test_no_candidate_to_compare_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no candidate"):
+        contest(np.array([]), np.array([]), np.array([]), seed=0)
 
 
 def test_near_candidates_meet_again_in_fresh_processes_until_the_best_is_told(tmp_path: Path) -> None:

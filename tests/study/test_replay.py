@@ -105,7 +105,7 @@ def test_a_failed_trial_and_a_reference_of_ones_own_do_not_keep_a_record_from_be
     study = Virtual(folder=tmp_path / "own", space=SMALL, study=plan, bench=bench)
     study.folder.mkdir()
     study.run()
-    assert study.ground().standing.reference == "today"
+    assert study.reference().ranking.reference == "today"
     assert set(read_recorded(study.folder).baselines) == {"default", "LATENCY", "THROUGHPUT"}
 
 

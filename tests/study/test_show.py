@@ -13,7 +13,6 @@ from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Phase, Session, SessionPlan, Windows
 from tuner.errors import InputError, NoAnswerError, RecordError
 from tuner.report.summary import study_json, study_lines
-from tuner.study.campaign import candidates_of
 from tuner.study.evidence import REQUESTS, ranked
 from tuner.study.folder import check_identity, write_text
 from tuner.study.show import read_study
@@ -51,7 +50,7 @@ def test_before_the_first_session_there_is_a_study_and_nothing_else(tmp_path: Pa
     found = read_study(tmp_path)
     assert (found.study.name, found.study.objective.metric) == (tmp_path.name, "throughput")
     assert found.environment["cpu_model"] == "Made-up"
-    assert (found.standing, found.calibration, found.verdict, found.best) == (None, None, None, None)
+    assert (found.ranking, found.noise, found.verdict, found.best) == (None, None, None, None)
     assert (found.baselines, found.candidates, found.failures, found.spent_s) == ({}, [], [], 0.0)
     assert not (tmp_path / "sessions.jsonl").exists(), "looking leaves no trace"
 
@@ -64,8 +63,8 @@ def test_in_the_middle_of_a_study_what_is_known_so_far_is_shown(tmp_path: Path, 
     before = study.log_path.read_bytes()
     found = read_study(tmp_path)
     assert study.log_path.read_bytes() == before
-    assert found.standing is not None
-    assert found.standing.reference in found.baselines
+    assert found.ranking is not None
+    assert found.ranking.reference in found.baselines
     assert set(found.baselines) == {"default", "LATENCY", "THROUGHPUT", "today"}
     assert all(set(levels) == USUAL for levels in found.baselines.values())
     assert len(found.candidates) == (0 if phase == "race" else 6)
@@ -79,15 +78,14 @@ def test_a_finished_study_shows_candidates_best_first_the_failures_and_the_verdi
     result = study.run()
     best = best_of(study, result)
     found = read_study(tmp_path)
-    campaign = study.finished()
-    assert found.candidates == ranked(candidates_of(campaign, study.ground()).values())
+    assert found.candidates == ranked(study.state().candidates.values())
     ranks = [c.rank for c in found.candidates]
     assert ranks == sorted(ranks, reverse=True)
     assert [str(c.failure) for c in found.failures] == ["crash: boom"] * 2
     assert found.verdict == result.line
     assert found.best == best
-    assert found.standing == study.ground().standing
-    assert found.calibration == study.ground().calibration
+    assert found.ranking == study.reference().ranking
+    assert found.noise == study.reference().noise
     fixed = study.log().calibration()
     assert fixed is not None
     assert found.provable_gain_pct == fixed.provable_gain_pct > 0.0
@@ -133,7 +131,7 @@ def test_where_every_baseline_failed_nothing_is_measured_yet(tmp_path: Path) -> 
     with pytest.raises(NoAnswerError):
         study.run()
     found = read_study(tmp_path)
-    assert found.standing is None
+    assert found.ranking is None
     assert found.spent_s > 0.0
 
 

@@ -12,7 +12,6 @@ from tests.study.virtual import LARGE, Listener, Meddler, Virtual, make_study
 from tuner.bench.protocol import HostLoad, Phase, Session, SessionPlan, Windows
 from tuner.bench.synthetic import CompileEffect, FakeClock, Noise, SyntheticBench
 from tuner.study.baselines import baseline_configs
-from tuner.study.campaign import Campaign
 from tuner.study.phases import run_phases
 from tuner.study.records import SessionLine
 from tuner.study.search import Search
@@ -227,7 +226,7 @@ def test_an_interrupted_pause_does_not_count_either() -> None:
 
 
 def test_without_a_host_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
-    assert isinstance(Virtual(folder=tmp_path).campaign().watch, NoWatch)
+    assert isinstance(Virtual(folder=tmp_path).runner().watch, NoWatch)
 
 
 def watched(folder: Path, look: Callable[[FakeClock, float], HostLoad], *, burst: bool) -> tuple[Virtual, HostWatch]:
@@ -250,15 +249,15 @@ def watched(folder: Path, look: Callable[[FakeClock, float], HostLoad], *, burst
     watch = HostWatch(
         now=study.clock, sleep=study.clock.advance, look=lambda seconds: look(study.clock, seconds), limit_s=30.0
     )
-    campaign: Campaign = study.campaign(Meddler(study.bench, disturb))
-    campaign.clock, campaign.watch = watch.clock, watch
+    runner = study.runner(Meddler(study.bench, disturb))
+    runner.clock, runner.watch = watch.clock, watch
     opened: list[Search] = []
 
     def open_search() -> Search:
         opened.append(study.search())
         return opened[-1]
 
-    run_phases(campaign, open_search)
+    run_phases(runner, open_search)
     for search in opened:
         search.close()
     return study, watch

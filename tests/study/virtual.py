@@ -21,15 +21,19 @@ from tuner.bench.protocol import (
 )
 from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench, hill
 from tuner.model.spec import ModelSpec
-from tuner.study.calibration import Calibration, KnownNoise
-from tuner.study.campaign import Campaign, Ground, Setting, read_ground
+from tuner.study.budget import StudyPlan
+from tuner.study.calibration import Calibration
 from tuner.study.candidate import to_config
 from tuner.study.phases import Result, run_phases
 from tuner.study.records import Log, SessionLine, open_log
+from tuner.study.runner import SessionRunner
 from tuner.study.search import Search
 from tuner.study.space import Assignment, Parameter, Space
+from tuner.study.state import Reference, StudyState
 from tuner.study.status import Status
 from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SamplerName, SpaceSpec, Study
+from tuner.study.study_plan import study_plan
+from tuner.study.study_setup import KnownNoise, StudySetup
 from tuner.study.trial import TrialSummary
 
 CLOSED_WINDOW = Window(
@@ -205,28 +209,23 @@ class Virtual:
         return self.bench.clock
 
     @property
-    def setting(self) -> Setting:
-        return Setting(
+    def setup(self) -> StudySetup:
+        return StudySetup(
             study=self.study, space=self.space, seeds=self.seeds, cpu_quota=self.cpu_quota, known_noise=self.known_noise
         )
 
-    def campaign(self, bench: Bench | None = None) -> Campaign:
-        log = open_log(self.log_path)
-        return Campaign(
-            setting=self.setting,
+    def state(self) -> StudyState:
+        """The study as its record has it."""
+        return StudyState(setup=self.setup, log=self.log())
+
+    def runner(self, bench: Bench | None = None) -> SessionRunner:
+        return SessionRunner(
+            state=self.state(),
             bench=bench or self.bench,
-            log=log,
             reporter=self.listener,
             clock=self.clock,
-            round=len(log.verdicts()) + 1,
             remember=self.remember,
         )
-
-    def finished(self) -> Campaign:
-        """The campaign as it stands after its last verdict."""
-        campaign = self.campaign()
-        campaign.round -= 1
-        return campaign
 
     def search(self) -> Search:
         study = self.study
@@ -248,7 +247,7 @@ class Virtual:
             return opened[-1]
 
         try:
-            return run_phases(self.campaign(bench), open_search)
+            return run_phases(self.runner(bench), open_search)
         finally:
             for search in opened:
                 search.close()
@@ -262,11 +261,11 @@ class Virtual:
     def phases(self) -> list[Phase]:
         return [line.phase for line in self.sessions()]
 
-    def ground(self) -> Ground:
-        log = self.log()
-        ground = read_ground(self.setting, log, round=len(log.verdicts()) + 1)
-        assert ground is not None
-        return ground
+    def reference(self) -> Reference:
+        return self.state().reference
+
+    def plan(self) -> StudyPlan:
+        return study_plan(self.state())
 
     def trials(self) -> list[TrialSummary]:
         with self.search() as search:

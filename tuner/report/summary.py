@@ -114,16 +114,16 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
         f"measured for {found.spent_s:.0f} s on {found.environment.get('cpu_model')}, "
         f"{found.environment.get('cpus_allowed')} CPUs, OpenVINO {found.environment.get('openvino')}",
     ]
-    if found.standing is None or found.calibration is None:
+    if found.ranking is None or found.noise is None:
         return [*lines, "nothing is measured yet"]
-    lines.append(f"noise: neighbouring windows differ by {100 * found.calibration.window_sd:.1f} % (sd)")
+    lines.append(f"noise: neighbouring windows differ by {100 * found.noise.window_sd:.1f} % (sd)")
     if found.provable_gain_pct is not None:
         lines[-1] = f"{lines[-1]}; a gain of {found.provable_gain_pct:.1f} % was provable within the budget"
     if found.disturbed:
         lines.append(disturbed_words(found.disturbed, found.windows))
     lines += ["", "baselines, as first measured (* is the reference):"]
     lines.append(
-        metrics_table(found.baselines, objective=found.study.objective.metric, deployed=found.standing.reference)
+        metrics_table(found.baselines, objective=found.study.objective.metric, deployed=found.ranking.reference)
     )
     lines += few_requests(found.baselines)
     shown = found.candidates[:SHOWN_TRIALS]
@@ -139,7 +139,7 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
         limits = "" if c.is_feasible else " (beyond a limit)"
         sd = f"{100 * c.sd:.1f} %"
         more = [percent(estimate.value) for estimate in c.others.values()]
-        table.add_row(str(c.trial), percent(c.value), sd, *more, str(len(c.judgements)), f"{c.config}{limits}")
+        table.add_row(str(c.trial), percent(c.value), sd, *more, str(len(c.comparisons)), f"{c.config}{limits}")
     lines += [table] if shown else []
     lines += [f"  trial {c.trial} failed: {c.failure}" for c in found.failures[:SHOWN_TRIALS]]
     lines.append("")
@@ -162,11 +162,11 @@ def study_json(found: StudyRecord) -> dict[str, Any]:
         "objective": found.study.objective.metric,
         "environment": dict(found.environment),
         "spent_s": found.spent_s,
-        "noise_pct": 100 * found.calibration.window_sd if found.calibration else None,
+        "noise_pct": 100 * found.noise.window_sd if found.noise else None,
         "provable_gain_pct": found.provable_gain_pct,
         "windows": found.windows,
         "disturbed_windows": found.disturbed,
-        "reference": found.standing.reference if found.standing else None,
+        "reference": found.ranking.reference if found.ranking else None,
         "baselines": {name: dict(level) for name, level in found.baselines.items()},
         "candidates": [
             {

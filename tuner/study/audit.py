@@ -9,31 +9,31 @@ import math
 from collections.abc import Sequence
 
 from tuner.bench.protocol import Failure, Windows
-from tuner.study.campaign import Campaign, Ground
 from tuner.study.decision import gain_pct
 from tuner.study.estimate import session_value
 from tuner.study.evidence import Candidate
-from tuner.study.listing import config_of
 from tuner.study.records import SessionLine
+from tuner.study.runner import SessionRunner
 from tuner.study.space import Assignment
+from tuner.study.state import StudyState
 
 PAIRS_AT_MOST = 2
 SUSPICIOUS_SDS = 3.0
 
 
-def equal_requests(campaign: Campaign, field: Sequence[Candidate], room: int) -> list[Assignment]:
+def equal_requests(runner: SessionRunner, field: Sequence[Candidate], room: int) -> list[Assignment]:
     """Of each of the first candidates another request that has its effective configuration, as many as there is room
     for. None where the space was not listed: looking for them would compile it."""
-    space = campaign.setting.space
-    if campaign.distinct is None:
+    state = runner.state
+    if state.distinct is None:
         return []
     wanted = {c.key: c.config for c in field[: min(room, PAIRS_AT_MOST)]}
     found: dict[str, Assignment] = {}
-    for assignment in space.assignments():
+    for assignment in state.setup.space.assignments():
         if len(found) == len(wanted):
             break
-        config = config_of(campaign, assignment)
-        effective = campaign.bench.resolve(config)
+        config = state.setup.configuration(assignment)
+        effective = runner.resolve(config)
         if isinstance(effective, Failure) or effective.key in found or effective.key not in wanted:
             continue
         if config != wanted[effective.key]:
@@ -41,9 +41,9 @@ def equal_requests(campaign: Campaign, field: Sequence[Candidate], room: int) ->
     return list(found.values())
 
 
-def audit_lines(campaign: Campaign, ground: Ground, line: SessionLine) -> list[str]:
+def audit_lines(state: StudyState, line: SessionLine) -> list[str]:
     """What a final's session says of its equal pairs: a member that is no trial and has an assignment is one."""
-    session, calibration = line.session, ground.calibration
+    session, noise = line.session, state.reference.noise
     ran = [(c, m) for c, m in zip(session.lineup, session.members, strict=True) if isinstance(m, Windows)]
     twins = [
         session.lineup[i]
@@ -55,10 +55,10 @@ def audit_lines(campaign: Campaign, ground: Ground, line: SessionLine) -> list[s
         if config not in twins:
             continue
         for other, twin in ran:
-            value = session_value(campaign.study.objective.row, member, twin, min_requests=1)
+            value = session_value(state.study.objective.row, member, twin, min_requests=1)
             if other in twins or twin.effective.key != member.effective.key or value is None:
                 continue
-            sd = math.hypot(calibration.window_sd / math.sqrt(len(member.windows)), calibration.session_sd)
+            sd = math.hypot(noise.window_sd / math.sqrt(len(member.windows)), noise.session_sd)
             words = f"audit: two requests for one effective configuration differ by {gain_pct(value):+.1f} %"
             if abs(value) > SUSPICIOUS_SDS * sd:
                 words = (

@@ -28,6 +28,10 @@ PAIRS, WINDOW_S = 8, 0.4
 SHORT_PAIRS, SHORT_WINDOW_S = 6, 0.3
 SMALL_FINAL_FROM_S = 100.0
 FULL_FINAL_FROM_S = 300.0
+SD_FLOOR = 0.5
+"""Share of the calibrated standard deviation between sessions that is assumed at least: where compiles have two speeds,
+one study in sixteen draws the same one in all of its first four sessions, and their own spread says that nothing
+differs."""
 TRIALS_ONLY_K_MAX = 6
 """Where only trials are budgeted nobody waits for a minute: six sessions, the first number whose false wins stay at the
 nominal level where compiles differ (measurement.md)."""
@@ -88,7 +92,7 @@ there are more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetPlan:
+class StudyPlan:
     """Seconds for each phase; None for the search where only trials are budgeted. `overruns`: even four short sessions
     do not fit, and the study will take `overrun_s` longer than its budget. `notes` are lines for the user."""
 
@@ -156,7 +160,7 @@ def plan_budget(
     min_window_s: float = SHORT_WINDOW_S,
     min_pairs: int = 1,
     has_several: bool = False,
-) -> BudgetPlan:
+) -> StudyPlan:
     """Divide `total_s`, the budget after preflight and resolving (None: only trials are budgeted), by measurement.md.
 
     The confirmation is reserved first: the most of 4, 6, 9, 12 sessions that take at most max(40 %, four sessions); if
@@ -173,7 +177,7 @@ def plan_budget(
     session_s = cost.of(pairs, window_s, members)
     if total_s is None:
         final_s = _final_s(full, cost, baselines, window_s)
-        return BudgetPlan(
+        return StudyPlan(
             total_s=None,
             baselines_s=spent_s,
             search_s=None,
@@ -205,7 +209,7 @@ def plan_budget(
         )
     left_s = max(0.0, total_s + overrun_s - confirm_s - spent_s)
     final, final_s = _affordable_final(total_s, left_s, cost, baselines, window_s, notes, (small, full))
-    return BudgetPlan(
+    return StudyPlan(
         total_s=total_s,
         baselines_s=spent_s,
         search_s=left_s - final_s,

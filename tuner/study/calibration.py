@@ -22,6 +22,7 @@ from tuner.study.budget import PAIRS, SessionCost, measured_cost, shrunk_sd
 from tuner.study.estimate import mad_sd, pair_ratios, session_value
 from tuner.study.hopeless import COMPILE_SD
 from tuner.study.study import Objective
+from tuner.study.study_setup import KnownNoise
 
 PRIOR_SD, PRIOR_SD_TINY = 0.015, 0.04
 """The sd of session values, before anything is measured: 1.5 %, and 4 % for models below a millisecond
@@ -42,14 +43,6 @@ CACHED_DF = 12
 """What an earlier study may weigh: as much as a long confirmation, never more than what is measured now can move."""
 ENOUGH_DF = 2
 """An earlier study that knew the sd from so many sessions spares this one the reference against itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownNoise:
-    """What an earlier study of today found on this host: the sd of session values, from `df` of them."""
-
-    session_sd: float
-    df: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Failure, Windows
-from tuner.study.campaign import Campaign, Ground, candidates_of
+from tuner.study.budget import SD_FLOOR, StudyPlan
 from tuner.study.confirmation_size import due_size
 from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit
 from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
@@ -18,10 +18,8 @@ from tuner.study.estimate import session_value
 from tuner.study.final import Winner
 from tuner.study.fresh_session import FAILURES_ALLOWED, LOST_ALLOWED, is_reference_feasible, measure_fresh
 from tuner.study.records import ConfirmationLine, VerdictLine
-
-SD_FLOOR = 0.5
-"""Of the calibrated sd between sessions: where compiles have two speeds, one study in sixteen draws the same one in all
-of its first four sessions, and their own spread says that nothing differs."""
+from tuner.study.runner import SessionRunner
+from tuner.study.state import StudyState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,48 +49,50 @@ class Confirmation:
         return all(check.is_kept for check in self.checks)
 
 
-def open_confirmation(campaign: Campaign, ground: Ground, winner: Winner) -> ConfirmationLine:
-    """Fixes on disk, before the first session, who is confirmed and in how many sessions: what fits into the time that
-    was reserved or is left, with windows as long as the winner's and as many as its percentiles need."""
-    candidate = winner.candidate
-    sessions, pairs = due_size(campaign, ground, candidate)
+def open_confirmation(runner: SessionRunner, plan: StudyPlan, winner: Winner) -> ConfirmationLine:
+    """Fixes on disk, before the first session, which candidate is confirmed and in how many sessions.
+
+    Their number is what fits into the time that was reserved or is left, with windows as long as the winner's and as
+    many as its percentiles need.
+    """
+    state = runner.state
+    sessions, pairs = due_size(state, plan, winner.candidate)
     head = ConfirmationLine(
-        round=campaign.round,
-        winner=candidate.config,
+        round=state.attempt,
+        winner=winner.candidate.config,
         reference=winner.reference,
         k_max=sessions,
-        share=share_of(campaign.log.winners_before(campaign.round)),
+        share=share_of(state.log.winners_before(state.attempt)),
         pairs=pairs,
-        window_s=ground.plan.window_s,
-        sd_floor=SD_FLOOR * ground.calibration.session_sd_of(pairs),
+        window_s=plan.window_s,
+        sd_floor=SD_FLOOR * state.reference.noise.session_sd_of(pairs),
     )
-    campaign.log.append(head)
+    runner.append(head)
     return head
 
 
-def confirm(campaign: Campaign, ground: Ground, head: ConfirmationLine) -> Confirmation:
+def confirm(runner: SessionRunner, head: ConfirmationLine) -> Confirmation:
     """Runs what is left of the confirmation."""
-    while not is_decided(state := read_confirmation(campaign, ground, head)):
+    while not is_decided(found := read_confirmation(runner.state, head)):
         measure_fresh(
-            campaign,
-            ground,
+            runner,
             head,
             [head.winner],
+            note=f"session {len(found.values) + 1} of at most {head.k_max}",
             incumbent=str(head.winner),
-            incumbent_gain=state.interval.estimate if state.interval else None,
-            note=f"session {len(state.values) + 1} of at most {head.k_max}",
+            incumbent_gain=found.interval.estimate if found.interval else None,
         )
-    return state
+    return found
 
 
-def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine) -> Confirmation:
+def read_confirmation(state: StudyState, head: ConfirmationLine) -> Confirmation:
     """The state of a confirmation from the record alone."""
-    objective, metric = campaign.study.objective, campaign.study.objective.row
+    objective, metric = state.study.objective, state.study.objective.row
     pairs: list[tuple[Windows, Windows]] = []
     values: list[float] = []
     failures: list[str] = []
     lost: list[str] = []
-    for line in campaign.log.sessions("confirm", round=head.round):
+    for line in state.log.sessions("confirm", round=head.round):
         reference, winner = line.session.members
         if isinstance(winner, Failure):
             failures.append(str(winner))
@@ -104,13 +104,13 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
             pairs.append((winner, reference))
             values.append(value)
     due = [n for n in looks(head.k_max) if n <= len(values)]
-    min_gain_log = gain_log(campaign.study.min_gain_pct)
+    min_gain_log = gain_log(state.study.min_gain_pct)
     last = (
         look(values[: due[-1]], k_max=head.k_max, share=head.share, min_gain_log=min_gain_log, sd_floor=head.sd_floor)
         if due
         else None
     )
-    ratios = ground.standing.ratios_of(head.reference)
+    ratios = state.reference.ranking.ratios_of(head.reference)
     level = LEVEL / len(looks(head.k_max))
     checks = (
         [c for limit in objective.limits for c in check_limit(limit, pairs, ratios[limit.metric], level=level)]
@@ -125,32 +125,32 @@ def read_confirmation(campaign: Campaign, ground: Ground, head: ConfirmationLine
         lost=lost,
         look=last,
         checks=checks,
-        is_reference_feasible=is_reference_feasible(campaign, ground, head.reference, [r for _, r in pairs]),
+        is_reference_feasible=is_reference_feasible(state, head.reference, [r for _, r in pairs]),
     )
 
 
-def is_decided(state: Confirmation) -> bool:
+def is_decided(found: Confirmation) -> bool:
     """Whether the verdict is due: at a look only, an extra one is an extra chance to be wrong. A winner that is ahead
     but does not yet keep its limits goes on to the next: their bounds tighten with every session."""
-    if len(state.failures) > FAILURES_ALLOWED or len(state.lost) > LOST_ALLOWED:
+    if len(found.failures) > FAILURES_ALLOWED or len(found.lost) > LOST_ALLOWED:
         return True
-    if state.look is None or len(state.values) != state.look.interval.sessions:
+    if found.look is None or len(found.values) != found.look.interval.sessions:
         return False
-    is_last = len(state.values) == state.head.k_max
-    if not state.is_reference_feasible:
-        return is_last or state.keeps_limits
-    if state.look.outcome is Outcome.WIN:
-        return is_last or state.keeps_limits
-    return is_last or state.look.outcome is Outcome.FUTILE
+    is_last = len(found.values) == found.head.k_max
+    if not found.is_reference_feasible:
+        return is_last or found.keeps_limits
+    if found.look.outcome is Outcome.WIN:
+        return is_last or found.keeps_limits
+    return is_last or found.look.outcome is Outcome.FUTILE
 
 
-def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation | None, failure: str) -> VerdictLine:
+def judge_round(state: StudyState, confirmation: Confirmation | None, failure: str) -> VerdictLine:
     """The verdict of a round in measurement.md's words; `failed` where no candidate ran, `failure` is the cause."""
-    budget = campaign.study.budget
+    budget = state.study.budget
 
     def line(verdict: str, reason: str, detail: str) -> VerdictLine:
         return VerdictLine(
-            round=campaign.round,
+            round=state.attempt,
             verdict="tuned" if verdict == "tuned" else "baseline",
             reason=reason,
             detail=detail,
@@ -161,11 +161,11 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
     if confirmation is None:
         if failure:
             return line("baseline", "failed", failure)
-        if not ground.standing.is_feasible:
-            under = _under_load(campaign, ground)
+        if not state.reference.ranking.is_feasible:
+            under = _under_load(state)
             return line("baseline", "constraint", f"no configuration that was tried keeps the limits{under}")
-        within = " within the limits" if campaign.study.objective.limits else ""
-        count = sum(1 for candidate in candidates_of(campaign, ground).values() if candidate.is_measured)
+        within = " within the limits" if state.study.objective.limits else ""
+        count = sum(1 for candidate in state.candidates.values() if candidate.is_measured)
         return line("baseline", "futile", f"none of {count} candidates tried was better than the reference{within}")
     if len(confirmation.failures) > FAILURES_ALLOWED:
         times = len(confirmation.failures)
@@ -175,7 +175,7 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
     look_, checks = confirmation.look, confirmation.checks
     assert look_ is not None
     broken = next((check.reason for check in checks if not check.is_kept), "")
-    unit = METRICS[campaign.study.objective.metric].name
+    unit = METRICS[state.study.objective.metric].name
     bounds = f"{gain_pct(look_.interval.low):+.1f} to {gain_pct(look_.interval.high):+.1f} %"
     if not confirmation.is_reference_feasible:
         if broken:
@@ -191,10 +191,10 @@ def judge_round(campaign: Campaign, ground: Ground, confirmation: Confirmation |
     return line("baseline", "not_significant", f"the best candidate's gain may be noise: {bounds}")
 
 
-def _under_load(campaign: Campaign, ground: Ground) -> str:
+def _under_load(state: StudyState) -> str:
     """At which rate, and what the fastest baseline completes without waiting for arrivals; empty for a closed loop."""
-    rate = campaign.study.load.rate_per_s if campaign.study.load else None
-    members = [m for m in ground.baselines.session.members if isinstance(m, Windows)]
+    rate = state.study.load.rate_per_s if state.study.load else None
+    members = [m for m in state.reference.line.session.members if isinstance(m, Windows)]
     capacities = [w.served.capacity_per_s for m in members for w in m.windows if w.served is not None]
     if rate is None or not capacities:
         return ""

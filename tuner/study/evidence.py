@@ -48,7 +48,7 @@ def mean_of(estimates: Sequence[Estimate]) -> Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Comparison:
     """One member of one session against that session's reference."""
 
     value: float
@@ -63,6 +63,11 @@ class Judgement:
     others: Mapping[str, Estimate] = field(default_factory=dict)
     """Of several objectives, those after the first."""
 
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """The estimate of each objective, the first one first."""
+        return (Estimate(value=self.value, sd=self.sd), *self.others.values())
+
 
 @dataclass(slots=True, kw_only=True)
 class Candidate:
@@ -72,35 +77,35 @@ class Candidate:
     config: DeploymentConfig
     trial: int | None
     assignment: Assignment | None
-    judgements: list[Judgement] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
     lost: int = 0
     """Sessions that said nothing of it: it or the reference failed there, or nothing completed in a window."""
     failure: Failure | None = None
 
     @property
     def is_measured(self) -> bool:
-        return self.failure is None and bool(self.judgements)
+        return self.failure is None and bool(self.comparisons)
 
     @property
     def is_known(self) -> bool:
         """Whether there is an answer: a value or a failure."""
-        return self.failure is not None or bool(self.judgements)
+        return self.failure is not None or bool(self.comparisons)
 
     @property
     def value(self) -> float:
         """The mean of its session values, weighted by their precision."""
-        weights = [1 / j.sd**2 for j in self.judgements]
-        return sum(w * j.value for w, j in zip(weights, self.judgements, strict=True)) / sum(weights)
+        weights = [1 / j.sd**2 for j in self.comparisons]
+        return sum(w * j.value for w, j in zip(weights, self.comparisons, strict=True)) / sum(weights)
 
     @property
     def sd(self) -> float:
-        return math.sqrt(1 / sum(1 / j.sd**2 for j in self.judgements))
+        return math.sqrt(1 / sum(1 / j.sd**2 for j in self.comparisons))
 
     @property
     def others(self) -> dict[str, Estimate]:
         """Of several objectives, those after the first."""
-        names = list(self.judgements[0].others) if self.judgements else []
-        return {name: mean_of([j.others[name] for j in self.judgements]) for name in names}
+        names = list(self.comparisons[0].others) if self.comparisons else []
+        return {name: mean_of([j.others[name] for j in self.comparisons]) for name in names}
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -114,8 +119,8 @@ class Candidate:
     @property
     def excesses(self) -> dict[str, float]:
         """Limit -> how far the mean of its sessions is beyond it (log); <= 0 keeps it."""
-        names = {name for j in self.judgements for name in j.violations}
-        found = {name: [j.violations[name] + j.sd for j in self.judgements if name in j.violations] for name in names}
+        names = {name for j in self.comparisons for name in j.violations}
+        found = {name: [j.violations[name] + j.sd for j in self.comparisons if name in j.violations] for name in names}
         return {name: sum(values) / len(values) for name, values in sorted(found.items())}
 
     @property
@@ -133,44 +138,49 @@ class Candidate:
         return self.violation <= 0.0
 
 
-def judge(
-    objective: Objective,
-    member: Windows,
-    reference: Windows,
-    *,
-    window_sd: float,
-    compile_sd: float,
-    best_ratios_log: Mapping[str, float],
-) -> Judgement | None:
-    """One member against the reference of the same session; None where there is nothing to compare.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparer:
+    """Compares members of a session with its reference, by what is known of the noise of this host.
 
-    In a search few requests are enough for a percentile: it makes no claim. `window_sd` and `compile_sd` are the
-    calibrated sds of one pair and of two compiles: a trial's own two to four say little of their spread. A percentile's
-    own error counts where it is larger.
+    `window_sd` and `compile_sd` are the calibrated standard deviations of one pair and of two compiles (log-ratios): a
+    trial's own two to four pairs say little of their spread. `best_ratios_log` maps the metric of a limit to how much
+    better the reference is on it than the best baseline.
     """
-    pairs = max(1, calm_pairs(member, reference))
-    found: list[Estimate] = []
-    for metric in objective.rows:
-        value = session_value(metric, member, reference, min_requests=1)
-        if value is None:
-            return None
-        own_sd = session_sd(metric, member, reference) if metric.quantile is not None else None
-        sd = math.hypot(max(own_sd or 0.0, window_sd / math.sqrt(pairs)), compile_sd)
-        found.append(Estimate(value=value, sd=sd))
-    value, sd = found[0].value, found[0].sd
-    violations = {}
-    for limit in objective.limits:
-        excess = search_violation(limit, member, reference, best_ratios_log.get(limit.metric, 0.0), sd)
-        if excess is not None:
-            violations[limit.metric] = excess
-    return Judgement(
-        value=value,
-        sd=sd,
-        violations=violations,
-        window_s=sum(w.duration_s for w in member.windows) / len(member.windows),
-        requests_per_window=request_count(member.windows) / len(member.windows),
-        others=dict(zip(objective.others, found[1:], strict=True)),
-    )
+
+    objective: Objective
+    window_sd: float
+    compile_sd: float
+    best_ratios_log: Mapping[str, float]
+
+    def compare(self, member: Windows, reference: Windows) -> Comparison | None:
+        """Returns a member against the reference of the same session; None where there is nothing to compare.
+
+        In a search few requests are enough for a percentile: it makes no claim. A percentile's own error counts where
+        it is larger.
+        """
+        pairs = max(1, calm_pairs(member, reference))
+        found: list[Estimate] = []
+        for metric in self.objective.rows:
+            value = session_value(metric, member, reference, min_requests=1)
+            if value is None:
+                return None
+            own_sd = session_sd(metric, member, reference) if metric.quantile is not None else None
+            sd = math.hypot(max(own_sd or 0.0, self.window_sd / math.sqrt(pairs)), self.compile_sd)
+            found.append(Estimate(value=value, sd=sd))
+        value, sd = found[0].value, found[0].sd
+        violations = {}
+        for limit in self.objective.limits:
+            excess = search_violation(limit, member, reference, self.best_ratios_log.get(limit.metric, 0.0), sd)
+            if excess is not None:
+                violations[limit.metric] = excess
+        return Comparison(
+            value=value,
+            sd=sd,
+            violations=violations,
+            window_s=sum(w.duration_s for w in member.windows) / len(member.windows),
+            requests_per_window=request_count(member.windows) / len(member.windows),
+            others=dict(zip(self.objective.others, found[1:], strict=True)),
+        )
 
 
 class Evidence:
@@ -180,23 +190,12 @@ class Evidence:
     one, of a configuration that never ran that of the request.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        *,
-        reference_key: str,
-        window_sd: float,
-        compile_sd: float,
-        best_ratios_log: Mapping[str, float],
-    ) -> None:
+    def __init__(self, comparer: Comparer, *, reference_key: str) -> None:
         self.candidates: dict[str, Candidate] = {}
         self.requests: dict[DeploymentConfig, Candidate] = {}
         """Every configuration that was asked for, in that order: several may be one candidate."""
-        self._objective = objective
+        self._comparer = comparer
         self._reference_key = reference_key
-        self._window_sd = window_sd
-        self._compile_sd = compile_sd
-        self._best_ratios_log = best_ratios_log
         self._lines_read = 0
 
     def read(self, lines: Sequence[Line]) -> dict[str, Candidate]:
@@ -223,24 +222,17 @@ class Evidence:
                 self.requests[config] = found
             if isinstance(member, Failure):
                 found.lost += 1
-                if not found.judgements or found.lost > LOST_ALLOWED or member.kind not in FORGIVEN:
+                if not found.comparisons or found.lost > LOST_ALLOWED or member.kind not in FORGIVEN:
                     found.failure = member
                 continue
-            judgement = None
+            comparison = None
             if is_paired and isinstance(reference, Windows):
-                judgement = judge(
-                    self._objective,
-                    member,
-                    reference,
-                    window_sd=self._window_sd,
-                    compile_sd=self._compile_sd,
-                    best_ratios_log=self._best_ratios_log,
-                )
-            if judgement is not None:
-                found.judgements.append(judgement)
+                comparison = self._comparer.compare(member, reference)
+            if comparison is not None:
+                found.comparisons.append(comparison)
                 continue
             found.lost += 1
-            if not found.judgements and found.lost > LOST_ALLOWED:
+            if not found.comparisons and found.lost > LOST_ALLOWED:
                 why = reference if isinstance(reference, Failure) else "nothing completed in a window"
                 message = f"never measured beside the reference: {why}"
                 found.failure = Failure(kind=FailureKind.RUNTIME, message=message)

@@ -8,35 +8,31 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tuner.bench.protocol import Failure, Phase
-from tuner.study.campaign import (
-    LINEUP,
-    PROBES,
-    RACE_UP_TO,
-    Campaign,
-    Ground,
-    candidates_of,
-    evidence_of,
-    plan_session,
-)
+from tuner.study.budget import StudyPlan
 from tuner.study.confirmation_size import beyond_plan_s
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.final import finalists
 from tuner.study.front import ranked_for
 from tuner.study.front_final import front_beyond_plan_s
-from tuner.study.listing import GIVE_UP_AFTER, Listing, config_of
+from tuner.study.listing import GIVE_UP_AFTER, Listing
 from tuner.study.observation import fast_enough, observations
+from tuner.study.runner import SessionRunner
 from tuner.study.search import Proposal, Search
+from tuner.study.session_plan import LINEUP, PROBES, RACE_UP_TO, plan_session
 from tuner.study.space import Assignment
+from tuner.study.state import StudyState
 from tuner.study.surrogate import Model
-from tuner.study.trial_session import PERCENTILE_CAP_S, answer_of, enough_rule, trials_of
+from tuner.study.trial_session import PERCENTILE_CAP_S, SHORT_SEARCH_S, answer_of, enough_rule, trials_of
 
 STRAIGHT_UP_TO = 12
 """So few candidates all go to one race stage and from there to the final (measurement.md)."""
 RACE_KEEP = 0.4
 RACE_BLOCKS = 3
+SEARCH_BLOCKS = 1000
+"""Number of blocks that no trial reaches: its stop rule ends it."""
 GROUP = LINEUP - 1
 """Race candidates at once, beside the reference."""
 SEARCH_AT_LEAST = 0.5
@@ -51,20 +47,21 @@ REPEATS = 20
 """Known answers in a row after which the sampler is handed a point that nobody has measured."""
 
 
-def explore(campaign: Campaign, ground: Ground, search: Search, listing: Listing | None) -> str:
+def explore(runner: SessionRunner, plan: StudyPlan, search: Search, listing: Listing | None) -> str:
     """Measures candidates until the budget of the phase, the trials or the space are used up. Returns why it ended:
     `ALL_FAILED` and the cause where not one of them ran. The search agrees with the record already;
     `listing` is the space as the device sees it, None where it is too large to list."""
-    names = {key: name for name, key in ground.baseline_keys.items()}
-    run = _Exploration(campaign=campaign, ground=ground, search=search, baselines=names, begin_s=campaign.clock())
-    sampler = campaign.study.sampler
+    state = runner.state
+    names = {key: name for name, key in state.reference.baseline_keys.items()}
+    run = _Exploration(runner=runner, plan=plan, search=search, baselines=names, begin_s=runner.clock())
+    sampler = state.study.sampler
     if listing is None:
         if sampler in ("race", "gp"):
-            campaign.reporter.say(f"the space is too large to list, which {sampler} needs: it is sampled by TPE")
+            runner.say(f"the space is too large to list, which {sampler} needs: it is sampled by TPE")
         why = run.sample(None)
     else:
         for line in listing.lines():
-            campaign.reporter.say(line)
+            runner.say(line)
         count = len(listing.distinct)
         if listing.is_hopeless:
             why = f"{ALL_FAILED}: {listing.refused[-1]}"
@@ -79,8 +76,8 @@ def explore(campaign: Campaign, ground: Ground, search: Search, listing: Listing
 class _Exploration:
     """One run of the search phase."""
 
-    campaign: Campaign
-    ground: Ground
+    runner: SessionRunner
+    plan: StudyPlan
     search: Search
     baselines: Mapping[str, str]
     """Effective key -> name, of those that ran."""
@@ -93,10 +90,15 @@ class _Exploration:
     """Effective key, as it resolves, of every configuration ever measured."""
     asked_count: int = 0
 
+    @property
+    def state(self) -> StudyState:
+        """What is on record."""
+        return self.runner.state
+
     def sample(self, listing: Listing | None) -> str:
         """Seeds first, then the sampler; what is known is answered, not measured."""
-        campaign, ground = self.campaign, self.ground
-        seeds = iter(campaign.setting.seeds)
+        state = self.state
+        seeds = iter(state.setup.seeds)
         left = dict(listing.distinct) if listing else {}
         model = self.model(listing)
         repeats = 0
@@ -106,11 +108,11 @@ class _Exploration:
                 return ALL_MEASURED
             wanted = next((seed for seed in seeds if self.is_new(seed)), None)
             if wanted is None and model is not None:
-                candidates = list(candidates_of(campaign, ground).values())
-                in_time = fast_enough(campaign, ground, left, self.incumbent())
+                candidates = list(state.candidates.values())
+                in_time = fast_enough(state, left, self.incumbent())
                 if not in_time:
                     return TOO_SLOW
-                seen = (observations(ground, candidates, model.points, u) for u in self.directions())
+                seen = (observations(state.reference, candidates, model.points, u) for u in self.directions())
                 promising = (model.most_promising(observed, in_time) for observed in seen)
                 wanted = next((point for point in promising if point is not None), None)
                 if wanted is None:
@@ -120,8 +122,8 @@ class _Exploration:
                 if wanted is None:
                     return "the sampler finds nothing that is not known"
             proposal = self.search.propose(wanted)
-            config = config_of(self.campaign, proposal.assignment)
-            effective = self.campaign.bench.resolve(config)
+            config = state.setup.configuration(proposal.assignment)
+            effective = self.runner.resolve(config)
             repeats += 1
             if isinstance(effective, Failure):
                 self.refused[config.properties_key] = effective
@@ -135,14 +137,14 @@ class _Exploration:
 
     def model(self, listing: Listing | None) -> Model | None:
         """What proposes in place of Optuna's samplers; None where those do."""
-        if self.campaign.study.sampler not in ("auto", "gp") or listing is None:
+        if self.state.study.sampler not in ("auto", "gp") or listing is None:
             return None
-        return Model(self.campaign.setting.space, listing.distinct, seed=self.campaign.study.seed)
+        return Model(self.state.setup.space, listing.distinct, seed=self.state.study.seed)
 
     def directions(self) -> Iterator[Sequence[float]]:
         """What weighs several objectives in the next proposal: drawn anew for each, and again where in that direction
         nothing is left. With one objective there is nothing to weigh."""
-        objective, study = self.campaign.study.objective, self.campaign.study
+        objective, study = self.state.study.objective, self.state.study
         if not objective.has_several:
             yield ()
             return
@@ -154,7 +156,7 @@ class _Exploration:
         """Interleaved successive halving: all of them in groups beside the reference, then the best 40 %, until a
         final's field is left. Each stage wants one session more of each candidate than the one before."""
         keys = [key for key in listing.distinct if key not in self.baselines]
-        random.Random(self.campaign.study.seed).shuffle(keys)
+        random.Random(self.state.study.seed).shuffle(keys)
         seeds = self.seed_keys()
         keys.sort(key=lambda key: key not in seeds)
         room = self.trials_left()
@@ -167,17 +169,17 @@ class _Exploration:
                 group = waiting[: self.group_size()]
                 self.measure([self.proposal(key, listing.distinct[key]) for key in group], "race")
             found = {c.key: key for key in keys if isinstance(c := self.known(key), Candidate)}
-            known = candidates_of(self.campaign, self.ground).values()
-            alive = ranked_for(self.campaign.study.objective, [c for c in known if c.key in found])
+            known = self.state.candidates.values()
+            alive = ranked_for(self.state.study.objective, [c for c in known if c.key in found])
             if len(alive) <= GROUP or stage + 1 == stages:
                 break
             keys = [found[c.key] for c in alive[: max(GROUP, round(RACE_KEEP * len(alive)))]]
-        return f"{self.campaign.study.budget.trials} trials done" if left_out else ALL_MEASURED
+        return f"{self.state.study.budget.trials} trials done" if left_out else ALL_MEASURED
 
     def seed_keys(self) -> set[str]:
         """What the seeds are to the device."""
-        configs = (config_of(self.campaign, seed) for seed in self.campaign.setting.seeds)
-        found = (self.campaign.bench.resolve(config) for config in configs)
+        configs = (self.state.setup.configuration(seed) for seed in self.state.setup.seeds)
+        found = (self.runner.resolve(config) for config in configs)
         return {effective.key for effective in found if not isinstance(effective, Failure)}
 
     def proposal(self, key: str, assignment: Assignment) -> Proposal:
@@ -188,22 +190,25 @@ class _Exploration:
         return self.search.propose(assignment)
 
     def measure(self, group: Sequence[Proposal], phase: Phase) -> None:
-        """One session of the reference and the group; Optuna hears of those it does not know yet."""
-        campaign, ground = self.campaign, self.ground
-        configs = [config_of(campaign, p.assignment) for p in group]
+        """Measures one session of the reference and the group; Optuna hears of those it does not know yet."""
+        state, reference = self.state, self.state.reference
+        configs = [state.setup.configuration(p.assignment) for p in group]
         is_single = phase == "search"
         best = self.incumbent()
         self.show(best, note=str(configs[0]) if is_single else f"{len(group)} at once")
-        plan = plan_session(
-            campaign,
-            ground,
-            phase,
-            blocks=1000 if is_single else self.race_blocks(),
-            enough=enough_rule(campaign, ground, best.value if best else 0.0) if is_single else None,
+        search_s = self.plan.search_s
+        rule = enough_rule(
+            state.study.objective,
+            window_sd=reference.noise.window_sd,
+            window_s=reference.window_s,
+            is_short=search_s is not None and search_s < SHORT_SEARCH_S,
+            incumbent_gain=best.value if best else 0.0,
         )
-        told = {c.trial for c in candidates_of(campaign, ground).values()}
-        line = campaign.measure(
-            [ground.reference, *configs],
+        blocks = SEARCH_BLOCKS if is_single else self.race_blocks()
+        plan = plan_session(state, reference, phase, blocks=blocks, enough=rule if is_single else None)
+        told = {c.trial for c in state.candidates.values()}
+        line = self.runner.measure(
+            [reference.configuration, *configs],
             plan,
             trials=[None, *(p.number for p in group)],
             assignments=[None, *(p.assignment for p in group)],
@@ -211,7 +216,7 @@ class _Exploration:
         self.measured_s += line.session.wall_s
         for number, _, i in trials_of(line):
             if number not in told:
-                answer = answer_of(campaign, ground, line, i)
+                answer = answer_of(state, line, i)
                 self.search.tell(
                     number,
                     value=answer.value,
@@ -222,75 +227,75 @@ class _Exploration:
                 )
 
     def race_blocks(self) -> int:
-        is_whole = self.campaign.study.objective.row.is_whole
+        is_whole = self.state.study.objective.row.is_whole
         return max(RACE_BLOCKS, self.percentile_blocks(), PROBES if is_whole else 1)
 
     def percentile_blocks(self) -> int:
-        rows = [row for row in self.campaign.study.objective.rows if row.quantile is not None]
+        rows = [row for row in self.state.study.objective.rows if row.quantile is not None]
         if not rows:
             return 1
-        per_window = max(1.0, self.ground.calibration.requests_per_window)
+        per_window = max(1.0, self.state.reference.noise.requests_per_window)
         needed = max(row.min_requests for row in rows)
-        return min(int(needed / per_window) + 1, int(PERCENTILE_CAP_S / self.ground.window_s / 2))
+        return min(int(needed / per_window) + 1, int(PERCENTILE_CAP_S / self.state.reference.window_s / 2))
 
     def stop_reason(self, *, is_new: bool) -> str | None:
         """Why there is not to be another session; `is_new` where it would be another trial."""
-        campaign = self.campaign
+        state = self.state
         if (failure := self.failure()) is not None and len(self.causes()) >= GIVE_UP_AFTER:
             return failure
         if is_new and self.trials_left() == 0:
-            return f"{campaign.study.budget.trials} trials done"
-        left_s = self.left_s()
-        is_begun = bool(campaign.log.sessions("search", "race"))
-        is_over = is_begun and left_s is not None and left_s < 2 * self.member_s()
+            return f"{state.study.budget.trials} trials done"
+        remaining_s = self.remaining_s()
+        is_begun = bool(state.log.sessions("search", "race"))
+        is_over = is_begun and remaining_s is not None and remaining_s < 2 * self.member_s()
         return "the time for the search is used up" if is_over else None
 
-    def left_s(self) -> float | None:
-        """Of the search's time; None where it has no end."""
-        campaign, plan = self.campaign, self.ground.plan
-        lines = campaign.log.sessions("search", "race")
+    def remaining_s(self) -> float | None:
+        """Returns what is left of the search's time (s); None where it has no end."""
+        state, plan = self.state, self.plan
         if plan.search_s is None:
             return None
-        recorded_s = sum(line.session.wall_s for line in lines)
-        spent_s = recorded_s + (campaign.clock() - self.begin_s - self.measured_s)
-        if campaign.study.objective.has_several:
-            reserve_s = front_beyond_plan_s(campaign, self.ground)
+        recorded_s = sum(line.session.wall_s for line in state.log.sessions("search", "race"))
+        spent_s = recorded_s + (self.runner.clock() - self.begin_s - self.measured_s)
+        if state.study.objective.has_several:
+            reserve_s = front_beyond_plan_s(state, plan)
         else:
-            reserve_s = beyond_plan_s(campaign, self.ground, finalists(campaign, self.ground))
+            reserve_s = beyond_plan_s(state, plan, finalists(state, plan))
         return max(SEARCH_AT_LEAST * plan.search_s, plan.search_s - reserve_s) - spent_s
 
     def member_s(self) -> float:
         """What one member of a session has taken so far, on average; before the first, what a race's would by the
         baselines."""
-        sessions = [line.session for line in self.campaign.log.sessions("search", "race")]
+        sessions = [line.session for line in self.state.log.sessions("search", "race")]
         if not sessions:
-            calibration, cost = self.ground.calibration, self.ground.calibration.cost
-            is_whole = self.campaign.study.objective.row.is_whole
-            window_s = calibration.longest_window_s if is_whole else self.ground.window_s
+            reference = self.state.reference
+            noise, cost = reference.noise, reference.noise.cost
+            is_whole = self.state.study.objective.row.is_whole
+            window_s = noise.longest_window_s if is_whole else reference.window_s
             return cost.fixed_s / 2 + self.race_blocks() * (window_s + cost.turn_s)
         return sum(s.wall_s for s in sessions) / sum(len(s.lineup) for s in sessions)
 
     def group_size(self) -> int:
         """How many race candidates fit into the time that is left, beside the reference."""
-        left_s, member_s = self.left_s(), self.member_s()
-        return GROUP if left_s is None else max(1, min(GROUP, int(left_s / member_s) - 1))
+        remaining_s, member_s = self.remaining_s(), self.member_s()
+        return GROUP if remaining_s is None else max(1, min(GROUP, int(remaining_s / member_s) - 1))
 
     def trials_left(self) -> int | None:
         """None where they are not budgeted. A trial counts once it has been measured, however often that is."""
-        total = self.campaign.study.budget.trials
+        total = self.state.study.budget.trials
         if total is None:
             return None
-        lines = self.campaign.log.sessions("search", "race")
+        lines = self.state.log.sessions("search", "race")
         return max(0, total - len({number for line in lines for number in line.trials if number is not None}))
 
     def failure(self) -> str | None:
         """Why nothing of the space ran, so far; None where something did, or nothing was tried."""
         causes = self.causes()
-        is_any_measured = any(c.is_measured for c in candidates_of(self.campaign, self.ground).values())
+        is_any_measured = any(c.is_measured for c in self.state.candidates.values())
         return None if is_any_measured or not causes else f"{ALL_FAILED}: {causes[-1]}"
 
     def causes(self) -> list[str]:
-        failures = [c.failure for c in candidates_of(self.campaign, self.ground).values() if c.failure]
+        failures = [c.failure for c in self.state.candidates.values() if c.failure]
         return [str(failure) for failure in (*self.refused.values(), *failures)]
 
     def known(self, key: str) -> Candidate | str | None:
@@ -298,9 +303,9 @@ class _Exploration:
 
         Looked for by what resolves to it: what a device reports of a compiled model may differ in a detail.
         """
-        evidence = evidence_of(self.campaign, self.ground)
+        evidence = self.state.evidence
         for config in itertools.islice(evidence.requests, self.asked_count, None):
-            effective = self.campaign.bench.resolve(config)
+            effective = self.runner.resolve(config)
             if not isinstance(effective, Failure):
                 self.asked[effective.key] = evidence.requests[config]
         self.asked_count = len(evidence.requests)
@@ -311,29 +316,29 @@ class _Exploration:
         """A duplicate is told what is known of its effective configuration, and does not count as a trial."""
         self.duplicates += 1
         if isinstance(known, str):
-            standing = self.ground.standing
-            value, constraints, same_as = standing.values[known], standing.violations[known], f"baseline {known}"
-            others = [values[known] for values in standing.others.values()]
+            ranking = self.state.reference.ranking
+            value, constraints, same_as = ranking.values[known], ranking.violations[known], f"baseline {known}"
+            others = [values[known] for values in ranking.others.values()]
         elif known.failure is not None:
             self.search.tell(proposal.number, value=None, failure=str(known.failure))
             return
         else:
-            value, constraints, same_as = known.value, known.judgements[-1].violations, f"trial {known.trial}"
+            value, constraints, same_as = known.value, known.comparisons[-1].violations, f"trial {known.trial}"
             others = [estimate.value for estimate in known.others.values()]
         record = {"same_as": same_as}
         self.search.tell(proposal.number, value=value, others=others, constraints=constraints, record=record)
 
     def is_new(self, assignment: Assignment) -> bool:
-        config = config_of(self.campaign, assignment)
-        effective = self.campaign.bench.resolve(config)
+        config = self.state.setup.configuration(assignment)
+        effective = self.runner.resolve(config)
         if isinstance(effective, Failure):
             return config.properties_key not in self.refused
         return self.known(effective.key) is None
 
     def unmeasured(self) -> Assignment | None:
         """A point of a space too large to list, drawn blindly; None where that finds nothing new either."""
-        rng = random.Random(f"{self.campaign.study.seed}/{len(self.search.trials())}")
-        space = self.campaign.setting.space
+        rng = random.Random(f"{self.state.study.seed}/{len(self.search.trials())}")
+        space = self.state.setup.space
         drawn = (space.nearest({p.name: rng.choice(p.values) for p in space.parameters}) for _ in range(REPEATS))
         return next((point for point in drawn if self.is_new(point)), None)
 
@@ -342,26 +347,22 @@ class _Exploration:
         candidate = self.known(key)
         if not isinstance(candidate, Candidate):
             return 0
-        return float("inf") if candidate.failure is not None else len(candidate.judgements) + candidate.lost
+        return float("inf") if candidate.failure is not None else len(candidate.comparisons) + candidate.lost
 
     def incumbent(self) -> Candidate | None:
-        best = ranked(candidates_of(self.campaign, self.ground).values())
+        best = ranked(self.state.candidates.values())
         return best[0] if best and best[0].is_feasible else None
 
     def show(self, incumbent: Candidate | None, *, note: str) -> None:
-        candidates = candidates_of(self.campaign, self.ground).values()
-        self.campaign.show(
-            replace(
-                self.campaign.status,
-                phase="search",
-                left_s=self.campaign.left_s(),
-                reference=self.ground.standing.reference,
-                incumbent=str(incumbent.config) if incumbent else "",
-                incumbent_gain=incumbent.value if incumbent else None,
-                trials=sum(1 for c in candidates if c.is_measured),
-                failures=sum(1 for c in candidates if c.failure is not None) + len(self.refused),
-                duplicates=self.duplicates,
-                noise=self.ground.calibration.window_sd,
-                note=note,
-            )
+        candidates, reference = self.state.candidates.values(), self.state.reference
+        self.runner.show(
+            "search",
+            note,
+            reference=reference.name,
+            incumbent=str(incumbent.config) if incumbent else "",
+            incumbent_gain=incumbent.value if incumbent else None,
+            trials=sum(1 for c in candidates if c.is_measured),
+            failures=sum(1 for c in candidates if c.failure is not None) + len(self.refused),
+            duplicates=self.duplicates,
+            noise=reference.noise.window_sd,
         )

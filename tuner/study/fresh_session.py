@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tuner.bench.protocol import DeploymentConfig, Windows
-from tuner.study.campaign import Campaign, Ground, plan_session
 from tuner.study.constraint import search_violation
 from tuner.study.evidence import pool
 from tuner.study.records import ConfirmationLine, FrontLine
+from tuner.study.runner import SessionRunner
+from tuner.study.session_plan import plan_session
+from tuner.study.state import StudyState
 
 FAILURES_ALLOWED = 1
 """A winner that fails in two of its fresh processes is not one to deploy."""
@@ -22,37 +23,28 @@ LOST_ALLOWED = 2
 
 
 def measure_fresh(
-    campaign: Campaign,
-    ground: Ground,
+    runner: SessionRunner,
     head: ConfirmationLine | FrontLine,
     members: Sequence[DeploymentConfig],
     *,
-    incumbent: str,
-    incumbent_gain: float | None,
     note: str,
+    incumbent: str = "",
+    incumbent_gain: float | None = None,
 ) -> None:
     """Shows and measures one session of these members behind the reference."""
-    campaign.show(
-        replace(
-            campaign.status,
-            phase="confirm",
-            left_s=campaign.left_s(),
-            incumbent=incumbent,
-            incumbent_gain=incumbent_gain,
-            reference=head.reference,
-            note=note,
-        )
-    )
-    plan = plan_session(campaign, ground, "confirm", blocks=head.pairs, window_s=head.window_s, is_fresh=True)
-    campaign.measure([campaign.setting.baselines[head.reference], *members], plan)
+    state = runner.state
+    runner.show("confirm", note, incumbent=incumbent, incumbent_gain=incumbent_gain, reference=head.reference)
+    plan = plan_session(state, state.reference, "confirm", blocks=head.pairs, window_s=head.window_s, is_fresh=True)
+    runner.measure([state.setup.baselines[head.reference], *members], plan)
 
 
-def is_reference_feasible(campaign: Campaign, ground: Ground, reference: str, measured: Sequence[Windows]) -> bool:
+def is_reference_feasible(state: StudyState, reference: str, measured: Sequence[Windows]) -> bool:
     """Whether the reference keeps the limits: as it was measured in these sessions, where it was; else as the baselines
     had it."""
+    ranking = state.reference.ranking
     if not measured:
-        return max(ground.standing.violations[reference].values(), default=-math.inf) <= 0.0
-    whole, ratios = pool(measured), ground.standing.ratios_of(reference)
-    limits = campaign.study.objective.limits
+        return max(ranking.violations[reference].values(), default=-math.inf) <= 0.0
+    whole, ratios = pool(measured), ranking.ratios_of(reference)
+    limits = state.study.objective.limits
     excesses = [search_violation(limit, whole, whole, ratios[limit.metric], 0.0) for limit in limits]
     return max((e for e in excesses if e is not None), default=-math.inf) <= 0.0

@@ -12,16 +12,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tuner.bench.protocol import Failure, Windows
-from tuner.study.campaign import Campaign, Ground, candidates_of
-from tuner.study.confirm import SD_FLOOR
+from tuner.study.budget import SD_FLOOR, StudyPlan
 from tuner.study.decision import share_of
 from tuner.study.evidence import pool
-from tuner.study.final import baseline_field
+from tuner.study.final import BASELINES_AT_MOST
 from tuner.study.fresh_session import LOST_ALLOWED, is_reference_feasible, measure_fresh
 from tuner.study.front import is_beaten, knee, survivors
 from tuner.study.front_final import Entrant, front_size
 from tuner.study.front_point import Point, gaps_between, measured_point, proved, requests_needed, turned_down, values_of
 from tuner.study.records import FrontLine, VerdictLine
+from tuner.study.runner import SessionRunner
+from tuner.study.state import StudyState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,46 +43,40 @@ class Front:
     """Name -> its windows of all confirmation sessions, of the reference and of those that left too."""
 
 
-def open_front(campaign: Campaign, ground: Ground, points: Sequence[Entrant]) -> FrontLine:
+def open_front(runner: SessionRunner, plan: StudyPlan, points: Sequence[Entrant]) -> FrontLine:
     """Fixes on disk, before the first session, who is confirmed and in how many sessions."""
-    count, sessions, pairs, _ = front_size(campaign, ground, points)
+    state = runner.state
+    count, sessions, pairs, _ = front_size(state, plan, points)
     head = FrontLine(
-        round=campaign.round,
+        round=state.attempt,
         members=tuple(e.config for e in points[:count]),
         names=tuple(e.name for e in points[:count]),
-        reference=ground.standing.reference,
+        reference=state.reference.name,
         sessions=sessions,
-        share=share_of(campaign.log.winners_before(campaign.round)),
+        share=share_of(state.log.winners_before(state.attempt)),
         pairs=pairs,
-        window_s=ground.plan.window_s,
-        sd_floor=SD_FLOOR * ground.calibration.session_sd,
+        window_s=plan.window_s,
+        sd_floor=SD_FLOOR * state.reference.noise.session_sd,
     )
-    campaign.log.append(head)
+    runner.append(head)
     return head
 
 
-def confirm_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
+def confirm_front(runner: SessionRunner, head: FrontLine) -> Front:
     """Runs what is left of the confirmation. The number of sessions is fixed and there is one look, at the end."""
-    while not _is_complete(front := read_front(campaign, ground, head)):
-        measure_fresh(
-            campaign,
-            ground,
-            head,
-            head.members,
-            incumbent="",
-            incumbent_gain=None,
-            note=f"session {front.sessions + 1} of {head.sessions}, {len(head.members)} points",
-        )
+    while not _is_complete(front := read_front(runner.state, head)):
+        note = f"session {front.sessions + 1} of {head.sessions}, {len(head.members)} points"
+        measure_fresh(runner, head, head.members, note=note)
     return front
 
 
-def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
+def read_front(state: StudyState, head: FrontLine) -> Front:
     """The front as the confirmation's record has it."""
     sessions: list[dict[str, Windows]] = []
     failures: dict[str, list[str]] = {}
     lost: list[str] = []
     names = (head.reference, *head.names)
-    for line in campaign.log.sessions("confirm", round=head.round):
+    for line in state.log.sessions("confirm", round=head.round):
         members = dict(zip(names, line.session.members, strict=True))
         for name, member in members.items():
             if isinstance(member, Failure):
@@ -90,26 +85,26 @@ def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
         if isinstance(anchor, Failure):
             lost.append(f"the reference failed: {anchor}")
             continue
-        if values_of(campaign, anchor, anchor) is None:
-            lost.append(f"too few requests of the reference: it needs {requests_needed(campaign)} in a session")
+        if values_of(state, anchor, anchor) is None:
+            lost.append(f"too few requests of the reference: it needs {requests_needed(state)} in a session")
             continue
         ran = {name: m for name, m in members.items() if isinstance(m, Windows)}
-        sessions.append({name: m for name, m in ran.items() if values_of(campaign, m, anchor) is not None})
+        sessions.append({name: m for name, m in ran.items() if values_of(state, m, anchor) is not None})
     references = [session[head.reference] for session in sessions if head.reference in session]
-    is_feasible = is_reference_feasible(campaign, ground, head.reference, references)
+    is_feasible = is_reference_feasible(state, head.reference, references)
     left: dict[str, str] = {}
     alive: list[Point] = []
-    for name, config in zip(names, (campaign.setting.baselines[head.reference], *head.members), strict=True):
-        point = measured_point(campaign, head, name, config, sessions)
+    for name, config in zip(names, (state.setup.baselines[head.reference], *head.members), strict=True):
+        point = measured_point(state, head, name, config, sessions)
         is_reference = name == head.reference
-        why = "" if is_reference else turned_down(campaign, ground, head, point, failures.get(name, []))
+        why = "" if is_reference else turned_down(state, head, point, failures.get(name, []))
         if len(lost) > LOST_ALLOWED and not is_reference and not point.gains:
             why = lost[-1]
         if why or (is_reference and not is_feasible):
             left[name] = why or "it does not keep the limits"
         else:
             alive.append(point)
-    gaps = partial(gaps_between, campaign, sessions)
+    gaps = partial(gaps_between, state, sessions)
     beats = {
         (a.name, b.name): is_beaten(gaps(a.name, b.name), sd_floor=head.sd_floor)
         for a in alive
@@ -124,7 +119,7 @@ def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
     if len(lost) > LOST_ALLOWED:
         proven = [replace(point, unproven=lost[-1]) for point in on_front]
     else:
-        proven = [proved(campaign, head, point, [p for p in alive if p.is_baseline], gaps) for point in on_front]
+        proven = [proved(state, head, point, [p for p in alive if p.is_baseline], gaps) for point in on_front]
     points = tuple(sorted(proven, key=lambda p: (-p.values[0], p.name)))
     has_baselines = any(p.is_baseline for p in alive)
     eligible = [p for p in points if p.is_baseline or p.is_proven or not has_baselines]
@@ -142,39 +137,43 @@ def read_front(campaign: Campaign, ground: Ground, head: FrontLine) -> Front:
     )
 
 
-def baselines_alone(campaign: Campaign, ground: Ground) -> Front:
+def baselines_alone(state: StudyState) -> Front:
     """The front where no candidate had a place on it: the baselines as they were measured against each other, none of
     which leaves without a confirmation."""
-    standing = ground.standing
-    kept = [n for n in baseline_field(ground) if max(standing.violations[n].values(), default=-math.inf) <= 0.0]
+    ranking = state.reference.ranking
+    kept = [
+        n
+        for n in state.reference.distinct_baselines()[:BASELINES_AT_MOST]
+        if max(ranking.violations[n].values(), default=-math.inf) <= 0.0
+    ]
     points = [
         Point(
             name=name,
-            config=campaign.setting.baselines[name],
+            config=state.setup.baselines[name],
             is_baseline=True,
-            values=(standing.values[name], *(values[name] for values in standing.others.values())),
+            values=(ranking.values[name], *(values[name] for values in ranking.others.values())),
         )
         for name in kept
     ]
     points.sort(key=lambda p: (-p.values[0], p.name))
     return Front(
         head=None,
-        reference=standing.reference,
+        reference=ranking.reference,
         points=tuple(points),
         left={},
         sessions=0,
         lost=(),
         knee=points[knee([p.values for p in points])] if points else None,
-        is_reference_feasible=standing.is_feasible,
+        is_reference_feasible=ranking.is_feasible,
     )
 
 
-def judge_front(campaign: Campaign, ground: Ground, front: Front, failure: str) -> VerdictLine:
+def judge_front(state: StudyState, front: Front, failure: str) -> VerdictLine:
     """The verdict of a round; `failure` is the cause where no candidate ran."""
-    budget = campaign.study.budget
-    verdict, reason, detail = _verdict(campaign, ground, front, failure)
+    budget = state.study.budget
+    verdict, reason, detail = _verdict(state, front, failure)
     return VerdictLine(
-        round=campaign.round,
+        round=state.attempt,
         verdict="tuned" if verdict == "tuned" else "baseline",
         reason=reason,
         detail=detail,
@@ -183,14 +182,14 @@ def judge_front(campaign: Campaign, ground: Ground, front: Front, failure: str) 
     )
 
 
-def _verdict(campaign: Campaign, ground: Ground, front: Front, failure: str) -> tuple[str, str, str]:
+def _verdict(state: StudyState, front: Front, failure: str) -> tuple[str, str, str]:
     if failure:
         return "baseline", "failed", failure
-    count = sum(1 for candidate in candidates_of(campaign, ground).values() if candidate.is_measured)
+    count = sum(1 for candidate in state.candidates.values() if candidate.is_measured)
     if front.head is None:
         if not front.is_reference_feasible:
             return "baseline", "constraint", "no configuration that was tried keeps the limits"
-        within = " within the limits" if campaign.study.objective.limits else ""
+        within = " within the limits" if state.study.objective.limits else ""
         return "baseline", "futile", f"the baselines are the front: none of {count} candidates is beyond them{within}"
     if len(front.lost) > LOST_ALLOWED:
         return "baseline", "not_significant", f"nothing could be proved: {front.lost[-1]}"

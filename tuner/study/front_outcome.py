@@ -13,7 +13,6 @@ from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective
 from tuner.deploy.best import Best, BestGain, BestObjective
 from tuner.deploy.front_file import FrontFile, FrontPoint
-from tuner.study.campaign import Campaign, Ground
 from tuner.study.constraint import check_limit
 from tuner.study.decision import Interval, gain_pct
 from tuner.study.disturbance import calm_pairs
@@ -21,13 +20,13 @@ from tuner.study.front_confirm import Front
 from tuner.study.front_point import Point
 from tuner.study.outcome import Deployed, assemble, constraints_of, rounded, standings
 from tuner.study.phases import Result
+from tuner.study.state import StudyState
 
 UNCONFIRMED = "as the baselines were first measured"
 
 
 def make_front(
-    campaign: Campaign,
-    ground: Ground,
+    state: StudyState,
     result: Result,
     deployed: Deployed,
     resolve: Callable[[DeploymentConfig], Effective],
@@ -35,20 +34,20 @@ def make_front(
     """front.yaml of a finished round of a study with several objectives."""
     front = result.front
     assert front is not None
-    levels = standings(campaign, ground, result)
+    levels = standings(state, result)
     points = tuple(
         FrontPoint(
             name=point.name,
             metrics={name: rounded(value) for name, value in levels[point.name].items()},
-            best=_best(campaign, ground, result, point, levels, deployed, resolve(point.config)),
+            best=_best(state, result, point, levels, deployed, resolve(point.config)),
         )
         for point in front.points
     )
     return FrontFile(
-        study=campaign.study.name,
+        study=state.study.name,
         verdict=result.line.verdict,
         reason=": ".join(filter(None, [result.line.reason, result.line.detail])),
-        objectives={row.name: _direction(row.is_higher_better) for row in campaign.study.objective.rows},
+        objectives={row.name: _direction(row.is_higher_better) for row in state.study.objective.rows},
         reference=front.reference,
         knee=front.knee.name if front.knee and front.knee.config == result.config else None,
         sessions=front.sessions,
@@ -58,8 +57,7 @@ def make_front(
 
 
 def knee_of(
-    campaign: Campaign,
-    ground: Ground,
+    state: StudyState,
     result: Result,
     front: FrontFile,
     deployed: Deployed,
@@ -68,10 +66,9 @@ def knee_of(
     """best.yaml: the knee, with the verdict of the study; the reference where no point may be deployed."""
     found = next((point.best for point in front.points if point.name == front.knee), None)
     if found is None:
-        levels = standings(campaign, ground, result)
+        levels = standings(state, result)
         best = assemble(
-            campaign,
-            ground,
+            state,
             result,
             deployed,
             config=result.config,
@@ -79,20 +76,17 @@ def knee_of(
             mine=levels[result.reference],
             levels=levels,
         )
-        limits = constraints_of(
-            campaign, ground, result.reference, (), levels[result.reference], is_answer=result.is_answer
-        )
+        limits = constraints_of(state, result.reference, (), levels[result.reference], is_answer=result.is_answer)
         found = replace(
             best,
-            objectives=_objectives(campaign, levels[result.reference], levels[result.reference]),
+            objectives=_objectives(state, levels[result.reference], levels[result.reference]),
             constraints=limits,
         )
     return replace(found, verdict=result.line.verdict, reason=front.reason)
 
 
 def _best(
-    campaign: Campaign,
-    ground: Ground,
+    state: StudyState,
     result: Result,
     point: Point,
     levels: Mapping[str, Mapping[str, float]],
@@ -107,16 +101,14 @@ def _best(
     claims = point.is_proven and front.is_reference_feasible
     # Where no baseline keeps the limits one that does is an answer, though no gain is claimed.
     is_first = result.is_tuned and not front.is_reference_feasible and not any(p.is_baseline for p in front.points)
-    ratios = ground.standing.ratios_of(front.reference)
+    ratios = state.reference.ranking.ratios_of(front.reference)
     checks = [
         check
-        for limit in campaign.study.objective.limits
+        for limit in state.study.objective.limits
         if point.pairs
         for check in check_limit(limit, point.pairs, ratios[limit.metric])
     ]
-    best = assemble(
-        campaign, ground, result, deployed, config=point.config, effective=effective, mine=mine, levels=levels
-    )
+    best = assemble(state, result, deployed, config=point.config, effective=effective, mine=mine, levels=levels)
     baseline = point.name if point.is_baseline else front.reference
     return replace(
         best,
@@ -124,8 +116,8 @@ def _best(
         reason=_reason(front, point),
         gain=max(gains.values(), key=lambda gain: gain.low_pct) if claims else None,
         gains=gains,
-        objectives=_objectives(campaign, mine, levels[front.reference]),
-        constraints=constraints_of(campaign, ground, baseline, checks, mine, is_answer=result.is_answer),
+        objectives=_objectives(state, mine, levels[front.reference]),
+        constraints=constraints_of(state, baseline, checks, mine, is_answer=result.is_answer),
     )
 
 
@@ -138,13 +130,13 @@ def _reason(front: Front, point: Point) -> str:
 
 
 def _objectives(
-    campaign: Campaign, metrics: Mapping[str, float], reference: Mapping[str, float]
+    state: StudyState, metrics: Mapping[str, float], reference: Mapping[str, float]
 ) -> tuple[BestObjective, ...]:
     return tuple(
         BestObjective(
             metric=row.name, value=rounded(metrics[row.name]), unit=row.unit, reference=rounded(reference[row.name])
         )
-        for row in campaign.study.objective.rows
+        for row in state.study.objective.rows
     )
 
 

@@ -12,12 +12,12 @@ from functools import partial
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Windows
-from tuner.study.campaign import Campaign, Ground
 from tuner.study.constraint import check_limit
 from tuner.study.decision import Interval, gain_log, gain_pct, interval
 from tuner.study.estimate import session_value
 from tuner.study.fresh_session import FAILURES_ALLOWED
 from tuner.study.records import FrontLine
+from tuner.study.state import StudyState
 
 FEWEST_SESSIONS = 2
 """Of one point: an interval needs two."""
@@ -42,33 +42,33 @@ class Point:
     """Why not, where it is a candidate."""
 
 
-def claim_level(campaign: Campaign, head: FrontLine) -> float:
+def claim_level(state: StudyState, head: FrontLine) -> float:
     """One-sided, of every interval of a front: what the study may spend, shared by candidates and objectives
     (Bonferroni), so that all of them hold together. Baselines are not claimed to be better."""
-    candidates = sum(1 for name in head.names if name not in campaign.setting.baselines)
-    return head.share / (max(1, candidates) * len(campaign.study.objective.metrics))
+    candidates = sum(1 for name in head.names if name not in state.setup.baselines)
+    return head.share / (max(1, candidates) * len(state.study.objective.metrics))
 
 
-def values_of(campaign: Campaign, member: Windows, reference: Windows) -> tuple[float, ...] | None:
+def values_of(state: StudyState, member: Windows, reference: Windows) -> tuple[float, ...] | None:
     """Of each objective; None where one of them cannot be claimed from this session. Of the reference zeros."""
-    found = [session_value(row, member, reference) for row in campaign.study.objective.rows]
+    found = [session_value(row, member, reference) for row in state.study.objective.rows]
     values = tuple(value for value in found if value is not None)
     return values if len(values) == len(found) else None
 
 
-def requests_needed(campaign: Campaign) -> int:
+def requests_needed(state: StudyState) -> int:
     """On each side of a session, for the objective that needs the most."""
-    return max(row.min_requests for row in campaign.study.objective.rows)
+    return max(row.min_requests for row in state.study.objective.rows)
 
 
-def gaps_between(campaign: Campaign, sessions: Sequence[Mapping[str, Windows]], a: str, b: str) -> list[list[float]]:
+def gaps_between(state: StudyState, sessions: Sequence[Mapping[str, Windows]], a: str, b: str) -> list[list[float]]:
     """For each objective how much better `a` was than `b`, in each session that both shared."""
-    shared = [found for s in sessions if a in s and b in s and (found := values_of(campaign, s[a], s[b])) is not None]
-    return [list(column) for column in zip(*shared, strict=True)] or [[] for _ in campaign.study.objective.metrics]
+    shared = [found for s in sessions if a in s and b in s and (found := values_of(state, s[a], s[b])) is not None]
+    return [list(column) for column in zip(*shared, strict=True)] or [[] for _ in state.study.objective.metrics]
 
 
 def measured_point(
-    campaign: Campaign,
+    state: StudyState,
     head: FrontLine,
     name: str,
     config: DeploymentConfig,
@@ -76,9 +76,9 @@ def measured_point(
 ) -> Point:
     """What the sessions say of one configuration, with an interval of its gain in each objective."""
     pairs = [(s[name], s[head.reference]) for s in sessions if name in s and head.reference in s]
-    metrics = campaign.study.objective.metrics
-    columns = gaps_between(campaign, sessions, name, head.reference)
-    level = claim_level(campaign, head)
+    metrics = state.study.objective.metrics
+    columns = gaps_between(state, sessions, name, head.reference)
+    level = claim_level(state, head)
     gains = {
         metric: interval(values, level, sd_floor=head.sd_floor)
         for metric, values in zip(metrics, columns, strict=True)
@@ -87,36 +87,36 @@ def measured_point(
     return Point(
         name=name,
         config=config,
-        is_baseline=name in campaign.setting.baselines,
+        is_baseline=name in state.setup.baselines,
         values=tuple(math.fsum(values) / max(1, len(values)) for values in columns),
         pairs=pairs,
         gains=gains,
     )
 
 
-def turned_down(campaign: Campaign, ground: Ground, head: FrontLine, point: Point, failures: Sequence[str]) -> str:
+def turned_down(state: StudyState, head: FrontLine, point: Point, failures: Sequence[str]) -> str:
     """Why a point is no answer, whatever its values: it fails, it cannot be judged, or it breaks a limit."""
     if len(failures) > FAILURES_ALLOWED:
         return f"it failed in {len(failures)} sessions, last: {failures[-1]}"
     if not point.gains:
-        return f"too few requests in its windows: it needs {requests_needed(campaign)} in a session"
-    ratios = ground.standing.ratios_of(head.reference)
+        return f"too few requests in its windows: it needs {requests_needed(state)} in a session"
+    ratios = state.reference.ranking.ratios_of(head.reference)
     checks = [
         check
-        for limit in campaign.study.objective.limits
+        for limit in state.study.objective.limits
         for check in check_limit(limit, point.pairs, ratios[limit.metric])
     ]
     return next((check.reason for check in checks if not check.is_kept), "")
 
 
 def proved(
-    campaign: Campaign, head: FrontLine, point: Point, baselines: Sequence[Point], gaps: partial[list[list[float]]]
+    state: StudyState, head: FrontLine, point: Point, baselines: Sequence[Point], gaps: partial[list[list[float]]]
 ) -> Point:
     """A candidate with what is proved of it: better than each baseline beside it in one objective at least, beyond the
     study's error and by what the study wants to gain."""
     if point.is_baseline:
         return point
-    level, least = claim_level(campaign, head), gain_log(campaign.study.min_gain_pct)
+    level, least = claim_level(state, head), gain_log(state.study.min_gain_pct)
     for baseline in baselines:
         found = [
             interval(values, level, sd_floor=head.sd_floor)
@@ -126,7 +126,7 @@ def proved(
         if not any(i.low > 0.0 and i.estimate >= least for i in found):
             bounds = ", ".join(
                 f"{METRICS[metric].name} {gain_pct(i.low):+.1f} to {gain_pct(i.high):+.1f} %"
-                for metric, i in zip(campaign.study.objective.metrics, found, strict=False)
+                for metric, i in zip(state.study.objective.metrics, found, strict=False)
             )
             why = f"{point.name} is not shown to be better than {baseline.name} in any objective ({bounds})"
             return replace(point, unproven=why)

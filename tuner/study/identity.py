@@ -10,21 +10,21 @@ from typing import Any
 
 from tuner.bench.protocol import ModelFacts
 from tuner.model.host import HostFacts
-from tuner.study.campaign import Setting
 from tuner.study.conditions import as_written
 from tuner.study.study import Objective, Study
+from tuner.study.study_setup import StudySetup
 
 
-def study_identity(setting: Setting, facts: ModelFacts, host: HostFacts, digest: str) -> dict[str, Any]:
+def study_identity(setup: StudySetup, facts: ModelFacts, host: HostFacts, digest: str) -> dict[str, Any]:
     """What makes a study the same study (design.md, section 8)."""
-    study = setting.study
+    study = setup.study
     return {
         "model": digest,
         "inputs": list(facts.inputs),
         "ranges": {name: list(given.range) for name, given in study.model.inputs.items()},
         "device": study.device,
         "objective": _objective_identity(study.objective),
-        "space": [asdict(parameter) for parameter in setting.space.parameters],
+        "space": [asdict(parameter) for parameter in setup.space.parameters],
         "baselines": {name: _as_ever(asdict(baseline)) for name, baseline in study.baselines.items()},
         "openvino": host.openvino,
         "cpu_model": host.cpu_model,

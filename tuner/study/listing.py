@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure
-from tuner.study.campaign import Campaign
-from tuner.study.candidate import to_config
+from tuner.bench.protocol import Effective, Failure
+from tuner.study.runner import SessionRunner
 from tuner.study.space import Assignment
 
 RESOLVE_SHARE = 0.10
@@ -49,38 +48,25 @@ class Listing:
         return [words, f"{len(self.refused)} sets of properties do not compile, the last: {self.refused[-1].message}"]
 
 
-def config_of(campaign: Campaign, assignment: Assignment) -> DeploymentConfig:
-    """One caller has one request in flight unless the space says otherwise; the study says how it is called."""
-    study = campaign.study
-    config = to_config(
-        assignment,
-        device=study.device,
-        api="async",
-        fixed=campaign.setting.fixed,
-        replicas=study.conditions.replicas,
-    )
-    requests = config.infer_requests or (1 if study.is_single else None)
-    return replace(config, infer_requests=requests, api=study.calls_of(requests))
-
-
-def list_space(campaign: Campaign) -> Listing | None:
+def list_space(runner: SessionRunner) -> Listing | None:
     """Resolves every assignment; None where there are too many, or where that would take a tenth of the budget."""
-    space = campaign.setting.space
+    state = runner.state
+    space = state.setup.space
     if space.size > ENUMERABLE:
         return None
-    minutes = campaign.study.budget.minutes
+    minutes = state.study.budget.minutes
     limit_s = float("inf") if minutes is None else RESOLVE_SHARE * 60 * minutes
-    begin = campaign.clock()
+    begin = runner.clock()
     keys: dict[str, str] = {}
     distinct: dict[str, Assignment] = {}
     plainness: dict[str, int] = {}
     refused: dict[str, Failure] = {}
-    assignments = list(itertools.chain(campaign.setting.seeds, space.assignments()))
+    assignments = list(itertools.chain(state.setup.seeds, space.assignments()))
     for assignment in assignments:
-        config = config_of(campaign, assignment)
-        effective = campaign.bench.resolve(config)
-        if campaign.clock() - begin > limit_s:
-            campaign.reporter.say(
+        config = state.setup.configuration(assignment)
+        effective = runner.resolve(config)
+        if runner.clock() - begin > limit_s:
+            runner.say(
                 f"the space takes too long to list here ({len(keys)} of {len(assignments)} in {limit_s:.0f} s): "
                 "candidates are resolved as they are proposed"
             )

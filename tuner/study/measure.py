@@ -13,19 +13,19 @@ from pathlib import Path
 from tuner.bench.metrics import Metric, request_count
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Session, Windows
 from tuner.errors import InputError, NoAnswerError, StudyFileError
-from tuner.study.baselines import stand
-from tuner.study.campaign import PROBES, plan_session
+from tuner.study.baseline_ranking import rank_baselines
 from tuner.study.decision import Interval, interval
 from tuner.study.document import read_document
 from tuner.study.estimate import session_value
 from tuner.study.evidence import metrics_of, pooled
-from tuner.study.listing import config_of
 from tuner.study.probe import probe_properties
 from tuner.study.problem import closest
 from tuner.study.records import open_log
 from tuner.study.run import RunOptions, prepared_study
 from tuner.study.schema import AFFINITIES, OWN_PARAMETERS
+from tuner.study.session_plan import PROBES, plan_session
 from tuner.study.space import Value
+from tuner.study.state import StudyState
 from tuner.study.status import Reporter
 
 SESSIONS, BLOCKS, MOST_BLOCKS = 4, 4, 60
@@ -83,23 +83,24 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
     assert isinstance(batch_size, int)
     asked = {name: [] if v is None else [v] for name, v in assignment.items() if name not in OWN_PARAMETERS}
     with prepared_study(path, options, reporter, "measure", batch_size=batch_size) as prepared:
-        campaign, folder = prepared.campaign, prepared.folder
-        if unknown := probe_properties(campaign.study.device, asked):
+        folder = prepared.folder
+        state = StudyState(setup=prepared.runner.state.setup, log=open_log(folder / "measure.jsonl"))
+        runner = replace(prepared.runner, state=state)
+        if unknown := probe_properties(state.study.device, asked):
             raise InputError("\n".join(f"--set {name}: {message}" for name, message in unknown.items()))
-        campaign.log = open_log(folder / "measure.jsonl")
-        config = config_of(campaign, assignment)
-        if config.batch_size > 1 and campaign.study.load is not None:
+        config = state.setup.configuration(assignment)
+        if config.batch_size > 1 and state.study.load is not None:
             raise InputError("a request that arrives is one sample: under this load batch_size is 1")
         if config.batch_size > 1 and not prepared.facts.batch_legal:
             raise InputError(
                 f"batch_size {config.batch_size} is not legal for this model: {prepared.facts.batch_reason}"
             )
-        resolved = campaign.bench.resolve(config)
+        resolved = runner.resolve(config)
         if isinstance(resolved, Failure):
             raise NoAnswerError(f"this configuration does not compile: {resolved}")
-        baselines = _distinct(campaign.setting.baselines, campaign.bench.resolve)
+        baselines = _distinct(state.setup.baselines, runner.resolve)
         sessions = []
-        metric = campaign.study.objective.row
+        metric = state.study.objective.row
 
         def enough(members: Sequence[Windows | Failure]) -> bool:
             ran = [m for m in members if isinstance(m, Windows)]
@@ -107,15 +108,15 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
             return all(len(m.windows) >= (PROBES if metric.is_whole else BLOCKS) for m in ran) and has_requests
 
         for i in range(SESSIONS):
-            campaign.show(replace(campaign.status, phase="measure", note=f"session {i + 1} of {SESSIONS}: {config}"))
-            plan = plan_session(campaign, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, enough=enough)
-            session = campaign.measure([config, *baselines.values()], plan).session
+            runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", left_s=None)
+            plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, enough=enough)
+            session = runner.measure([config, *baselines.values()], plan).session
             if isinstance(session.members[0], Failure):
                 raise NoAnswerError(f"this configuration fails: {session.members[0]}")
             _refuse_few_requests(metric, session)
             sessions.append(session)
         members = [dict(zip(baselines, session.members[1:], strict=True)) for session in sessions]
-        reference = stand(campaign.study.objective, *members).reference
+        reference = rank_baselines(state.study.objective, *members).reference
         values = {name: _values(metric, sessions, place) for place, name in enumerate(baselines, start=1)}
         if len(values[reference]) < SESSIONS:
             raise NoAnswerError(

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Windows
-from tuner.study.campaign import Campaign, Ground, longest_window_s
 from tuner.study.evidence import Candidate, Estimate
 from tuner.study.front import direction
-from tuner.study.listing import config_of
+from tuner.study.session_plan import longest_window_s
 from tuner.study.space import Assignment
+from tuner.study.state import Reference, StudyState
 from tuner.study.surrogate import Observation
 
 ROUNDS = 4
@@ -24,7 +24,7 @@ FAILED_SD = 0.1
 
 
 def observations(
-    ground: Ground,
+    reference: Reference,
     candidates: Iterable[Candidate],
     points: Mapping[str, Assignment],
     uniform: Sequence[float] = (),
@@ -33,8 +33,8 @@ def observations(
 
     With several objectives one value is made of them, in the direction that `uniform` draws: numbers in (0, 1), one an
     objective."""
-    standing = ground.standing
-    error = ground.calibration.session_sd
+    ranking = reference.ranking
+    error = reference.noise.session_sd
     asked = [(c, c.assignment) for c in candidates if c.assignment is not None]
     measured = [(assignment, c.estimates, c.excesses) for c, assignment in asked if c.is_measured]
     known: list[tuple[Assignment, Sequence[Estimate], Mapping[str, float]]] = [
@@ -42,11 +42,11 @@ def observations(
             points[key],
             [
                 Estimate(value=values[name], sd=error)
-                for values in (standing.values, *(standing.others.values() if uniform else ()))
+                for values in (ranking.values, *(ranking.others.values() if uniform else ()))
             ],
-            standing.violations[name],
+            ranking.violations[name],
         )
-        for name, key in ground.baseline_keys.items()
+        for name, key in reference.baseline_keys.items()
         if key in points
     ]
     known += measured
@@ -68,17 +68,15 @@ def observations(
     ]
 
 
-def fast_enough(
-    campaign: Campaign, ground: Ground, left: Mapping[str, Assignment], best: Candidate | None
-) -> dict[str, Assignment]:
+def fast_enough(state: StudyState, left: Mapping[str, Assignment], best: Candidate | None) -> dict[str, Assignment]:
     """Those whose window would end in time were they as fast as the best: the others are no answer, see
     `SessionPlan.max_window_s`."""
-    members = dict(zip(campaign.setting.baselines, ground.baselines.session.members, strict=True))
-    reference = members[ground.standing.reference]
+    members = dict(zip(state.setup.baselines, state.reference.line.session.members, strict=True))
+    reference = members[state.reference.ranking.reference]
     assert isinstance(reference, Windows)
     samples_per_s = METRICS["throughput"].read(reference.windows)
-    if best is not None and campaign.study.objective.metric == "throughput":
+    if best is not None and state.study.objective.metric == "throughput":
         samples_per_s *= math.exp(max(0.0, best.value))
-    most = longest_window_s(campaign, ground) * samples_per_s / ROUNDS
-    configs = {key: config_of(campaign, assignment) for key, assignment in left.items()}
+    most = longest_window_s(state, state.reference) * samples_per_s / ROUNDS
+    configs = {key: state.setup.configuration(assignment) for key, assignment in left.items()}
     return {key: left[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= most}

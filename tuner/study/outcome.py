@@ -25,7 +25,6 @@ from tuner.deploy.best import (
     BestModel,
     BestObjective,
 )
-from tuner.study.campaign import Campaign, Ground
 from tuner.study.conditions import as_written
 from tuner.study.constraint import ConstraintCheck
 from tuner.study.decision import gain_pct
@@ -33,10 +32,11 @@ from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
 from tuner.study.evidence import REQUESTS, metrics_of, pool
 from tuner.study.phases import Result
+from tuner.study.state import StudyState
 from tuner.study.study import Limit
 
 
-def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, dict[str, float]]:
+def standings(state: StudyState, result: Result) -> dict[str, dict[str, float]]:
     """Name -> every metric, for the winner (`tuned`), the reference and the other baselines, side by side; of a front
     for its points by name.
 
@@ -45,8 +45,8 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
     `REQUESTS`, how many each rests on. What was not measured is not there.
     """
     levels: dict[str, dict[str, float]] = {}
-    reference = campaign.setting.baselines[result.reference]
-    beside = _beside(campaign, reference)
+    reference = state.setup.baselines[result.reference]
+    beside = _beside(state, reference)
     confirmation = result.confirmation
     measured = result.front.measured if result.front else {}
     if confirmation is not None and confirmation.pairs:
@@ -57,16 +57,16 @@ def standings(campaign: Campaign, ground: Ground, result: Result) -> dict[str, d
     else:
         anchor = beside[reference][1]
     levels[result.reference] = metrics_of(anchor)
-    for name, config in campaign.setting.baselines.items():
+    for name, config in state.setup.baselines.items():
         if name == result.reference:
             continue
         if name in measured:
             levels[name] = metrics_of(measured[name])
             continue
-        found = beside.get(config) or _same_effective(campaign, ground, name, beside)
+        found = beside.get(config) or _same_effective(state, name, beside)
         if found is not None:
             theirs, ours = found
-            levels[name] = _moved(theirs, ours, levels[result.reference], campaign.study.objective.row)
+            levels[name] = _moved(theirs, ours, levels[result.reference], state.study.objective.row)
     return levels | {name: metrics_of(windows) for name, windows in measured.items() if name not in levels}
 
 
@@ -113,18 +113,13 @@ def _is_speed(row: Metric) -> bool:
 
 
 def make_best(
-    campaign: Campaign,
-    ground: Ground,
+    state: StudyState,
     result: Result,
-    *,
-    inputs: Mapping[str, BestInput],
-    model: BestModel,
+    deployed: Deployed,
     effective: Effective,
-    precision: str,
-    environment: Mapping[str, Any],
 ) -> Best:
-    """best.yaml of a finished round with one objective; `precision` as `Deployed` has it."""
-    levels = standings(campaign, ground, result)
+    """Returns best.yaml of a finished attempt with one objective; `effective` is what the device makes of it."""
+    levels = standings(state, result)
     mine = levels["tuned"] if result.is_tuned else levels[result.reference]
     interval = result.confirmation.interval if result.confirmation else None
     claims_gain = result.is_tuned and result.is_reference_feasible and interval is not None
@@ -141,10 +136,9 @@ def make_best(
     reason = ": ".join(filter(None, [result.line.reason, result.line.detail]))
     checks = result.confirmation.checks if result.is_tuned and result.confirmation else ()
     best = assemble(
-        campaign,
-        ground,
+        state,
         result,
-        Deployed(inputs=inputs, model=model, precision=precision, environment=environment),
+        deployed,
         config=result.config,
         effective=effective,
         mine=mine,
@@ -154,13 +148,12 @@ def make_best(
         best,
         reason=reason if not claims_gain else None,
         gain=gain,
-        constraints=constraints_of(campaign, ground, result.reference, checks, mine, is_answer=result.is_answer),
+        constraints=constraints_of(state, result.reference, checks, mine, is_answer=result.is_answer),
     )
 
 
 def assemble(
-    campaign: Campaign,
-    ground: Ground,
+    state: StudyState,
     result: Result,
     deployed: Deployed,
     *,
@@ -170,14 +163,14 @@ def assemble(
     levels: Mapping[str, Mapping[str, float]],
 ) -> Best:
     """A file that deploys `config`, without a word on what is gained. `mine`: its metrics; `levels`: the baselines'."""
-    study, metric = campaign.study, campaign.study.objective.row
-    reference = campaign.setting.baselines[result.reference]
-    reference_api = _api_of(campaign, ground, result.reference)
+    study, metric = state.study, state.study.objective.row
+    reference = state.setup.baselines[result.reference]
+    reference_api = _api_of(state, result.reference)
     properties = dict(config.properties)
     if deployed.precision and "EXECUTION_MODE_HINT" not in properties:
         properties.setdefault("INFERENCE_PRECISION_HINT", deployed.precision)
-    searched = campaign.log.sessions("search", "race")
-    ended_unix_s = max(line.session.started_unix_s + line.session.wall_s for line in campaign.log.all_sessions())
+    searched = state.log.sessions("search", "race")
+    ended_unix_s = max(line.session.started_unix_s + line.session.wall_s for line in state.log.all_sessions())
     return Best(
         study=study.name,
         verdict=result.line.verdict,
@@ -206,7 +199,7 @@ def assemble(
         baselines={
             name: rounded(level[metric.name])
             for name, level in levels.items()
-            if name in campaign.setting.baselines and metric.name in level
+            if name in state.setup.baselines and metric.name in level
         },
         load=None if study.load is None else BestLoad(pattern=study.load.pattern, rate_per_s=study.load.rate_per_s),
         environment=deployed.environment,
@@ -222,8 +215,7 @@ def assemble(
 
 
 def constraints_of(
-    campaign: Campaign,
-    ground: Ground,
+    state: StudyState,
     baseline: str,
     checks: Sequence[ConstraintCheck],
     mine: Mapping[str, float],
@@ -234,9 +226,9 @@ def constraints_of(
     confirmation has not checked one, `baseline` is what it is. Where the study is no answer, which is broken."""
     measured = {(c.metric, c.bound): (c.measured, c.requests) for c in checks}
     found = []
-    load = campaign.study.load
+    load = state.study.load
     kept = (Limit(metric=name, max=most) for name, most in load.keep) if load else ()
-    for limit in (*campaign.study.objective.limits, *kept):
+    for limit in (*state.study.objective.limits, *kept):
         for bound in ("min", "max", "min_ratio", "max_ratio"):
             value = getattr(limit, bound)
             if value is None:
@@ -245,7 +237,7 @@ def constraints_of(
                 level, requests = measured[limit.metric, bound]
             elif bound.endswith("_ratio"):
                 row = METRICS[limit.metric]
-                ratio_log = ground.standing.ratios_of(baseline)[limit.metric]
+                ratio_log = state.reference.ranking.ratios_of(baseline)[limit.metric]
                 level, requests = math.exp(row.sign * ratio_log), 0
             else:
                 level, requests = mine[limit.metric], 0
@@ -265,16 +257,16 @@ def _is_beyond(bound: str, level: float, value: float) -> bool:
     return level < value if bound.startswith("min") else level > value
 
 
-def _api_of(campaign: Campaign, ground: Ground, baseline: str) -> Api | None:
+def _api_of(state: StudyState, baseline: str) -> Api | None:
     """How a baseline was called; None where it did not run."""
-    member = dict(zip(campaign.setting.baselines, ground.baselines.session.members, strict=True))[baseline]
+    member = dict(zip(state.setup.baselines, state.reference.line.session.members, strict=True))[baseline]
     return member.effective.api if isinstance(member, Windows) else None
 
 
-def _beside(campaign: Campaign, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:
+def _beside(state: StudyState, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:
     """Configuration -> (its windows, the reference's) of the last session outside the confirmation that had both."""
     found: dict[DeploymentConfig, tuple[Windows, Windows]] = {}
-    for line in campaign.log.sessions("baselines", "final"):
+    for line in state.log.sessions("baselines", "final"):
         members = dict(zip(line.session.lineup, line.session.members, strict=True))
         ours = members.get(reference)
         if not isinstance(ours, Windows) or not ours.windows:
@@ -286,9 +278,9 @@ def _beside(campaign: Campaign, reference: DeploymentConfig) -> dict[DeploymentC
 
 
 def _same_effective(
-    campaign: Campaign, ground: Ground, name: str, beside: Mapping[DeploymentConfig, tuple[Windows, Windows]]
+    state: StudyState, name: str, beside: Mapping[DeploymentConfig, tuple[Windows, Windows]]
 ) -> tuple[Windows, Windows] | None:
-    key = ground.baseline_keys.get(name)
+    key = state.reference.baseline_keys.get(name)
     return next((pair for pair in beside.values() if pair[0].effective.key == key), None)
 
 

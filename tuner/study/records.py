@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner.bench.protocol import DeploymentConfig, Phase, PropertyValue, Session
 from tuner.errors import OutputError, RecordError
-from tuner.study.calibration import KnownNoise
+from tuner.study.study_setup import KnownNoise
 
 SCHEMA_VERSION = 1
 

@@ -1,6 +1,6 @@
 """What a study asks that this host or this budget cannot give: found out by the baselines, and said before the search.
 
-Knows the ground and the study; measures nothing and shortens nothing.
+Knows the state.reference and the study; measures nothing and shortens nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import math
 from tuner.bench.metrics import METRICS, Metric
 from tuner.bench.protocol import Windows
 from tuner.errors import HostError, InputError
-from tuner.study.budget import CONFIRM_SHARE_AT_MOST, PAIRS
-from tuner.study.campaign import Campaign, Ground, percentile_blocks
+from tuner.study.budget import CONFIRM_SHARE_AT_MOST, PAIRS, StudyPlan
 from tuner.study.decision import SESSIONS
+from tuner.study.session_plan import percentile_blocks
+from tuner.study.state import StudyState
 from tuner.study.study import Objective, Study
 
 OVERRUN_AT_MOST = 1.0
@@ -39,24 +40,25 @@ def check_host(study: Study, no_energy: str) -> None:
         )
 
 
-def check_ground(campaign: Campaign, ground: Ground) -> None:
+def check_reference(state: StudyState, plan: StudyPlan) -> None:
     """Raises HostError where the baselines lack a metric that the study decides by, InputError where the budget cannot
-    hold the requests of its percentiles. A later round has been through this."""
-    _check_measured(campaign, ground)
-    if campaign.round == 1:
-        _check_requests(campaign, ground)
+    hold the requests of its percentiles. A later attempt has been through this."""
+    _check_measured(state)
+    if state.attempt == 1:
+        _check_requests(state, plan)
 
 
-def percentile_lines(objective: Objective, ground: Ground) -> list[str]:
-    """Why sessions are longer than usual, in one line."""
-    if percentile_blocks(objective, ground.calibration.requests_per_window) <= PAIRS:
+def percentile_lines(state: StudyState, plan: StudyPlan) -> list[str]:
+    """Returns why sessions are longer than usual, in one line."""
+    objective = state.study.objective
+    if percentile_blocks(objective, state.reference.noise.requests_per_window) <= PAIRS:
         return []
-    return [f"{_need(objective)}: sessions have {ground.plan.pairs} pairs of windows for them"]
+    return [f"{_need(objective)}: sessions have {plan.pairs} pairs of windows for them"]
 
 
-def _check_measured(campaign: Campaign, ground: Ground) -> None:
-    ran = [m for m in ground.baselines.session.members if isinstance(m, Windows) and m.windows]
-    for row in campaign.study.objective.decided_by:
+def _check_measured(state: StudyState) -> None:
+    ran = [m for m in state.reference.line.session.members if isinstance(m, Windows) and m.windows]
+    for row in state.study.objective.decided_by:
         if ran and not any(row.is_in(member.windows) for member in ran):
             raise HostError(
                 f"{row.name} was not measured: this host does not tell it",
@@ -64,9 +66,9 @@ def _check_measured(campaign: Campaign, ground: Ground) -> None:
             )
 
 
-def _check_requests(campaign: Campaign, ground: Ground) -> None:
-    plan, objective = ground.plan, campaign.study.objective
-    per_window = ground.calibration.requests_per_window
+def _check_requests(state: StudyState, plan: StudyPlan) -> None:
+    objective = state.study.objective
+    per_window = state.reference.noise.requests_per_window
     if plan.total_s is None or percentile_blocks(objective, per_window) <= PAIRS:
         return
     if plan.overrun_s <= max(OVERRUN_AT_MOST * plan.total_s, OVERRUN_ALWAYS_S):

@@ -21,7 +21,6 @@ from tuner.model.host import cpus_allowed
 from tuner.model.spec import ModelSpec
 from tuner.study.auto import seeds
 from tuner.study.baselines import baseline_configs
-from tuner.study.campaign import Campaign, Ground, Setting, evidence_on, read_ground
 from tuner.study.candidate import to_config
 from tuner.study.evaluation import Equals, Evaluation, Replays, evaluate
 from tuner.study.evidence import ranked
@@ -29,10 +28,13 @@ from tuner.study.phases import run_phases
 from tuner.study.recorded import read_recorded
 from tuner.study.records import Log
 from tuner.study.replayed import NEAR, Replayed
+from tuner.study.runner import SessionRunner
 from tuner.study.search import Search
 from tuner.study.space import Parameter, Space
+from tuner.study.state import StudyState
 from tuner.study.status import Status
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
+from tuner.study.study_setup import StudySetup
 
 StrategyName = Literal["auto", "race", "gp", "tpe", "random", "grid", "plain"]
 STRATEGIES: tuple[StrategyName, ...] = get_args(StrategyName)
@@ -156,16 +158,15 @@ class _Silence:
 
 def _study(task: Task) -> Replayed:
     """The phases as `tuner run` goes through them."""
-    table, setting, bench = task.table, _setting(task), task.table.bench(task.noise, seed=task.seed)
-    campaign = Campaign(setting=setting, bench=bench, log=Log(None), reporter=_Silence(), clock=bench.clock, round=1)
-    search = Search.in_memory(space=setting.space, sampler=setting.study.sampler, seed=task.seed)
-    result = run_phases(campaign, lambda: search)
-    ground = read_ground(setting, campaign.log, round=1)
-    assert ground is not None
+    table, setup, bench = task.table, _setup(task), task.table.bench(task.noise, seed=task.seed)
+    state = StudyState(setup=setup, log=Log(None))
+    runner = SessionRunner(state=state, bench=bench, reporter=_Silence(), clock=bench.clock)
+    search = Search.in_memory(space=setup.space, sampler=setup.study.sampler, seed=task.seed)
+    result = run_phases(runner, lambda: search)
     deployed, shown = table.row_of(result.config), result.confirmation.interval if result.confirmation else None
     winner = table.row_of(result.confirmation.head.winner) if result.confirmation else None
-    against = table.row_of(setting.baselines[result.reference])
-    rows, path = _path(campaign, ground, table)
+    against = table.row_of(setup.baselines[result.reference])
+    rows, path = _path(state, table)
     return Replayed(
         is_tuned=result.is_tuned,
         reason=result.line.reason,
@@ -184,8 +185,8 @@ def _study(task: Task) -> Replayed:
 
 def _plain(task: Task) -> Replayed:
     """The loop around Optuna that is usually written: each configuration once, by itself, and the best number wins."""
-    table, setting, bench = task.table, _setting(task), task.table.bench(task.noise, seed=task.seed)
-    search = Search.in_memory(space=setting.space, sampler="tpe", seed=task.seed)
+    table, setup, bench = task.table, _setup(task), task.table.bench(task.noise, seed=task.seed)
+    search = Search.in_memory(space=setup.space, sampler="tpe", seed=task.seed)
     plan = SessionPlan(phase="measure", seed=task.seed, blocks=1, window_s=PLAIN_WINDOW_S, is_fresh=True)
 
     def speed(config: DeploymentConfig, max_window_s: float = plan.max_window_s) -> float | Failure:
@@ -196,14 +197,14 @@ def _plain(task: Task) -> Replayed:
             else statistics.fmean(w.samples / w.duration_s for w in member.windows)
         )
 
-    hint = speed(setting.baselines["THROUGHPUT"], math.inf)
+    hint = speed(setup.baselines["THROUGHPUT"], math.inf)
     assert isinstance(hint, float)
     rows: list[Row] = []
     best, deployed = hint, table.baselines["THROUGHPUT"]
     path = [(bench.clock(), table.regret_log(deployed))]
     while bench.clock() < 60.0 * task.minutes:
         proposal = search.propose()
-        config = to_config(proposal.assignment, device="CPU", api="async", fixed=setting.fixed)
+        config = to_config(proposal.assignment, device="CPU", api="async", fixed=setup.fixed)
         found = speed(config)
         rows.append(table.row_of(config))
         if isinstance(found, Failure):
@@ -230,7 +231,7 @@ def _plain(task: Task) -> Replayed:
     )
 
 
-def _setting(task: Task) -> Setting:
+def _setup(task: Task) -> StudySetup:
     table = task.table
     study = Study(
         name=table.name,
@@ -247,7 +248,7 @@ def _setting(task: Task) -> Setting:
     parameters = {name: values for name, values in table.parameters.items() if len(values) > 1}
     space = Space(parameters=tuple(Parameter(name=name, values=values) for name, values in parameters.items()))
     hint = table.baselines["THROUGHPUT"].point
-    return Setting(
+    return StudySetup(
         study=study,
         space=space,
         seeds=seeds(
@@ -261,12 +262,12 @@ def _setting(task: Task) -> Setting:
     )
 
 
-def _path(campaign: Campaign, ground: Ground, table: Table) -> tuple[list[Row], tuple[tuple[float, float], ...]]:
+def _path(state: StudyState, table: Table) -> tuple[list[Row], tuple[tuple[float, float], ...]]:
     """The trials in order, and when the best of search and final changed to what."""
     trials: dict[int, Row] = {}
     path: list[tuple[float, float]] = []
-    evidence = evidence_on(ground, campaign.study.objective)
-    for line in campaign.log.sessions("search", "race", "final"):
+    evidence = state.reference.new_evidence()
+    for line in state.log.sessions("search", "race", "final"):
         for number, config in zip(line.trials, line.session.lineup, strict=True):
             if number is not None:
                 trials.setdefault(number, table.row_of(config))

@@ -10,23 +10,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from tuner.bench.energy import EnergyReader
 from tuner.bench.preflight import bare_worker_bytes, find_faults
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
-from tuner.bench.replay import ReplayBench
 from tuner.bench.worker_bench import WorkerBench
-from tuner.deploy.best import Best, BestInput, BestModel, portable_path
+from tuner.deploy.best import BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
-from tuner.deploy.front_file import FrontFile, write_front
+from tuner.deploy.front_file import write_front
 from tuner.errors import BusyError, DeviceError, HostError, InputError, ModelError, NoAnswerError, StudyFileError
 from tuner.model.host import host_facts
 from tuner.model.locate import locate, sha256
 from tuner.model.spec import ModelSpec
-from tuner.study.calibration import Calibration, KnownNoise, noise_cache
-from tuner.study.campaign import Campaign, Ground, read_ground
+from tuner.study.calibration import Calibration, noise_cache
 from tuner.study.conditions import as_written, under
 from tuner.study.document import NodePath
 from tuner.study.file import load_study
@@ -35,15 +34,18 @@ from tuner.study.folder import check_identity, locked, not_left_empty, prepare, 
 from tuner.study.front_outcome import knee_of, make_front
 from tuner.study.identity import study_identity
 from tuner.study.outcome import Deployed, make_best, standings
-from tuner.study.phases import Result, run_phases
+from tuner.study.phases import FINISHED, run_phases
 from tuner.study.plan import describe_plan
 from tuner.study.probe import probe_properties
 from tuner.study.records import open_log, read_log
 from tuner.study.refusal import check_host
+from tuner.study.runner import SessionRunner
 from tuner.study.search import Search
-from tuner.study.setting import NO_PRECISION, make_setting, proof_sizes
+from tuner.study.setting import NO_PRECISION, make_setup, proof_sizes
+from tuner.study.state import StudyState
 from tuner.study.status import Reporter, RunLog, Status
 from tuner.study.study import Budget, Study
+from tuner.study.study_setup import KnownNoise
 from tuner.study.watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 
 
@@ -62,7 +64,7 @@ class RunOptions:
 class Prepared:
     """A study whose model has run once on its device: nothing that follows can fail for a reason known before."""
 
-    campaign: Campaign
+    runner: SessionRunner
     facts: ModelFacts
     folder: Path
     model_sha256: str
@@ -76,34 +78,35 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
     except BusyError:
         study = _with_budget(load_study(path), options)
         folder = options.results / study.name
-        found = None if options.is_fresh else read_finished(study, folder, reporter, ReplayBench())
+        found = None if options.is_fresh else read_finished(study, folder)
         if found is None:
             raise
+        reporter.say(FINISHED)
         return found
 
 
 def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
     with prepared_study(path, options, reporter, "run") as prepared:
-        campaign, folder = prepared.campaign, prepared.folder
-        with _lazy_search(campaign, folder) as open_search:
-            result = run_phases(campaign, open_search)
-        ground = read_ground(campaign.setting, campaign.log, round=campaign.round)
-        assert ground is not None
-        deployed = _deployed(prepared)
+        runner, folder = prepared.runner, prepared.folder
+        with _lazy_search(runner.state, folder) as open_search:
+            result = run_phases(runner, open_search)
+        state, deployed = runner.state, _deployed(prepared)
+        resolve = partial(_resolved, runner)
         front = None
         if result.front is not None:
-            front = make_front(campaign, ground, result, deployed, lambda config: _resolved(campaign, config))
+            front = make_front(state, result, deployed, resolve)
             write_front(folder / "front.yaml", front)
-        best = _best(campaign, ground, result, deployed, front)
+            best = knee_of(state, result, front, deployed, resolve)
+        else:
+            best = make_best(state, result, deployed, resolve(result.config))
         write_best(folder / "best.yaml", best)
-        levels = standings(campaign, ground, result)
-        return Outcome(folder=folder, best=best, result=result, levels=levels, front=front)
+        return Outcome(folder=folder, best=best, result=result, levels=standings(state, result), front=front)
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:
     """What `tuner run` would do, in lines: nothing is timed. Raises TunerError."""
     with prepared_study(path, options, reporter, "plan") as prepared:
-        return describe_plan(prepared.campaign)
+        return describe_plan(prepared.runner)
 
 
 Purpose = Literal["run", "plan", "measure"]
@@ -138,23 +141,23 @@ def prepared_study(
                 facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             host = under(host_facts(), study.conditions)
             said = [f"warning: {warning}" for warning in study.warnings]
-            setting = make_setting(study, facts, host, bench.resolve, said.append)
+            setup = make_setup(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
             inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
             cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
-            setting = replace(setting, known_noise=cache.read(time.time()))
+            setup = replace(setup, known_noise=cache.read(time.time()))
 
-            def remember(calibration: Calibration) -> None:
+            def remember(noise: Calibration) -> None:
                 # Never what was read itself: it would not grow older than a day.
-                if calibration.session_df > (setting.known_noise.df if setting.known_noise else 0):
-                    found = KnownNoise(session_sd=calibration.session_sd, df=calibration.session_df)
+                if noise.session_df > (setup.known_noise.df if setup.known_noise else 0):
+                    found = KnownNoise(session_sd=noise.session_sd, df=noise.session_df)
                     cache.write(found, time.time())
 
             if purpose == "run":
                 if options.is_fresh:
                     prepare(folder, is_fresh=True)
                 log = open_log(folder / "sessions.jsonl")
-                identity = study_identity(setting, facts, host, digest)
+                identity = study_identity(setup, facts, host, digest)
                 check_identity(folder, identity, asdict(host), is_started=bool(log.all_sessions()))
                 write_text(folder / "study.yaml", study.text)
                 reporter = RunLog(inner=reporter, path=folder / "run.log")
@@ -171,17 +174,15 @@ def prepared_study(
                 look=bench.load_over,
                 limit_s=PAUSE_LIMIT_S if minutes is None else min(PAUSE_LIMIT_S, PAUSE_SHARE * 60 * minutes),
             )
-            campaign = Campaign(
-                setting=setting,
+            runner = SessionRunner(
+                state=StudyState(setup=setup, log=log),
                 bench=bench,
-                log=log,
                 reporter=reporter,
                 clock=watch.clock,
                 watch=watch,
-                round=len(log.verdicts()) + 1,
                 remember=remember,
             )
-            yield Prepared(campaign=campaign, facts=facts, folder=folder, model_sha256=digest)
+            yield Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
 
 
 def _load(path: Path) -> Study:
@@ -235,17 +236,17 @@ def _with_budget(study: Study, options: RunOptions) -> Study:
 
 
 @contextmanager
-def _lazy_search(campaign: Campaign, folder: Path) -> Iterator[Callable[[], Search]]:
+def _lazy_search(state: StudyState, folder: Path) -> Iterator[Callable[[], Search]]:
     """Opens study.db when the search begins, and closes it in any case."""
     opened: list[Search] = []
 
     def open_search() -> Search:
-        study = campaign.study
+        study = state.study
         opened.append(
             Search.open(
                 folder / "study.db",
                 name="search",
-                space=campaign.setting.space,
+                space=state.setup.space,
                 sampler=study.sampler,
                 seed=study.seed,
                 objectives=study.objective.metrics if study.objective.has_several else (),
@@ -262,7 +263,7 @@ def _lazy_search(campaign: Campaign, folder: Path) -> Iterator[Callable[[], Sear
 
 def _deployed(prepared: Prepared) -> Deployed:
     """What every file that this run writes has in common."""
-    study, facts = prepared.campaign.study, prepared.facts
+    study, facts = prepared.runner.state.study, prepared.facts
     inputs = {}
     for given in facts.inputs:
         spec = study.model.inputs.get(given["name"])
@@ -280,23 +281,8 @@ def _deployed(prepared: Prepared) -> Deployed:
     )
 
 
-def _best(campaign: Campaign, ground: Ground, result: Result, deployed: Deployed, front: FrontFile | None) -> Best:
-    if front is not None:
-        return knee_of(campaign, ground, result, front, deployed, lambda config: _resolved(campaign, config))
-    return make_best(
-        campaign,
-        ground,
-        result,
-        inputs=deployed.inputs,
-        model=deployed.model,
-        effective=_resolved(campaign, result.config),
-        precision=deployed.precision,
-        environment=deployed.environment,
-    )
-
-
-def _resolved(campaign: Campaign, config: DeploymentConfig) -> Effective:
-    effective = campaign.bench.resolve(config)
+def _resolved(runner: SessionRunner, config: DeploymentConfig) -> Effective:
+    effective = runner.resolve(config)
     if isinstance(effective, Failure):
         raise NoAnswerError(f"the configuration to deploy no longer compiles: {effective}")
     return effective

@@ -15,22 +15,22 @@ from tuner.errors import ModelError
 from tuner.model.host import HostFacts, has_smt, is_hybrid
 from tuner.study.auto import auto_space, extend, merged, seeds
 from tuner.study.baselines import baseline_configs
-from tuner.study.campaign import Setting
 from tuner.study.space import Parameter, Space
 from tuner.study.study import Study
+from tuner.study.study_setup import StudySetup
 
 PROOF_BATCH = 4
 """The batch size that stands for all: samples differ, and a reshape that folds the batch shows (openvino.md)."""
 NO_PRECISION = ("unreadable", "dynamic", "")
 
 
-def make_setting(
+def make_setup(
     study: Study,
     facts: ModelFacts,
     host: HostFacts,
     resolve: Callable[[DeploymentConfig], Effective | Failure],
     say: Callable[[str], None],
-) -> Setting:
+) -> StudySetup:
     """The space that this device, host and model allow, its seeds, and the pinned precision."""
     is_latency = study.is_single
     is_batch_legal = facts.batch_legal and not is_latency and study.load is None
@@ -77,7 +77,7 @@ def make_setting(
     # What suits throughput and what suits latency are the two ends of a front.
     kinds = (False, True) if study.objective.has_several and not is_latency else (is_latency,)
     ends = [ask(is_latency=kind) for kind in kinds]
-    return Setting(
+    return StudySetup(
         study=study,
         space=space,
         seeds=merged(ends),

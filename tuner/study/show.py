@@ -15,16 +15,15 @@ from tuner.deploy.best import Best, portable_path
 from tuner.deploy.best_file import load_best, write_best
 from tuner.deploy.front_file import Bound, FrontFile, FrontPoint, load_front, parse_bound, pick
 from tuner.errors import InputError
-from tuner.study.baselines import Standing
+from tuner.study.baseline_ranking import BaselineRanking
 from tuner.study.calibration import Calibration
-from tuner.study.campaign import Setting, evidence_on, read_ground
 from tuner.study.disturbance import count_disturbed, windows_of
 from tuner.study.evidence import Candidate, metrics_of
 from tuner.study.file import load_study
+from tuner.study.finished import read_state
 from tuner.study.folder import read_environment
 from tuner.study.front import ranked_for
-from tuner.study.records import VerdictLine, read_log
-from tuner.study.space import Space
+from tuner.study.records import VerdictLine
 from tuner.study.study import Study
 
 
@@ -35,8 +34,8 @@ class StudyRecord:
     folder: Path
     study: Study
     environment: Mapping[str, Any]
-    standing: Standing | None
-    calibration: Calibration | None
+    ranking: BaselineRanking | None
+    noise: Calibration | None
     baselines: Mapping[str, Mapping[str, float]]
     candidates: Sequence[Candidate]
     failures: Sequence[Candidate]
@@ -90,26 +89,24 @@ def read_study(folder: Path) -> StudyRecord:
         )
         raise InputError(f"{folder} holds no study", advice=advice)
     study = replace(load_study(folder / "study.yaml"), name=folder.resolve().name)
-    log = read_log(folder / "sessions.jsonl")
-    host = read_environment(folder)["host"]
-    setting = Setting(study=study, space=Space(parameters=()), seeds=(), cpu_quota=host.get("cpu_quota"))
-    ground = read_ground(setting, log, round=len(log.verdicts()) + 1)
-    candidates = evidence_on(ground, study.objective).read(log.lines) if ground else {}
+    state = read_state(study, folder)
+    log, reference = state.log, state.reference if state.has_reference else None
+    candidates = state.candidates if reference else {}
     first = log.sessions("baselines")[-1:]
     windows = windows_of(line.session for line in log.all_sessions())
     levels = {
         name: metrics_of(member)
         for line in first
-        for name, member in zip(setting.baselines, line.session.members, strict=True)
+        for name, member in zip(state.setup.baselines, line.session.members, strict=True)
         if isinstance(member, Windows)
     }
     fixed = log.calibration()
     return StudyRecord(
         folder=folder,
         study=study,
-        environment=host,
-        standing=ground.standing if ground else None,
-        calibration=ground.calibration if ground else None,
+        environment=read_environment(folder)["host"],
+        ranking=reference.ranking if reference else None,
+        noise=reference.noise if reference else None,
         baselines=levels,
         candidates=ranked_for(study.objective, list(candidates.values())),
         failures=[c for c in candidates.values() if c.failure is not None],

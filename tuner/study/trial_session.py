@@ -1,6 +1,6 @@
 """The session of a trial: when it may end, and what Optuna is told of it.
 
-Knows windows, judgements and the record of a session; not which candidate comes next.
+Knows windows, comparisons and the record of a session; not which candidate comes next.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from dataclasses import asdict, dataclass, field
 
 from tuner.bench.metrics import request_count
 from tuner.bench.protocol import Failure, Windows
-from tuner.study.campaign import PROBES, Campaign, Ground
 from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
-from tuner.study.evidence import judge, metrics_of
+from tuner.study.evidence import metrics_of
 from tuner.study.hopeless import CAP_S, LOOKS_S, is_hopeless, is_precise
 from tuner.study.records import SessionLine
+from tuner.study.session_plan import PROBES
 from tuner.study.space import Assignment
+from tuner.study.state import StudyState
+from tuner.study.study import Objective
 from tuner.study.trial import FinishedTrial
 
 SHORT_SEARCH_S, SHORT_CAP_S = 120.0, 4.0
@@ -43,7 +45,7 @@ def trials_of(line: SessionLine) -> Iterator[tuple[int, Assignment, int]]:
             yield number, assignment, i
 
 
-def answer_of(campaign: Campaign, ground: Ground, line: SessionLine, i: int) -> Answer:
+def answer_of(state: StudyState, line: SessionLine, i: int) -> Answer:
     """What the session says of the member at place `i`."""
     member, reference = line.session.members[i], line.session.members[0]
     record: dict[str, object] = {
@@ -55,32 +57,25 @@ def answer_of(campaign: Campaign, ground: Ground, line: SessionLine, i: int) -> 
     if isinstance(member, Failure):
         return Answer(failure=str(member), record=record)
     record["effective"] = asdict(member.effective)
-    judgement = None
+    comparison = None
     if isinstance(reference, Windows):
-        judgement = judge(
-            campaign.study.objective,
-            member,
-            reference,
-            window_sd=ground.calibration.window_sd,
-            compile_sd=ground.calibration.compile_sd,
-            best_ratios_log=ground.standing.best_ratios_log,
-        )
-    if judgement is None:
+        comparison = state.reference.comparer.compare(member, reference)
+    if comparison is None:
         return Answer(failure="not measured beside the reference", record=record)
-    record["sd"] = judgement.sd
+    record["sd"] = comparison.sd
     record["metrics"] = metrics_of(member)
-    others = tuple(estimate.value for estimate in judgement.others.values())
-    return Answer(value=judgement.value, others=others, constraints=judgement.violations, record=record)
+    others = tuple(estimate.value for estimate in comparison.others.values())
+    return Answer(value=comparison.value, others=others, constraints=comparison.violations, record=record)
 
 
-def finished_trials(campaign: Campaign, ground: Ground) -> list[FinishedTrial]:
+def finished_trials(state: StudyState) -> list[FinishedTrial]:
     """Every trial that the record has a session of, with the answer that Optuna was or should have been told: that of
     the first session, later ones of a race add evidence but no second answer."""
     finished: dict[int, FinishedTrial] = {}
-    for line in campaign.log.sessions("search", "race"):
+    for line in state.log.sessions("search", "race"):
         for number, assignment, i in trials_of(line):
             if number not in finished:
-                answer = answer_of(campaign, ground, line, i)
+                answer = answer_of(state, line, i)
                 finished[number] = FinishedTrial(
                     number=number,
                     assignment=assignment,
@@ -94,19 +89,22 @@ def finished_trials(campaign: Campaign, ground: Ground) -> list[FinishedTrial]:
 
 
 def enough_rule(
-    campaign: Campaign, ground: Ground, incumbent_gain: float
+    objective: Objective, *, window_sd: float, window_s: float, is_short: bool, incumbent_gain: float
 ) -> Callable[[Sequence[Windows | Failure]], bool]:
-    """When a trial of two ends: hopeless at 1.5 s and 3 s of both sides together, precise enough, or the cap
-    (measurement.md). A percentile also ends when it has its requests. With several objectives nothing is hopeless for
-    one of them: the other may be what it is good at."""
-    objective, window_sd = campaign.study.objective, ground.calibration.window_sd
+    """Returns when a session of the reference and one trial ends.
+
+    It ends where the trial is hopeless at 1.5 s and 3 s of both sides together, where it is precise enough, or at the
+    cap (tuner/README.md). A percentile also ends when it has its requests. With several objectives nothing is hopeless
+    for one of them: the other may be what it is good at. `window_sd` is that of a pair of windows of `window_s`,
+    `incumbent_gain` that of the best so far (log-ratios); in a search that `is_short` the cap comes sooner.
+    """
     metric, percentiles = objective.row, [row for row in objective.rows if row.quantile is not None]
     needed = max((row.min_requests for row in percentiles), default=1)
     is_mixed = len(percentiles) < len(objective.rows)
-    is_short = ground.plan.search_s is not None and ground.plan.search_s < SHORT_SEARCH_S
+    has_looks = not objective.has_several
     mean_cap_s = SHORT_CAP_S if is_short else CAP_S
     cap_s = PERCENTILE_CAP_S if percentiles else mean_cap_s
-    cap_pairs = max(1, int(mean_cap_s / (2 * ground.window_s)))
+    cap_pairs = max(1, int(mean_cap_s / (2 * window_s)))
 
     def enough(members: Sequence[Windows | Failure]) -> bool:
         reference, candidate = members
@@ -116,7 +114,7 @@ def enough_rule(
         timed_s = sum(w.timed_s for member in (reference, candidate) for w in member.windows)
         before_s = timed_s - reference.windows[-1].timed_s - candidate.windows[-1].timed_s
         value = session_value(metric, candidate, reference, min_requests=1)
-        is_look = not objective.has_several and any(before_s < look_s <= timed_s for look_s in LOOKS_S)
+        is_look = has_looks and any(before_s < look_s <= timed_s for look_s in LOOKS_S)
         if is_look and value is not None and is_hopeless(value, incumbent_gain, pairs, window_sd):
             return True
         if metric.is_whole:
