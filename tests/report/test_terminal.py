@@ -24,10 +24,10 @@ from tuner.study.evidence import REQUESTS
 from tuner.study.status import Status
 
 ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
-START = Status(phase="baselines", left_s=None)
+START = Status(phase="baselines", remaining_s=None)
 MIDDLE = Status(
     phase="search",
-    left_s=125.9,
+    remaining_s=125.9,
     reference="THROUGHPUT",
     incumbent="NUM_STREAMS=2 batch_size=4",
     incumbent_gain=math.log(1.258),
@@ -108,11 +108,11 @@ def test_an_incumbent_without_a_gain_is_named_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left_s", "words"),
+    ("remaining_s", "words"),
     [(0.0, "0:00 left"), (59.9, "0:59 left"), (3600.0, "60:00 left"), (-65.0, "1:05 over the budget")],
 )
-def test_what_is_left_is_in_minutes_and_seconds(left_s: float, words: str) -> None:
-    assert status_line(replace(START, left_s=left_s)) == f"baselines | {words}"
+def test_what_is_left_is_in_minutes_and_seconds(remaining_s: float, words: str) -> None:
+    assert status_line(replace(START, remaining_s=remaining_s)) == f"baselines | {words}"
 
 
 # The reporter

@@ -317,7 +317,7 @@ def test_the_reporter_hears_the_plan_and_sees_every_phase(tmp_path: Path) -> Non
     phases = [status.phase for status in study.listener.shown]
     assert list(dict.fromkeys(phases)) == ["baselines", "search", "final", "confirm"]
     last = study.listener.shown[-1]
-    assert last.left_s is not None
+    assert last.remaining_s is not None
     assert last.reference
     assert last.incumbent
 

@@ -29,9 +29,9 @@ def percent(log_ratio: float) -> str:
 def status_line(status: Status) -> str:
     """One line with everything known: phase, time left, incumbent, counts, noise."""
     words = [status.phase]
-    if status.left_s is not None:
-        minutes, seconds = divmod(int(abs(status.left_s)), 60)
-        words.append(f"{minutes}:{seconds:02d} {'left' if status.left_s >= 0.0 else 'over the budget'}")
+    if status.remaining_s is not None:
+        minutes, seconds = divmod(int(abs(status.remaining_s)), 60)
+        words.append(f"{minutes}:{seconds:02d} {'left' if status.remaining_s >= 0.0 else 'over the budget'}")
     if status.incumbent:
         gain = f" {percent(status.incumbent_gain)}" if status.incumbent_gain is not None else ""
         words.append(f"best so far{gain}: {status.incumbent}")

@@ -18,19 +18,21 @@ from tuner.study.study import Objective
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineRanking:
-    """The baselines against each other. `values`: log-ratio to the reference on the objective, without failures;
-    `violations`: metric of a limit -> log of the excess, for each of them, <= 0 keeps it."""
+    """The baselines against each other, by name."""
 
     reference: str
+    """Name of the strongest baseline that keeps the limits; of the nearest to them where none does."""
     is_feasible: bool
-    """Whether the reference keeps the limits; where no baseline does, it is the one nearest to them."""
+    """True if the reference keeps the limits."""
     values: Mapping[str, float]
+    """Log-ratio of each baseline to the reference on the objective, without failures; positive is better."""
     violations: Mapping[str, Mapping[str, float]]
+    """Baseline -> metric of a limit -> log of the excess; <= 0 keeps it."""
     failures: Mapping[str, Failure]
     limit_levels: Mapping[str, Mapping[str, float]]
     """Metric of a limit -> baseline -> its log-ratio to one and the same baseline."""
     others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Of several objectives, those after the first: metric -> as `values`."""
+    """Metric of each objective after the first -> as `values`."""
 
     @property
     def best_ratios_log(self) -> dict[str, float]:
@@ -43,20 +45,22 @@ class BaselineRanking:
 
 
 def rank_baselines(objective: Objective, *sessions: Mapping[str, Windows | Failure]) -> BaselineRanking:
-    """Who is the strongest of the baselines for the (first) objective, by name, over one session or several: the first
-    has them all, and those that failed there are out. Under limits it is the strongest that keeps them. Raises
-    NoAnswerError where none ran."""
+    """Returns the baselines against each other, over one session or several.
+
+    The first session has all of them, and those that failed there are out. The strongest is that for the (first)
+    objective, under limits of those that keep them. Raises NoAnswerError where none ran.
+    """
     failures = {name: m for name, m in sessions[0].items() if isinstance(m, Failure)}
     names = [name for name in sessions[0] if name not in failures]
     if not names:
         causes = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
         raise NoAnswerError(f"every baseline failed: {causes}", advice="the model does not run here as it is")
     found = [{name: m for name, m in s.items() if name in names and _has_windows(m)} for s in sessions]
-    anchor = max(names, key=lambda name: sum(name in session for session in found))
+    common = max(names, key=lambda name: sum(name in session for session in found))
 
     def level(metric: Metric, name: str) -> float:
-        """Against the anchor; every window weighs the same."""
-        shared = [(s[name], s[anchor]) for s in found if name in s and anchor in s]
+        """Returns the log-ratio to the baseline that the most sessions have; every window weighs the same."""
+        shared = [(s[name], s[common]) for s in found if name in s and common in s]
         weighed = [
             (min(len(ours.windows), len(theirs.windows)), value)
             for ours, theirs in shared
@@ -93,7 +97,7 @@ def _has_windows(member: Windows | Failure) -> TypeGuard[Windows]:
 def _violations(
     objective: Objective, name: str, windows: Windows, ratios: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
-    """How far a baseline is beyond each limit (log); <= 0 keeps it. Infinitely where it was not measured."""
+    """Returns how far a baseline is beyond each limit (log); <= 0 keeps it, infinite where it was not measured."""
     worst: dict[str, float] = {}
     for limit in objective.limits:
         metric = METRICS[limit.metric]

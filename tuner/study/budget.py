@@ -207,12 +207,12 @@ def plan_budget(
             f"{k_max} confirmation sessions take {confirm_s:.0f} s, which is more than "
             f"{100 * CONFIRM_SHARE_AT_MOST:.0f} % of {total_s:.0f} s{longer}"
         )
-    left_s = max(0.0, total_s + overrun_s - confirm_s - spent_s)
-    final, final_s = _affordable_final(total_s, left_s, cost, baselines, window_s, notes, (small, full))
+    remaining_s = max(0.0, total_s + overrun_s - confirm_s - spent_s)
+    final, final_s = _affordable_final(total_s, remaining_s, cost, baselines, window_s, notes, (small, full))
     return StudyPlan(
         total_s=total_s,
         baselines_s=spent_s,
-        search_s=left_s - final_s,
+        search_s=remaining_s - final_s,
         final_s=final_s,
         confirm_s=confirm_s,
         final=final,
@@ -236,7 +236,7 @@ def _final_s(final: FinalPlan, cost: SessionCost, baselines: int, window_s: floa
 
 def _affordable_final(
     total_s: float,
-    left_s: float,
+    remaining_s: float,
     cost: SessionCost,
     baselines: int,
     window_s: float,
@@ -251,7 +251,7 @@ def _affordable_final(
         wanted.insert(0, finals[1])
     for final in wanted:
         final_s = _final_s(final, cost, baselines, window_s)
-        if final_s <= left_s / 2.0:
+        if final_s <= remaining_s / 2.0:
             break
     if final is not wanted[0]:
         notes.append("windows and compiles are slow on this model: the final is smaller than the budget would have it")

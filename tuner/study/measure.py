@@ -108,7 +108,7 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
             return all(len(m.windows) >= (PROBES if metric.is_whole else BLOCKS) for m in ran) and has_requests
 
         for i in range(SESSIONS):
-            runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", left_s=None)
+            runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", remaining_s=None)
             plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, enough=enough)
             session = runner.measure([config, *baselines.values()], plan).session
             if isinstance(session.members[0], Failure):

@@ -125,7 +125,7 @@ def prepared_study(
         prepare(folder)
     with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say), not_left_empty(folder):
         check_host(study, EnergyReader().refusal)
-        reporter.show(Status(phase="preflight", left_s=None, note="one inference on the device"))
+        reporter.show(Status(phase="preflight", remaining_s=None, note="one inference on the device"))
         with _everything_wrong(path):
             found = load_study(path, probe=probe_properties, host=host_facts(), worker_bytes=bare_worker_bytes)
         study = _with_budget(found, options)

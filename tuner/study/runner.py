@@ -30,7 +30,7 @@ class SessionRunner:
     """Takes the noise of this host for the studies to come."""
     watch: Watch = field(default_factory=NoWatch)
     """May hold a session back while the host is busy; `clock` stands still meanwhile."""
-    status: Status = field(default_factory=lambda: Status(phase="preflight", left_s=None))
+    status: Status = field(default_factory=lambda: Status(phase="preflight", remaining_s=None))
 
     def measure(
         self,
@@ -68,7 +68,9 @@ class SessionRunner:
 
     def show(self, phase: str, note: str, **more: Any) -> None:
         """Shows the status with these of its fields changed, and with the time that is left of the budget."""
-        self.status = replace(self.status, **{"left_s": self.state.remaining_s(), "phase": phase, "note": note, **more})
+        self.status = replace(
+            self.status, **{"remaining_s": self.state.remaining_s(), "phase": phase, "note": note, **more}
+        )
         self.reporter.show(self.status)
 
     def _repainting(self, plan: SessionPlan) -> Callable[[Sequence[Windows | Failure]], bool]:

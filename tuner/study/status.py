@@ -16,7 +16,7 @@ class Status:
     """One look at a run. Gains are log-ratios to the reference; None where nothing is known yet."""
 
     phase: str
-    left_s: float | None
+    remaining_s: float | None
     """Of the whole budget, negative beyond it; None where only trials are budgeted."""
     reference: str = ""
     incumbent: str = ""

@@ -88,8 +88,8 @@ class HostWatch:
             return
         if self.now() - self._ended_s >= QUIET_S:
             self._used_s, self._is_warned = 0.0, False
-        left_s = self.limit_s - self._used_s
-        if left_s < LOOK_S:
+        remaining_s = self.limit_s - self._used_s
+        if remaining_s < LOOK_S:
             words = warning(load, when="just now")
             if words and not self._is_warned:
                 self._is_warned = True
@@ -98,15 +98,15 @@ class HostWatch:
         if is_first or _bad(load, usual) == "other":
             load = self.look(LOOK_S)
             if _bad(load, usual) == "other":
-                self._pause(left_s, load, usual, say)
+                self._pause(remaining_s, load, usual, say)
         else:
-            self._rest(min(left_s, REST_S), load, usual, say)
+            self._rest(min(remaining_s, REST_S), load, usual, say)
 
-    def _pause(self, left_s: float, load: HostLoad, usual: HostLoad, say: Say) -> None:
+    def _pause(self, remaining_s: float, load: HostLoad, usual: HostLoad, say: Say) -> None:
         percent = f"{load.other_cpu_pct:.0f} %"
-        say(f"paused: other processes use {percent} of the CPUs; waiting up to {left_s:.0f} s for them to calm")
+        say(f"paused: other processes use {percent} of the CPUs; waiting up to {remaining_s:.0f} s for them to calm")
         begin_s, is_calm = self.now(), False
-        while not is_calm and self.now() - begin_s + LOOK_S <= left_s:
+        while not is_calm and self.now() - begin_s + LOOK_S <= remaining_s:
             is_calm = _bad(self.look(LOOK_S), usual) != "other"
         waited_s = self._ended(begin_s)
         if is_calm:
