@@ -1,4 +1,4 @@
-"""Who may import whom, read off the source: the directions of design.md, and the exceptions that the README decides."""
+"""Who may import whom, read off the source: the directions of tuner/README.md, and the exceptions that tuner/DECISIONS.md has."""
 
 from __future__ import annotations
 
