@@ -1,4 +1,4 @@
-"""Who may import whom, read off the source: the directions of tuner/README.md, and the exceptions that tuner/DECISIONS.md has."""
+"""Which module may import which, read off the source: the order of tuner/README.md, and the exceptions to it."""
 
 from __future__ import annotations
 
