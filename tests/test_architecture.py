@@ -1,4 +1,4 @@
-"""Who may import whom, read off the source: the directions of design.md, and the exceptions that the README decides."""
+"""Which module may import which, read off the source: the order of tuner/README.md, and the exceptions to it."""
 
 from __future__ import annotations
 

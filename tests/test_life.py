@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, Life, Tuner, environment
-from tests.test_readme import blocks, commands
+from tests.documents import WRITTEN, blocks, commands
 from tuner.study.records import read_log
 
 pytestmark = pytest.mark.openvino
@@ -129,22 +129,23 @@ def test_a_damaged_study_db_is_named_and_rebuilt_from_the_record_once_it_is_gone
     assert (life.folder / "best.yaml").read_bytes().splitlines()[:20] == best.splitlines()[:20]
 
 
-# What the README says of such a study
+# What the documents say of such a study
 
 
-def test_every_command_of_the_readme_runs(
+def test_every_command_of_the_documents_runs(
     life: Life, tuner_here: Tuner, short_windows: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The replicas serve a small model here: each of their members has two processes of its own."""
+    """The replicas serve a small model here: each of their members has two processes of its own. `--pick` needs a
+    front, which test_readme.py has."""
     monkeypatch.setattr("tuner.study.measure.SESSIONS", 2)
     replicas = tmp_path / "squeezenet-cpu-replicas.yaml"
     text = (ROOT / "configs" / replicas.name).read_text()
     replicas.write_text(re.sub(r"model:\n(  .*\n)+", "model: builtin:mlp\n", text))
-    assert commands()
-    for command in commands():
+    assert commands(*WRITTEN)
+    for command in commands(*WRITTEN):
         words = shlex.split(command)[1:]
-        if words[0] == "run" and "--plan" not in words:
-            continue  # what the `life` fixture lives through
+        if (words[0] == "run" and "--plan" not in words) or "--pick" in words:
+            continue  # what the `life` fixture lives through, and what needs a front
         if words[0] in ("run", "measure"):
             words += ["--results", str(life.results)]
         words = [word.replace("results/tables", str(ROOT / "results/tables")) for word in words]
@@ -154,14 +155,16 @@ def test_every_command_of_the_readme_runs(
         assert done.out, command
 
 
-def test_the_python_of_the_readme_runs_where_its_results_are(life: Life) -> None:
-    (snippet,) = blocks("python")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", snippet],
-        cwd=life.cwd,
-        env=environment(life.cwd),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("document", ["README.md", "results/README.md"])
+def test_the_python_of_a_document_runs_where_its_results_are(document: str, life: Life) -> None:
+    assert blocks(document, "python")
+    for snippet in blocks(document, "python"):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", snippet],
+            cwd=life.cwd,
+            env=environment(life.cwd),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
