@@ -87,6 +87,15 @@ def test_optuna_and_openvino_stay_on_their_side_of_the_seam(path: Path) -> None:
         assert name.split("/")[0] in OPENVINO
 
 
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in FILES}
+    left = {name: imports_of(path) & modules.keys() for name, path in modules.items()}
+    while free := [name for name, targets in left.items() if not targets & left.keys()]:
+        for name in free:
+            del left[name]
+    assert left == {}
+
+
 def test_no_module_has_a_name_that_says_nothing() -> None:
     empty = {"utils", "util", "helpers", "helper", "common", "base", "misc", "manager"}
     assert not [p for p in FILES if p.stem in empty]

@@ -128,22 +128,11 @@ def apply(
     strict: Annotated[bool, typer.Option("--strict", help="Fail where this host or model differs.")] = False,
 ) -> None:
     """Check that a best.yaml runs here, and print the code that uses it."""
-    import warnings
+    from tuner.deploy.apply import apply_best
 
-    from tuner.deploy.apply import NOT_KEPT, check, describe
-    from tuner.deploy.best_file import load_best
-
-    loaded = load_best(best)
-    if loaded.broken:
-        print(f"warning: {NOT_KEPT}: {loaded.broken}", file=sys.stderr)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        deployment = check(loaded, strict=strict)
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
-    used = "the fallback baseline" if deployment.is_fallback else "the configuration"
-    print(f"{best}: {used} compiles and runs here", file=sys.stderr)
-    print(describe(loaded, deployment), end="")
+    applied = apply_best(best, strict=strict)
+    print(*applied.notes, sep="\n", file=sys.stderr)
+    print(applied.code, end="")
 
 
 @app.command()

@@ -112,7 +112,7 @@ def compose(text: str, schema: Schema | None = None) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         raise YamlError(_at_mark(mark) if mark else TOP, _syntax_message(error)) from None
     except (ValueError, OverflowError):
-        # int() and chr() raise these for an escape such as "\UFFFFFFFF" and for a `%YAML` version; PyYAML lets them out.
+        # PyYAML lets out what int() and chr() raise for an escape such as "\UFFFFFFFF" or for a `%YAML` version.
         at = _at_mark(loader.get_mark()) if loader else TOP
         raise YamlError(at, "this is not valid YAML: a number in an escape or in %YAML is too large") from None
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from tuner.deploy.best import (
     Best,
+    BestArrivals,
     BestBaseline,
     BestConstraint,
     BestGain,
     BestInput,
-    BestLoad,
     BestModel,
     BestObjective,
 )
@@ -81,9 +81,11 @@ bests = st.builds(
             pairs=counts,
         ),
     ),
-    load=st.one_of(
+    arrivals=st.one_of(
         st.none(),
-        st.builds(BestLoad, pattern=st.sampled_from(["poisson", "constant"]), rate_per_s=st.one_of(st.none(), numbers)),
+        st.builds(
+            BestArrivals, pattern=st.sampled_from(["poisson", "constant"]), rate_per_s=st.one_of(st.none(), numbers)
+        ),
     ),
     constraints=st.lists(
         st.builds(
@@ -235,16 +237,16 @@ def test_garbage_is_answered_with_its_line(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("load", "line"),
+    ("arrivals", "line"),
     [
-        (BestLoad(pattern="poisson", rate_per_s=80.0), "load: {poisson: {rate_per_s: 80.0}}"),
-        (BestLoad(pattern="constant"), "load: {constant: {find_max: true}}"),
+        (BestArrivals(pattern="poisson", rate_per_s=80.0), "load: {poisson: {rate_per_s: 80.0}}"),
+        (BestArrivals(pattern="constant"), "load: {constant: {find_max: true}}"),
     ],
 )
-def test_the_load_stands_on_one_line_as_in_the_study_file(load: BestLoad, line: str, illustration: Best) -> None:
-    text = format_best(replace(illustration, load=load))
+def test_arrivals_stand_on_one_line_as_in_the_study_file(arrivals: BestArrivals, line: str, illustration: Best) -> None:
+    text = format_best(replace(illustration, arrivals=arrivals))
     assert line in text.splitlines()
-    assert parse_best(text, "b.yaml").load == load
+    assert parse_best(text, "b.yaml").arrivals == arrivals
     assert "load:" not in format_best(illustration)
 
 
