@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from tuner.bench.metrics import METRICS
 from tuner.deploy.best import Best, BestGain
-from tuner.deploy.front_file import Bound, FrontFile, FrontPoint
+from tuner.deploy.front_file import FrontFile, FrontPoint
 from tuner.report.terminal import figure
+from tuner.study.show import Picked
 
 
 def front_lines(front: FrontFile) -> list[str | Table]:
@@ -71,13 +71,19 @@ def front_table(front: FrontFile) -> Table:
     return table
 
 
-def picked_lines(front: FrontFile, point: FrontPoint, bounds: list[Bound], path: Path) -> list[str]:
-    """What was picked, and what to do with it."""
+def picked_lines(picked: Picked) -> list[str]:
+    """Returns what was picked, and what to do with it."""
+    point, path = picked.point, picked.path
     values = ", ".join(f"{v.metric} {figure(v.value)} {v.unit}" for v in point.best.objectives)
-    lines = [f"picked for {' and '.join(map(str, bounds))}: {point.name}, {values}", f"  {settings(point.best)}"]
+    lines = [f"picked for {' and '.join(map(str, picked.bounds))}: {point.name}, {values}", f"  {settings(point.best)}"]
     lines.append(f"  verdict: {point.best.verdict}, {point.best.reason}")
-    lines += gain_lines(front, point.best) if point.best.gain else []
+    lines += gain_lines(picked.front, point.best) if point.best.gain else []
     return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
+
+
+def picked_json(picked: Picked) -> dict[str, Any]:
+    """Returns the picked point and the file it was written to."""
+    return {**point_json(picked.point), "written": str(picked.path)}
 
 
 def front_json(front: FrontFile) -> dict[str, Any]:
