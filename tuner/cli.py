@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 import typer
 
 from tuner import __version__
-from tuner.errors import HostError, InputError, Interrupted, OutputError, TunerError
+from tuner.errors import HostError, InputError, OutputError, SignalError, TunerError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -209,8 +209,8 @@ def options(
 
 
 def interrupt(signum: int, frame: object) -> NoReturn:
-    """Raises Interrupted: SIGTERM ends a run as Ctrl-C does, without workers left and with a record to resume from."""
-    raise Interrupted("terminated" if signum == signal.SIGTERM else "interrupted")
+    """Raises SignalError: SIGTERM ends a run as Ctrl-C does, without workers left and with a record to resume from."""
+    raise SignalError("terminated" if signum == signal.SIGTERM else "interrupted")
 
 
 class Unread(io.FileIO):
@@ -265,11 +265,11 @@ def explain(error: BaseException, flags: set[str]) -> int:
 
 def expected_failure(error: BaseException, flags: set[str]) -> TunerError | None:
     """Returns an error as one of this project's, with its advice; None for an error that nothing expects."""
-    if isinstance(error, KeyboardInterrupt | typer.Abort | Interrupted):
+    if isinstance(error, KeyboardInterrupt | typer.Abort | SignalError):
         # With --fresh once more, the sessions of this run would be moved aside.
         command = "the same command without --fresh" if "fresh" in flags else "the same command"
-        what = str(error) if isinstance(error, Interrupted) else "interrupted"
-        return Interrupted(what, advice=f"{command} continues where it stopped")
+        what = str(error) if isinstance(error, SignalError) else "interrupted"
+        return SignalError(what, advice=f"{command} continues where it stopped")
     if isinstance(error, TunerError):
         return error
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""Every expected failure, with its exit code. Knows nothing of what raises it.
+"""Defines every expected failure with its exit code. Must not know what raises it.
 
 TunerError
 ├── InputError           2   what the user gave is wrong
@@ -7,12 +7,12 @@ TunerError
 │   ├── BestFileError        a best.yaml that cannot be used
 │   └── StudyChangedError    a results folder that belongs to another study
 ├── HostError            3   the environment is broken
-│   ├── DeviceError          the device is not there
+│   ├── DeviceError          the device does not exist here
 │   ├── OutputError          the results cannot be written (no right, no space)
 │   ├── RecordError          the records on disk are damaged or newer than this program
 │   └── BusyError            another study is measuring on this host
 ├── NoAnswerError        1   the question was fine, the answer is no
-└── Interrupted        130   stopped by a signal; the same command resumes
+└── SignalError        130   a signal stopped the command; the same command resumes
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ class TunerError(Exception):
 
 
 class InputError(TunerError):
+    """What the user gave is wrong."""
+
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong in a study file. `line` and `column` count from 1."""
+    """One thing wrong in a file, with its place; `line` and `column` count from 1."""
 
     line: int
     column: int
@@ -56,40 +58,46 @@ class StudyFileError(InputError):
 
 
 class ModelError(InputError):
-    pass
+    """A model is missing, cannot be read or cannot run."""
 
 
 class BestFileError(InputError):
-    pass
+    """A best.yaml or front.yaml cannot be used."""
 
 
 class StudyChangedError(InputError):
-    pass
+    """A results folder belongs to another study."""
 
 
 class HostError(TunerError):
+    """The environment is broken."""
+
     exit_code = 3
 
 
 class DeviceError(HostError):
-    pass
+    """A device does not exist on this host."""
 
 
 class OutputError(HostError):
-    pass
+    """Results cannot be written: no right, or no space."""
 
 
 class RecordError(HostError):
-    pass
+    """The records on disk are damaged, or newer than this program."""
 
 
 class BusyError(HostError):
-    pass
+    """Another study is measuring on this host."""
 
 
 class NoAnswerError(TunerError):
+    """The question was right, and the answer is no."""
+
     exit_code = 1
 
 
-class Interrupted(TunerError):
+class SignalError(TunerError):
+    """A signal stopped the command; the same command resumes."""
+
     exit_code = 130

@@ -57,7 +57,7 @@ FRONT = FrontFile(
     knee="trial 3",
     sessions=6,
     points=(KNEE, OPEN, point("THROUGHPUT", 100.0, 2.0)),
-    left={"trial 5": "trial 3 is better"},
+    removed={"trial 5": "trial 3 is better"},
 )
 
 
@@ -88,7 +88,8 @@ def test_every_point_stands_in_the_table_marked_for_what_it_is() -> None:
 
 
 def test_baselines_alone_are_a_front_without_words_about_gains() -> None:
-    text = printed(replace(FRONT, verdict="baseline", sessions=0, points=FRONT.points[2:], knee="THROUGHPUT", left={}))
+    alone = replace(FRONT, verdict="baseline", sessions=0, points=FRONT.points[2:], knee="THROUGHPUT", removed={})
+    text = printed(alone)
     assert "the front: one point, as the baselines were first measured" in text
     assert "?" not in text
 
