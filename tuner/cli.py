@@ -214,7 +214,7 @@ def interrupt(signum: int, frame: object) -> NoReturn:
 
 
 class Unread(io.FileIO):
-    """A stream that drops what it is given once its reader has left, as `head` does, instead of failing."""
+    """Drops what it is given once its reader has left, as `head` does, instead of failing."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Writes the bytes and returns how many were taken: all of them if the reader has left."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 
 class TunerError(Exception):
-    """An expected failure: `str(error)` says what happened, `advice` what to do next."""
+    """Reports an expected failure: `str(error)` says what happened, `advice` what to do next."""
 
     exit_code = 3
 
@@ -31,14 +31,14 @@ class TunerError(Exception):
 
 
 class InputError(TunerError):
-    """What the user gave is wrong."""
+    """Reports that a file, an option or an argument of the user is wrong."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong in a file, with its place; `line` and `column` count from 1."""
+    """Describes one thing wrong in a file, with its place; `line` and `column` count from 1."""
 
     line: int
     column: int
@@ -49,7 +49,7 @@ class Problem:
 
 
 class StudyFileError(InputError):
-    """Everything wrong with one study file, in the order of its lines."""
+    """Lists everything wrong with one study file, in the order of its lines."""
 
     def __init__(self, path: str, problems: list[Problem], *, advice: str = "") -> None:
         self.path = path
@@ -58,46 +58,46 @@ class StudyFileError(InputError):
 
 
 class ModelError(InputError):
-    """A model is missing, cannot be read or cannot run."""
+    """Reports that a model is missing, cannot be read or cannot run."""
 
 
 class BestFileError(InputError):
-    """A best.yaml or front.yaml cannot be used."""
+    """Reports that a best.yaml or front.yaml cannot be used."""
 
 
 class StudyChangedError(InputError):
-    """A results folder belongs to another study."""
+    """Reports that a results folder belongs to another study."""
 
 
 class HostError(TunerError):
-    """The environment is broken."""
+    """Reports that the environment is broken."""
 
     exit_code = 3
 
 
 class DeviceError(HostError):
-    """A device does not exist on this host."""
+    """Reports that a device does not exist on this host."""
 
 
 class OutputError(HostError):
-    """Results cannot be written: no right, or no space."""
+    """Reports that results cannot be written: no right, or no space."""
 
 
 class RecordError(HostError):
-    """The records on disk are damaged, or newer than this program."""
+    """Reports that the records on disk are damaged, or newer than this program."""
 
 
 class BusyError(HostError):
-    """Another study is measuring on this host."""
+    """Reports that another study is measuring on this host."""
 
 
 class NoAnswerError(TunerError):
-    """The question was right, and the answer is no."""
+    """Reports that the question was right, and the answer is no."""
 
     exit_code = 1
 
 
 class SignalError(TunerError):
-    """A signal stopped the command; the same command resumes."""
+    """Reports that a signal stopped the command; the same command resumes."""
 
     exit_code = 130

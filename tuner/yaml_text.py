@@ -30,7 +30,7 @@ MAX_TEXT = 80
 """Number of characters of a text that a message quotes; a line of a terminal holds about as many."""
 
 NodePath = tuple[str | int, ...]
-"""The way from the top of a document to one of its values: keys, and indices in lists."""
+"""Keys, and indices in lists, that lead from the top of a document to one of its values."""
 Scalar = str | int | float | bool | None
 
 _TAG = "tag:yaml.org,2002:"
@@ -56,7 +56,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Position:
-    """A place in a text; line and column count from 1."""
+    """Names a place in a text; line and column count from 1."""
 
     line: int
     column: int
@@ -66,7 +66,7 @@ TOP = Position(line=1, column=1)
 
 
 class YamlError(Exception):
-    """A text that is no YAML, or none that a file of this project may hold; `problem` says where and why."""
+    """Reports a text that is not the YAML of a file of this project; `problem` says where and why."""
 
     def __init__(self, at: Position, message: str) -> None:
         super().__init__(message)
@@ -75,7 +75,7 @@ class YamlError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """The rules by which a scalar becomes a value: the tag of a plain one, and the value of any that is no text."""
+    """Says how a scalar becomes a value: the tag of a plain one, and the value of any that is no text."""
 
     tag_of: Callable[[str], str]
     value_of: Callable[[yaml.ScalarNode], tuple[Scalar, str]]
@@ -84,7 +84,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YamlValues:
-    """The values of a document with their positions.
+    """Holds the values of a document with their positions.
 
     `problems` did not stop the reading; `broken` holds the paths of the values that they made unusable.
     """
@@ -321,7 +321,7 @@ def _pyyaml_value(node: yaml.ScalarNode) -> tuple[Scalar, str]:
 
 
 CORE = Schema(tag_of=_core_tag, value_of=_core_value)
-"""YAML 1.2, core schema: what people write into study files."""
+"""Schema of study files: YAML 1.2, core."""
 PYYAML = Schema(tag_of=_pyyaml_tag, value_of=_pyyaml_value)
-"""YAML 1.1 as PyYAML writes and reads it, for best.yaml and front.yaml, which PyYAML writes. Dates stay text: they are
-written without quotes by people only."""
+"""Schema of best.yaml and front.yaml: YAML 1.1, as PyYAML writes them. Dates stay text: only a person writes them without
+quotes."""

@@ -29,7 +29,7 @@ NOT_KEPT = "NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The answer of `tuner apply`."""
+    """Holds the answer of `tuner apply`."""
 
     notes: tuple[str, ...]
     """Warnings, and last what ran here."""

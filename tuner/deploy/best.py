@@ -27,7 +27,7 @@ PropertyValue = str | int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestModel:
-    """The model that was tuned."""
+    """Describes the model that was tuned."""
 
     path: str
     """Path of the file: absolute, `package:...`, `builtin:...`, or relative to the folder of best.yaml."""
@@ -37,7 +37,7 @@ class BestModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestInput:
-    """One input of the model."""
+    """Describes one input of the model."""
 
     shape: tuple[int, ...]
     """Shape for one sample."""
@@ -54,7 +54,7 @@ class BestInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestObjective:
-    """An objective of the study with the value that was measured."""
+    """States an objective of the study with the measured value."""
 
     metric: str
     value: float
@@ -65,7 +65,7 @@ class BestObjective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestBaseline:
-    """The reference: the baseline of every comparison, and the configuration that `compile` falls back to."""
+    """Describes the reference: the baseline of every comparison, to which `compile` falls back."""
 
     name: str
     value: float
@@ -78,12 +78,12 @@ class BestBaseline:
     before this field existed."""
     affinity: Literal["shared", "split"] | None = None
     api: Literal["async", "sync"] | None = None
-    """How the model is called; None if it is as in the deployed configuration, and in files written before this field
+    """Way of calling the model; None if it is that of the deployed configuration, and in files written before this field
     existed."""
 
     @property
     def processes(self) -> str:
-        """The number of processes and their CPUs, in words."""
+        """Returns the number of processes and their CPUs, in words."""
         if (self.replicas or 1) == 1:
             return "one process"
         cpus = "the CPUs split among them" if self.affinity == "split" else "all on the same CPUs"
@@ -92,7 +92,7 @@ class BestBaseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestGain:
-    """Gain over the reference with its confidence interval; positive is better, whatever the metric's direction."""
+    """States a gain over the reference with its interval; positive is better, whatever the metric's direction."""
 
     estimate_pct: float
     low_pct: float
@@ -106,7 +106,7 @@ class BestGain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestConstraint:
-    """A limit of the study and the value that the confirmation measured. A bound that is None does not apply."""
+    """States a limit of the study and the value that the confirmation measured; bounds that are None do not apply."""
 
     metric: str
     min: float | None = None
@@ -128,7 +128,7 @@ class BestConstraint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestArrivals:
-    """Requests that arrived at a rate of their own, whether or not earlier ones were answered."""
+    """Describes requests that arrived at a rate of their own, whether or not earlier ones were answered."""
 
     pattern: str
     rate_per_s: float | None = None
@@ -137,12 +137,12 @@ class BestArrivals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """The content of one best.yaml."""
+    """Holds the content of one best.yaml."""
 
     study: str
     verdict: Literal["tuned", "baseline"]
     reason: str | None = None
-    """Why the verdict is `baseline`."""
+    """Reason for the verdict `baseline`."""
     device: str
     model: BestModel
     properties: Mapping[str, PropertyValue]
@@ -168,22 +168,22 @@ class Best:
     gains: Mapping[str, BestGain] = field(default_factory=dict)
     """Gain or loss in each objective of a study with several; `gain` is the largest of them."""
     arrivals: BestArrivals | None = None
-    """How requests arrived during the measurement; None for the closed loop. The key in the file is `load`."""
+    """Arrivals of requests during the measurement; None for the closed loop. The key in the file is `load`."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Facts of the host. `cpu_model`, `cpus_allowed`, `cpu_quota` and `openvino` are compared with the host that
     deploys; the others are for people."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     source: Path | None = field(default=None, compare=False)
-    """The file that these values were read from."""
+    """File that these values were read from."""
 
     @property
     def broken(self) -> str:
-        """The limits that this configuration violates, in words; empty if it keeps all of them."""
+        """Returns the limits that this configuration violates, in words; empty if it keeps all of them."""
         return "; ".join(str(constraint) for constraint in self.constraints if constraint.kept is False)
 
     @property
     def folder(self) -> Path:
-        """The folder at which relative model paths start."""
+        """Returns the folder at which relative model paths start."""
         return Path() if self.source is None else self.source.parent
 
     def replica_cpus(self, replica: int, allowed: Sequence[int]) -> Sequence[int]:

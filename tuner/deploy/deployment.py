@@ -39,12 +39,12 @@ rounded."""
 
 
 class DeploymentWarning(UserWarning):
-    """The deployment works, but is not the one that was measured."""
+    """Says that the deployment works, but is not the one that was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A compiled model, how to call it, and what differs from the measurement."""
+    """Holds a compiled model, the way to call it, and the differences from the measurement."""
 
     compiled_model: openvino.CompiledModel
     device: str

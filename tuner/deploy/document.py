@@ -23,7 +23,7 @@ REWRITE = "Correct the file, or let `tuner run` write it again."
 
 
 class OneLine(dict[str, Any]):
-    """A mapping that is written on one line, even if it holds other mappings."""
+    """Marks a mapping that is written on one line, even if it holds other mappings."""
 
 
 def format_content(content: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Fields:
-    """The fields of a mapping.
+    """Gives access to the fields of a mapping.
 
     Every method returns a value of the right type, a default if the field is wrong. Everything wrong is added to
     `problems`, with the path of the field, which begins with `prefix`.

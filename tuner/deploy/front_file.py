@@ -31,7 +31,7 @@ BOUND = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=)\s*([0-9.eE+-]+)\s*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontPoint:
-    """One point of a front."""
+    """Describes one point of a front."""
 
     name: str
     """Name of a baseline, or `trial 12`."""
@@ -47,7 +47,7 @@ class FrontPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontFile:
-    """The content of one front.yaml."""
+    """Holds the content of one front.yaml."""
 
     study: str
     verdict: Literal["tuned", "baseline"]
@@ -66,7 +66,7 @@ class FrontFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """A condition on a picked point: `latency_p90_ms<=8`."""
+    """States a condition on a picked point: `latency_p90_ms<=8`."""
 
     metric: str
     is_upper: bool
@@ -77,7 +77,7 @@ class Bound:
 
     @property
     def slug(self) -> str:
-        """The bound as a part of a file's name."""
+        """Returns the bound as a part of a file's name."""
         return f"{self.metric}-{'at-most' if self.is_upper else 'at-least'}-{self.value:g}"
 
     def keeps(self, metrics: Mapping[str, float]) -> bool:

@@ -31,7 +31,7 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProof:
-    """The answer, with its reason in a user's words."""
+    """States whether a batch is legal, with the reason in a user's words."""
 
     is_legal: bool
     reason: str

@@ -20,7 +20,7 @@ UNITS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builtin:
-    """A recipe for a model."""
+    """Describes how to build a model."""
 
     build: Callable[[], openvino.Model]
     version: int

@@ -22,7 +22,7 @@ V1_MOUNTS = ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct", "sys/fs/cgroup/cp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """The facts of a process and its host on which a measurement depends."""
+    """Holds the facts of a process and its host on which a measurement depends."""
 
     cpu_model: str
     cpus_allowed: int

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupEntry:
-    """One line of /proc/self/cgroup: a control group that this process is in."""
+    """Describes a control group that this process is in: one line of /proc/self/cgroup."""
 
     controllers: tuple[str, ...]
     """Names of the controllers, in the order of the line; none for cgroup v2."""

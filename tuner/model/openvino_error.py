@@ -20,7 +20,7 @@ PREFIX = re.compile(r"^(?:NotFound|GeneralError|NotImplemented): ")
 MEMORY = re.compile(
     r"bad_alloc|MemoryError|[Cc]annot allocate memory|[Ff]ailed to allocate|Resource temporarily unavailable"
 )
-"""The words of C++, Python, libc and OpenVINO 2026.4 for missing memory; the last is a thread without a stack."""
+"""Words of C++, Python, libc and OpenVINO 2026.4 for missing memory; the last is a thread without a stack."""
 OPERATIONS = (
     re.compile(r"Conversion is failed for: (?P<operations>[^\n]+)"),
     re.compile(r"No translator found for: (?P<operations>[^\n]+)"),

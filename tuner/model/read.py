@@ -31,7 +31,7 @@ DAMAGED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing wrong with a model or with its section of a study file."""
+    """Describes one thing wrong with a model or with its section of a study file."""
 
     at: tuple[str, ...]
     """Path of the key below `model` in the study file."""

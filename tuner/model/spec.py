@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """One input of a model."""
+    """Describes one input of a model."""
 
     shape: tuple[int, ...] | None = None
     """Shape of one request at batch size 1; None keeps the shape of the model."""
@@ -21,7 +21,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """A model and its inputs."""
+    """Describes a model and its inputs."""
 
     path: str
     """Path as it is written: `builtin:mlp`, `package:...`, absolute, or relative to `folder`."""
