@@ -1,11 +1,11 @@
-"""Tunes OpenVINO deployments, and loads what was tuned.
+"""Tunes OpenVINO deployments and loads tuned configurations.
 
-What an application needs and nothing else; importing it loads no other module.
+Offers only what an application needs. Importing the package loads no other module.
 """
 
 from __future__ import annotations
 
-# Type checkers take the name for true; `typing` itself would be the only costly import here.
+# Type checkers take the name for true; importing `typing` would be the only costly import here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tuner.deploy.best_file import load_best

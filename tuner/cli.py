@@ -1,7 +1,8 @@
-"""The command line: parses, calls one function, prints, and turns errors into exit codes. Makes no decisions.
+"""Parses the command line, calls one function for a command, prints its answer and turns errors into exit codes.
 
 Exit codes: 0 done; 1 the answer is no; 2 the input is wrong; 3 the environment is broken; 130 interrupted, resumable.
-Results go to stdout, everything else to stderr. Whatever is slow to import is imported by the command that needs it.
+Results go to stdout, everything else to stderr. A command imports its modules itself, since some take long to import.
+Must not decide anything.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import json
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
 import typer
 
 from tuner import __version__
-from tuner.errors import HostError, InputError, Interrupted, OutputError, TunerError
+from tuner.errors import HostError, InputError, OutputError, SignalError, TunerError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+    from rich.table import Table
 
+T = TypeVar("T")
 app = typer.Typer(
     name="tuner",
     add_completion=False,
@@ -29,10 +33,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Finds, by honest measurement, the OpenVINO settings to deploy a model with on this machine.",
 )
+
+
+def note_flag(context: typer.Context, parameter: typer.CallbackParam, value: bool) -> bool:
+    """Adds the name of a flag that is set to the set of names in the context, for `main` to look at in the end."""
+    if value:
+        context.ensure_object(set).add(parameter.name)
+    return value
+
+
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the study folders are.")]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait while another study measures on this host.")]
+Fresh = Annotated[bool, typer.Option("--fresh", callback=note_flag, help="Move earlier results aside and start anew.")]
 RESULTS = Path("results")
 
 
@@ -42,7 +56,7 @@ def run(
     results: Results = RESULTS,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Total budget, instead of the file's.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Move earlier results aside and start anew.")] = False,
+    fresh: Fresh = False,
     wait: Wait = False,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be done, and stop.")] = False,
     as_json: Json = False,
@@ -54,17 +68,13 @@ def run(
 
     options = RunOptions(results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait)
     with TerminalReporter(sys.stderr) as reporter:
-        if plan:
-            lines = plan_study(study, options, reporter)
-        else:
-            outcome = run_study(study, options, reporter)
-    if plan:
-        print_lines(lines, sys.stdout)
-    elif as_json:
-        print_json(summary.outcome_json(outcome))
-    else:
-        print_lines(summary.outcome_lines(outcome), sys.stdout)
-    if not plan and not outcome.result.is_answer:
+        planned = plan_study(study, options, reporter) if plan else None
+        outcome = None if plan else run_study(study, options, reporter)
+    if outcome is None:
+        print_lines(planned or [], sys.stdout)
+        return
+    print_result(outcome, as_json, summary.outcome_json, summary.outcome_lines)
+    if not outcome.result.is_answer:
         raise typer.Exit(1)
 
 
@@ -79,25 +89,15 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Baselines, best, trials and noise of a study, from its folder; or, with --pick, another point of its front."""
-    from tuner.report import summary
-    from tuner.report.front import picked_lines, point_json
-    from tuner.report.terminal import print_lines
+    from tuner.report import front, summary
     from tuner.study.show import pick_point, read_study
 
     if picks:
-        picked = pick_point(folder, picks, out)
-        if as_json:
-            print_json({**point_json(picked.point), "written": str(picked.path)})
-        else:
-            print_lines(picked_lines(picked.front, picked.point, picked.bounds, picked.path), sys.stdout)
-        return
-    if out is not None:
+        print_result(pick_point(folder, picks, out), as_json, front.picked_json, front.picked_lines)
+    elif out is not None:
         raise InputError("--out goes with --pick", advice="--pick 'latency_p90_ms<=8' says which point is written")
-    found = read_study(folder)
-    if as_json:
-        print_json(summary.study_json(found))
     else:
-        print_lines(summary.study_lines(found), sys.stdout)
+        print_result(read_study(folder), as_json, summary.study_json, summary.study_lines)
 
 
 @app.command()
@@ -110,16 +110,13 @@ def measure(
 ) -> None:
     """One configuration against the baselines, without a search."""
     from tuner.report import summary
-    from tuner.report.terminal import TerminalReporter, print_lines
+    from tuner.report.terminal import TerminalReporter
     from tuner.study.measure import measure_study
     from tuner.study.run import RunOptions
 
     with TerminalReporter(sys.stderr) as reporter:
         measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
-    if as_json:
-        print_json(summary.measured_json(measured))
-    else:
-        print_lines(summary.measured_lines(measured), sys.stdout)
+    print_result(measured, as_json, summary.measured_json, summary.measured_lines)
 
 
 @app.command()
@@ -128,22 +125,11 @@ def apply(
     strict: Annotated[bool, typer.Option("--strict", help="Fail where this host or model differs.")] = False,
 ) -> None:
     """Check that a best.yaml runs here, and print the code that uses it."""
-    import warnings
+    from tuner.deploy.apply import apply_best
 
-    from tuner.deploy.apply import NOT_KEPT, check, describe
-    from tuner.deploy.best_file import load_best
-
-    loaded = load_best(best)
-    if loaded.broken:
-        print(f"warning: {NOT_KEPT}: {loaded.broken}", file=sys.stderr)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        deployment = check(loaded, strict=strict)
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
-    used = "the fallback baseline" if deployment.is_fallback else "the configuration"
-    print(f"{best}: {used} compiles and runs here", file=sys.stderr)
-    print(describe(loaded, deployment), end="")
+    applied = apply_best(best, strict=strict)
+    print(*applied.notes, sep="\n", file=sys.stderr)
+    print(applied.code, end="")
 
 
 @app.command()
@@ -163,7 +149,6 @@ def replay(
 ) -> None:
     """Evaluate search strategies on recorded spaces, without hardware: results folders, or tables as CSV files."""
     from tuner.report import replay as words
-    from tuner.report.terminal import print_lines
     from tuner.study.replay import ReplayOptions, replay_tables
 
     options = ReplayOptions(
@@ -176,11 +161,7 @@ def replay(
         seed=seed,
         jobs=jobs,
     )
-    found = replay_tables(results, options)
-    if as_json:
-        print_json(words.replay_json(found))
-    else:
-        print_lines(words.replay_lines(found), sys.stdout)
+    print_result(replay_tables(results, options), as_json, words.replay_json, words.replay_lines)
 
 
 @app.command()
@@ -191,11 +172,25 @@ def schema() -> None:
     print_json(json_schema())
 
 
+def print_result(
+    result: T, as_json: bool, to_json: Callable[[T], Any], to_lines: Callable[[T], Sequence[str | Table]]
+) -> None:
+    """Prints the answer of a command on stdout, as JSON or for a person to read."""
+    from tuner.report.terminal import print_lines
+
+    if as_json:
+        print_json(to_json(result))
+    else:
+        print_lines(to_lines(result), sys.stdout)
+
+
 def print_json(content: Any) -> None:
+    """Prints plain values as JSON on stdout."""
     print(json.dumps(content, indent=2))
 
 
 def show_version(value: bool) -> None:
+    """Prints the version and ends the command if `value`."""
     if value:
         print(f"tuner {__version__}")
         raise typer.Exit()
@@ -203,29 +198,26 @@ def show_version(value: bool) -> None:
 
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of expected failures.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", callback=note_flag, help="Show tracebacks of expected failures.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
+    """Takes the options that come before a command, and makes signals end it in order."""
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
 
 
 def interrupt(signum: int, frame: object) -> NoReturn:
-    """SIGTERM ends a run as Ctrl-C does: workers gone, record whole, resumable, and a word about it."""
-    what = "terminated" if signum == signal.SIGTERM else "interrupted"
-    raise Interrupted(what, advice=how_to_go_on())
-
-
-def how_to_go_on() -> str:
-    """With --fresh once more, what was measured would be moved aside."""
-    command = "the same command without --fresh" if "--fresh" in sys.argv else "the same command"
-    return f"{command} continues where it stopped"
+    """Raises SignalError: SIGTERM ends a run as Ctrl-C does, without workers left and with a record to resume from."""
+    raise SignalError("terminated" if signum == signal.SIGTERM else "interrupted")
 
 
 class Unread(io.FileIO):
-    """A stream whose reader may leave, as `head` does: what it no longer wants is dropped, and is no error."""
+    """Drops what it is given once its reader has left, as `head` does, instead of failing."""
 
     def write(self, data: ReadableBuffer, /) -> int:
+        """Writes the bytes and returns how many were taken: all of them if the reader has left."""
         try:
             return super().write(data)
         except BrokenPipeError:
@@ -233,8 +225,10 @@ class Unread(io.FileIO):
 
 
 def unbroken(stream: TextIO) -> TextIO:
-    """A stream of this process that takes no notice when its reader leaves. What stands in for one stays, and so does
-    the None of one that was closed from the start."""
+    """Returns a stream for stdout or stderr that goes on when its reader leaves.
+
+    A stream that replaces one of them is returned as it is, and so is the None of one that was closed from the start.
+    """
     is_own = stream is sys.__stdout__ or stream is sys.__stderr__
     if not is_own or not isinstance(stream, io.TextIOWrapper):
         return stream
@@ -244,29 +238,44 @@ def unbroken(stream: TextIO) -> TextIO:
 
 
 def main() -> None:
-    """The entry point: every expected failure is one message, its advice, and an exit code."""
+    """Runs the command line: every expected failure becomes one message, its advice and an exit code."""
     sys.stdout, sys.stderr = unbroken(sys.stdout), unbroken(sys.stderr)
+    flags: set[str] = set()
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="tuner", standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        fail(Interrupted("interrupted", advice=how_to_go_on()))
-    except TunerError as error:
-        fail(error)
-    except OSError as error:
-        fail(OutputError(f"{error.filename or 'the system'}: {error.strerror or error}"))
-    except typer.TyperException as error:
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="tuner", standalone_mode=False, obj=flags) or 0)
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(explain(error, flags))
+
+
+def explain(error: BaseException, flags: set[str]) -> int:
+    """Prints what went wrong and what to do about it on stderr, and returns the exit code.
+
+    `flags` are the names of the flags that were set: `debug` shows the traceback of an expected failure too.
+    """
+    failure = expected_failure(error, flags)
+    if failure is None or "debug" in flags:
+        traceback.print_exception(error)
+    if failure is None:
+        return HostError.exit_code  # not 1, which is an answer
+    print(f"tuner: {failure}", file=sys.stderr)
+    if failure.advice:
+        print(f"       {failure.advice}", file=sys.stderr)
+    return failure.exit_code
+
+
+def expected_failure(error: BaseException, flags: set[str]) -> TunerError | None:
+    """Returns an error as one of this project's, with its advice; None for an error that nothing expects."""
+    if isinstance(error, KeyboardInterrupt | typer.Abort | SignalError):
+        # With --fresh once more, the sessions of this run would be moved aside.
+        command = "the same command without --fresh" if "fresh" in flags else "the same command"
+        what = str(error) if isinstance(error, SignalError) else "interrupted"
+        return SignalError(what, advice=f"{command} continues where it stopped")
+    if isinstance(error, TunerError):
+        return error
+    if isinstance(error, OSError):
+        return OutputError(f"{error.filename or 'the system'}: {error.strerror or error}")
+    if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "tuner"
-        fail(InputError(error.format_message(), advice=f"try: {path} --help"))
-    except Exception:
-        traceback.print_exc()
-        sys.exit(HostError.exit_code)  # not 1, which is an answer
-
-
-def fail(error: TunerError) -> NoReturn:
-    if "--debug" in sys.argv:
-        traceback.print_exc()
-    print(f"tuner: {error}", file=sys.stderr)
-    if error.advice:
-        print(f"       {error.advice}", file=sys.stderr)
-    sys.exit(error.exit_code)
+        return InputError(error.format_message(), advice=f"try: {path} --help")
+    return None

@@ -1,4 +1,4 @@
-"""Every expected failure, with its exit code. Knows nothing of what raises it.
+"""Defines every expected failure with its exit code. Must not know what raises it.
 
 TunerError
 ├── InputError           2   what the user gave is wrong
@@ -7,12 +7,12 @@ TunerError
 │   ├── BestFileError        a best.yaml that cannot be used
 │   └── StudyChangedError    a results folder that belongs to another study
 ├── HostError            3   the environment is broken
-│   ├── DeviceError          the device is not there
+│   ├── DeviceError          the device does not exist here
 │   ├── OutputError          the results cannot be written (no right, no space)
 │   ├── RecordError          the records on disk are damaged or newer than this program
 │   └── BusyError            another study is measuring on this host
 ├── NoAnswerError        1   the question was fine, the answer is no
-└── Interrupted        130   stopped by a signal; the same command resumes
+└── SignalError        130   a signal stopped the command; the same command resumes
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 
 class TunerError(Exception):
-    """An expected failure: `str(error)` says what happened, `advice` what to do next."""
+    """Reports an expected failure: `str(error)` says what happened, `advice` what to do next."""
 
     exit_code = 3
 
@@ -31,12 +31,14 @@ class TunerError(Exception):
 
 
 class InputError(TunerError):
+    """Reports that a file, an option or an argument of the user is wrong."""
+
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong in a study file. `line` and `column` count from 1."""
+    """Describes one thing wrong in a file, with its place; `line` and `column` count from 1."""
 
     line: int
     column: int
@@ -47,7 +49,7 @@ class Problem:
 
 
 class StudyFileError(InputError):
-    """Everything wrong with one study file, in the order of its lines."""
+    """Lists everything wrong with one study file, in the order of its lines."""
 
     def __init__(self, path: str, problems: list[Problem], *, advice: str = "") -> None:
         self.path = path
@@ -56,40 +58,46 @@ class StudyFileError(InputError):
 
 
 class ModelError(InputError):
-    pass
+    """Reports that a model is missing, cannot be read or cannot run."""
 
 
 class BestFileError(InputError):
-    pass
+    """Reports that a best.yaml or front.yaml cannot be used."""
 
 
 class StudyChangedError(InputError):
-    pass
+    """Reports that a results folder belongs to another study."""
 
 
 class HostError(TunerError):
+    """Reports that the environment is broken."""
+
     exit_code = 3
 
 
 class DeviceError(HostError):
-    pass
+    """Reports that a device does not exist on this host."""
 
 
 class OutputError(HostError):
-    pass
+    """Reports that results cannot be written: no right, or no space."""
 
 
 class RecordError(HostError):
-    pass
+    """Reports that the records on disk are damaged, or newer than this program."""
 
 
 class BusyError(HostError):
-    pass
+    """Reports that another study is measuring on this host."""
 
 
 class NoAnswerError(TunerError):
+    """Reports that the question was right, and the answer is no."""
+
     exit_code = 1
 
 
-class Interrupted(TunerError):
+class SignalError(TunerError):
+    """Reports that a signal stopped the command; the same command resumes."""
+
     exit_code = 130

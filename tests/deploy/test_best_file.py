@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from tuner.deploy.best import (
     Best,
+    BestArrivals,
     BestBaseline,
     BestConstraint,
     BestGain,
     BestInput,
-    BestLoad,
     BestModel,
     BestObjective,
 )
@@ -81,9 +81,11 @@ bests = st.builds(
             pairs=counts,
         ),
     ),
-    load=st.one_of(
+    arrivals=st.one_of(
         st.none(),
-        st.builds(BestLoad, pattern=st.sampled_from(["poisson", "constant"]), rate_per_s=st.one_of(st.none(), numbers)),
+        st.builds(
+            BestArrivals, pattern=st.sampled_from(["poisson", "constant"]), rate_per_s=st.one_of(st.none(), numbers)
+        ),
     ),
     constraints=st.lists(
         st.builds(
@@ -161,7 +163,6 @@ def changed(**fields: Any) -> str:
         ({"api": "both"}, "api: 'both' is not one of async, sync"),
         ({"properties": {"NUM_STREAMS": None}}, "properties.NUM_STREAMS: None is not text, a finite number"),
         ({"properties": {"NUM_STREAMS": [1]}}, "properties.NUM_STREAMS: [1] is not text"),
-        ({"properties": {1: 1}}, "properties: {1: 1} is not a mapping of names"),
         ({"model": "a.xml"}, "model: 'a.xml' is not a mapping of names"),
         ({"model": {"path": "a.xml"}}, "model.sha256: missing"),
         ({"inputs": {"x": {"shape": "wide"}}}, "inputs.x.shape: 'wide' is not a list of whole numbers"),
@@ -217,8 +218,17 @@ def test_a_file_without_keys_is_no_best_yaml(text: str) -> None:
     ("text", "message"),
     [
         ("a: [1", "line 1, column"),
-        ("a: 1\na: 2\n", "line 2, column 1: 'a' is given twice"),
-        ("a: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
+        ("a: 1\na: 2\n", 'b.yaml: line 2, column 1: duplicate key "a"; it is already given in line 1'),
+        (
+            "a: !!python/object/apply:os.system ['true']\n",
+            "line 1, column 4: tag !!python/object/apply:os.system is not allowed",
+        ),
+        ("properties: {1: 1}\n", "line 1, column 14: a key must be text, got 1; quote it if it is meant"),
+        ("a: 2001-13-45\nb: !!int five\n", 'b.yaml: line 2, column 4: "five" is no !!int'),
+        (
+            "a: 1\na: 2\n1: 3",
+            'b.yaml: line 2, column 1: duplicate key "a"; it is already given in line 1\nb.yaml: line 3',
+        ),
         ("\x00", "not YAML"),
     ],
 )
@@ -227,16 +237,16 @@ def test_garbage_is_answered_with_its_line(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("load", "line"),
+    ("arrivals", "line"),
     [
-        (BestLoad(pattern="poisson", rate_per_s=80.0), "load: {poisson: {rate_per_s: 80.0}}"),
-        (BestLoad(pattern="constant"), "load: {constant: {find_max: true}}"),
+        (BestArrivals(pattern="poisson", rate_per_s=80.0), "load: {poisson: {rate_per_s: 80.0}}"),
+        (BestArrivals(pattern="constant"), "load: {constant: {find_max: true}}"),
     ],
 )
-def test_the_load_stands_on_one_line_as_in_the_study_file(load: BestLoad, line: str, illustration: Best) -> None:
-    text = format_best(replace(illustration, load=load))
+def test_arrivals_stand_on_one_line_as_in_the_study_file(arrivals: BestArrivals, line: str, illustration: Best) -> None:
+    text = format_best(replace(illustration, arrivals=arrivals))
     assert line in text.splitlines()
-    assert parse_best(text, "b.yaml").load == load
+    assert parse_best(text, "b.yaml").arrivals == arrivals
     assert "load:" not in format_best(illustration)
 
 

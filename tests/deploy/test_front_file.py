@@ -65,7 +65,7 @@ def front(illustration: Best) -> FrontFile:
             point(illustration, "trial 3", 250.0, 10.0),
             point(illustration, "THROUGHPUT", 200.0, 8.0),
         ),
-        left={"trial 5": "trial 3 is better"},
+        removed={"trial 5": "trial 3 is better"},
     )
 
 

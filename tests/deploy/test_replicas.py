@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openvino
@@ -189,6 +190,18 @@ def run(program: str, cwd: Path) -> list[str]:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     words = [sys.executable, "-W", "error", "-c", textwrap.dedent(program)]
     return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.parametrize(("replicas", "cpus"), [(2, [0, 1]), (2, [0, 2, 4]), (3, list(range(8))), (5, [1, 3])])
+def test_the_printed_code_splits_cpus_as_a_replica_does(split: Best, replicas: int, cpus: list[int]) -> None:
+    best = replace(split, replicas=replicas)
+    code = describe(best)
+    binding = code[code.index("import os") : code.index("import openvino")].replace("import os\n", "")
+    for replica in range(replicas):
+        bound: list[list[int]] = []
+        fake = SimpleNamespace(sched_getaffinity=lambda _: set(cpus), sched_setaffinity=lambda _, c: bound.append(c))  # noqa: B023
+        exec(binding.replace("= 0,", f"= {replica},"), {"os": fake})
+        assert bound == [list(best.replica_cpus(replica, cpus))]
 
 
 @needs_two_cpus

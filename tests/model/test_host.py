@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.model.host import cpu_model, cpu_quota, cpu_stat_files, host_facts
+from tuner.model.host import cpu_model, cpu_quota, cpu_share, cpu_stat_files, host_facts
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -66,6 +66,20 @@ def test_throttling_is_counted_where_a_group_and_its_parents_are(tmp_path: Path)
     groups = {"proc/self/cgroup": "1:cpu:/x\n4:memory:/x\n0::/a/b\n"}
     root = write(tmp_path, groups | dict.fromkeys([*names, *others], "nr_throttled 0\n"))
     assert sorted(cpu_stat_files(root)) == sorted(root / name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "parts", "shares"),
+    [
+        ([0, 2, 4, 6], 1, [[0, 2, 4, 6]]),
+        ([0, 2, 4, 6], 2, [[0, 2], [4, 6]]),
+        ([0, 2, 4], 2, [[0], [2, 4]]),
+        ([5], 3, [[], [], [5]]),
+        ([], 2, [[], []]),
+    ],
+)
+def test_cpus_are_split_into_neighbouring_parts(cpus: list[int], parts: int, shares: list[list[int]]) -> None:
+    assert [list(cpu_share(cpus, i, parts)) for i in range(parts)] == shares
 
 
 def test_the_name_of_the_cpu_is_found_on_x86_and_arm(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tuner.deploy.best import BestGain, BestObjective
 from tuner.deploy.front_file import Bound, FrontFile, FrontPoint
 from tuner.report.front import front_json, front_lines, picked_lines
 from tuner.report.terminal import print_lines
+from tuner.study.show import Picked
 
 
 def gain(metric: str, low: float, estimate: float, high: float) -> BestGain:
@@ -56,7 +57,7 @@ FRONT = FrontFile(
     knee="trial 3",
     sessions=6,
     points=(KNEE, OPEN, point("THROUGHPUT", 100.0, 2.0)),
-    left={"trial 5": "trial 3 is better"},
+    removed={"trial 5": "trial 3 is better"},
 )
 
 
@@ -87,7 +88,8 @@ def test_every_point_stands_in_the_table_marked_for_what_it_is() -> None:
 
 
 def test_baselines_alone_are_a_front_without_words_about_gains() -> None:
-    text = printed(replace(FRONT, verdict="baseline", sessions=0, points=FRONT.points[2:], knee="THROUGHPUT", left={}))
+    alone = replace(FRONT, verdict="baseline", sessions=0, points=FRONT.points[2:], knee="THROUGHPUT", removed={})
+    text = printed(alone)
     assert "the front: one point, as the baselines were first measured" in text
     assert "?" not in text
 
@@ -95,7 +97,7 @@ def test_baselines_alone_are_a_front_without_words_about_gains() -> None:
 @pytest.mark.parametrize("picked", FRONT.points, ids=lambda p: p.name)
 def test_a_picked_point_says_what_it_is_and_what_comes_next(picked: FrontPoint) -> None:
     bound = Bound(metric="latency_p90_ms", is_upper=True, value=8.0)
-    lines = picked_lines(FRONT, picked, [bound], Path("results/x/best-8.yaml"))
+    lines = picked_lines(Picked(front=FRONT, point=picked, bounds=[bound], path=Path("results/x/best-8.yaml")))
     assert lines[0].startswith(f"picked for latency_p90_ms<=8: {picked.name}, throughput ")
     assert lines[-1] == "next:    tuner apply results/x/best-8.yaml"
     assert f"  verdict: {'tuned' if picked is KNEE else 'baseline'}, words" in lines

@@ -1,0 +1,1 @@
+"""How does an application use what was tuned, and does that still hold on its host?"""

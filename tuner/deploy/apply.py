@@ -1,16 +1,19 @@
-"""Shows how to use a best.yaml, and tries on this host that it works.
+"""Tries a best.yaml on this host, and writes the code that deploys it.
 
-Knows the words and the code of `tuner apply`; must not print.
+Responsible for the words and the code of `tuner apply`. Must not print.
 """
 
 from __future__ import annotations
 
 import os
 import pprint
-from dataclasses import replace
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.deploy.best import Best, BestObjective
+from tuner.deploy.best_file import load_best
 from tuner.deploy.deployment import Deployment, compile_best
 from tuner.errors import DeviceError, ModelError
 from tuner.model.locate import locate
@@ -24,6 +27,35 @@ FALLBACK = "NOT THE TUNED CONFIGURATION, which does not compile here; no gain ho
 NOT_KEPT = "NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """Holds the answer of `tuner apply`."""
+
+    notes: tuple[str, ...]
+    """Warnings, and last what ran here."""
+    code: str
+    """Python code that deploys the configuration, with comments on how it was found."""
+
+
+def apply_best(path: Path, *, strict: bool = False) -> Applied:
+    """Tries a best.yaml on this host and returns the code that deploys it.
+
+    Raises BestFileError, and what `Best.compile` raises.
+    """
+    best = load_best(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        deployment = check(best, strict=strict)
+    said = [str(warning.message) for warning in caught]
+    if best.broken:
+        said.insert(0, f"{NOT_KEPT}: {best.broken}")
+    used = "the fallback baseline" if deployment.is_fallback else "the configuration"
+    return Applied(
+        notes=(*(f"warning: {line}" for line in said), f"{path}: {used} compiles and runs here"),
+        code=describe(best, deployment),
+    )
+
+
 def check(
     best: Best,
     *,
@@ -32,7 +64,10 @@ def check(
     device: str | None = None,
     core: openvino.Core | None = None,
 ) -> Deployment:
-    """Compiles and runs one inference on random inputs. Raises what `Best.compile` raises, DeviceError if it fails."""
+    """Compiles the configuration and runs one inference on random inputs.
+
+    Raises what `Best.compile` raises, and DeviceError if the inference fails.
+    """
     from tuner.model.inputs import random_inputs
 
     replica = 0 if best.affinity == "split" else None
@@ -49,20 +84,20 @@ def check(
 
 
 def describe(best: Best, deployment: Deployment | None = None) -> str:
-    """Comments on what was found, and Python code that deploys it: with this package, and with OpenVINO alone.
+    """Returns Python code that deploys a best.yaml, with this package and with OpenVINO alone, below comments on it.
 
-    Where the `deployment` that was tried here fell back, that is what is described, and no gain is.
+    If the `deployment` that was tried here fell back, the text describes the fallback and claims no gain.
     """
     if deployment is not None and deployment.is_fallback:
         used = _fallen_back(best, deployment)
-        comments = [f"# {best.study}: {FALLBACK}", f"# {deployment.warnings[-1]}", *_setting(used)]
+        comments = [f"# {best.study}: {FALLBACK}", f"# {deployment.warnings[-1]}", *_configuration(used)]
     else:
-        used, comments = best, [*_found(best), *_setting(best)]
+        used, comments = best, [*_found(best), *_configuration(best)]
     return "\n".join([*comments, "", *_with_tuner(best, used), "", *_without_tuner(used), ""])
 
 
 def _fallen_back(best: Best, deployment: Deployment) -> Best:
-    """The file as if what runs here had been its answer."""
+    """Returns the file with the configuration that runs here in place of its own."""
     baseline = best.baseline
     return replace(
         best,
@@ -91,22 +126,22 @@ def _found(best: Best) -> list[str]:
     if best.deployment:
         stated = ", ".join(f"{name} {value}" for name, value in best.deployment.items())
         lines.append(f"# Measured under the deployment's conditions: {stated}")
-    if best.is_baseline_apart:
+    if best.baseline_has_own_processes:
         lines.append(
             f"# The baseline {best.baseline.name}, used where this does not compile: {best.baseline.processes}"
         )
     return lines
 
 
-def _setting(best: Best) -> list[str]:
+def _configuration(best: Best) -> list[str]:
     settings = " ".join(f"{name}={value}" for name, value in best.properties.items()) or "none, the defaults"
     lines = [
         f"# Device {best.device}; properties: {settings}",
         f"# Batch size {best.batch_size}; infer requests: {best.infer_requests}; calls: {best.api}",
     ]
     if best.replicas > 1:
-        apart = " CPUs split among them" if best.affinity == "split" else " all on the same CPUs"
-        lines.append(f"# Replicas: {best.replicas} identical processes,{apart}; start each as below")
+        cpus = "CPUs split among them" if best.affinity == "split" else "all on the same CPUs"
+        lines.append(f"# Replicas: {best.replicas} identical processes, {cpus}; start each as below")
     return lines
 
 
@@ -130,7 +165,7 @@ def _gain(best: Best) -> str:
 
 
 def _with_tuner(best: Best, used: Best) -> list[str]:
-    """`best` is what the file says, `used` what comes of it here."""
+    """Returns code that calls this package; `used` is the configuration that runs here."""
     file = "best.yaml" if best.source is None else str(best.source)
     name, shape = _first_input(used)
     lines = [
@@ -183,7 +218,7 @@ def _without_tuner(best: Best) -> list[str]:
 
 
 def _take_cpus(best: Best) -> list[str]:
-    """What each replica does before anything else, where they split the CPUs."""
+    """Returns code that binds a replica to its CPUs, if the replicas split them: `cpu_share` of tuner/model/host.py."""
     if best.affinity != "split":
         return []
     return [

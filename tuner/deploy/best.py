@@ -1,6 +1,6 @@
-"""best.yaml as values: what to deploy, how it was found, and where that holds.
+"""Holds the values of best.yaml: what to deploy, how it was found, and on which host that is true.
 
-Knows the file's content, in the order of its lines; `best_file.py` knows text and disk, `deployment.py` OpenVINO.
+Responsible for the content, in the order of the file's lines. Must not know text and disk (`best_file.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuner.errors import BestFileError
+from tuner.model.host import cpu_share
 from tuner.model.spec import InputSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -20,69 +21,78 @@ if TYPE_CHECKING:
     from tuner.deploy.deployment import Deployment
 
 SCHEMA_VERSION = 1
+"""Version of the format of best.yaml and front.yaml; a larger one in a file is refused."""
 PropertyValue = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestModel:
-    """`path` is absolute, `package:...`, `builtin:...`, or relative to the folder of best.yaml."""
+    """Describes the model that was tuned."""
 
     path: str
+    """Path of the file: absolute, `package:...`, `builtin:...`, or relative to the folder of best.yaml."""
     sha256: str
     variant: str = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestInput:
-    """`shape` is for one sample; `batch_axis` is multiplied by the batch size, None where there is none."""
+    """Describes one input of the model."""
 
     shape: tuple[int, ...]
+    """Shape for one sample."""
     batch_axis: int | None
+    """Index of the axis that the batch size multiplies; None if the input carries no batch."""
     layout: str | None = None
     range: tuple[float, float] = (0.0, 1.0)
-    """Of random data, as in the study file: what the check after `tuner apply` feeds."""
+    """Range of the random data that `tuner apply` feeds, as in the study file."""
 
     def batched_shape(self, batch_size: int) -> list[int]:
+        """Returns the shape for `batch_size` samples."""
         return [dim * batch_size if axis == self.batch_axis else dim for axis, dim in enumerate(self.shape)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestObjective:
+    """States an objective of the study with the measured value."""
+
     metric: str
     value: float
     unit: str
     reference: float | None = None
-    """The value of the reference in the same sessions, where a study has several objectives."""
+    """Value of the reference in the same sessions; None in a study with one objective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestBaseline:
-    """The reference: what was compared with, and what `compile` falls back to."""
+    """Describes the reference: the baseline of every comparison, to which `compile` falls back."""
 
     name: str
     value: float
     properties: Mapping[str, PropertyValue]
     batch_size: int = 1
     infer_requests: int | None = None
-    """None: as many as the compiled model suggests."""
+    """Number of requests in flight; None for as many as the compiled model suggests."""
     replicas: int | None = None
-    """None where there is one process of it and of what is deployed, and in files that do not say."""
+    """Number of processes; None if baseline and deployed configuration both use one process, and in files written
+    before this field existed."""
     affinity: Literal["shared", "split"] | None = None
     api: Literal["async", "sync"] | None = None
-    """None where it is called as what is deployed, and in files that do not say."""
+    """Way of calling the model; None if it is that of the deployed configuration, and in files written before this field
+    existed."""
 
     @property
     def processes(self) -> str:
-        """How it was run, in words."""
+        """Returns the number of processes and their CPUs, in words."""
         if (self.replicas or 1) == 1:
             return "one process"
-        apart = "the CPUs split among them" if self.affinity == "split" else "all on the same CPUs"
-        return f"{self.replicas} identical processes, {apart}"
+        cpus = "the CPUs split among them" if self.affinity == "split" else "all on the same CPUs"
+        return f"{self.replicas} identical processes, {cpus}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestGain:
-    """Over the reference, positive = better whatever the metric's direction."""
+    """States a gain over the reference with its interval; positive is better, whatever the metric's direction."""
 
     estimate_pct: float
     low_pct: float
@@ -91,13 +101,12 @@ class BestGain:
     sessions: int
     pairs: int
     metric: str | None = None
-    """Of several objectives the one that this is about; None where there is one."""
+    """Name of the objective that the gain is about; None in a study with one objective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestConstraint:
-    """A limit of the study and what the confirmation measured. Bounds that are None do not apply. `kept` is False where
-    no configuration keeps the limits and this one breaks it; files of before do not say."""
+    """States a limit of the study and the value that the confirmation measured; bounds that are None do not apply."""
 
     metric: str
     min: float | None = None
@@ -106,7 +115,10 @@ class BestConstraint:
     max_ratio: float | None = None
     measured: float
     requests: int | None = None
+    """Number of requests on which the measured value rests."""
     kept: bool | None = None
+    """False if no configuration keeps all limits and this one violates the limit; None in files written before this
+    field existed."""
 
     def __str__(self) -> str:
         bounds = {"min": self.min, "max": self.max, "min_ratio": self.min_ratio, "max_ratio": self.max_ratio}
@@ -115,20 +127,22 @@ class BestConstraint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BestLoad:
-    """Requests that arrived by themselves. `rate_per_s` is None where the largest was looked for."""
+class BestArrivals:
+    """Describes requests that arrived at a rate of their own, whether or not earlier ones were answered."""
 
     pattern: str
     rate_per_s: float | None = None
+    """Arrivals per second; None if the study looked for the largest rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
-    """One best.yaml. `reason` says why a verdict is `baseline`; `gain` is None where none was shown."""
+    """Holds the content of one best.yaml."""
 
     study: str
     verdict: Literal["tuned", "baseline"]
     reason: str | None = None
+    """Reason for the verdict `baseline`."""
     device: str
     model: BestModel
     properties: Mapping[str, PropertyValue]
@@ -137,54 +151,56 @@ class Best:
     infer_requests: int
     api: Literal["async", "sync"]
     replicas: int = 1
-    """Identical processes that serve at the same time."""
+    """Number of identical processes that serve at the same time."""
     affinity: Literal["shared", "split"] = "shared"
-    """split: each replica has CPUs of its own, see `replica_cpus`."""
+    """CPUs of a replica: all of them, or with `split` its own part, see `replica_cpus`."""
     deployment: Mapping[str, Any] = field(default_factory=dict)
-    """The conditions that the study stated: quota, CPUs, memory, replicas, background."""
+    """Conditions that the study stated: quota, CPUs, memory, replicas, background."""
     effective: Mapping[str, str]
     objective: BestObjective
     baseline: BestBaseline
     baselines: Mapping[str, float]
     gain: BestGain | None = None
+    """Gain over the reference; None if none was shown."""
     constraints: tuple[BestConstraint, ...] = ()
     objectives: tuple[BestObjective, ...] = ()
-    """All of them, where a study has several: then this is a point of a front."""
+    """All objectives of a study with several; then this configuration is a point of a front."""
     gains: Mapping[str, BestGain] = field(default_factory=dict)
-    """Objective -> what this point gains and loses there, where a study has several. `gain` is the largest."""
-    load: BestLoad | None = None
-    """How requests arrived while it was measured; None: the closed loop."""
+    """Gain or loss in each objective of a study with several; `gain` is the largest of them."""
+    arrivals: BestArrivals | None = None
+    """Arrivals of requests during the measurement; None for the closed loop. The key in the file is `load`."""
     environment: Mapping[str, Any] = field(default_factory=dict)
-    """`cpu_model`, `cpus_allowed`, `cpu_quota` and `openvino` are compared with the host; others are for people."""
+    """Facts of the host. `cpu_model`, `cpus_allowed`, `cpu_quota` and `openvino` are compared with the host that
+    deploys; the others are for people."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     source: Path | None = field(default=None, compare=False)
-    """The file it was read from."""
+    """File that these values were read from."""
 
     @property
     def broken(self) -> str:
-        """The limits that this configuration breaks, where none was found that keeps them all; else empty."""
+        """Returns the limits that this configuration violates, in words; empty if it keeps all of them."""
         return "; ".join(str(constraint) for constraint in self.constraints if constraint.kept is False)
 
     @property
     def folder(self) -> Path:
-        """Where relative model paths start."""
+        """Returns the folder at which relative model paths start."""
         return Path() if self.source is None else self.source.parent
 
     def replica_cpus(self, replica: int, allowed: Sequence[int]) -> Sequence[int]:
-        """The share of the CPUs `allowed` to a deployment that belongs to its `replica`-th process, counted from 0."""
-        if self.affinity != "split":
-            return allowed
-        n = len(allowed)
-        return allowed[replica * n // self.replicas : (replica + 1) * n // self.replicas]
+        """Returns the part of the CPUs `allowed` to a deployment that process `replica`, counted from 0, has to use."""
+        return cpu_share(allowed, replica, self.replicas) if self.affinity == "split" else allowed
 
     @property
-    def is_baseline_apart(self) -> bool:
-        """Whether the baseline was run in other processes than what is deployed, by what the file says."""
+    def baseline_has_own_processes(self) -> bool:
+        """True if the file says that the baseline ran in other processes than the deployed configuration."""
         own = self.baseline
         return own.replicas is not None and (own.replicas, own.affinity or "shared") != (self.replicas, self.affinity)
 
     def spec(self, model: str | os.PathLike[str] | None = None) -> ModelSpec:
-        """The model as the study ran it; `model` names another file, relative to the current folder."""
+        """Returns the model as the study ran it; `model` names another file, relative to the current folder.
+
+        Raises BestFileError if the layout and the batch axis of an input disagree.
+        """
         inputs = {
             name: InputSpec(shape=given.shape, layout=_layout(name, given), range=given.range)
             for name, given in self.inputs.items()
@@ -204,12 +220,21 @@ class Best:
     ) -> Deployment:
         """Reads, reshapes and compiles the model with the tuned properties.
 
-        Warns (`DeploymentWarning`) where this host, OpenVINO or the model differ from what was measured; falls back to
-        the reference baseline, with a warning, where the tuned configuration does not compile. `strict` raises instead
-        of every warning. `model` and `device` replace what the file says. `replica`: which of the replicas this process
-        is, from 0; where they split the CPUs, it keeps to its share from now on.
-        Raises InputError (no such replica), ModelError (no such model, unreadable), DeviceError (nothing compiles on
-        the device).
+        If this host, OpenVINO or the model differ from the measured ones, it warns (`DeploymentWarning`). If the tuned
+        configuration does not compile, it warns and compiles the reference baseline instead.
+
+        Args:
+            strict: Raises BestFileError, or ModelError for another model, instead of every warning.
+            model: Path of another file than the one in best.yaml, relative to the current folder.
+            device: Name of another device than the one in best.yaml.
+            core: The core to compile with; a new one by default.
+            replica: Number of this process among the replicas, from 0. If the replicas split the CPUs, the process and
+                its later threads use only their part from now on.
+
+        Raises:
+            InputError: There is no such replica.
+            ModelError: The model does not exist or cannot be read.
+            DeviceError: The device does not exist, or nothing compiles on it.
         """
         from tuner.deploy.deployment import compile_best
 
@@ -217,7 +242,7 @@ class Best:
 
 
 def portable_path(spec: ModelSpec, folder: Path) -> str:
-    """The model's path as a best.yaml in `folder` has to say it: a relative one is made relative to that folder."""
+    """Returns the model's path as a best.yaml in `folder` has to name it: relative paths start at that folder."""
     path = Path(spec.path)
     if ":" in spec.path.split("/")[0] or path.is_absolute() or spec.path.startswith("~"):
         return spec.path
@@ -225,7 +250,7 @@ def portable_path(spec: ModelSpec, folder: Path) -> str:
 
 
 def _layout(name: str, given: BestInput) -> str | None:
-    """A layout whose N is at `batch_axis`: the file decides, not a guess from the shape."""
+    """Returns a layout with its N at `batch_axis`: the file decides which axis is the batch, not a guess."""
     if given.layout is None:
         return "".join("N" if axis == given.batch_axis else "?" for axis in range(len(given.shape))) or None
     if len(given.layout) == len(given.shape):

@@ -1,6 +1,6 @@
-"""best.yaml on disk: which key is which value, read with every problem named.
+"""Reads and writes best.yaml: which key holds which value, and everything wrong with a file at once.
 
-Knows the file's content; must not know OpenVINO nor what happens with the values.
+Responsible for the keys of the file. Must not know OpenVINO or what happens with the values.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Literal
 from tuner.deploy.best import (
     SCHEMA_VERSION,
     Best,
+    BestArrivals,
     BestBaseline,
     BestConstraint,
     BestGain,
     BestInput,
-    BestLoad,
     BestModel,
     BestObjective,
 )
@@ -30,14 +30,16 @@ HEADER = """\
 # What to deploy. `properties` go to Core.compile_model as they are; `batch_size` is a reshape of each input at its
 # `batch_axis`; `infer_requests` is the size of the AsyncInferQueue. `tuner apply` prints the code that does it.
 """
+"""Comment at the top of best.yaml, for a person who opens the file first."""
 VERDICTS: tuple[Literal["tuned", "baseline"], ...] = ("tuned", "baseline")
 APIS: tuple[Literal["async", "sync"], ...] = ("async", "sync")
 AFFINITIES: tuple[Literal["shared", "split"], ...] = ("shared", "split")
 SCALAR = "text, a finite number, true or false"
+"""Kinds of values that a property may have, for messages."""
 
 
 def load_best(path: str | os.PathLike[str]) -> Best:
-    """Reads best.yaml. Keys that this version does not know are left alone.
+    """Reads best.yaml and ignores keys that this version does not know.
 
     Raises BestFileError with everything wrong: no file, no YAML, a newer `schema_version`, missing or wrong values.
     """
@@ -56,7 +58,7 @@ def load_best(path: str | os.PathLike[str]) -> Best:
 
 
 def write_best(path: str | os.PathLike[str], best: Best) -> None:
-    """Writes best.yaml in one step. Raises OutputError where it cannot be written."""
+    """Writes best.yaml in one step. Raises OutputError if that fails, ValueError if it would not be read back."""
     file = Path(path)
     text = format_best(best)
     # A file that could not be read back must never replace one that can.
@@ -66,12 +68,12 @@ def write_best(path: str | os.PathLike[str], best: Best) -> None:
 
 
 def format_best(best: Best) -> str:
-    """The text of best.yaml."""
+    """Returns the text of best.yaml."""
     return HEADER + format_content(best_content(best))
 
 
 def best_content(best: Best) -> dict[str, Any]:
-    """What best.yaml holds, in the order of its lines."""
+    """Returns the keys and values of best.yaml, in the order of its lines."""
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "study": best.study, "verdict": best.verdict}
     if best.reason is not None:
         content["reason"] = best.reason
@@ -86,7 +88,7 @@ def best_content(best: Best) -> dict[str, Any]:
         **({"replicas": best.replicas, "affinity": best.affinity} if best.replicas > 1 else {}),
         **({"deployment": dict(best.deployment)} if best.deployment else {}),
         "effective": dict(best.effective),
-        **({} if best.load is None else {"load": OneLine(_load_content(best.load))}),
+        **({} if best.arrivals is None else {"load": OneLine(_arrivals_content(best.arrivals))}),
         "objective": _without_none(asdict(best.objective)),
         "baseline": OneLine(_baseline_content(best.baseline)),
         "baselines": dict(best.baselines),
@@ -107,7 +109,7 @@ def _baseline_content(baseline: BestBaseline) -> dict[str, Any]:
 
 
 def parse_best(text: str, name: str) -> Best:
-    """The values of a best.yaml's text; `name` is for messages. Raises BestFileError."""
+    """Returns the values of a best.yaml's text; `name` is for messages. Raises BestFileError."""
     problems: list[str] = []
     best = read_best(Fields(parse_content(text, name, "best.yaml"), problems))
     if problems:
@@ -116,7 +118,7 @@ def parse_best(text: str, name: str) -> Best:
 
 
 def read_best(fields: Fields) -> Best:
-    """The values of what a best.yaml holds; what is wrong goes into the problems of `fields`."""
+    """Returns the values of best.yaml and adds everything wrong to the problems of `fields`."""
     fields.one_of("schema_version", (SCHEMA_VERSION,))
     model = fields.inside("model")
     gains = fields.inside("gains") if "gains" in fields.content else None
@@ -142,7 +144,7 @@ def read_best(fields: Fields) -> Best:
         constraints=tuple(_constraint(item) for item in fields.items("constraints")),
         objectives=tuple(_objective(item) for item in fields.items("objectives")),
         gains={} if gains is None else {name: _gain(gains.inside(name)) for name in gains.content},
-        load=_load(fields) if "load" in fields.content else None,
+        arrivals=_arrivals(fields) if "load" in fields.content else None,
         environment=_environment(fields),
         provenance=fields.mapping("provenance"),
     )
@@ -210,21 +212,21 @@ def _constraint(fields: Fields) -> BestConstraint:
     )
 
 
-def _load(fields: Fields) -> BestLoad:
-    """As the study file has it: one pattern with rate_per_s or find_max."""
-    load = fields.inside("load")
-    if len(load.content) != 1:
+def _arrivals(fields: Fields) -> BestArrivals:
+    """Returns the arrivals as the study file states them: one pattern with rate_per_s or find_max."""
+    given = fields.inside("load")
+    if len(given.content) != 1:
         fields.problems.append("load: expected one pattern, such as {poisson: {rate_per_s: 120}}")
-        return BestLoad(pattern="")
-    (pattern,) = load.content
-    arrivals = load.inside(pattern)
-    if arrivals.content.get("find_max") is True:
-        return BestLoad(pattern=pattern)
-    return BestLoad(pattern=pattern, rate_per_s=arrivals.number("rate_per_s"))
+        return BestArrivals(pattern="")
+    (pattern,) = given.content
+    rate = given.inside(pattern)
+    if rate.content.get("find_max") is True:
+        return BestArrivals(pattern=pattern)
+    return BestArrivals(pattern=pattern, rate_per_s=rate.number("rate_per_s"))
 
 
 def _environment(fields: Fields) -> Mapping[str, Any]:
-    """Only what is compared with the host has to be of a type."""
+    """Returns the facts of the host; only those that are compared with another host need a type."""
     found = fields.inside("environment")
     found.optional_text("cpu_model")
     found.optional_integer("cpus_allowed", 1)
@@ -233,8 +235,9 @@ def _environment(fields: Fields) -> Mapping[str, Any]:
     return found.content
 
 
-def _load_content(load: BestLoad) -> dict[str, Any]:
-    return {load.pattern: {"find_max": True} if load.rate_per_s is None else {"rate_per_s": load.rate_per_s}}
+def _arrivals_content(arrivals: BestArrivals) -> dict[str, Any]:
+    rate = {"find_max": True} if arrivals.rate_per_s is None else {"rate_per_s": arrivals.rate_per_s}
+    return {arrivals.pattern: rate}
 
 
 def _input_content(given: BestInput) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Compiles what a best.yaml says, on this host, and says where that differs from what was measured.
+"""Compiles the configuration of a best.yaml on this host, and says how host and model differ from the measured ones.
 
-Knows OpenVINO and the host; must not know how the configuration was found.
+Responsible for OpenVINO and the host. Must not know how the configuration was found, nor import `best.py`: `Best` calls
+this module.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tuner.deploy.best import Best, PropertyValue
 from tuner.errors import BestFileError, DeviceError, InputError, ModelError
+from tuner.model.device import available_words, check_device, is_composed
 from tuner.model.host import HostFacts, cpu_list, host_facts
 from tuner.model.locate import sha256
 from tuner.model.openvino_error import first_line
@@ -24,28 +25,31 @@ from tuner.model.spec import ModelSpec
 if TYPE_CHECKING:
     import openvino
 
+    from tuner.deploy.best import Best, PropertyValue
+
 COMPARED = ("NUM_STREAMS", "INFERENCE_NUM_THREADS")
-"""What a host changes silently, beside the properties asked for."""
+"""Names of properties that a device changes silently; they are compared beside the properties asked for."""
 PRECISION = "INFERENCE_PRECISION_HINT"
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
-"""What a device that computes in a precision names among its OPTIMIZATION_CAPABILITIES. A CPU with AVX-512 alone takes
-bf16, reports it, and emulates it."""
+"""Name in OPTIMIZATION_CAPABILITIES of a device that has instructions for a precision. A CPU without them accepts
+bf16, reports it, and emulates it (tuner/README.md)."""
 QUOTA_TOLERANCE = 0.01
-"""Of a CPU: quotas are ratios of microseconds."""
+"""Largest difference of two equal CPU quotas, in CPUs: each is a ratio of whole microseconds, and best.yaml may be
+rounded."""
 
 
 class DeploymentWarning(UserWarning):
-    """The deployment works, but is not the one that was measured."""
+    """Says that the deployment works, but is not the one that was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A compiled model and what belongs beside it."""
+    """Holds a compiled model, the way to call it, and the differences from the measurement."""
 
     compiled_model: openvino.CompiledModel
     device: str
     properties: Mapping[str, PropertyValue]
-    """As they were asked for: those of the baseline after a fallback."""
+    """Properties that were asked for; after a fallback those of the baseline."""
     batch_size: int
     infer_requests: int
     api: Literal["async", "sync"]
@@ -54,7 +58,7 @@ class Deployment:
 
     @contextmanager
     def infer_queue(self) -> Iterator[openvino.AsyncInferQueue]:
-        """An AsyncInferQueue with the tuned number of requests; leaving waits for all of them."""
+        """Opens an AsyncInferQueue with the tuned number of requests; leaving it waits for all of them."""
         import openvino
 
         queue = openvino.AsyncInferQueue(self.compiled_model, self.infer_requests)
@@ -64,18 +68,19 @@ class Deployment:
             queue.wait_all()
 
     def infer_request(self) -> openvino.InferRequest:
-        """One request, for synchronous use."""
+        """Returns a new request, for synchronous use."""
         return self.compiled_model.create_infer_request()
 
 
 class Differences:
-    """What is said about this deployment: collected, or with `strict` raised at once."""
+    """Collects how this deployment differs from the measured one, or raises at the first difference if `strict`."""
 
     def __init__(self, *, strict: bool) -> None:
         self.strict = strict
         self.messages: list[str] = []
 
     def add(self, message: str, *, advice: str, error: type[InputError] = BestFileError) -> None:
+        """Notes a difference. Raises `error` with the message and the advice if `strict`."""
         if self.strict:
             raise error(message, advice=advice)
         self.messages.append(message)
@@ -91,7 +96,7 @@ def compile_best(
     replica: int | None = None,
     stacklevel: int = 2,
 ) -> Deployment:
-    """See `Best.compile`."""
+    """Compiles as `Best.compile` says. Warnings name the caller that is `stacklevel` calls away."""
     import openvino
 
     differences = Differences(strict=strict)
@@ -107,8 +112,8 @@ def compile_best(
         differences.add(f"tuned for {best.device}, compiled for {device}", advice=f"Tune for {device}.")
     deployment = _tuned(best, core, spec, device, differences)
     if deployment is None:
-        if best.is_baseline_apart and cpus != cpu_list():
-            os.sched_setaffinity(0, cpus)  # the share was that of another configuration
+        if best.baseline_has_own_processes and cpus != cpu_list():
+            os.sched_setaffinity(0, cpus)  # the part was that of another configuration
         deployment = _fallback(best, core, spec, device, differences)
     for message in deployment.warnings:
         warnings.warn(message, DeploymentWarning, stacklevel=stacklevel)
@@ -118,13 +123,17 @@ def compile_best(
 def _tuned(
     best: Best, core: openvino.Core, spec: ModelSpec, device: str, differences: Differences
 ) -> Deployment | None:
-    """None where it does not compile; the reason is the last of the differences."""
+    """Returns the tuned configuration compiled, or None with the reason as the last of the differences.
+
+    Raises ModelError for a model that even a batch of one cannot use, DeviceError for a device that is not there.
+    """
     try:
         compiled = _compile(core, spec, device, best.properties, best.batch_size)
     except (ModelError, RuntimeError) as error:
         if isinstance(error, ModelError) and best.batch_size == 1:
             raise
-        _check_device(core, device)
+        if not is_composed(device):  # compiling for a composed device tells itself which part is missing
+            check_device(core, device)
         differences.add(
             f"the tuned configuration does not compile here: {first_line(error)}",
             advice="Tune again on this host; without `strict` the baseline is used instead.",
@@ -147,7 +156,10 @@ def _tuned(
 
 
 def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, differences: Differences) -> Deployment:
-    """The reference baseline, with the tuned batch if it can, else with one sample; in the end no property at all."""
+    """Returns the first that compiles: the baseline with the tuned batch, with one sample, or no properties at all.
+
+    Raises ModelError or DeviceError if none compiles.
+    """
     baseline = best.baseline
     attempts: list[tuple[str, Mapping[str, PropertyValue], int]] = [
         (f"the baseline {baseline.name}", baseline.properties, best.batch_size),
@@ -164,7 +176,7 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
         said = f"using {name} instead, at batch size {batch_size}"
         if batch_size != best.batch_size:
             said += f" (tuned: {best.batch_size}): feed {batch_size} samples a request"
-        if best.is_baseline_apart:
+        if best.baseline_has_own_processes:
             said += f"; it was measured in {baseline.processes} (tuned: {best.replicas})"
         optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         api = baseline.api or best.api
@@ -181,26 +193,13 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
     if isinstance(failure, ModelError):
         raise failure
     line = first_line(failure) if failure is not None else ""
-    raise DeviceError(f"{spec.path!r} does not compile on {device}: {line}", advice=_devices(core)) from failure
+    raise DeviceError(f"{spec.path!r} does not compile on {device}: {line}", advice=available_words(core)) from failure
 
 
 def _compile(
     core: openvino.Core, spec: ModelSpec, device: str, properties: Mapping[str, PropertyValue], batch_size: int
 ) -> openvino.CompiledModel:
     return core.compile_model(read(core, spec, batch_size=batch_size), device, dict(properties))
-
-
-def _check_device(core: openvino.Core, device: str) -> None:
-    """A device that is not there is no reason to fall back. Composed ones (`AUTO:...`) tell when compiling."""
-    plain = device.split(".")[0]
-    if ":" in device or plain in ("AUTO", "MULTI", "HETERO", "BATCH"):
-        return
-    if plain not in {name.split(".")[0] for name in core.available_devices}:
-        raise DeviceError(f"there is no device {device} here", advice=_devices(core))
-
-
-def _devices(core: openvino.Core) -> str:
-    return f"OpenVINO finds here: {', '.join(core.available_devices) or 'no device'}."
 
 
 def _compare_model(best: Best, spec: ModelSpec, differences: Differences) -> None:
@@ -216,7 +215,10 @@ def _compare_model(best: Best, spec: ModelSpec, differences: Differences) -> Non
 
 
 def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Differences) -> None:
-    """Keeps this process, and the threads to come, to the CPUs of its replica."""
+    """Binds this process, and the threads it starts later, to the CPUs of its replica.
+
+    Raises InputError if there is no such replica.
+    """
     if replica is not None and not 0 <= replica < best.replicas:
         raise InputError(
             f"replica {replica}: this configuration has {best.replicas}, counted from 0",
@@ -244,7 +246,7 @@ def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Di
 
 
 def _compare_host(best: Best, host: HostFacts, differences: Differences) -> None:
-    """One message with everything that differs. What the file does not say is not compared."""
+    """Notes all differing facts of the host in one message; facts that the file lacks are not compared."""
     tuned = best.environment
     found = []
     if tuned.get("cpu_model") not in (None, host.cpu_model):
@@ -274,9 +276,26 @@ def _quota_words(quota: float | None) -> str:
 def _compare_effective(
     best: Best, compiled: openvino.CompiledModel, capabilities: Collection[str], differences: Differences
 ) -> None:
-    """What the device makes of the properties here against what it made of them when they were measured.
-    `capabilities`: OPTIMIZATION_CAPABILITIES of the device, empty where it does not tell or is the one it was tuned
-    on."""
+    """Compares the properties that the device reports back here with those it reported when they were measured.
+
+    `capabilities` are the OPTIMIZATION_CAPABILITIES of the device; none are given for the CPU of the measurement.
+    """
+    _compare_precision(best, compiled, capabilities, differences)
+    changed = []
+    for name in sorted({*COMPARED, *best.properties} - {PRECISION}):
+        tuned, here = best.effective.get(name), _readable(compiled, name)
+        if tuned is not None and here is not None and tuned != here:
+            changed.append(f"{name} {here} (tuned: {tuned})")
+    if changed:
+        differences.add(
+            f"the device makes something else of the configuration here: {', '.join(changed)}",
+            advice="Tune on this host.",
+        )
+
+
+def _compare_precision(
+    best: Best, compiled: openvino.CompiledModel, capabilities: Collection[str], differences: Differences
+) -> None:
     asked: Any = best.properties.get(PRECISION)
     tuned = best.effective.get(PRECISION, None if asked is None else as_text(asked))
     here = _readable(compiled, PRECISION)
@@ -289,16 +308,6 @@ def _compare_effective(
     elif here in CAPABILITY and capabilities and CAPABILITY[here] not in capabilities:
         differences.add(
             f"{PRECISION} is {here}, which the device has no instructions for here: it is emulated, and slow",
-            advice="Tune on this host.",
-        )
-    changed = []
-    for name in sorted({*COMPARED, *best.properties} - {PRECISION}):
-        tuned, here = best.effective.get(name), _readable(compiled, name)
-        if tuned is not None and here is not None and tuned != here:
-            changed.append(f"{name} {here} (tuned: {tuned})")
-    if changed:
-        differences.add(
-            f"the device makes something else of the configuration here: {', '.join(changed)}",
             advice="Tune on this host.",
         )
 

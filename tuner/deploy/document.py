@@ -1,42 +1,43 @@
-"""The YAML of what is deployed: plain enough for a person to read, strict when it is read back, and written so that a
-crash leaves the old file or the new one.
+"""Reads and writes the YAML of best.yaml and front.yaml: plain for a person, strict when it is read back.
 
-Knows YAML and files; must not know what a file's values mean.
+Responsible for YAML text and messages. Must not know what the values of a file mean.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tuner.atomic_write import write_atomically
 from tuner.deploy.best import SCHEMA_VERSION
-from tuner.errors import BestFileError, OutputError
+from tuner.errors import BestFileError, OutputError, Problem
+from tuner.yaml_text import PYYAML, YamlError, build, compose
 
 STYLE: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 120, "default_flow_style": None}
-"""Keys in the order given; what holds no further mapping stands on one line."""
+"""Options of `yaml.dump`: keys in the order given, and a mapping without mappings inside on one line."""
 REWRITE = "Correct the file, or let `tuner run` write it again."
+"""Advice for a file whose content is wrong."""
 
 
 class OneLine(dict[str, Any]):
-    """A mapping that is written on one line, whatever it holds."""
+    """Marks a mapping that is written on one line, even if it holds other mappings."""
 
 
 def format_content(content: Mapping[str, Any]) -> str:
-    """YAML for a person to read."""
+    """Returns `content` as YAML for a person to read."""
     text: str = yaml.dump(content, Dumper=_Dumper, **STYLE)
     return text
 
 
 def parse_content(text: str, name: str, kind: str) -> dict[str, Any]:
-    """The keys of a file of this `kind` and of a version that is known. Raises BestFileError."""
-    try:
-        content = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise BestFileError(f"{name} is not YAML: {_yaml_problem(error)}", advice=REWRITE) from error
+    """Returns the keys and values of a file of this `kind` ("best.yaml"); `name` is for messages.
+
+    Raises BestFileError: no YAML, no mapping, a study file, or a newer `schema_version`.
+    """
+    content = _parse_yaml(text, name)
     if not isinstance(content, dict):
         raise BestFileError(f"{name} is not a {kind}: it holds no keys", advice=REWRITE)
     if "budget" in content and "verdict" not in content:
@@ -50,18 +51,9 @@ def parse_content(text: str, name: str, kind: str) -> dict[str, Any]:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """In one step: a crash leaves the old file or the new one. Raises OutputError."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    """Writes a file in one step: a crash leaves the old file or the new one. Raises OutputError."""
     try:
-        try:
-            with temporary.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, file)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(file.parent)
+        write_atomically(file, text)
     except OSError as error:
         raise OutputError(
             f"cannot write {file}: {error.strerror or error}",
@@ -69,25 +61,25 @@ def write_whole(file: Path, text: str) -> None:
         ) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    # The new name is safe on disk only when its folder is. Windows cannot open folders.
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+def _parse_yaml(text: str, name: str) -> Any:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        node = compose(text, PYYAML)
+        values = None if node is None else build(node, PYYAML)
+    except YamlError as error:
+        raise BestFileError(f"{name} is not YAML: {_located(error.problem)}", advice=REWRITE) from error
+    if values is None:
+        return None
+    if values.problems:
+        raise BestFileError("\n".join(f"{name}: {_located(problem)}" for problem in values.problems), advice=REWRITE)
+    return values.value
 
 
-def _yaml_problem(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it cannot be parsed"
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark is not None else str(problem)
+def _located(problem: Problem) -> str:
+    return f"line {problem.line}, column {problem.column}: {problem.message}"
 
 
 class _Dumper(yaml.SafeDumper):
-    """No anchors: a person reads it."""
+    """Writes no anchors, which a person would have to resolve."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -97,23 +89,3 @@ _Dumper.add_representer(
     OneLine,
     lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", dict(line), flow_style=True),
 )
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe; a key given twice is an error, and a date stays the text it is."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}

@@ -1,6 +1,6 @@
-"""front.yaml: every point of a study with several objectives, each complete enough to be deployed.
+"""Reads and writes front.yaml, and picks one of its points: each point is a whole best.yaml.
 
-Knows the file's content, reading, writing and picking; a point is a best.yaml within it.
+Responsible for the keys of the file and for bounds. Must not know OpenVINO.
 """
 
 from __future__ import annotations
@@ -25,25 +25,29 @@ HEADER = """\
 # file best.yaml holds the knee.
 # `tuner show FOLDER --pick 'METRIC<=NUMBER'` writes another one as a file of its own, without measuring again.
 """
+"""Comment at the top of front.yaml, for a person who opens the file first."""
 BOUND = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(<=|>=)\s*([0-9.eE+-]+)\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontPoint:
-    """`name`: a baseline's, or `trial 12`; `metrics`: everything that was measured of it in the confirmation."""
+    """Describes one point of a front."""
 
     name: str
+    """Name of a baseline, or `trial 12`."""
     metrics: Mapping[str, float]
+    """Every metric that the confirmation measured."""
     best: Best
 
     @property
     def is_baseline(self) -> bool:
+        """True if the point is a baseline."""
         return self.name in self.best.baselines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontFile:
-    """One front.yaml. `knee` is the name of the point in best.yaml; None where none may be deployed."""
+    """Holds the content of one front.yaml."""
 
     study: str
     verdict: Literal["tuned", "baseline"]
@@ -51,17 +55,18 @@ class FrontFile:
     objectives: Mapping[str, Literal["maximize", "minimize"]]
     reference: str
     knee: str | None
+    """Name of the point in best.yaml; None if no point may be deployed."""
     sessions: int
-    """In which all points were measured beside each other; 0 where the baselines alone are the front."""
+    """Number of sessions that measured all points side by side; 0 if the baselines alone are the front."""
     points: tuple[FrontPoint, ...]
-    left: Mapping[str, str] = field(default_factory=dict)
-    """Who was confirmed too and is not on the front -> why."""
+    removed: Mapping[str, str] = field(default_factory=dict)
+    """Reason for each configuration that was confirmed and is not on the front. The key in the file is `left`."""
     source: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """What a picked point has to keep: `latency_p90_ms<=8`."""
+    """States a condition on a picked point: `latency_p90_ms<=8`."""
 
     metric: str
     is_upper: bool
@@ -72,16 +77,20 @@ class Bound:
 
     @property
     def slug(self) -> str:
-        """For the name of a file."""
+        """Returns the bound as a part of a file's name."""
         return f"{self.metric}-{'at-most' if self.is_upper else 'at-least'}-{self.value:g}"
 
     def keeps(self, metrics: Mapping[str, float]) -> bool:
+        """Returns True if the metrics are within the bound."""
         value = metrics[self.metric]
         return value <= self.value if self.is_upper else value >= self.value
 
 
 def load_front(path: str | os.PathLike[str]) -> FrontFile:
-    """Raises BestFileError with everything wrong: no file, no YAML, a newer `schema_version`, wrong values."""
+    """Reads front.yaml.
+
+    Raises BestFileError with everything wrong: no file, no YAML, a newer `schema_version`, missing or wrong values.
+    """
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
@@ -94,7 +103,7 @@ def load_front(path: str | os.PathLike[str]) -> FrontFile:
 
 
 def write_front(path: str | os.PathLike[str], front: FrontFile) -> None:
-    """Writes front.yaml in one step. Raises OutputError where it cannot be written."""
+    """Writes front.yaml in one step. Raises OutputError if that fails, ValueError if it would not be read back."""
     file = Path(path)
     text = format_front(front)
     if parse_front(text, str(file)) != front:
@@ -103,7 +112,7 @@ def write_front(path: str | os.PathLike[str], front: FrontFile) -> None:
 
 
 def format_front(front: FrontFile) -> str:
-    """The text of front.yaml."""
+    """Returns the text of front.yaml."""
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "study": front.study,
@@ -113,7 +122,7 @@ def format_front(front: FrontFile) -> str:
         "reference": front.reference,
         "knee": front.knee,
         "sessions": front.sessions,
-        "left": dict(front.left),
+        "left": dict(front.removed),
         "points": [
             {"name": point.name, "metrics": dict(point.metrics), "best": best_content(point.best)}
             for point in front.points
@@ -123,7 +132,7 @@ def format_front(front: FrontFile) -> str:
 
 
 def parse_front(text: str, name: str) -> FrontFile:
-    """The values of a front.yaml's text; `name` is for messages. Raises BestFileError."""
+    """Returns the values of a front.yaml's text; `name` is for messages. Raises BestFileError."""
     problems: list[str] = []
     fields = Fields(parse_content(text, name, "front.yaml"), problems)
     fields.one_of("schema_version", (SCHEMA_VERSION,))
@@ -136,7 +145,7 @@ def parse_front(text: str, name: str) -> FrontFile:
         reference=fields.text("reference"),
         knee=fields.optional_text("knee"),
         sessions=fields.integer("sessions", 0),
-        left=fields.mapping_of("left", "text", lambda value: isinstance(value, str)),
+        removed=fields.mapping_of("left", "text", lambda value: isinstance(value, str)),
         points=tuple(
             FrontPoint(
                 name=item.text("name"),
@@ -152,7 +161,10 @@ def parse_front(text: str, name: str) -> FrontFile:
 
 
 def parse_bound(text: str, metrics: Sequence[str]) -> Bound:
-    """`latency_p90_ms<=8`. Raises InputError with what is allowed, and a close match."""
+    """Returns the bound of a text such as `latency_p90_ms<=8`.
+
+    Raises InputError with the allowed metrics and a close match.
+    """
     found = BOUND.fullmatch(text)
     try:
         value = float(found[3]) if found else math.nan
@@ -168,8 +180,11 @@ def parse_bound(text: str, metrics: Sequence[str]) -> Bound:
 
 
 def pick(front: FrontFile, bounds: Sequence[Bound]) -> FrontPoint:
-    """Of the points that keep every bound, as measured, the best in the first objective that no bound is about; the
-    first of all where there is none. Raises NoAnswerError with what there is where no point keeps them."""
+    """Returns the best of the points whose measured metrics keep every bound.
+
+    The best in the first objective without a bound counts, or in the first of all if each has a bound. Raises
+    NoAnswerError with the metrics of every point if none keeps the bounds.
+    """
     kept = [point for point in front.points if all(bound.keeps(point.metrics) for bound in bounds)]
     named = [bound.metric for bound in bounds]
     if not kept:
@@ -185,6 +200,6 @@ def pick(front: FrontFile, bounds: Sequence[Bound]) -> FrontPoint:
 
 
 def _with_source(front: FrontFile, source: Path) -> FrontFile:
-    """Relative model paths start at the folder of the file."""
+    """Returns the front with its file in every point: relative model paths start at the folder of that file."""
     points = tuple(replace(point, best=replace(point.best, source=source)) for point in front.points)
     return replace(front, points=points, source=source)

@@ -1,7 +1,7 @@
 """Proves that a model may be batched, or says why not.
 
-`reshape` to a batch fails on some models and silently gives wrong results on others. So batching is a claim, and this
-is its proof: each of B different samples must give in the batch the result it gives alone. Knows nothing of speed.
+`reshape` to a batch fails on some models and silently gives wrong results on others. The proof: each of B different
+samples must give the same result in the batch as alone. Must not know anything about speed.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ if TYPE_CHECKING:
     import openvino
 
 TOLERANCE = 1e-4
-"""Of the output's largest value: f32 kernels for another batch sum in another order, which costs about 1e-6."""
+"""Largest difference between equal results, relative to the largest value of the output. Kernels for another batch sum
+in another order, which costs about 1e-6 in f32; a wrong sample differs by far more (tests/model/test_batching.py)."""
 
 SEED = 0
+"""Seed of the random inputs; any other would do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProof:
-    """`reason` says in a user's words why, whichever way it went."""
+    """States whether a batch is legal, with the reason in a user's words."""
 
     is_legal: bool
     reason: str
 
 
 def prove_batch(core: openvino.Core, spec: ModelSpec, batch_size: int, *, device: str = "CPU") -> BatchProof:
-    """Whether `batch_size` samples in one request give the results of one sample each, shown in f32 on `device`.
+    """Returns whether `batch_size` samples in one request give the results of one sample each, in f32 on `device`.
 
-    Raises ModelError where the model cannot be read at batch size 1, RuntimeError where it does not run there.
+    Raises ModelError if the model cannot be read at batch size 1, and RuntimeError if it does not run.
     """
     if batch_size == 1:
         return _legal("batch size 1 is the model as it is")
@@ -61,9 +63,9 @@ def prove_batch(core: openvino.Core, spec: ModelSpec, batch_size: int, *, device
     except RuntimeError as error:
         return _illegal(f"the model does not run at batch size {batch_size}: {first_line(error)}")
     single = _compile(core, model, device)
-    # A request each: a model with variables would remember the sample before.
+    # One request for each sample: a model with variables would remember the sample before.
     alone = [_infer(single.create_infer_request(), sample) for sample in samples]
-    return _judge(model, alone, together, batch_size, assume_legal=spec.assume_batch_legal)
+    return _compare(model, alone, together, batch_size, assume_legal=spec.assume_batch_legal)
 
 
 def _refuse_axes(model: openvino.Model, axes: dict[str, int]) -> str:
@@ -90,7 +92,7 @@ def _compile(core: openvino.Core, model: openvino.Model, device: str) -> openvin
 
 
 def _split(model: openvino.Model, axes: dict[str, int], stacked: list[Array], rest: list[Array]) -> list[list[Array]]:
-    """Samples, each a list of arrays in the order of the inputs; what carries no batch is the same in all."""
+    """Returns samples, each a list of arrays in the order of the inputs; inputs without a batch repeat in all."""
     count = next(
         array.shape[axes[input_name(port)]]
         for port, array in zip(model.inputs, stacked, strict=True)
@@ -128,10 +130,10 @@ def _decoded(array: Array, port: Any) -> Array:
     return array
 
 
-def _judge(
+def _compare(
     model: openvino.Model, alone: list[list[Array]], together: list[Array], batch_size: int, *, assume_legal: bool
 ) -> BatchProof:
-    """Every output must carry the batch and match, or not depend on it at all; one at least must carry it."""
+    """Compares outputs: each must carry the batch and match, or not depend on the batch; one at least must carry it."""
     carriers = 0
     is_telling = False
     for index, batched in enumerate(together):
@@ -167,7 +169,7 @@ def _judge(
 
 
 def _carrying_axes(single: tuple[int, ...], batched: tuple[int, ...], batch_size: int) -> list[int]:
-    """Axes that grow from 1 to the batch size while all others stay. Boxes that grow from 100 to 400 do not count."""
+    """Returns the axes that grow from 1 to the batch size while all others stay; 100 boxes that become 400 are none."""
     if len(single) != len(batched):
         return []
     return [
@@ -181,7 +183,7 @@ def _carrying_axes(single: tuple[int, ...], batched: tuple[int, ...], batch_size
 
 
 def _worst(singles: list[Array], batched: Array, axis: int) -> tuple[float, int]:
-    """The largest difference relative to the output's scale, and the sample that shows it."""
+    """Returns the largest difference relative to the output's scale, and the index of the sample that shows it."""
     slices = [np.take(batched, [index], axis=axis) for index in range(len(singles))]
     scale = _scale(singles)
     return max(
@@ -191,7 +193,7 @@ def _worst(singles: list[Array], batched: Array, axis: int) -> tuple[float, int]
 
 
 def _are_telling(singles: list[Array]) -> bool:
-    """Whether a sample in the place of another would be seen."""
+    """Returns True if the outputs would show that two samples were exchanged."""
     scale = _scale(singles)
     return any(_difference(singles[0], other, scale) > TOLERANCE for other in singles[1:])
 

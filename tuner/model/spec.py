@@ -1,4 +1,4 @@
-"""What a study file or a best.yaml says of its model: plain values, no OpenVINO."""
+"""Defines the model of a study file or a best.yaml as plain values. Must not import OpenVINO."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """One input of the model. `shape` is for one request at batch size 1; None keeps the model's own."""
+    """Describes one input of a model."""
 
     shape: tuple[int, ...] | None = None
+    """Shape of one request at batch size 1; None keeps the shape of the model."""
     layout: str | None = None
-    """One letter a dimension, `N` marks the batch axis (`NCHW`)."""
+    """One letter for each dimension; `N` marks the batch axis (`NCHW`)."""
     range: tuple[float, float] = (0.0, 1.0)
-    """Random data: [low, high) for floats; integers from low to high, both included."""
+    """Range of random data: [low, high) for floats; integers from low to high, both included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """A model and how to feed it.
-
-    `path` is as written: `builtin:mlp`, `package:...`, absolute, or relative to `folder`.
-    """
+    """Describes a model and its inputs."""
 
     path: str
+    """Path as it is written: `builtin:mlp`, `package:...`, absolute, or relative to `folder`."""
     folder: Path
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     assume_batch_legal: bool = False
+    """True if the user vouches that batching is right where the outputs cannot prove it."""

@@ -1,21 +1,21 @@
-"""A front as a table and as JSON, and what `tuner show --pick` says. Words only; every number comes from the file."""
+"""Shows a front as a table and as JSON, and the answer of `tuner show --pick`. Must not compute results."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from tuner.bench.metrics import METRICS
 from tuner.deploy.best import Best, BestGain
-from tuner.deploy.front_file import Bound, FrontFile, FrontPoint
+from tuner.deploy.front_file import FrontFile, FrontPoint
 from tuner.report.terminal import figure
+from tuner.study.show import Picked
 
 
 def front_lines(front: FrontFile) -> list[str | Table]:
-    """The verdict, what the knee gains and costs, and every point."""
+    """Returns the verdict, the gains and costs of the knee, and a table of all points."""
     knee = next((point for point in front.points if point.name == front.knee), None)
     lines: list[str | Table] = [f"verdict: {front.verdict}, {front.reason}"]
     lines += gain_lines(front, knee.best) if knee else []
@@ -27,15 +27,17 @@ def front_lines(front: FrontFile) -> list[str | Table]:
         lines.append("  * is the knee, what best.yaml deploys")
     if any(_is_unproven(point) for point in front.points):
         lines.append("  ? is not shown to be better than every baseline beside it: no gain is claimed")
-    lines += [f"  {name} is not on the front: {why}" for name, why in front.left.items()]
+    lines += [f"  {name} is not on the front: {why}" for name, why in front.removed.items()]
     if len({point.best.batch_size for point in front.points}) > 1:
         lines.append("  latency is per request: one with a batch carries so many samples")
     return lines
 
 
 def gain_lines(front: FrontFile, best: Best) -> list[str]:
-    """Each objective of a point against the reference, what it costs too. In times, not per cent: a latency that is
-    three times as high would be "67 % worse"."""
+    """Returns a line for each objective of a point against the reference, for losses too.
+
+    A line gives a ratio, not per cent: a latency that is three times as high would be "67 % worse".
+    """
     lines = []
     for name, gain in best.gains.items():
         low, estimate, high = _times(front, name, gain)
@@ -52,7 +54,7 @@ def gain_lines(front: FrontFile, best: Best) -> list[str]:
 
 
 def front_table(front: FrontFile) -> Table:
-    """One row a point: its values, its gains with their intervals, and what it is."""
+    """Returns a table with a row for each point: its values, its gains with intervals, and its configuration."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for name in front.objectives:
@@ -71,27 +73,35 @@ def front_table(front: FrontFile) -> Table:
     return table
 
 
-def picked_lines(front: FrontFile, point: FrontPoint, bounds: list[Bound], path: Path) -> list[str]:
-    """What was picked, and what to do with it."""
+def picked_lines(picked: Picked) -> list[str]:
+    """Returns the picked point, its gains, and the command that deploys it."""
+    point, path = picked.point, picked.path
     values = ", ".join(f"{v.metric} {figure(v.value)} {v.unit}" for v in point.best.objectives)
-    lines = [f"picked for {' and '.join(map(str, bounds))}: {point.name}, {values}", f"  {settings(point.best)}"]
+    lines = [f"picked for {' and '.join(map(str, picked.bounds))}: {point.name}, {values}", f"  {settings(point.best)}"]
     lines.append(f"  verdict: {point.best.verdict}, {point.best.reason}")
-    lines += gain_lines(front, point.best) if point.best.gain else []
+    lines += gain_lines(picked.front, point.best) if point.best.gain else []
     return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
 
 
+def picked_json(picked: Picked) -> dict[str, Any]:
+    """Returns the picked point and the file it was written to."""
+    return {**point_json(picked.point), "written": str(picked.path)}
+
+
 def front_json(front: FrontFile) -> dict[str, Any]:
+    """Returns a front as plain values for JSON."""
     return {
         "objectives": dict(front.objectives),
         "reference": front.reference,
         "knee": front.knee,
         "sessions": front.sessions,
         "points": [point_json(point) for point in front.points],
-        "left": dict(front.left),
+        "left": dict(front.removed),
     }
 
 
 def point_json(point: FrontPoint) -> dict[str, Any]:
+    """Returns one point of a front as plain values for JSON."""
     best = point.best
     return {
         "name": point.name,
@@ -108,7 +118,7 @@ def point_json(point: FrontPoint) -> dict[str, Any]:
 
 
 def settings(best: Best) -> str:
-    """What is deployed, in one line."""
+    """Returns the deployed configuration in one line."""
     words = [f"{name}={value}" for name, value in best.properties.items()]
     words += [f"batch_size={best.batch_size}", f"infer_requests={best.infer_requests}", best.api]
     if best.replicas > 1:
@@ -128,7 +138,7 @@ def _interval(front: FrontFile, name: str, gain: BestGain | None) -> str:
 
 
 def _times(front: FrontFile, name: str, gain: BestGain) -> tuple[float, float, float]:
-    """Low end, estimate and high end of the metric itself over the reference's: a gain of a latency is its inverse."""
+    """Returns low end, estimate and high end of a metric's ratio to the reference; a latency's gain is its inverse."""
     gains = [1.0 + pct / 100.0 for pct in (gain.low_pct, gain.estimate_pct, gain.high_pct)]
     ratios = gains if front.objectives[name] == "maximize" else [1.0 / g for g in reversed(gains)]
     return ratios[0], ratios[1], ratios[2]

@@ -1,4 +1,4 @@
-"""The words of `tuner replay`. Knows evaluations; computes nothing."""
+"""Shows the answer of `tuner replay` as tables and as JSON. Must not compute results."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from rich.table import Table
 from tuner.study.evaluation import Equals, Evaluation, Replays, upper_bound
 
 COLUMNS = ("regret", "p90", "to 2 %", "near", "tuned", "harmed", "claimed", "true", "coverage")
+"""Headings of the table; the lines below it say what each means."""
 
 
 def evaluation_lines(evaluations: Sequence[Evaluation]) -> list[str | Table]:
-    """A table for each table and noise, a row for each strategy and budget."""
+    """Returns a table for each recorded table and noise, with a row for each strategy and budget."""
     lines: list[str | Table] = []
     for name, noise in dict.fromkeys((e.table, e.noise) for e in evaluations):
         here = [e for e in evaluations if (e.table, e.noise) == (name, noise)]
@@ -36,7 +37,7 @@ def evaluation_lines(evaluations: Sequence[Evaluation]) -> list[str | Table]:
 
 
 def equals_lines(equals: Sequence[Equals]) -> list[str]:
-    """The studies in which nothing was to be gained."""
+    """Returns a line for each set of studies in which nothing was to be gained."""
     return [
         f"equals on {e.table}'s noise ({e.noise}), {e.minutes:g} min: {e.false_wins} of {e.studies} studies claimed a "
         f"gain ({100.0 * e.false_wins / e.studies:.2f} %, upper 95 % bound "
@@ -46,10 +47,12 @@ def equals_lines(equals: Sequence[Equals]) -> list[str]:
 
 
 def replay_lines(found: Replays) -> list[str | Table]:
+    """Returns the tables of all evaluations and the studies in which nothing was to be gained."""
     return [*(evaluation_lines(found.evaluations) if found.evaluations else ()), *equals_lines(found.equals)]
 
 
 def replay_json(found: Replays) -> dict[str, Any]:
+    """Returns all evaluations as plain values for JSON."""
     return {
         "evaluations": [asdict(evaluation) for evaluation in found.evaluations],
         "equals": [{**asdict(e), "upper_95_pct": 100.0 * upper_bound(e.false_wins, e.studies)} for e in found.equals],

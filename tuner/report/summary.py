@@ -1,4 +1,7 @@
-"""The end of a run, a study's folder and a single measurement, as lines and tables or as JSON. Words only."""
+"""Shows a finished run, a study's folder and a single measurement as lines and tables or as JSON.
+
+Must not compute results.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,11 @@ from tuner.study.measure import Measured
 from tuner.study.show import StudyRecord
 
 SHOWN_TRIALS = 15
+"""Number of trials that `tuner show` lists, so that they fit on one screen; --json has all."""
 
 
 def outcome_lines(outcome: Outcome) -> list[str | Table]:
-    """The verdict, everything side by side, and what to do with it."""
+    """Returns the verdict, all configurations side by side, and the command that deploys the answer."""
     best = outcome.best
     if outcome.front is not None:
         folder = outcome.folder
@@ -58,7 +62,7 @@ def outcome_lines(outcome: Outcome) -> list[str | Table]:
 
 
 def _example(front: FrontFile) -> str:
-    """A bound on the last objective that another point than the knee keeps, where there is one."""
+    """Returns a bound on the last objective that a point other than the knee keeps, if there is one."""
     name, direction = list(front.objectives.items())[-1]
     values = [point.metrics[name] for point in front.points if point.name != front.knee] or [
         point.metrics[name] for point in front.points
@@ -71,7 +75,7 @@ def _example(front: FrontFile) -> str:
 
 
 def verdict_lines(best: Best) -> list[str]:
-    """What was decided and on what evidence."""
+    """Returns the decision and its evidence."""
     if best.gain is not None:
         gain = best.gain
         return [
@@ -87,6 +91,7 @@ def verdict_lines(best: Best) -> list[str]:
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """Returns a finished run as plain values for JSON."""
     best = outcome.best
     front = {} if outcome.front is None else {"front": front_json(outcome.front)}
     return {
@@ -108,6 +113,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def study_lines(found: StudyRecord) -> list[str | Table]:
+    """Returns the content of a study's folder: host, noise, baselines, candidates and verdict."""
     lines: list[str | Table] = [
         f"study {found.study.name}: {found.study.model.path} on {found.study.device}, "
         f"{' against '.join(found.study.objective.metrics)}",
@@ -116,9 +122,10 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
     ]
     if found.ranking is None or found.noise is None:
         return [*lines, "nothing is measured yet"]
-    lines.append(f"noise: neighbouring windows differ by {100 * found.noise.window_sd:.1f} % (sd)")
+    noise = f"noise: neighbouring windows differ by {100 * found.noise.window_sd:.1f} % (sd)"
     if found.provable_gain_pct is not None:
-        lines[-1] = f"{lines[-1]}; a gain of {found.provable_gain_pct:.1f} % was provable within the budget"
+        noise += f"; a gain of {found.provable_gain_pct:.1f} % was provable within the budget"
+    lines.append(noise)
     if found.disturbed:
         lines.append(disturbed_words(found.disturbed, found.windows))
     lines += ["", "baselines, as first measured (* is the reference):"]
@@ -126,23 +133,36 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
         metrics_table(found.baselines, objective=found.study.objective.metric, deployed=found.ranking.reference)
     )
     lines += few_requests(found.baselines)
+    return [*lines, "", *_candidate_lines(found), "", *_end_lines(found)]
+
+
+def _candidate_lines(found: StudyRecord) -> list[str | Table]:
     shown = found.candidates[:SHOWN_TRIALS]
-    lines += ["", f"candidates: {len(found.candidates)} measured, {len(found.failures)} failed; best first"]
+    lines: list[str | Table] = [
+        f"candidates: {len(found.candidates)} measured, {len(found.failures)} failed; best first"
+    ]
     if shown:
         lines.append("  gain: as the search measured it, not confirmed; +- is one standard deviation of that value")
+        lines.append(_candidate_table(found))
+    return [*lines, *(f"  trial {c.trial} failed: {c.failure}" for c in found.failures[:SHOWN_TRIALS])]
+
+
+def _candidate_table(found: StudyRecord) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     others = found.study.objective.others
     first = f"gain in {found.study.objective.metric}" if others else "gain"
     for name in ("trial", first, "+-", *others, "sessions", "configuration"):
         table.add_column(name, justify="left" if name == "configuration" else "right", overflow="fold")
-    for c in shown:
+    for c in found.candidates[:SHOWN_TRIALS]:
         limits = "" if c.is_feasible else " (beyond a limit)"
         sd = f"{100 * c.sd:.1f} %"
         more = [percent(estimate.value) for estimate in c.others.values()]
         table.add_row(str(c.trial), percent(c.value), sd, *more, str(len(c.comparisons)), f"{c.config}{limits}")
-    lines += [table] if shown else []
-    lines += [f"  trial {c.trial} failed: {c.failure}" for c in found.failures[:SHOWN_TRIALS]]
-    lines.append("")
+    return table
+
+
+def _end_lines(found: StudyRecord) -> list[str | Table]:
+    lines: list[str | Table] = []
     if found.front is not None:
         lines += front_lines(found.front)
     elif found.best is not None:
@@ -157,6 +177,7 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
 
 
 def study_json(found: StudyRecord) -> dict[str, Any]:
+    """Returns the content of a study's folder as plain values for JSON."""
     return {
         "study": found.study.name,
         "objective": found.study.objective.metric,
@@ -187,6 +208,7 @@ def study_json(found: StudyRecord) -> dict[str, Any]:
 
 
 def measured_lines(measured: Measured) -> list[str | Table]:
+    """Returns a measured configuration against each baseline, and all of them side by side."""
     gain = measured.gain
     metric = measured.metric
     return [
@@ -208,6 +230,7 @@ def measured_lines(measured: Measured) -> list[str | Table]:
 
 
 def measured_json(measured: Measured) -> dict[str, Any]:
+    """Returns a measured configuration as plain values for JSON."""
     return {
         "config": asdict(measured.config),
         "reference": measured.reference,
@@ -228,7 +251,7 @@ def _interval_json(found: Interval) -> dict[str, Any]:
 
 
 def _levels(outcome: Outcome) -> dict[str, Mapping[str, float]]:
-    """A candidate that was not confirmed is shown, but not under the name of what is deployed."""
+    """Returns the metrics by name; a candidate that was not confirmed is not named like the deployed configuration."""
     return {
         "candidate" if name == "tuned" and not outcome.result.is_tuned else name: level
         for name, level in outcome.levels.items()
@@ -236,7 +259,7 @@ def _levels(outcome: Outcome) -> dict[str, Mapping[str, float]]:
 
 
 def _rests_on(constraint: Mapping[str, Any]) -> str:
-    """How many requests a figure rests on, and what they do not say."""
+    """Returns the number of requests on which a figure rests; about later requests a maximum promises nothing."""
     if not constraint["requests"]:
         return ""
     is_extreme = METRICS[constraint["metric"]].is_extreme

@@ -1,6 +1,6 @@
-"""What a person sees while a study runs, and the tables at its end. Words only; every number comes from the caller.
+"""Shows the progress of a study on a terminal, and the tables at its end.
 
-Draws when it is told to and never by itself: no thread of its own disturbs a window that is being timed.
+It draws only when it is called: no thread of its own disturbs a window that is being timed. Must not compute results.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from tuner.study.evidence import REQUESTS
 from tuner.study.status import Status
 
 FEW = "~"
-"""Before a percentile that rests on fewer requests than a claim about it needs."""
+"""Mark before a percentile that rests on fewer requests than a claim about it needs."""
 
 
 def percent(log_ratio: float) -> str:
+    """Returns a log-ratio as per cent with its sign."""
     return f"{100 * math.expm1(log_ratio):+.1f} %"
 
 
 def status_line(status: Status) -> str:
-    """One line with everything known: phase, time left, incumbent, counts, noise."""
+    """Returns one line with everything known: phase, remaining time, incumbent, counts, noise."""
     words = [status.phase]
     if status.remaining_s is not None:
         minutes, seconds = divmod(int(abs(status.remaining_s)), 60)
@@ -45,7 +46,7 @@ def status_line(status: Status) -> str:
 
 
 class TerminalReporter:
-    """Lines that stay and, on a terminal, one that changes below them. Use as a context manager."""
+    """Prints lines that stay and, on a terminal, one that changes below them. Use it as a context manager."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
@@ -62,9 +63,11 @@ class TerminalReporter:
             self._live.stop()
 
     def say(self, line: str) -> None:
+        """Prints a line that stays."""
         self._console.print(Text(line))
 
     def show(self, status: Status) -> None:
+        """Shows the status, in place of the last one on a terminal and as a line elsewhere."""
         line = status_line(status)
         if self._live is not None:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
@@ -74,8 +77,11 @@ class TerminalReporter:
 
 
 def metrics_table(levels: Mapping[str, Mapping[str, float]], *, objective: str, deployed: str) -> Table:
-    """Winner, reference and the other baselines side by side; the objective's row comes first, what nobody measured has
-    none. A percentile of fewer requests than a claim needs is marked, see `few_requests`."""
+    """Returns a table with winner, reference and the other baselines side by side.
+
+    The row of the objective comes first; metrics without a value have no row. A percentile of too few requests for a
+    claim is marked, see `few_requests`.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     names = list(levels)
@@ -94,7 +100,7 @@ def metrics_table(levels: Mapping[str, Mapping[str, float]], *, objective: str, 
 
 
 def few_requests(levels: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """What the mark means, in one line, where a table of these levels has one."""
+    """Returns a line that explains the mark, if a table of these metrics has one."""
     rows = [row for row in METRICS.values() if any(_is_thin(level, row.name) for level in levels.values())]
     needed = ", ".join(f"{row.name} needs {row.min_requests}" for row in rows)
     return [f"  {FEW} too few requests for a claim: {needed}"] if rows else []
@@ -106,7 +112,7 @@ def _is_thin(level: Mapping[str, float], row: str) -> bool:
 
 
 def figure(value: float | None) -> str:
-    """Four significant digits, without an exponent."""
+    """Returns a number with four significant digits and without an exponent."""
     if value is None:
         return "-"
     if value == 0 or not math.isfinite(value):
@@ -116,7 +122,7 @@ def figure(value: float | None) -> str:
 
 
 def print_lines(lines: Sequence[str | Table], stream: TextIO) -> None:
-    """Results, on stdout; tables keep their columns whatever the terminal's width."""
+    """Prints lines and tables; a table may take 160 characters even if the terminal is narrower."""
     console = Console(file=stream, highlight=False, soft_wrap=True, width=max(160, Console(file=stream).width))
     for line in lines:
         console.print(Text(line) if isinstance(line, str) else line)

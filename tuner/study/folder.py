@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tuner.atomic_write import write_atomically
 from tuner.errors import BusyError, OutputError, RecordError, StudyChangedError
 from tuner.study.records import full_disk_advice
 
@@ -43,16 +44,10 @@ def prepare(folder: Path, *, is_fresh: bool = False) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomically: a reader sees the old file or the new one. Raises OutputError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Writes a file in one step: a reader sees the old text or the new one. Raises OutputError."""
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_atomically(path, text)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror or error}", advice=full_disk_advice(error)) from error
 
 

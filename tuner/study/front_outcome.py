@@ -52,7 +52,7 @@ def make_front(
         knee=front.knee.name if front.knee and front.knee.config == result.config else None,
         sessions=front.sessions,
         points=points,
-        left=dict(front.left),
+        removed=dict(front.left),
     )
 
 

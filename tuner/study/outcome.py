@@ -17,11 +17,11 @@ from tuner.bench.metrics import METRICS, Metric
 from tuner.bench.protocol import Api, DeploymentConfig, Effective, Windows
 from tuner.deploy.best import (
     Best,
+    BestArrivals,
     BestBaseline,
     BestConstraint,
     BestGain,
     BestInput,
-    BestLoad,
     BestModel,
     BestObjective,
 )
@@ -201,7 +201,9 @@ def assemble(
             for name, level in levels.items()
             if name in state.setup.baselines and metric.name in level
         },
-        load=None if study.load is None else BestLoad(pattern=study.load.pattern, rate_per_s=study.load.rate_per_s),
+        arrivals=None
+        if study.load is None
+        else BestArrivals(pattern=study.load.pattern, rate_per_s=study.load.rate_per_s),
         environment=deployed.environment,
         provenance={
             "tuner": __version__,
