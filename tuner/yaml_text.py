@@ -323,5 +323,5 @@ def _pyyaml_value(node: yaml.ScalarNode) -> tuple[Scalar, str]:
 CORE = Schema(tag_of=_core_tag, value_of=_core_value)
 """Schema of study files: YAML 1.2, core."""
 PYYAML = Schema(tag_of=_pyyaml_tag, value_of=_pyyaml_value)
-"""Schema of best.yaml and front.yaml: YAML 1.1, as PyYAML writes them. Dates stay text: only a person writes them without
-quotes."""
+"""Schema of best.yaml and front.yaml: YAML 1.1, as PyYAML writes them. Dates stay text: only a person writes them
+without quotes."""

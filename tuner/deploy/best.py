@@ -78,8 +78,8 @@ class BestBaseline:
     before this field existed."""
     affinity: Literal["shared", "split"] | None = None
     api: Literal["async", "sync"] | None = None
-    """Way of calling the model; None if it is that of the deployed configuration, and in files written before this field
-    existed."""
+    """Way of calling the model; None if it equals that of the deployed configuration, and in files written before this
+    field existed."""
 
     @property
     def processes(self) -> str:
