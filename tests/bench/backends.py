@@ -17,10 +17,13 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tuner.bench.protocol import Arrivals, DeploymentConfig, Effective
+from tuner.bench.backend import CompiledMember, StartTimes
+from tuner.bench.protocol import DeploymentConfig, Effective
+from tuner.bench.turn import TurnPlan, TurnResult
 from tuner.errors import ModelError
 from tuner.model.spec import ModelSpec
 
@@ -67,23 +70,24 @@ class Backend:
         self.act("resolve", config)
         return self.compiled(config)
 
-    def compile(self, config: DeploymentConfig) -> tuple[int, Effective]:
+    def compile(self, config: DeploymentConfig) -> CompiledMember:
         self.act("compile", config)
         effective = self.compiled(config)
         number, self.next_id = self.next_id, self.next_id + 1
         self.members[number] = config
-        return number, effective
+        return CompiledMember(number=number, effective=effective)
 
-    def start_up(self, config: DeploymentConfig, cache: str | None) -> tuple[int, Effective, dict[str, Any]]:
+    def start_up(self, config: DeploymentConfig, cache: str | None) -> CompiledMember:
         """As long as made up; only a filled cache that is not DO: forget is loaded from."""
         self.act("start_up", config)
-        number, effective = self.compile(config)
+        member = self.compile(config)
         entry = Path(cache or ".") / "blob"
         is_from_cache = cache is not None and entry.exists() and config.properties.get("DO") != "forget"
         if cache is not None:
             entry.touch()
-        times = {"compile_s": 0.2, "load_s": 0.1 if is_from_cache else 0.3, "first_inference_s": 0.05}
-        return number, effective, {**times, "is_from_cache": is_from_cache}
+        load_s = 0.1 if is_from_cache else 0.3
+        times = StartTimes(compile_s=0.2, load_s=load_s, first_inference_s=0.05, is_from_cache=is_from_cache)
+        return replace(member, start=times)
 
     def compiled(self, config: DeploymentConfig) -> Effective:
         if self.spoiled:
@@ -96,46 +100,25 @@ class Backend:
     def settle(self, number: int) -> None:
         self.act("settle", self.members[number])
 
-    def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float, tail_s: float = 0.0) -> dict[str, Any]:
+    def turn(self, number: int, plan: TurnPlan) -> TurnResult:
+        """As many requests as the rate of the arrivals says; the closed loop has 40."""
         config = self.members[number]
-        self.act("turn", config)
+        self.act("turn" if plan.arrivals is None else "serve", config)
         self.turns += 1
         requests = 80 if config.properties.get("DO") == "wobble" and self.turns % 2 else 40
-        latency_ms = 1e3 * window_s / requests
-        return {
-            "duration_s": window_s,
-            "samples": requests * config.batch_size,
-            "latency_counts": {math.floor(math.log(latency_ms) / math.log(1.005)): requests},
-            "latency_sum_ms": requests * latency_ms,
-            "steal_pct": 0.0,
-            "other_cpu_pct": 1.0,
-            "own_cpu_pct": 0.0,
-            "thermal_throttles": 0,
-            "quota_throttles": 0,
-        }
-
-    def serve(
-        self, number: int, *, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float
-    ) -> dict[str, Any]:
-        """As many requests as the rate says, each as long as a request of the closed loop."""
-        self.act("serve", self.members[number])
-        requests = max(1, round(arrivals.rate_per_s * window_s / arrivals.parts))
-        latency_ms = 1.0
-        return {
-            "duration_s": window_s,
-            "samples": requests,
-            "latency_counts": {math.floor(math.log(latency_ms) / math.log(1.005)): requests},
-            "latency_sum_ms": requests * latency_ms,
-            "arrivals": requests,
-            "waiting": 0,
-            "unserved": 0,
-            "lag_p99_ms": 0.05,
-            "steal_pct": 0.0,
-            "other_cpu_pct": 1.0,
-            "own_cpu_pct": 0.0,
-            "thermal_throttles": 0,
-            "quota_throttles": 0,
-        }
+        latency_ms = 1e3 * plan.window_s / requests
+        waits: dict[str, Any] = {}
+        if plan.arrivals is not None:
+            requests, latency_ms = max(1, round(plan.arrivals.rate_per_s * plan.window_s / plan.arrivals.parts)), 1.0
+            waits = {"arrivals": requests, "lag_p99_ms": 0.05}
+        return TurnResult(
+            duration_s=plan.window_s,
+            samples=requests * (config.batch_size if plan.arrivals is None else 1),
+            latency_counts={math.floor(math.log(latency_ms) / math.log(1.005)): requests},
+            latency_sum_ms=requests * latency_ms,
+            other_cpu_pct=1.0,
+            **waits,
+        )
 
     def release_others(self, keep: int | None) -> None:
         left = {n: c for n, c in self.members.items() if n == keep}

@@ -256,7 +256,7 @@ def test_a_session_without_a_reference_or_without_candidates_is_cut_short_but_no
 
 
 def test_baselines_go_on_without_their_first(subject: Subject) -> None:
-    session = subject.bench.measure([subject.bad, REFERENCE, OTHER], quick_plan(phase="baselines"))
+    session = subject.bench.measure([subject.bad, REFERENCE, OTHER], quick_plan(has_reference=False))
     assert blocks_of(session) == ["compile", [0, 1, 2], [0, 1, 2]]
 
 

@@ -257,7 +257,7 @@ def test_a_limit_in_which_no_worker_starts_is_the_study_s_fault(open_bench: Open
 def test_who_reads_its_own_files_again_and_again_for_want_of_memory_is_ended_and_the_others_are_whole(
     open_bench: OpenBench, may_limit: None, on_disk: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    monkeypatch.setattr("tuner.bench.process.THRASH_LOOK_S", 0.1)
+    monkeypatch.setattr("tuner.bench.process.THRASH_CHECK_S", 0.1)
     large = on_disk / "large"
     large.write_bytes(bytes(96 << 20))
     monkeypatch.setenv("LARGE", str(large))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tuner.bench.loop import Turn, count, run_async, run_sync
 from tuner.bench.synthetic import FakeClock
+from tuner.bench.turn import TurnPlan
 
 Service = Callable[[int], float]
 """The seconds that the n-th request started, counted from 0, takes."""
@@ -74,9 +75,8 @@ class FakeQueue:
         self.idle.append(number)
 
     def turn(self, *, window_s: float = 1.0, drop_s: float = 0.0, max_s: float = 10.0, tail_s: float = 0.0) -> Turn:
-        return run_async(
-            self, self.requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=self.clock, tail_s=tail_s
-        )
+        plan = TurnPlan(window_s=window_s, drop_s=drop_s, max_s=max_s, tail_s=tail_s)
+        return run_async(self, self.requests, plan, clock=self.clock)
 
 
 def made_turn(times_s: list[float], *, requests: int, begin_s: float = 0.0) -> Turn:
@@ -218,7 +218,7 @@ def test_a_joint_window_in_which_too_little_completed_is_not_lengthened() -> Non
 def test_a_synchronous_joint_window_ends_on_time_too() -> None:
     clock = FakeClock()
     request = FakeRequest(clock, lambda n: 0.01)
-    turn = run_sync(request, window_s=0.5, drop_s=0.1, max_s=3.0, clock=clock, tail_s=0.1)
+    turn = run_sync(request, TurnPlan(window_s=0.5, drop_s=0.1, max_s=3.0, tail_s=0.1), clock=clock)
     found = count(turn)
     assert found is not None
     assert (found.duration_s, found.completions) == (pytest.approx(0.5), pytest.approx(50, abs=1))
@@ -248,7 +248,7 @@ def test_a_turn_of_no_length_runs_every_request_once() -> None:
 def sync_turn(service: Service, *, window_s: float = 1.0, drop_s: float = 0.0, max_s: float = 10.0) -> Turn:
     clock = FakeClock(50.0)
     request = FakeRequest(clock, service)
-    return run_sync(request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock)
+    return run_sync(request, TurnPlan(window_s=window_s, drop_s=drop_s, max_s=max_s), clock=clock)
 
 
 def test_a_synchronous_latency_is_the_time_that_infer_took() -> None:

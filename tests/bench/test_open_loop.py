@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -12,10 +9,11 @@ from tests.bench.queueing import exponential_p99_s, lindley_s, nearest_rank, soj
 from tuner.bench import histogram
 from tuner.bench.arrivals import LOADS, arrival_times_s
 from tuner.bench.loop import count, run_async
-from tuner.bench.open_loop import NothingServed, OpenTurn, count_open, is_late, run_open, serve_window
-from tuner.bench.protocol import Arrivals, HostLoad
-from tuner.bench.replica import together
+from tuner.bench.open_loop import OpenTurn, count_open, is_late, run_open, serve_window
+from tuner.bench.protocol import Arrivals
+from tuner.bench.replica import combine
 from tuner.bench.synthetic import FakeClock
+from tuner.bench.turn import TooSlow, TurnPlan, TurnResult
 from tuner.bench.virtual_queue import Service, VirtualQueue
 
 SERVICE_S = 0.010
@@ -97,7 +95,7 @@ def test_a_stall_shows_in_the_open_loop_and_hides_in_the_closed_one() -> None:
     assert open_p99_ms > 150.0
     clock = FakeClock()
     queue = VirtualQueue(clock, 2, stalled)
-    turn = run_async(queue, queue.requests, window_s=200.0, drop_s=0.0, max_s=300.0, clock=clock)
+    turn = run_async(queue, queue.requests, TurnPlan(window_s=200.0, max_s=300.0), clock=clock)
     counted = count(turn)
     assert counted is not None
     assert histogram.percentile(histogram.count(counted.latencies_ms), 0.99) < 12.0
@@ -198,20 +196,13 @@ def test_a_window_without_arrivals_or_completions_is_no_measurement(arrivals_s: 
     assert count_open(turn, drop_s=0.0, end_s=1.0) is None
 
 
-def test_who_completes_nothing_is_too_slow_and_says_so() -> None:
+def test_a_member_that_completes_nothing_is_too_slow_and_says_so() -> None:
     clock = FakeClock()
     queue = VirtualQueue(clock, 1, lambda start, now_s: 9.0)
-    with pytest.raises(NothingServed, match=r"too slow for this load: of .* requests at 50/s none completed"):
-        serve_window(
-            queue,
-            queue.requests,
-            Arrivals(pattern="poisson", rate_per_s=50.0, seed=1),
-            window_s=1.0,
-            drop_s=0.1,
-            drain_s=1.0,
-            clock=clock,
-            sleep_until=clock.sleep_until,
-        )
+    with pytest.raises(TooSlow, match=r"too slow for this load: of .* requests at 50/s none completed"):
+        arrivals = Arrivals(pattern="poisson", rate_per_s=50.0, seed=1)
+        plan = TurnPlan(window_s=1.0, drop_s=0.1, arrivals=arrivals, drain_s=1.0)
+        serve_window(queue, queue.requests, plan, clock=clock, sleep_until=clock.sleep_until)
 
 
 @pytest.mark.parametrize("pattern", LOADS)
@@ -241,17 +232,22 @@ def test_replicas_are_dealt_the_arrivals_in_turn() -> None:
 
 
 def test_a_window_of_several_replicas_has_all_their_arrivals_and_the_latest_generator() -> None:
-    def replica(arrivals: int, lag_p99_ms: float) -> dict[str, Any]:
-        load = asdict(HostLoad())
-        counts = {"arrivals": arrivals, "waiting": 1, "unserved": 0, "lag_p99_ms": lag_p99_ms}
-        times = {"duration_s": 2.0, "samples": arrivals - 1, "latency_counts": {5: arrivals}, "latency_sum_ms": 9.0}
-        return {**times, **counts, **load}
+    def replica(arrivals: int, lag_p99_ms: float) -> TurnResult:
+        return TurnResult(
+            duration_s=2.0,
+            samples=arrivals - 1,
+            latency_counts={5: arrivals},
+            latency_sum_ms=9.0,
+            arrivals=arrivals,
+            waiting=1,
+            lag_p99_ms=lag_p99_ms,
+        )
 
-    window = together([replica(40, 0.1), replica(39, 0.7)], is_split=False)
-    assert (window["arrivals"], window["waiting"], window["unserved"]) == (79, 2, 0)
-    assert (window["samples"], window["duration_s"]) == (77, pytest.approx(2.0))
-    assert window["latency_counts"] == {5: 79}
-    assert window["lag_p99_ms"] == 0.7
+    window = combine([replica(40, 0.1), replica(39, 0.7)], is_split=False)
+    assert (window.arrivals, window.waiting, window.unserved) == (79, 2, 0)
+    assert (window.samples, window.duration_s) == (77, pytest.approx(2.0))
+    assert window.latency_counts == {5: 79}
+    assert window.lag_p99_ms == 0.7
 
 
 def test_a_longer_window_only_adds_arrivals() -> None:

@@ -13,7 +13,7 @@ from openvino import opset13
 from tests.bench.conftest import HERE, MLP, blocks_of, config, failed, quick_plan, resolved, whole
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective
-from tuner.bench.worker_bench import WorkerBench
+from tuner.bench.worker_bench import ProcessMode, WorkerBench
 from tuner.errors import DeviceError, ModelError
 from tuner.model.host import cpus_allowed
 from tuner.model.spec import InputSpec, ModelSpec
@@ -214,7 +214,7 @@ def test_memory_is_told_of_a_member_alone_in_its_process_and_of_nobody_else(save
     large = save(opset13.matmul(x, weights, False, False), [x])
     peaks = []
     for model in (MLP, large):
-        with WorkerBench(model, isolate=True) as bench:
+        with WorkerBench(model, mode=ProcessMode.OWN) as bench:
             members = bench.measure([config(), config({"PERFORMANCE_HINT": "THROUGHPUT"})], quick_plan()).members
             peaks.append([METRICS["peak_memory_mb"].read(whole(member).windows) for member in members])
     weights_mb = 4 * shape[0] * shape[1] / 1e6
@@ -227,7 +227,7 @@ def test_memory_is_told_of_a_member_alone_in_its_process_and_of_nobody_else(save
 
 def test_a_start_reads_compiles_and_serves_and_a_model_cache_is_really_loaded_from() -> None:
     lineup = [config(infer_requests=1, api="sync"), config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=2)]
-    with WorkerBench(MLP, start_up=True, is_cached=True) as bench:
+    with WorkerBench(MLP, mode=ProcessMode.COLD_START_CACHED) as bench:
         session = bench.measure(lineup, quick_plan(blocks=2, warm_up_s=0.0))
         for one, member in zip(lineup, session.members, strict=True):
             assert whole(member).effective == bench.resolve(one)
@@ -275,7 +275,7 @@ def test_a_member_that_needs_more_memory_than_the_limit_fails_for_memory(save: S
     x = opset13.parameter([1, 1], np.float32, name="x")
     wide = opset13.broadcast(x, opset13.constant(np.array([1, 1 << 27])))
     with WorkerBench(save(wide, [x]), memory_limit_bytes=448 << 20) as bench:
-        session = bench.measure([config(), config(infer_requests=2)], quick_plan(phase="baselines"))
+        session = bench.measure([config(), config(infer_requests=2)], quick_plan(has_reference=False))
         assert blocks_of(session) == ["memory", "memory"]
 
 

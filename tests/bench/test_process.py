@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tuner.bench.process import CommandFailed, Garbage, outcome_of
+from tuner.bench.member import CommandFailed
+from tuner.bench.process import Garbage, outcome_of
 from tuner.bench.protocol import Failure, FailureKind
 from tuner.bench.worker import failure_of
 from tuner.errors import DeviceError

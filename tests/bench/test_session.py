@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tests.bench.conftest import blocks_of, config, failed, whole
-from tuner.bench.process import CommandFailed, WorkerLost
-from tuner.bench.protocol import DeploymentConfig, Effective, Failure, FailureKind, Phase, Session, SessionPlan, Windows
-from tuner.bench.session import WARM_UP_CAP_S, MemberLost, run_session
+from tuner.bench.member import CommandFailed, ProcessContaminated, WorkerLost
+from tuner.bench.protocol import DeploymentConfig, Effective, Failure, FailureKind, Session, SessionPlan, Windows
+from tuner.bench.session import WARM_UP_CAP_S, run_session
 from tuner.bench.synthetic import FakeClock
+from tuner.bench.turn import TurnPlan, TurnResult
 
 STEPS = ("compile", "settle", "warm_up", "turn")
 BAD = Failure(kind=FailureKind.RUNTIME, message="no such layer")
@@ -22,7 +23,7 @@ Levels = Callable[[int], float]
 
 @dataclass(slots=True)
 class Host:
-    """Fake seats on a fake clock, and what happened to them: (step, name) in order."""
+    """Fake members on a fake clock, and what happened to them: (step, name) in order."""
 
     clock: FakeClock = field(default_factory=lambda: FakeClock(1000.0))
     events: list[tuple[str, str]] = field(default_factory=list)
@@ -31,15 +32,16 @@ class Host:
     """(name, step) -> what is raised there."""
     levels: dict[str, Levels] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
-    first_turn: int = 0
-    """From which turn on of a member `turn` raises: warm-ups come before."""
+    is_cured_by_reset: bool = False
+    resets: list[set[int]] = field(default_factory=list)
+    """The members that had crashed at each reset."""
 
-    def open_seat(self, lineup_config: DeploymentConfig) -> FakeSeat:
+    def open_member(self, lineup_config: DeploymentConfig) -> FakeMember:
         name = name_of(lineup_config)
         start_s = START_S if not self.events else 0.0
         self.clock.advance(start_s)
         self.happen("compile", name, COMPILE_S)
-        return FakeSeat(self, name, start_s)
+        return FakeMember(self, name, start_s)
 
     def happen(self, step: str, name: str, seconds: float) -> None:
         self.events.append((step, name))
@@ -47,20 +49,21 @@ class Host:
         if error := self.errors.get((name, step)):
             raise error
 
-    def run(
-        self, names: str, plan: SessionPlan, *, lost: Mapping[int, Failure] | None = None, device: str = "CPU"
-    ) -> Session:
-        lineup = [config({"NAME": name}) for name in names]
-        if device != "CPU":
-            lineup = [DeploymentConfig(device=device, properties={"NAME": name}) for name in names]
+    def reset(self, crashed: Collection[int]) -> None:
+        self.events.append(("reset", ""))
+        if self.is_cured_by_reset:
+            self.errors.clear()
+        self.resets.append(set(crashed))
+
+    def run(self, names: str, plan: SessionPlan) -> Session:
         return run_session(
-            lineup,
+            [config({"NAME": name}) for name in names],
             plan,
-            open_seat=self.open_seat,
+            open_member=self.open_member,
+            reset=self.reset,
             is_seen=lambda one: name_of(one) in self.seen,
             clock=self.clock,
             unix_clock=lambda: 1e9,
-            lost=lost,
         )
 
     def names(self, step: str) -> str:
@@ -69,7 +72,7 @@ class Host:
 
 
 @dataclass(slots=True)
-class FakeSeat:
+class FakeMember:
     host: Host
     name: str
     start_s: float
@@ -88,26 +91,22 @@ class FakeSeat:
         self.host.limits.append(("settle", limit_s))
         self.host.happen("settle", self.name, SETTLE_S)
 
-    def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
-        step = "warm_up" if drop_s == 0.0 else "turn"
+    def turn(self, plan: TurnPlan, limit_s: float) -> TurnResult:
+        step = "warm_up" if plan.drop_s == 0.0 else "turn"
         self.host.limits.append((step, limit_s))
-        self.host.happen(step, self.name, drop_s + window_s + DRAIN_S)
+        self.host.happen(step, self.name, plan.drop_s + plan.window_s + DRAIN_S)
         level = self.host.levels.get(self.name, lambda n: 100.0)(self.turns)
         self.turns += 1
-        return {
-            "duration_s": window_s,
-            "samples": round(level * window_s),
-            "latency_counts": {0: 1},
-            "latency_sum_ms": 1.0,
-        }
+        samples = round(level * plan.window_s)
+        return TurnResult(duration_s=plan.window_s, samples=samples, latency_counts={0: 1}, latency_sum_ms=1.0)
 
 
 def name_of(lineup_config: DeploymentConfig) -> str:
     return str(lineup_config.properties["NAME"])
 
 
-def a_plan(*, phase: Phase = "search", seed: int = 0, blocks: int = 4, **fields: Any) -> SessionPlan:
-    return SessionPlan(phase=phase, seed=seed, blocks=blocks, **{"window_s": 0.5, "warm_up_s": 1.5, **fields})
+def a_plan(*, seed: int = 0, blocks: int = 4, **fields: Any) -> SessionPlan:
+    return SessionPlan(phase="search", seed=seed, blocks=blocks, **{"window_s": 0.5, "warm_up_s": 1.5, **fields})
 
 
 def in_blocks(text: str, size: int) -> list[str]:
@@ -259,28 +258,37 @@ def test_a_member_that_fails_late_has_no_windows_but_its_failure() -> None:
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("is_fresh", [True, False])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_member_that_takes_its_process_down_is_named(step: str, is_fresh: bool, place: int) -> None:
+def test_a_session_begins_again_without_a_member_that_takes_its_process_down(
+    step: str, is_fresh: bool, place: int
+) -> None:
     host = Host(errors={("abc"[place], step): WorkerLost(BAD)})
-    with pytest.raises(MemberLost) as lost:
-        host.run("abc", a_plan(seed=3, is_fresh=is_fresh))
-    assert lost.value.index == place
-    assert lost.value.failure is BAD
+    session = host.run("abc", a_plan(seed=3, is_fresh=is_fresh, has_reference=False))
+    assert host.resets == [{place}]
+    assert session.members[place] is BAD
+    assert [blocks for i, blocks in enumerate(blocks_of(session)) if i != place] == [[0, 1, 2, 3]] * 2
+    again = host.events[host.events.index(("reset", "")) :]
+    assert not any(name == "abc"[place] for _, name in again)
 
 
-@pytest.mark.parametrize("is_fresh", [True, False])
-def test_a_member_lost_before_keeps_its_failure_and_is_left_out(is_fresh: bool) -> None:
-    host = Host()
-    session = host.run("abc", a_plan(is_fresh=is_fresh), lost={1: BAD})
-    assert session.members[1] is BAD
+def test_a_second_crashed_member_is_named_by_its_index_in_the_whole_lineup() -> None:
+    host = Host(errors={(name, "turn"): WorkerLost(BAD) for name in "bd"})
+    session = host.run("abcd", a_plan())
+    assert host.resets[-1] == {1, 3}
+    assert blocks_of(session) == [[0, 1, 2, 3], "runtime", [0, 1, 2, 3], "runtime"]
+
+
+def test_the_time_before_a_crash_is_wasted_and_belongs_to_the_session() -> None:
+    host = Host(errors={("c", "turn"): WorkerLost(BAD)})
+    session = host.run("abc", a_plan())
+    assert session.costs.lost_s > 0.0
+    assert session.costs.total_s == pytest.approx(session.wall_s) == pytest.approx(host.clock() - 1000.0)
+
+
+def test_a_member_that_contaminates_its_process_gets_the_failure_of_the_later_compile() -> None:
+    host = Host(errors={("c", "compile"): ProcessContaminated(config({"NAME": "b"}), BAD)}, is_cured_by_reset=True)
+    session = host.run("abc", a_plan(seed=3))
+    assert host.resets == [{1}]
     assert blocks_of(session) == [[0, 1, 2, 3], "runtime", [0, 1, 2, 3]]
-    assert not any(name == "b" for _, name in host.events)
-
-
-def test_the_index_of_a_second_lost_member_counts_the_whole_lineup() -> None:
-    host = Host(errors={("d", "turn"): WorkerLost(BAD)})
-    with pytest.raises(MemberLost) as lost:
-        host.run("abcd", a_plan(), lost={1: BAD})
-    assert lost.value.index == 3
 
 
 def asked(host: Host, answers: Sequence[bool]) -> tuple[Callable[..., bool], list[tuple[Windows | Failure, ...]]]:
@@ -311,17 +319,16 @@ def test_enough_ends_the_session() -> None:
 
 
 def test_enough_sees_the_whole_lineup_with_failures_in_their_places() -> None:
-    host = Host(errors={("b", "turn"): CommandFailed(BAD)})
+    host = Host(errors={("b", "turn"): CommandFailed(BAD), ("d", "compile"): WorkerLost(BAD)})
     enough, shown = asked(host, [False])
-    host.run("abcd", a_plan(enough=enough), lost={3: BAD})
+    host.run("abcd", a_plan(enough=enough))
     assert all(len(members) == 4 and members[1] is BAD and members[3] is BAD for members in shown)
 
 
-@pytest.mark.parametrize("phase", ["search", "race", "final", "confirm", "measure"])
-def test_without_its_reference_a_session_is_pointless(phase: Phase) -> None:
+def test_without_its_reference_a_session_is_pointless() -> None:
     host = Host(errors={("a", "settle"): CommandFailed(BAD)})
     enough, shown = asked(host, [False])
-    session = host.run("abc", a_plan(phase=phase, enough=enough))
+    session = host.run("abc", a_plan(enough=enough))
     assert blocks_of(session) == ["runtime", [], []]
     assert host.names("turn") == ""
     assert shown == []
@@ -346,17 +353,18 @@ def test_a_lineup_of_one_is_not_pointless() -> None:
     assert blocks_of(Host().run("a", a_plan())) == [[0, 1, 2, 3]]
 
 
-def test_baselines_have_no_reference_and_go_on_with_whoever_is_left() -> None:
+def test_a_session_without_a_reference_goes_on_with_the_members_that_are_left() -> None:
     host = Host(errors={(name, "compile"): CommandFailed(BAD) for name in "ab"})
-    session = host.run("abc", a_plan(phase="baselines"))
+    session = host.run("abc", a_plan(has_reference=False))
     assert blocks_of(session) == ["runtime", "runtime", [0, 1, 2, 3]]
 
 
-@pytest.mark.parametrize("phase", ["baselines", "search"])
-def test_a_lineup_that_fails_as_a_whole_ends_without_an_error(phase: Phase) -> None:
+@pytest.mark.parametrize("has_reference", [False, True])
+def test_a_lineup_that_fails_as_a_whole_ends_without_an_error(has_reference: bool) -> None:
     host = Host(errors={(name, "compile"): CommandFailed(BAD) for name in "ab"})
-    assert blocks_of(host.run("ab", a_plan(phase=phase))) == ["runtime", "runtime"]
-    assert blocks_of(Host().run("ab", a_plan(phase=phase), lost={0: BAD, 1: BAD})) == ["runtime", "runtime"]
+    assert blocks_of(host.run("ab", a_plan(has_reference=has_reference))) == ["runtime", "runtime"]
+    host = Host(errors={(name, "compile"): WorkerLost(BAD) for name in "ab"})
+    assert blocks_of(host.run("ab", a_plan(has_reference=has_reference))) == ["runtime", "runtime"]
 
 
 @pytest.mark.parametrize("bad", [None, *STEPS])
@@ -380,12 +388,6 @@ def test_a_hang_is_waited_for_as_long_as_the_plan_says() -> None:
     host = Host()
     host.run("ab", a_plan(max_window_s=3.0, hang_limit_s=4.0, drop_s=0.1))
     assert set(host.limits) == {("settle", 7.0), ("warm_up", 7.0), ("turn", 7.1)}
-
-
-def test_auto_gets_the_time_its_device_takes_to_compile() -> None:
-    host = Host()
-    host.run("ab", a_plan(max_window_s=3.0, hang_limit_s=4.0), device="AUTO:GPU,CPU")
-    assert dict(host.limits)["settle"] == 37.0
 
 
 def test_the_session_names_its_processes_and_keeps_what_was_asked() -> None:

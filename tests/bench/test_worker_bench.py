@@ -23,7 +23,7 @@ from tests.bench.conftest import (
 from tests.bench.workers import GOOD, OTHER, REFERENCE, WHOLE, doing, fact
 from tests.conftest import wait_for
 from tuner.bench.protocol import FailureKind
-from tuner.bench.worker_bench import RENEW_AFTER
+from tuner.bench.worker_bench import RENEW_AFTER, ProcessMode
 from tuner.errors import HostError, ModelError
 
 # What stays, and what is renewed.
@@ -43,7 +43,7 @@ def test_the_worker_and_its_reference_stay_resident_and_candidates_do_not(open_b
 
 @pytest.mark.slow
 def test_isolated_members_have_a_new_process_each_in_every_session(open_bench: OpenBench) -> None:
-    with open_bench(isolate=True) as bench:
+    with open_bench(mode=ProcessMode.OWN) as bench:
         sessions = [bench.measure([REFERENCE, GOOD], quick_plan()) for _ in range(2)]
         assert [blocks_of(session) for session in sessions] == [[WHOLE, WHOLE]] * 2
         assert len({name for session in sessions for name in session.process.split(",")}) == 4
@@ -53,7 +53,7 @@ def test_isolated_members_have_a_new_process_each_in_every_session(open_bench: O
 
 @pytest.mark.slow
 def test_a_start_up_is_a_new_process_in_every_turn(open_bench: OpenBench) -> None:
-    with open_bench(start_up=True) as bench:
+    with open_bench(mode=ProcessMode.COLD_START) as bench:
         session = bench.measure([REFERENCE, GOOD], quick_plan(warm_up_s=0.0))
         assert blocks_of(session) == [WHOLE, WHOLE]
         for member in map(whole, session.members):
@@ -67,7 +67,7 @@ def test_a_start_up_is_a_new_process_in_every_turn(open_bench: OpenBench) -> Non
 
 @pytest.mark.slow
 def test_a_start_from_a_model_cache_follows_where_it_is_asked_for(open_bench: OpenBench) -> None:
-    with open_bench(start_up=True, is_cached=True) as bench:
+    with open_bench(mode=ProcessMode.COLD_START_CACHED) as bench:
         assert bench._caches is not None
         folder = Path(bench._caches.name)
         for _ in range(2):
@@ -91,7 +91,7 @@ def test_a_start_from_a_model_cache_follows_where_it_is_asked_for(open_bench: Op
 def test_a_start_up_that_fails_is_that_member_s_failure_and_leaves_no_process(
     open_bench: OpenBench, deed: str, at: str, kind: FailureKind
 ) -> None:
-    with open_bench(start_up=True) as bench:
+    with open_bench(mode=ProcessMode.COLD_START) as bench:
         session = bench.measure([REFERENCE, doing(deed, at), GOOD], quick_plan(warm_up_s=0.0, blocks=1))
         assert blocks_of(session) == [[0], kind.value, [0]]
 

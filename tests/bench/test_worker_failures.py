@@ -148,7 +148,7 @@ def test_a_lineup_that_crashes_as_a_whole_is_a_session_of_failures(open_bench: O
 @pytest.mark.slow
 def test_baselines_go_on_without_their_first(open_bench: OpenBench) -> None:
     with open_bench() as bench:
-        session = bench.measure([doing("abort"), GOOD, OTHER], quick_plan(phase="baselines", is_fresh=True))
+        session = bench.measure([doing("abort"), GOOD, OTHER], quick_plan(has_reference=False, is_fresh=True))
         assert blocks_of(session) == ["crash", WHOLE, WHOLE]
 
 

@@ -30,6 +30,7 @@ def session(path: str, shape: tuple[int, ...], count: int) -> dict[str, float]:
 
     from tuner.bench.loop import count as counted
     from tuner.bench.loop import run_async
+    from tuner.bench.turn import TurnPlan
     from tuner.model.read import read
     from tuner.model.spec import InputSpec, ModelSpec
 
@@ -49,7 +50,7 @@ def session(path: str, shape: tuple[int, ...], count: int) -> dict[str, float]:
         return n / (time.perf_counter() - begin)
 
     def ours() -> float:
-        turn = run_async(queue, requests, window_s=WINDOW_S, drop_s=0.0, max_s=5.0, clock=time.perf_counter)
+        turn = run_async(queue, requests, TurnPlan(window_s=WINDOW_S, max_s=5.0), clock=time.perf_counter)
         found = counted(turn)
         assert found is not None
         return found.completions / found.duration_s

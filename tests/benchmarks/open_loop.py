@@ -32,6 +32,7 @@ from tuner.bench.open_loop import count_open, is_late, run_open
 from tuner.bench.protocol import Arrivals
 from tuner.bench.synthetic import FakeClock
 from tuner.bench.timer import exact_timers, sleep_until
+from tuner.bench.turn import TurnPlan
 from tuner.bench.virtual_queue import Service, VirtualQueue, VirtualRequest
 
 SERVICE_S = 0.010
@@ -215,7 +216,7 @@ def on_the_real_clock(load: float, seconds: float) -> tuple[float, float, float,
 def closed_p99_ms(seconds: float) -> float:
     clock = FakeClock()
     queue = VirtualQueue(clock, 2, stalled)
-    turn = run_async(queue, queue.requests, window_s=seconds, drop_s=0.0, max_s=2 * seconds, clock=clock)
+    turn = run_async(queue, queue.requests, TurnPlan(window_s=seconds, max_s=2 * seconds), clock=clock)
     found = count(turn)
     assert found is not None
     return percentile_ms(found.latencies_ms)

@@ -1,0 +1,1 @@
+"""How are sessions measured, on real processes, in simulation and from records?"""

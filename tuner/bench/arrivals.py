@@ -1,6 +1,6 @@
-"""LOADS: when requests arrive that do not wait for each other. A new load pattern is one row.
+"""Arrival processes: `LOADS` has one row for each pattern of arrivals.
 
-Knows seeds and times; not who serves the requests. One seed is one trace, which every rate only stretches.
+Responsible for seeds and times. One seed gives one trace, which a rate only scales.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tuner.bench.protocol import Arrivals
 
 Floats = npt.NDArray[np.float64]
 Gaps = Callable[[np.random.Generator, int], Floats]
-"""Times between arrivals, shape [n], of mean 1. The first is the time before the first arrival."""
+"""Returns n times between arrivals, shape [n], of mean 1; the first is the time before the first arrival."""
 
 
 def _poisson(rng: np.random.Generator, n: int) -> Floats:
@@ -23,23 +23,26 @@ def _poisson(rng: np.random.Generator, n: int) -> Floats:
 
 
 def _constant(rng: np.random.Generator, n: int) -> Floats:
-    """Evenly spaced, from a random phase: a window must not always begin with an arrival."""
+    """Returns even gaps with a random phase, so that a window does not always begin with an arrival."""
     gaps = np.ones(n)
     gaps[:1] = rng.random()
     return gaps
 
 
 LOADS: dict[str, Gaps] = {"poisson": _poisson, "constant": _constant}
+"""Patterns of arrivals by name."""
 
 
 def arrival_times_s(arrivals: Arrivals, until_s: float) -> list[float]:
-    """Every intended arrival in [0, until_s), ascending, in seconds. Two rates with one seed see the same gaps, each
-    in units of its own mean gap, so that members of a block are compared under the same luck. A part has every
-    `parts`-th of them, as a balancer deals them out in turn."""
+    """Returns every intended arrival in [0, until_s), ascending, in seconds.
+
+    Two rates with one seed have the same gaps in units of their mean gap, so that the members of a block see the same
+    random trace. A part has every `parts`-th arrival, as a load balancer deals them out in turn.
+    """
     rng = np.random.default_rng(arrivals.seed)
     gaps_of = LOADS[arrivals.pattern]
     expected = arrivals.rate_per_s * until_s
-    # Ten standard deviations more than expected: one draw, whatever the pattern, keeps a trace a matter of its seed.
+    # Ten standard deviations more than expected: a single draw makes a trace depend on its seed alone.
     times = np.cumsum(gaps_of(rng, math.ceil(expected + 10.0 * math.sqrt(expected) + 10.0))) / arrivals.rate_per_s
     found: list[float] = times[times < until_s][arrivals.part :: arrivals.parts].tolist()
     return found

@@ -1,7 +1,7 @@
-"""What else runs on the deployment's host: a shell command, started before anything is measured and ended after it.
+"""The background load of a deployment: a shell command that runs during every measurement.
 
-Run as a module it is the command's keeper, which ends it when the tuner is gone, however it went, with all that it
-started: the keeper adopts what leaves the command's session.
+Responsible for the command's processes. Run as a module it is the command's keeper. The keeper ends the command and all
+its descendants when the tuner has ended for any reason, and adopts descendants that leave the command's session.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import psutil
 from tuner.errors import HostError
 
 PR_SET_CHILD_SUBREAPER = 36
-"""linux/prctl.h: what loses its parent below this process becomes its child, `setsid` or not."""
+"""Option of linux/prctl.h that makes orphaned descendants, in any session, children of this process."""
 END_TRIES, END_WAIT_S = 100, 0.1
-"""What is found is killed at once, what it starts meanwhile in the next try."""
+"""Number of tries to end all descendants, and seconds between them: a process may start another one meanwhile."""
 
 
 class Background:
-    """Starts the command at once."""
+    """A background command, started at once."""
 
     def __init__(self, command: str) -> None:
         self._command = command
@@ -38,7 +38,7 @@ class Background:
         )
 
     def check(self) -> None:
-        """Raises HostError where the command has ended: what is measured now is another deployment."""
+        """Raises HostError if the command has ended: without it another deployment is measured."""
         code = self._keeper.poll()
         if code is not None:
             raise HostError(
@@ -47,14 +47,14 @@ class Background:
             )
 
     def cpu_s(self) -> float:
-        """CPU time used so far by what runs in the background."""
+        """Returns the CPU seconds that the command's processes have used so far."""
         with suppress(psutil.Error):
             children = psutil.Process(self._keeper.pid).children(recursive=True)
             return sum(_cpu_s(child) for child in children)
         return 0.0
 
     def stop(self) -> None:
-        """Ends it and everything it started."""
+        """Ends the command and everything it started."""
         if self._keeper.stdin is not None:
             self._keeper.stdin.close()
         self._keeper.wait()
@@ -68,7 +68,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def keep(command: str) -> int:
-    """Runs the command until it ends or standard input closes; returns its exit code. Nothing of it is left."""
+    """Runs the command until it ends or standard input closes, ends its descendants and returns its exit code."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     process = subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, start_new_session=True)
     ended = os.pidfd_open(process.pid)
@@ -84,17 +84,17 @@ def keep(command: str) -> int:
 
 def _end_descendants() -> None:
     for _ in range(END_TRIES):
-        family = psutil.Process().children(recursive=True)
-        if not family:
+        descendants = psutil.Process().children(recursive=True)
+        if not descendants:
             return
-        for one in family:
+        for process in descendants:
             with suppress(psutil.Error):
-                one.kill()
-        psutil.wait_procs(family, timeout=END_WAIT_S)
+                process.kill()
+        psutil.wait_procs(descendants, timeout=END_WAIT_S)
 
 
 def main() -> None:
-    """Of the keeper's own process, which ends with the command's exit code."""
+    """Runs the keeper, which ends with the command's exit code."""
     os._exit(keep(sys.argv[1]))
 
 

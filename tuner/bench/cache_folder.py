@@ -1,6 +1,6 @@
-"""Temporary folders of model caches: made for one run, and taken away by the next where that was killed.
+"""Temporary folders of model caches: made for one run, removed by a later run if the first one was killed.
 
-Knows names and folders; not what is cached.
+Responsible for names and folders. Must not know what is cached.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from tuner.bench.owner import MARK, is_gone, own_mark
+from tuner.bench.owner import TAG, is_gone, process_tag
 
 PREFIX = "tuner-cache-"
 
 
 def make_cache_folder(root: Path = Path("/")) -> tempfile.TemporaryDirectory[str]:
-    """A folder whose name says whose it is; it goes with its `cleanup`."""
-    return tempfile.TemporaryDirectory(prefix=f"{PREFIX}{_namespace(root)}-{own_mark(root)}-")
+    """Makes a folder whose name has the tag of this process; `cleanup` removes it."""
+    return tempfile.TemporaryDirectory(prefix=f"{PREFIX}{_namespace(root)}-{process_tag(root)}-")
 
 
 def sweep_cache_folders(root: Path = Path("/")) -> int:
-    """Removes those of processes that are gone, this user's own alone; returns how many."""
-    pattern = re.compile(rf"{PREFIX}(?P<namespace>\d*)-{MARK}-\w+")
+    """Removes this user's folders whose process has ended and returns their number."""
+    pattern = re.compile(rf"{PREFIX}(?P<namespace>\d*)-{TAG}-\w+")
     removed = 0
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         match = pattern.fullmatch(folder.name)
@@ -37,8 +37,10 @@ def sweep_cache_folders(root: Path = Path("/")) -> int:
 
 
 def _namespace(root: Path) -> str:
-    """That of the process numbers: containers may share a temporary folder, and each has processes that none of the
-    others sees. Empty where it cannot be read."""
+    """Returns the number of this process's PID namespace, or "" if it cannot be read.
+
+    Containers may share a temporary folder although none of them sees the processes of the others.
+    """
     with suppress(OSError):
         return "".join(filter(str.isdigit, os.readlink(root / "proc/self/ns/pid")))
     return ""

@@ -1,6 +1,6 @@
-"""Control groups that limit CPU time and memory of worker processes: made, filled and removed, on cgroup v1 and v2.
+"""Control groups that limit CPU time and memory of worker processes, on cgroup v1 and v2.
 
-Knows files of the kernel's cgroup interface (admin-guide/cgroup-v1, cgroup-v2); not what runs inside.
+Responsible for the kernel's cgroup files (admin-guide/cgroup-v1, cgroup-v2). Must not know what runs in a group.
 """
 
 from __future__ import annotations
@@ -19,18 +19,22 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from tuner.bench.owner import MARK, is_gone, own_mark
+from tuner.bench.kernel_file import read_text
+from tuner.bench.owner import TAG, is_gone, process_tag
 from tuner.errors import HostError
 
 PERIOD_US = 100_000
-"""The kernel's default, and what container runtimes set."""
+"""Period of CPU quotas in microseconds: the default of the kernel and of container runtimes."""
 MIN_QUOTA_US = 1_000
-"""The kernel refuses less."""
+"""Smallest CPU quota in microseconds that the kernel accepts."""
 MOUNT = PurePosixPath("sys/fs/cgroup")
 V2_MOUNTS = (MOUNT, MOUNT / "unified")
 REMOVE_TRIES, REMOVE_PAUSE_S = 100, 0.01
-"""A group can be removed once the kernel has buried what was killed in it: milliseconds, a second on a busy host."""
-_OWN_NAME = re.compile(rf"tuner-{MARK}-\w+")
+"""Number of tries to remove a group and seconds between them.
+
+A group can be removed when the kernel has removed its killed processes, after milliseconds or a second on a busy host.
+"""
+_OWN_NAME = re.compile(rf"tuner-{TAG}-\w+")
 _numbers = itertools.count(1)
 _ADVICE = (
     "run it as root, or with the right to make control groups of its own:"
@@ -42,36 +46,39 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One limited group: a folder in each hierarchy that it takes."""
+    """One limited group: a folder in each hierarchy that its limits need."""
 
     folders: tuple[Path, ...]
     memory_bytes: int | None = None
 
     def add(self, pid: int) -> None:
-        """Puts a process and all its threads into it. Raises HostError where the kernel refuses."""
+        """Moves a process with all its threads into the group. Raises HostError if the kernel refuses."""
         for folder in self.folders:
             _write(folder / "cgroup.procs", str(pid))
 
     def reread_bytes(self) -> int:
-        """What its processes lost for want of memory and had to read again, most of it their own libraries; 0 where
-        the kernel (before 5.9) does not count that."""
+        """Returns the bytes that the group's processes lost for lack of memory and read again.
+
+        Most of them belong to their libraries. Kernels before 5.9 do not count them: 0.
+        """
         for folder in self.folders:
-            for line in _text(folder / "memory.stat").splitlines():
+            for line in read_text(folder / "memory.stat").splitlines():
                 name, _, pages = line.partition(" ")
                 if name == "workingset_refault_file" and pages.isdigit():
                     return int(pages) * mmap.PAGESIZE
         return 0
 
     def remove(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Ends what still runs in it and takes it away; what cannot be removed is left to the next `sweep`."""
+        """Kills the group's processes and removes the group; the next `sweep` removes what remains."""
         for folder in self.folders:
             _remove(folder, sleep)
 
 
 def open_group(*, cpus: float | None, memory_bytes: int | None, root: Path = Path("/")) -> Group:
-    """A new group, below the one that this process lives in, limited to `cpus` CPUs' worth of time in every 100 ms and
-    to `memory_bytes`, without swap where the kernel counts that. Raises HostError, with what gives the right, where
-    there is no such thing here."""
+    """Returns a new group below that of this process, limited to `cpus` CPUs in every 100 ms and to `memory_bytes`.
+
+    The group has no swap if the kernel counts swap. Raises HostError, with advice, if this process cannot make a group.
+    """
     wanted = [name for name, value in (("cpu", cpus), ("memory", memory_bytes)) if value is not None]
     name = _name(str(next(_numbers)), root)
     folders: list[Path] = []
@@ -93,8 +100,7 @@ def open_group(*, cpus: float | None, memory_bytes: int | None, root: Path = Pat
 
 
 def sweep(root: Path = Path("/"), sleep: Callable[[float], None] = time.sleep) -> int:
-    """Removes the groups whose maker is gone (`kill -9`, a crash), with whatever may still run in them. Returns how
-    many."""
+    """Removes groups, with their processes, whose maker was killed or crashed, and returns their number."""
     removed = 0
     for folder in _leftovers(root):
         _remove(folder, sleep)
@@ -119,15 +125,15 @@ def _is_orphan(folder: Path, root: Path) -> bool:
 class _Hierarchy:
     mount: Path
     group: PurePosixPath
-    """This process's own, below the mount."""
+    """Group of this process, below the mount."""
     controllers: frozenset[str]
     is_v2: bool
 
     def parents(self) -> Iterator[Path]:
-        """Where groups may be made: in the own group, or where a container does not show it, at the mount."""
+        """Returns folders in which groups may be made: the own group, or the mount if a container hides the group."""
         own = self.mount.joinpath(*self.group.parts[1:])
         if _OWN_NAME.fullmatch(own.name):
-            own = own.parent  # this process moved, see `_delegate`
+            own = own.parent  # `_delegate` moved this process
         if own.is_dir():
             yield own
         if own != self.mount:
@@ -135,15 +141,15 @@ class _Hierarchy:
 
 
 def _hierarchies(root: Path) -> Iterator[_Hierarchy]:
-    """Every hierarchy that this process is in and that is mounted here."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    """Returns every mounted hierarchy that this process is in."""
+    for line in read_text(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
         names = frozenset(filter(None, controllers.split(",")))
         path = PurePosixPath(group if group.startswith("/") else f"/{group}")
         if number == "0" and not names:
             for mount in V2_MOUNTS:
-                offered = frozenset(_text(root / mount / "cgroup.controllers").split())
+                offered = frozenset(read_text(root / mount / "cgroup.controllers").split())
                 if offered:
                     yield _Hierarchy(mount=root / mount, group=path, controllers=offered, is_v2=True)
         else:
@@ -153,7 +159,7 @@ def _hierarchies(root: Path) -> Iterator[_Hierarchy]:
 
 
 def _parent(controller: str, wanted: list[str], root: Path) -> tuple[Path, bool]:
-    """The folder in which a group with this controller can be made, and whether that is cgroup v2."""
+    """Returns the folder in which a group with this controller can be made, and True for cgroup v2."""
     reasons = []
     for hierarchy in _hierarchies(root):
         if controller not in hierarchy.controllers:
@@ -175,10 +181,13 @@ _WORDS = {"cpu": "CPU", "memory": "memory"}
 
 
 def _delegate(parent: Path, wanted: Collection[str], root: Path) -> None:
-    """Hands the controllers to the groups below. v2 allows that only where no process lives beside them: this one and
-    what it has started move into a group of its own, which is all there is in a scope of its own."""
+    """Enables the controllers for the groups below `parent`.
+
+    cgroup v2 allows it only if `parent` itself has no process. This process and its descendants move into a group of
+    their own; in a scope of its own there are no other processes.
+    """
     file = parent / "cgroup.subtree_control"
-    missing = set(wanted) - set(_text(file).split())
+    missing = set(wanted) - set(read_text(file).split())
     if not missing:
         return
     request = " ".join(f"+{name}" for name in sorted(missing))
@@ -190,18 +199,18 @@ def _delegate(parent: Path, wanted: Collection[str], root: Path) -> None:
             raise HostError(f"{file}: {error.strerror}") from error
     leaf = parent / _name("leaf", root)
     _make(leaf)
-    family = [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
+    processes = [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
     try:
-        _move(family, leaf)
+        _move(processes, leaf)
         file.write_text(request)
     except OSError as error:
-        _move(family, parent)
+        _move(processes, parent)
         _remove(leaf, time.sleep)
         raise HostError(f"other processes live in {parent}: {error.strerror}") from error
 
 
 def _move(pids: Sequence[int], folder: Path) -> None:
-    """Those that still live."""
+    """Moves the processes that still run."""
     for pid in pids:
         with suppress(ProcessLookupError):
             (folder / "cgroup.procs").write_text(str(pid))
@@ -243,7 +252,7 @@ def _write(file: Path, text: str) -> None:
 
 def _remove(folder: Path, sleep: Callable[[float], None]) -> None:
     for _ in range(REMOVE_TRIES):
-        for pid in _text(folder / "cgroup.procs").split():
+        for pid in read_text(folder / "cgroup.procs").split():
             # 0 is a process of another namespace of processes; to `kill` it would be this one's own group.
             if int(pid) not in (0, os.getpid()):
                 with suppress(ProcessLookupError, PermissionError):
@@ -258,11 +267,4 @@ def _remove(folder: Path, sleep: Callable[[float], None]) -> None:
 
 
 def _name(of: str, root: Path) -> str:
-    return f"tuner-{own_mark(root)}-{of}"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
+    return f"tuner-{process_tag(root)}-{of}"

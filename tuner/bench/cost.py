@@ -1,26 +1,25 @@
-"""What a member costs beside time: the CPU seconds and the peak memory of its process.
+"""The memory of a process, which is a member's cost beside time.
 
-Reads this process's own counters; what is divided by how many samples is decided elsewhere.
+Responsible for the counters of one process. Must not know samples.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tuner.bench.kernel_file import read_text
+
 STATUS = Path("/proc/self/status")
+"""Counters of this process."""
 
 
 def read_peak_memory_bytes(status: Path = STATUS) -> int | None:
-    """The most that this process has had in memory since it started (VmHWM); None where the system does not tell.
+    """Returns the peak resident memory of a process (VmHWM), or None if the system does not report it.
 
-    Resident pages, shared ones in full: a proportional share (PSS) falls as more processes map the same libraries, and
-    would make a member of seven look smaller than the same one deployed alone. Not `ru_maxrss`, which a child inherits.
+    Shared pages count in full. A proportional share (PSS) falls as more processes map the same libraries; it would make
+    one of seven members look smaller than the same member deployed alone. `ru_maxrss` is inherited by a child.
     """
-    try:
-        text = status.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    for line in text.splitlines():
+    for line in read_text(status).splitlines():
         name, _, value = line.partition(":")
         words = value.split()
         if name == "VmHWM" and len(words) == 2 and words[0].isdigit() and words[1] == "kB":

@@ -1,6 +1,6 @@
-"""The worker processes of a bench: who lives where, who stays, and who ends.
+"""The worker processes of a bench: on which CPUs each runs, which stay resident and which end.
 
-Knows processes, their places and the deployment's conditions; nothing of sessions or of what a worker is asked.
+Responsible for processes under the deployment's conditions. Must not know sessions or what a worker is asked.
 """
 
 from __future__ import annotations
@@ -12,92 +12,101 @@ from typing import Any
 import psutil
 
 from tuner.bench.cgroup import open_group
-from tuner.bench.process import CommandFailed, WorkerProcess, WorkerSetup
+from tuner.bench.member import CommandFailed
+from tuner.bench.process import WorkerProcess, WorkerSetup
 from tuner.bench.protocol import Conditions, Failure, FailureKind
-from tuner.bench.replica import Place, allowed_cpus
+from tuner.bench.replica import CpuSlot, allowed_cpus
 
-ANYWHERE = Place(number=0)
+ALL_CPUS = CpuSlot(number=0)
 MEMORY_SHARE = 0.8
-"""Of the memory that is available: the rest is left to the host and to this process."""
+"""Share of the available memory that workers may use; the host and this process keep the rest."""
 
 
-class Crew:
-    """One resident process at each place, and extra ones that nobody else uses."""
+class WorkerPool:
+    """One resident process for each CPU slot, and exclusive processes for single members."""
 
     def __init__(self, setup: WorkerSetup, conditions: Conditions) -> None:
         self._setup = setup
         self._conditions = conditions
-        self._residents: dict[Place, WorkerProcess] = {}
-        self._extra: list[WorkerProcess] = []
+        self._residents: dict[CpuSlot, WorkerProcess] = {}
+        self._exclusive: list[WorkerProcess] = []
         self.model_bytes = 0
-        """The most that a process had in memory which compiled and ran the model once; 0 before one has."""
+        """Peak memory of a process that compiled and ran the model once; 0 before one has."""
 
     @property
     def residents(self) -> list[WorkerProcess]:
+        """All resident processes."""
         return list(self._residents.values())
 
     @property
-    def has_lost(self) -> bool:
-        """Whether a process of it has ended by itself."""
-        return any(worker.has_ended for worker in (*self._residents.values(), *self._extra))
+    def has_dead(self) -> bool:
+        """True if a process of the pool has ended by itself."""
+        return any(worker.has_ended for worker in (*self._residents.values(), *self._exclusive))
 
-    def start(self, place: Place) -> WorkerProcess:
-        """A new process under the deployment's conditions, with a control group of its own where they have limits. It
-        is no member of the crew: who starts it ends it."""
+    def start(self, slot: CpuSlot) -> WorkerProcess:
+        """Starts a process under the deployment's conditions, in its own control group if they have limits.
+
+        The process does not belong to the pool; the caller ends it.
+        """
         given = self._conditions
-        is_bound = given.cpuset is not None or place.parts > 1
+        is_bound = given.cpuset is not None or slot.parts > 1
         group = open_group(cpus=given.cpus, memory_bytes=given.memory_bytes) if given.has_limits else None
-        return WorkerProcess(self._setup, cpuset=place.cpus(allowed_cpus(given)) if is_bound else None, group=group)
+        return WorkerProcess(self._setup, cpuset=slot.cpus(allowed_cpus(given)) if is_bound else None, group=group)
 
-    def ask_once(self, place: Place, command: str, *, limit_s: float, **fields: Any) -> Any:
-        """The answer of a new process, which ends. Raises CommandFailed or WorkerLost."""
-        worker = self.start(place)
+    def call_once(self, slot: CpuSlot, command: str, *, limit_s: float, **fields: Any) -> Any:
+        """Returns the answer of a new process, which ends. Raises CommandFailed or WorkerLost."""
+        worker = self.start(slot)
         try:
             return worker.call(command, limit_s=limit_s, **fields)
         finally:
             worker.kill()
 
-    def resident(self, place: Place = ANYWHERE) -> WorkerProcess:
-        """The resident process at a place, started where there is none."""
-        if place not in self._residents:
-            self._residents[place] = self.start(place)
-        return self._residents[place]
+    def resident(self, slot: CpuSlot = ALL_CPUS) -> WorkerProcess:
+        """Returns the resident process of a slot and starts it if necessary."""
+        if slot not in self._residents:
+            self._residents[slot] = self.start(slot)
+        return self._residents[slot]
 
-    def are_resident(self, where: Sequence[Place]) -> bool:
-        return all(place in self._residents for place in where)
+    def are_resident(self, slots: Sequence[CpuSlot]) -> bool:
+        """Returns True if every slot has a resident process."""
+        return all(slot in self._residents for slot in slots)
 
-    def staff(self, where: Sequence[Place], *, is_alone: bool) -> list[WorkerProcess]:
-        """A process at each place, extra ones where `is_alone`. Raises CommandFailed where memory does not hold them
-        all."""
+    def acquire(self, slots: Sequence[CpuSlot], *, is_exclusive: bool) -> list[WorkerProcess]:
+        """Returns a process for each slot: new exclusive ones, or resident ones.
+
+        Raises CommandFailed if the host's memory does not hold all of them.
+        """
         workers: list[WorkerProcess] = []
-        for i, place in enumerate(where):
-            missing = len(where) - i if is_alone else sum(1 for other in where[i:] if other not in self._residents)
+        for i, slot in enumerate(slots):
+            missing = len(slots) - i if is_exclusive else sum(1 for other in slots[i:] if other not in self._residents)
             if workers and missing:
                 _refuse_to_fill_the_memory(workers, missing, self.model_bytes)
-            workers.append(self._new_extra(place) if is_alone else self.resident(place))
+            workers.append(self._new_exclusive(slot) if is_exclusive else self.resident(slot))
         return workers
 
-    def _new_extra(self, place: Place) -> WorkerProcess:
-        self._extra.append(self.start(place))
-        return self._extra[-1]
+    def _new_exclusive(self, slot: CpuSlot) -> WorkerProcess:
+        self._exclusive.append(self.start(slot))
+        return self._exclusive[-1]
 
-    def end_extra(self, kept: Collection[WorkerProcess] = ()) -> None:
-        """Every extra process but those."""
-        for worker in self._extra:
+    def end_exclusive(self, kept: Collection[WorkerProcess] = ()) -> None:
+        """Ends every exclusive process except `kept`."""
+        for worker in self._exclusive:
             if worker not in kept:
                 worker.kill()
-        self._extra = [worker for worker in self._extra if worker in kept]
+        self._exclusive = [worker for worker in self._exclusive if worker in kept]
 
     def end(self) -> None:
-        """All of them."""
+        """Ends every process of the pool."""
         while self._residents:
             self._residents.popitem()[1].kill()
-        self.end_extra()
+        self.end_exclusive()
 
 
 def _refuse_to_fill_the_memory(started: Sequence[WorkerProcess], more: int, model_bytes: int) -> None:
-    """Raises CommandFailed where these processes, which have still to read the model, and `more` of them need more
-    memory than is free. What they share with each other, their libraries, counts in each of them: 30 MiB."""
+    """Raises CommandFailed if `started`, before they read the model, and `more` processes exceed the free memory.
+
+    Libraries that the processes share count in each of them: 30 MiB.
+    """
     with suppress(psutil.Error):
         resident = [psutil.Process(worker.pid).memory_info().rss for worker in started]
         each = max(model_bytes, *resident)

@@ -1,6 +1,6 @@
-"""The energy counters of the host's CPU packages (RAPL), where Linux shows them and this process may read them.
+"""The energy counters of the host's CPU packages (RAPL), if Linux shows them and this process may read them.
 
-Reads and subtracts; a package's energy is that of everything on it, so a busy neighbour counts too.
+Responsible for readings and their differences. A package's energy includes that of busy neighbours.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from pathlib import Path
 
 FOLDER = Path("sys/class/powercap")
 PACKAGES = "intel-rapl:*"
-"""AMD's counters have this name too. `intel-rapl:0` is a package, `intel-rapl:0:0` a part of one."""
+"""Names of the counters, AMD's included. `intel-rapl:0` is a package, `intel-rapl:0:0` a part of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """One package: where its energy is read, and the microjoules at which it begins again from 0."""
+    """Counter of one package: its file, and the microjoules after which it begins again from 0."""
 
     file: Path
     range_uj: int
 
 
 class EnergyReader:
-    """Reads the packages of this host. `refusal` says in one line why it cannot; empty where it can."""
+    """Reads the packages of this host; `refusal` is one line that says why it cannot, or empty."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         found = sorted((root / FOLDER).glob(PACKAGES)) if (root / FOLDER).is_dir() else []
@@ -41,11 +41,11 @@ class EnergyReader:
             else:
                 self.counters.append(counter)
         if self.refusal:
-            # Half of the packages would be passed off as the host.
+            # A part of the packages must not count as the host.
             self.counters = []
 
     def read(self) -> Mapping[Counter, int] | None:
-        """Counter -> microjoules; None where they cannot be read."""
+        """Returns counter -> microjoules, or None if they cannot be read."""
         try:
             return {counter: _number(counter.file) for counter in self.counters} or None
         except (OSError, ValueError):
@@ -53,15 +53,17 @@ class EnergyReader:
 
 
 def joules_between(before: Mapping[Counter, int] | None, after: Mapping[Counter, int] | None) -> float | None:
-    """What all packages used between two readings, each of which began again from 0 once at most (a package of 200 W
-    takes 20 minutes for the usual range); None where either reading is missing."""
+    """Returns the energy of all packages between two readings, or None if a reading is missing.
+
+    A counter may begin again from 0 once; a package of 200 W takes 20 minutes for the usual range.
+    """
     if before is None or after is None or before.keys() != after.keys():
         return None
     return sum((after[c] - before[c]) % (c.range_uj + 1) for c in before) / 1e6
 
 
 def _is_package(folder: Path) -> bool:
-    """Not `psys`, the whole board, which holds the packages again."""
+    """Returns True for a package; `psys`, the whole board, includes the packages again."""
     try:
         return (folder / "name").read_text().startswith("package")
     except OSError:

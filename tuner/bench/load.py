@@ -1,6 +1,7 @@
-"""What else the host was doing during a window: steal, other processes, CPU pressure, frequency, throttling.
+"""The activity of the host during a window: steal, other processes, CPU pressure, frequency, throttling.
 
-Reads and subtracts counters; what is too much is not decided here. Linux only; what is not there is zero or None.
+Responsible for counters of Linux and their differences; a missing counter is zero or None. Must not decide what is too
+much.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuner.bench.kernel_file import read_text
 from tuner.bench.protocol import Clock, HostLoad
 from tuner.model.host import cpu_stat_files
 
 STAT = Path("/proc/stat")
+"""CPU times of the host."""
 SAMPLED_CPUS = 8
-"""Frequency and heat are read of so many CPUs at most: each is a file of its own, and a host may have hundreds."""
+"""Largest number of CPUs whose frequency and heat are read: each has its own files, and a host may have hundreds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuTimes:
-    """Seconds since boot, summed over CPUs; `own_s` is this process."""
+    """CPU seconds since boot, summed over CPUs; `own_s` is that of this process."""
 
     total_s: float
     busy_s: float
@@ -31,7 +34,7 @@ class CpuTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostCounts:
-    """One reading of everything that only grows."""
+    """One reading of all counters."""
 
     at_s: float
     cpu: CpuTimes
@@ -41,10 +44,10 @@ class HostCounts:
 
 
 class HostReader:
-    """Reads the counters of this host. Made once, before anything is compiled: a pinned thread has other CPUs.
+    """Reads the counters of this host; made before anything is compiled, because a pinned thread has other CPUs.
 
-    Which files there are is found out when it is made: two readings belong to every window and have to be cheap (0.2 ms
-    on 2 CPUs of a virtual machine; 0.5 ms with the 16 files of heat and the lines of 128 CPUs; measured).
+    The existing files are found once, so that the two readings of a window are cheap: 0.2 ms on a virtual machine of
+    2 CPUs, 0.5 ms with 16 files of heat and the lines of 128 CPUs.
     """
 
     def __init__(
@@ -69,34 +72,35 @@ class HostReader:
         self._groups = cpu_stat_files(root)
 
     def read(self) -> HostCounts:
+        """Returns one reading of all counters."""
         return HostCounts(
             at_s=self._clock(),
             cpu=read_cpu_times(self._stat, self._cpus),
             pressure_s=_read_pressure_s(self._pressure),
-            thermal_throttles=sum(_whole(_text(file)) for file in self._heat),
+            thermal_throttles=sum(_integer(read_text(file)) for file in self._heat),
             quota_throttles=sum(_read_throttles(file) for file in self._groups),
         )
 
     def frequency_mhz(self) -> float | None:
-        """Of the CPUs that are sampled, their mean, as they run now; None where the system does not tell."""
-        found = [khz for file in self._frequency if (khz := _whole(_text(file))) > 0]
+        """Returns the present mean frequency of the sampled CPUs, or None if the system does not report it."""
+        found = [khz for file in self._frequency if (khz := _integer(read_text(file))) > 0]
         return round(sum(found) / len(found) / 1e3, 1) if found else None
 
     def load_over(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> HostLoad:
-        """What the host does in the next `seconds`, in which this process sleeps."""
+        """Returns the activity of the host in the next `seconds`, in which this process sleeps."""
         before = self.read()
         sleep(seconds)
         return load_between(before, self.read(), frequency_mhz=self.frequency_mhz())
 
 
 def read_cpu_times(stat: Path = STAT, cpus: Collection[int] | None = None) -> CpuTimes:
-    """Of `cpus`, or of all: what happens on CPUs that a process may not use is no load to it."""
+    """Returns the CPU times of `cpus`, or of all CPUs; work on CPUs that a process may not use does not disturb it."""
     own = time.process_time()
     wanted = {"cpu"} if cpus is None else {f"cpu{cpu}" for cpu in cpus}
     total = busy = steal = 0.0
     try:
         tick = os.sysconf("SC_CLK_TCK")
-        for line in _text(stat).splitlines():
+        for line in read_text(stat).splitlines():
             if not line.startswith("cpu"):
                 break  # the CPUs come first
             name, _, figures = line.partition(" ")
@@ -105,14 +109,16 @@ def read_cpu_times(stat: Path = STAT, cpus: Collection[int] | None = None) -> Cp
                 used = user + nice + system + irq + softirq
                 busy, steal, total = busy + used, steal + stolen, total + used + idle + iowait + stolen
     except ValueError:
-        # What a container's sandbox may show instead: no figures, but no failure either.
+        # The sandbox of a container may show other text.
         return CpuTimes(total_s=0.0, busy_s=0.0, steal_s=0.0, own_s=own)
     return CpuTimes(total_s=total, busy_s=busy, steal_s=steal, own_s=own)
 
 
 def loads_pct(before: CpuTimes, after: CpuTimes) -> tuple[float, float, float]:
-    """(steal, other processes, this process) between two readings, in per cent of the CPUs, to one scheduler tick
-    (10 ms)."""
+    """Returns per cent of the CPUs for steal, other processes and this process between two readings.
+
+    The resolution is one scheduler tick (10 ms).
+    """
     total = after.total_s - before.total_s
     if total <= 0.0:
         return 0.0, 0.0, 0.0
@@ -123,7 +129,7 @@ def loads_pct(before: CpuTimes, after: CpuTimes) -> tuple[float, float, float]:
 
 
 def load_between(before: HostCounts, after: HostCounts, *, frequency_mhz: float | None = None) -> HostLoad:
-    """What the host did between two readings."""
+    """Returns the activity of the host between two readings."""
     steal_pct, other_cpu_pct, own_cpu_pct = loads_pct(before.cpu, after.cpu)
     wall_s = after.at_s - before.at_s
     pressure_pct = None
@@ -151,33 +157,25 @@ def _allowed_cpus() -> Collection[int]:
 
 
 def _online(stat: Path) -> set[int]:
-    words = [line.split(" ", 1)[0] for line in _text(stat).splitlines() if line.startswith("cpu")]
+    words = [line.split(" ", 1)[0] for line in read_text(stat).splitlines() if line.startswith("cpu")]
     return {int(word[3:]) for word in words if word[3:].isdigit()}
 
 
 def _read_pressure_s(path: Path) -> float | None:
-    """`some avg10=0.00 avg60=0.00 avg300=0.00 total=1234`, in microseconds (the kernel's accounting/psi.rst)."""
-    first = _text(path).split("\n", 1)[0]
+    """Returns the seconds of `some avg10=0.00 ... total=1234`, in microseconds (the kernel's accounting/psi.rst)."""
+    first = read_text(path).split("\n", 1)[0]
     total = first.rpartition("total=")[2].strip() if first.startswith("some ") else ""
     return int(total) / 1e6 if total.isdigit() else None
 
 
 def _read_throttles(path: Path) -> int:
-    for line in _text(path).splitlines():
+    for line in read_text(path).splitlines():
         name, _, value = line.partition(" ")
         if name == "nr_throttled":
-            return _whole(value)
+            return _integer(value)
     return 0
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     text = text.strip()
     return int(text) if text.isdigit() else 0
-
-
-def _text(path: Path) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

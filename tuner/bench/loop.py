@@ -1,6 +1,6 @@
-"""The closed loop: keeps every request of a member busy for one turn and reads each latency when it is resubmitted.
+"""The closed loop: keeps every request of a member busy for one turn and reads its latencies.
 
-Knows neither OpenVINO nor processes: it drives anything with the interface of `AsyncInferQueue`.
+Responsible for anything with the interface of `AsyncInferQueue`. Must not import OpenVINO or processes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tuner.bench.protocol import Clock
+from tuner.bench.turn import TurnPlan
 
 
 class Request(Protocol):
-    """One of a queue's requests; the queue starts it."""
+    """One request of a queue; the queue starts it."""
 
     @property
     def latency(self) -> float:
@@ -22,79 +23,72 @@ class Request(Protocol):
 
 
 class SyncRequest(Protocol):
-    """A request whose caller waits for it."""
+    """A request whose caller waits for its completion."""
 
-    def infer(self) -> object: ...
+    def infer(self) -> object:
+        """Runs the request and returns after its completion."""
 
 
 class Queue(Protocol):
-    """What the loop needs of `openvino.AsyncInferQueue`."""
+    """Part of `openvino.AsyncInferQueue` that the loops use."""
 
-    def get_idle_request_id(self) -> int: ...
+    def get_idle_request_id(self) -> int:
+        """Waits for an idle request and returns its index."""
 
-    def start_async(self) -> None: ...
+    def start_async(self) -> None:
+        """Starts the idle request that `get_idle_request_id` returned."""
 
-    def wait_all(self) -> None: ...
-
-
-class TooSlow(Exception):
-    """A member that could not complete four rounds of its requests in the longest window allowed."""
+    def wait_all(self) -> None:
+        """Returns when every request is idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One turn as it was seen: completion times in seconds of the clock, latencies in ms, both of the same length."""
+    """Raw data of one turn: completion times in seconds of the clock and latencies in ms, one for each completion."""
 
     begin_s: float
-    """When the counted part may begin (the ramp is over)."""
+    """Time at which the ramp is over and the counted part may begin."""
     times_s: Sequence[float]
     latencies_ms: Sequence[float]
     requests: int
-    """Requests in flight."""
+    """Number of requests in flight."""
     end_s: float = math.inf
-    """Where the counted part ends, if it is joint with that of other replicas; else where the completions say."""
+    """End of a counted part that several replicas share; infinite if the completions decide."""
     drained: int = 0
-    """Requests that were still in flight at the end and were waited for: they cost, and are not counted."""
+    """Number of requests in flight at the end of the loop; they cost time and are not counted."""
 
     @property
     def completed(self) -> int:
-        """All that the turn did, its ramp and its drain included."""
+        """Number of all requests of the turn, including ramp and drain."""
         return len(self.times_s) + self.drained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """What a turn is worth: `completions` within `duration_s`, and the latencies in ms of all requests counted from."""
+    """Counted part of a turn: `completions` in `duration_s` seconds, and the latencies of those requests in ms."""
 
     completions: int
     duration_s: float
     latencies_ms: Sequence[float]
 
 
-def run_async(
-    queue: Queue,
-    requests: Sequence[Request],
-    *,
-    window_s: float,
-    drop_s: float,
-    max_s: float,
-    clock: Clock,
-    tail_s: float = 0.0,
-) -> Turn:
-    """Keeps `requests`, the queue's own, in flight until `window_s` is over and every request came round four times,
-    `max_s` at most; then drains. With a `tail_s` the window is joint with that of other replicas: just `window_s`, and
-    the tail keeps the host busy while theirs end.
+def run_async(queue: Queue, requests: Sequence[Request], plan: TurnPlan, *, clock: Clock) -> Turn:
+    """Keeps `requests`, those of `queue`, in flight for one turn and drains the queue.
 
-    Latencies are read from the idle request just before it is started again: no callback enters the interpreter
-    (measurement.md: a callback costs half the requests per second of a small model).
+    The turn ends when the window is over and every request ran four times, after `plan.max_s` at the latest. A window
+    with a tail is shared with other replicas: it has exactly `plan.window_s`, and the tail keeps the host busy while
+    the other windows end.
+
+    Each latency is read from the idle request just before its next start. A callback would enter the interpreter and
+    cost half the requests per second of a small model (tuner/README.md).
     """
     idle, start, n = queue.get_idle_request_id, queue.start_async, len(requests)
     times: list[float] = []
     latencies: list[float] = []
     add_time, add_latency = times.append, latencies.append
-    begin = clock() + drop_s
-    end, limit = begin + window_s, begin + max_s
-    stop, is_joint = end + tail_s, tail_s > 0.0
+    begin = clock() + plan.drop_s
+    end, limit = begin + plan.window_s, begin + plan.max_s
+    stop, is_joint = end + plan.tail_s, plan.tail_s > 0.0
     for _ in range(n):
         idle()
         start()
@@ -114,17 +108,18 @@ def run_async(
     return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=n, end_s=end_s, drained=n)
 
 
-def run_sync(
-    request: SyncRequest, *, window_s: float, drop_s: float, max_s: float, clock: Clock, tail_s: float = 0.0
-) -> Turn:
-    """One request after the other, as a latency-bound application calls; latency is the clock around `infer()`."""
+def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock) -> Turn:
+    """Runs one request after the other for one turn, as a latency-bound application does.
+
+    The latency is the time around `infer()`.
+    """
     infer = request.infer
     times: list[float] = []
     latencies: list[float] = []
     before = clock()
-    begin = before + drop_s
-    end, limit = begin + window_s, begin + max_s
-    stop, is_joint = end + tail_s, tail_s > 0.0
+    begin = before + plan.drop_s
+    end, limit = begin + plan.window_s, begin + plan.max_s
+    stop, is_joint = end + plan.tail_s, plan.tail_s > 0.0
     ramp = 0
     while True:
         infer()
@@ -141,25 +136,24 @@ def run_sync(
 
 
 def count(turn: Turn) -> Count | None:
-    """Completions from the n-th to the last multiple of n after the ramp, n = requests in flight: completions come in
-    bunches, and counting from the first overstates many streams by up to a third (measurement.md).
+    """Returns the counted part of a turn, or None if fewer than four cycles of all requests completed.
 
-    In a window that is joint with other replicas, all completions in it: what one does not get another gets at the same
-    time, and intervals of their own would add up to more than the host can do (261 samples/s where 170 are to be had,
-    measured with two replicas of two threads each on 2 CPUs).
+    With n requests in flight, it reaches from the n-th completion after the ramp to the last multiple of n. Completions
+    come in bunches; counting from the first would overstate many streams by up to a third (tuner/README.md).
 
-    None where fewer than four rounds completed: too slow for the window.
+    A window that replicas share counts every completion in it. Intervals of each replica's own would add up to more
+    than the host can do: 261 instead of 170 samples/s with two replicas of two threads each on 2 CPUs.
     """
     first = next((i for i, t in enumerate(turn.times_s) if t >= turn.begin_s), len(turn.times_s))
     times = turn.times_s[first:] if turn.end_s == math.inf else [t for t in turn.times_s[first:] if t < turn.end_s]
     n = turn.requests
-    rounds = len(times) // n
-    if rounds < 4:
+    cycles = len(times) // n
+    if cycles < 4:
         return None
     if turn.end_s < math.inf:
         latencies = turn.latencies_ms[first : first + len(times)]
         return Count(completions=len(times), duration_s=turn.end_s - turn.begin_s, latencies_ms=latencies)
-    last = rounds * n - 1
+    last = cycles * n - 1
     duration = times[last] - times[n - 1]
     if duration <= 0.0:
         return None

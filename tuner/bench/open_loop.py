@@ -1,7 +1,7 @@
-"""The open loop: requests start when they arrive, or as soon after as one is idle, and latency counts from the arrival.
+"""The open loop: requests start when they arrive or when a request is idle; latency counts from the arrival.
 
-Knows neither OpenVINO nor processes: it drives anything with the interface of `AsyncInferQueue`. What arrives while
-every request is busy waits here, in a queue without bound: `start_async` would block and hide the wait.
+Responsible for anything with the interface of `AsyncInferQueue`. Must not import OpenVINO or processes. While every
+request is busy, an arrival waits here in a queue without bound: `start_async` would block and hide the wait.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,38 +16,43 @@ import numpy.typing as npt
 from tuner.bench import histogram
 from tuner.bench.arrivals import arrival_times_s
 from tuner.bench.loop import Queue, Request
-from tuner.bench.protocol import Arrivals, Clock
+from tuner.bench.protocol import Clock
+from tuner.bench.turn import TooSlow, TurnPlan, TurnResult
 
 SleepUntil = Callable[[float], None]
-"""Returns at this time of the clock or later, without spinning."""
+"""Returns at the given time of the clock or later, without spinning."""
 DRAIN_S = 2.0
-"""After a window what waits is served for so long at most; what has not started then counts with its age. Longer than
-most deadlines, and an overloaded member does not take the time of the others."""
+"""Longest time in seconds after a window in which waiting requests are served; then they count with their age.
+
+Longer than most deadlines, and short enough that an overloaded member does not use up the session.
+"""
 LAG_SHARE = 0.10
-"""Of the latency limit, or of the measured 99th percentile where there is none: how late the generator may start the
-99th percentile of requests (measurement.md)."""
+"""Largest lag of the generator, as a share of the measured 99th percentile of latency (tuner/README.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTurn:
-    """One turn as it was seen, in seconds after its begin; one entry for each intended arrival, in their order."""
+    """Raw data of one turn, in seconds from its beginning, with one entry for each intended arrival in order."""
 
     arrivals_s: Sequence[float]
     done_s: Sequence[float]
-    """Completion; NaN for the last ones where the drain ended before they had started."""
+    """Times of completion; NaN for requests that had not started when the drain ended."""
     lags_s: Sequence[float]
-    """How much later the request was started than it could have been: after its arrival and after the request that it
-    took had ended. Shorter than the others by those that never started."""
+    """Delays of each start that the generator itself added: since the arrival and since the request became idle.
+
+    The list has no entries for requests that never started.
+    """
     ended_s: float
+    """End of the turn, including the drain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCount:
-    """What a turn is worth. Latencies in ms are those of every arrival of the counted part."""
+    """Counted part of a turn; the latencies in ms are those of every arrival in it."""
 
     duration_s: float
     completions: int
-    """Within the counted part, whenever they arrived: the throughput."""
+    """Number of completions in the counted part, whenever the requests arrived: the throughput."""
     latencies_ms: npt.NDArray[np.float64]
     waiting: int
     unserved: int
@@ -65,11 +69,12 @@ def run_open(
     clock: Clock,
     sleep_until: SleepUntil,
 ) -> OpenTurn:
-    """Starts one of `requests`, the queue's own, for each arrival (ascending, seconds from now), first come first
-    served, on one thread; then serves what waits, until `drain_s` after `end_s` at most.
+    """Starts one of `requests`, those of `queue`, for each arrival, first come first served, on one thread.
 
-    A latency is read just before its request is started again, as in the closed loop. `latency` begins where the
-    request is started, which the clock has noted, so their sum is the completion.
+    Arrivals are ascending seconds from now. Waiting requests are served until `drain_s` after `end_s` at the latest.
+
+    A latency is read just before its request is started again, as in the closed loop. The completion is the noted time
+    of the start plus the latency.
     """
     idle, start = queue.get_idle_request_id, queue.start_async
     served: list[int] = [-1] * len(requests)
@@ -83,26 +88,26 @@ def run_open(
         due = begin + offset
         if clock() < due:
             sleep_until(due)
-        place = idle()
-        before = served[place]
+        index = idle()
+        before = served[index]
         possible = due
         if before >= 0:
-            ended = done[before] = started[before] + requests[place].latency * 1e-3
+            ended = done[before] = started[before] + requests[index].latency * 1e-3
             if ended > due:
                 possible = ended
         now = clock()
         if now >= cap:
-            served[place] = -1
+            served[index] = -1
             break
         start()
         add_start(now)
         add_lag(now - possible)
-        served[place] = number
+        served[index] = number
     queue.wait_all()
     now = clock()
-    for place, number in enumerate(served):
+    for index, number in enumerate(served):
         if number >= 0:
-            done[number] = started[number] + requests[place].latency * 1e-3
+            done[number] = started[number] + requests[index].latency * 1e-3
     return OpenTurn(
         arrivals_s=arrivals_s,
         done_s=[at - begin for at in done],
@@ -112,8 +117,11 @@ def run_open(
 
 
 def count_open(turn: OpenTurn, *, drop_s: float, end_s: float) -> OpenCount | None:
-    """Every arrival in [drop_s, end_s) counts, one that never ran with its age at the end of the turn: leaving it out
-    would flatter whoever is overloaded. None where nothing arrived or nothing completed in that time."""
+    """Returns the counted part [drop_s, end_s) of a turn, or None if nothing arrived or completed in it.
+
+    Every arrival in it counts. A request that never ran counts with its age at the end of the turn; its omission would
+    flatter an overloaded member.
+    """
     arrivals, done = np.asarray(turn.arrivals_s), np.asarray(turn.done_s)
     counted = (arrivals >= drop_s) & (arrivals < end_s)
     is_unserved = np.isnan(done)
@@ -134,55 +142,53 @@ def count_open(turn: OpenTurn, *, drop_s: float, end_s: float) -> OpenCount | No
     )
 
 
-class NothingServed(Exception):
-    """Nothing arrived in a window, or nothing completed in it: there is nothing to measure."""
-
-
 def serve_window(
     queue: Queue,
     requests: Sequence[Request],
-    arrivals: Arrivals,
+    plan: TurnPlan,
     *,
-    window_s: float,
-    drop_s: float,
-    drain_s: float,
     clock: Clock,
     sleep_until: SleepUntil,
-) -> tuple[dict[str, Any], float]:
-    """One window after a ramp of `drop_s`: what a member's process reports of it, as plain data; and the share of all
-    that ran in the turn that completed within the window.
+) -> tuple[TurnResult, float]:
+    """Measures one window of the plan's arrivals after its ramp.
 
-    Raises NothingServed."""
-    end_s = drop_s + window_s
+    Returns the result without its costs, and the share of all requests of the turn that completed in the window. Raises
+    TooSlow if nothing arrived or completed in it.
+    """
+    assert plan.arrivals is not None
+    end_s = plan.drop_s + plan.window_s
     turn = run_open(
         queue,
         requests,
-        arrivals_s=arrival_times_s(arrivals, end_s),
+        arrivals_s=arrival_times_s(plan.arrivals, end_s),
         end_s=end_s,
-        drain_s=drain_s,
+        drain_s=plan.drain_s,
         clock=clock,
         sleep_until=sleep_until,
     )
-    counted = count_open(turn, drop_s=drop_s, end_s=end_s)
+    counted = count_open(turn, drop_s=plan.drop_s, end_s=end_s)
     if counted is None:
-        raise NothingServed(
-            f"too slow for this load: of {len(turn.arrivals_s)} requests at {arrivals.rate_per_s:g}/s "
-            f"none completed in a window of {window_s:.1f} s"
+        raise TooSlow(
+            f"too slow for this load: of {len(turn.arrivals_s)} requests at {plan.arrivals.rate_per_s:g}/s "
+            f"none completed in a window of {plan.window_s:.1f} s"
         )
     ran = int(np.count_nonzero(~np.isnan(turn.done_s)))
-    return {
-        "duration_s": counted.duration_s,
-        "samples": counted.completions,
-        "latency_counts": histogram.count(counted.latencies_ms),
-        "latency_sum_ms": float(np.sum(counted.latencies_ms)),
-        "arrivals": len(counted.latencies_ms),
-        "waiting": counted.waiting,
-        "unserved": counted.unserved,
-        "lag_p99_ms": counted.lag_p99_ms,
-    }, counted.completions / ran
+    result = TurnResult(
+        duration_s=counted.duration_s,
+        samples=counted.completions,
+        latency_counts=histogram.count(counted.latencies_ms),
+        latency_sum_ms=float(np.sum(counted.latencies_ms)),
+        arrivals=len(counted.latencies_ms),
+        waiting=counted.waiting,
+        unserved=counted.unserved,
+        lag_p99_ms=counted.lag_p99_ms,
+    )
+    return result, counted.completions / ran
 
 
 def is_late(lag_p99_ms: float, latency_counts: Mapping[int, int], limit_ms: float | None) -> bool:
-    """Whether the generator ran too late for a window's latencies: beyond `limit_ms`, or without one beyond a tenth of
-    the 99th percentile that the window measured."""
+    """Returns True if the generator's lag makes a window's latencies invalid.
+
+    The limit is `limit_ms`, or without one a tenth of the 99th percentile of the window.
+    """
     return lag_p99_ms > (LAG_SHARE * histogram.percentile(latency_counts, 0.99) if limit_ms is None else limit_ms)

@@ -1,28 +1,30 @@
-"""What a worker process does with OpenVINO: inspect the model, compile a configuration, read back, take turns.
+"""The backend for OpenVINO: inspects the model, compiles configurations, reads them back and takes turns.
 
-Runs only inside a worker. Every failure leaves as an exception that `worker.py` turns into a `Failure`.
+Responsible for OpenVINO inside a worker. `worker.py` turns every exception into a `Failure`.
 """
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import openvino as ov
 
 from tuner.bench import histogram, openvino_device
+from tuner.bench.backend import CompiledMember, StartTimes
 from tuner.bench.cost import read_peak_memory_bytes
 from tuner.bench.energy import EnergyReader, joules_between
 from tuner.bench.load import HostReader, load_between
-from tuner.bench.loop import TooSlow, count
-from tuner.bench.open_loop import NothingServed, SleepUntil, serve_window
+from tuner.bench.loop import Turn, count
+from tuner.bench.open_loop import SleepUntil, serve_window
 from tuner.bench.openvino_member import Member, fill, open_member, read_effective, read_property, settle
-from tuner.bench.protocol import Arrivals, Clock, DeploymentConfig, Effective
+from tuner.bench.protocol import Clock, DeploymentConfig, Effective
 from tuner.bench.timer import exact_timers, sleep_until
+from tuner.bench.turn import TooSlow, TurnPlan, TurnResult
 from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
 from tuner.model.read import batch_axes, find_faults, read
@@ -32,7 +34,7 @@ T = TypeVar("T")
 
 
 class OpenVinoBackend:
-    """One model on one core object; members are compiled and released by number."""
+    """Backend on one core object, see `backend.Backend` for what its methods do."""
 
     def __init__(
         self,
@@ -53,14 +55,16 @@ class OpenVinoBackend:
         self.members: dict[int, Member] = {}
         self.next_id = 0
         self.compiles = 0
-        """Of all kinds: with one, what this process has in memory is its member's."""
-        # What was imported stays: collecting before a turn takes 15 ms with it and microseconds without (measured).
+        """Number of compiles of any kind; after a single one, the memory of this process is that of its member."""
+        # Imported modules stay: a collection before a turn takes 15 ms with them and microseconds without.
         gc.collect()
         gc.freeze()
 
     def inspect(self, device: str, batch_sizes: list[int]) -> dict[str, Any]:
-        """Facts of the model and the device, after one real inference: inputs, default precision, which properties
-        the device lists as writable, and the proof of batching for the largest of `batch_sizes` that matters."""
+        """Returns the fields of `ModelFacts` after one real inference.
+
+        The proof of batching is that of the first illegal one of `batch_sizes`, or of the first.
+        """
         openvino_device.check_device(self.core, device)
         model = self._model(1)
         axes = batch_axes(model, self.spec)
@@ -90,7 +94,7 @@ class OpenVinoBackend:
         }
 
     def find_faults(self, device: str) -> list[dict[str, Any]]:
-        """What keeps the model from being read and the device from being used, `at` the key of a study file."""
+        """Returns every fault of the model and the device, with the key of the study file under `at`."""
         faults = [{**asdict(fault), "at": ["model", *fault.at]} for fault in find_faults(self.core, self.spec)]
         try:
             openvino_device.check_device(self.core, device)
@@ -99,22 +103,25 @@ class OpenVinoBackend:
         return faults
 
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:
+        """Returns those of `names` that the device does not support."""
         return openvino_device.unknown_properties(self.core, device, names)
 
-    def refused_values(self, device: str, settings: list[tuple[str, Any]]) -> list[str]:
+    def refused_values(self, device: str, settings: Sequence[tuple[str, Any]]) -> list[str]:
+        """Returns the device's objection to each property and value; "" for an accepted value."""
         return openvino_device.refused_values(self.core, device, settings)
 
-    def compile(self, config: DeploymentConfig) -> tuple[int, Effective]:
-        """Compiles, reads back, creates and fills every request. Returns the member's number."""
+    def compile(self, config: DeploymentConfig) -> CompiledMember:
+        """Compiles a configuration, reads it back, creates and fills every request."""
         self.compiles += 1
         model = self._model(config.batch_size)
         compiled = self.core.compile_model(model, config.device, dict(config.properties))
         return self._add(config, model, compiled)
 
-    def start_up(self, config: DeploymentConfig, cache: str | None) -> tuple[int, Effective, dict[str, Any]]:
-        """As `compile`, with the seconds that each step takes and its first inference; meant for a new process.
+    def start_up(self, config: DeploymentConfig, cache: str | None) -> CompiledMember:
+        """Compiles as `compile` and times each step and the first inference; meant for a new process.
 
-        `cache`: the folder of a model cache. Filling the request is not timed: an application has its own data."""
+        `cache` is the folder of a model cache. Filling the request is not timed: an application has its own data.
+        """
         clock = self.clock
         self.compiles += 1
         properties = {**config.properties, **({} if cache is None else {"CACHE_DIR": cache})}
@@ -129,111 +136,104 @@ class OpenVinoBackend:
         before = clock()
         request.infer()
         first_s = clock() - before
-        times = {"compile_s": compiled_at - read, "load_s": ready - begin, "first_inference_s": first_s}
         is_from_cache = cache is not None and read_property(compiled, "LOADED_FROM_CACHE").lower() in ("true", "yes")
-        return *self._add(config, model, compiled), {**times, "is_from_cache": is_from_cache}
+        times = StartTimes(
+            compile_s=compiled_at - read,
+            load_s=ready - begin,
+            first_inference_s=first_s,
+            is_from_cache=is_from_cache,
+        )
+        return replace(self._add(config, model, compiled), start=times)
 
-    def _add(self, config: DeploymentConfig, model: ov.Model, compiled: ov.CompiledModel) -> tuple[int, Effective]:
+    def _add(self, config: DeploymentConfig, model: ov.Model, compiled: ov.CompiledModel) -> CompiledMember:
         member = open_member(compiled, model, config, self.spec, seed=self.seed, clock=self.clock)
         number, self.next_id = self.next_id, self.next_id + 1
         self.members[number] = member
-        return number, member.effective
+        return CompiledMember(number=number, effective=member.effective, settle_s=member.settle_s)
 
     def resolve(self, config: DeploymentConfig) -> Effective:
+        """Compiles a configuration and returns what the device reports."""
         self.compiles += 1
         model = self._model(config.batch_size)
         return read_effective(self.core.compile_model(model, config.device, dict(config.properties)), config)
 
     def release_others(self, keep: int | None) -> None:
-        """Lets every member go but one."""
+        """Releases every member but one."""
         self.members = {number: member for number, member in self.members.items() if number == keep}
         gc.collect()
 
     def settle(self, number: int) -> None:
-        """The first inference of every request, and AUTO's decision for its final device."""
+        """Runs every request once and waits until AUTO has chosen its final device."""
         settle(self.members[number], self.clock)
 
-    def turn(self, number: int, *, window_s: float, drop_s: float, max_s: float, tail_s: float = 0.0) -> dict[str, Any]:
-        """One turn; everything but the loop itself happens outside the timed stretch."""
+    def turn(self, number: int, plan: TurnPlan) -> TurnResult:
+        """Measures one turn. Raises TooSlow."""
         member = self.members[number]
-        turn, cost = self._with_cost(lambda: member.run(window_s, drop_s, max_s, tail_s))
-        counted = count(turn)
-        if counted is None:
-            raise TooSlow(
-                f"too slow for this budget: {turn.requests} requests in flight did not complete four rounds "
-                f"in {max_s:.1f} s"
-            )
-        return {
-            "duration_s": counted.duration_s,
-            "samples": counted.completions * member.effective.batch_size,
-            "latency_counts": histogram.count(counted.latencies_ms),
-            "latency_sum_ms": float(np.sum(counted.latencies_ms)),
-            **cost(counted.completions / turn.completed),
-        }
-
-    def serve(
-        self, number: int, *, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float
-    ) -> dict[str, Any]:
-        """One window of requests that arrive by themselves; as `turn` otherwise."""
-        member = self.members[number]
+        if plan.arrivals is None:
+            return self._measured(lambda: member.run(plan), lambda turn: _count(turn, member, plan))
         if member.queue is None:
             raise RuntimeError("requests that arrive by themselves need asynchronous requests")
         queue = member.queue
 
-        def work() -> tuple[dict[str, Any], float]:
+        def serve() -> tuple[TurnResult, float]:
             with exact_timers():
-                return serve_window(
-                    queue,
-                    member.requests,
-                    arrivals,
-                    window_s=window_s,
-                    drop_s=drop_s,
-                    drain_s=drain_s,
-                    clock=self.clock,
-                    sleep_until=self.sleep_until,
-                )
+                return serve_window(queue, member.requests, plan, clock=self.clock, sleep_until=self.sleep_until)
 
-        try:
-            (found, share), cost = self._with_cost(work)
-        except NothingServed as error:
-            raise TooSlow(str(error)) from error
-        return {**found, **cost(share)}
+        return self._measured(serve, lambda found: found)
 
-    def _with_cost(self, work: Callable[[], T]) -> tuple[T, Callable[[float], dict[str, Any]]]:
-        """What `work` returns, and what it cost and what the host did meanwhile, as fields of a window that counts the
-        given share of it: ramp and drain do the same work, and each completion has its equal part."""
+    def _measured(self, work: Callable[[], T], count: Callable[[T], tuple[TurnResult, float]]) -> TurnResult:
+        """Returns the counted result of `work` with its costs and the activity of the host.
+
+        `count` returns the result and the share of all completions that it counts. Ramp and drain do the same work, so
+        that each completion has an equal part of the costs.
+        """
         gc.collect()
         gc.disable()
         try:
             before = self.host.read()
             energy_before = self.energy.read()
             cpu_before_s = time.process_time()
-            result = work()
+            raw = work()
             cpu_s = time.process_time() - cpu_before_s
             energy_j = joules_between(energy_before, self.energy.read())
             after = self.host.read()
         finally:
             gc.enable()
-        load = load_between(before, after, frequency_mhz=self.host.frequency_mhz())
-
-        def fields(share: float) -> dict[str, Any]:
-            return {
-                "cpu_s": cpu_s * share,
-                "energy_j": None if energy_j is None else energy_j * share,
-                "peak_memory_bytes": read_peak_memory_bytes() if self.compiles == 1 else None,
-                **asdict(load),
-            }
-
-        return result, fields
+        activity = load_between(before, after, frequency_mhz=self.host.frequency_mhz())
+        result, share = count(raw)
+        return replace(
+            result,
+            cpu_s=cpu_s * share,
+            energy_j=None if energy_j is None else energy_j * share,
+            peak_memory_bytes=read_peak_memory_bytes() if self.compiles == 1 else None,
+            **asdict(activity),
+        )
 
     def _model(self, batch_size: int) -> ov.Model:
-        """Read once for each batch size: compiling leaves a model as it is."""
+        """Returns the model, read once for each batch size: compiling leaves a model unchanged."""
         if batch_size not in self.models:
             try:
                 self.models[batch_size] = read(self.core, self.spec, batch_size=batch_size)
             except ModelError as error:
                 if batch_size == 1:
                     raise
-                # The model is fine: it is the configuration that fails.
+                # The model is valid; only the configuration fails.
                 raise RuntimeError(str(error)) from error
         return self.models[batch_size]
+
+
+def _count(turn: Turn, member: Member, plan: TurnPlan) -> tuple[TurnResult, float]:
+    """Returns the result of a closed-loop turn without its costs, and the share of its completions. Raises TooSlow."""
+    counted = count(turn)
+    if counted is None:
+        raise TooSlow(
+            f"too slow for this budget: {turn.requests} requests in flight did not complete four rounds "
+            f"in {plan.max_s:.1f} s"
+        )
+    result = TurnResult(
+        duration_s=counted.duration_s,
+        samples=counted.completions * member.effective.batch_size,
+        latency_counts=histogram.count(counted.latencies_ms),
+        latency_sum_ms=float(np.sum(counted.latencies_ms)),
+    )
+    return result, counted.completions / turn.completed

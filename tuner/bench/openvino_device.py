@@ -1,6 +1,6 @@
-"""What a device says of itself: whether it is there, which properties it lists and which it refuses.
+"""A device as OpenVINO's core reports it: its availability, its properties and the values it refuses.
 
-Knows OpenVINO's core; nothing of the model that is measured.
+Responsible for questions to the core. Must not know the model that is measured.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tuner.errors import DeviceError
 from tuner.model.openvino_error import first_line
 
 PASSING_DOWN = ("AUTO", "MULTI", "HETERO", "BATCH")
-"""Devices that hand properties down and cannot report them (openvino.md): there the request is the identity."""
+"""Devices that pass properties to others and cannot report them; their identity is the request (tuner/README.md)."""
 
 
 def check_device(core: ov.Core, device: str) -> None:
-    """Raises DeviceError when the device, or one that AUTO, MULTI, HETERO or BATCH is told to use, is not there."""
+    """Raises DeviceError if the device, or one that AUTO, MULTI, HETERO or BATCH is told to use, is not available."""
     available = core.available_devices
     here = {name for found in available for name in (found, found.split(".")[0])}
     first, _, rest = device.partition(":")
@@ -35,7 +35,7 @@ def check_device(core: ov.Core, device: str) -> None:
 
 
 def listed_properties(core: ov.Core, device: str) -> list[str]:
-    """What the device lists as supported, by name; nothing where it does not answer."""
+    """Returns the names of the properties that the device lists as supported; empty if it does not answer."""
     try:
         listed = core.get_property(device.split(":")[0], "SUPPORTED_PROPERTIES")
     except RuntimeError:
@@ -44,20 +44,24 @@ def listed_properties(core: ov.Core, device: str) -> list[str]:
 
 
 def full_name(core: ov.Core, device: str) -> str:
-    """The device's own name; that of several devices together is how they were asked for."""
+    """Returns the device's own name; several devices together have the name under which they were requested."""
     return device if ":" in device else str(core.get_property(device, "FULL_DEVICE_NAME"))
 
 
 def unknown_properties(core: ov.Core, device: str, names: Sequence[str]) -> list[str]:
-    """The names that the device calls unsupported when a tiny model is compiled with each alone (openvino.md: its
-    own SUPPORTED_PROPERTIES is no oracle). Empty values switch nothing on."""
+    """Returns the names that the device refuses as unsupported when a tiny model is compiled with each alone.
+
+    SUPPORTED_PROPERTIES does not tell (tuner/README.md). Empty values switch nothing on.
+    """
     errors = _refusals(core, device, [(name, "") for name in names])
     return [name for name, error in zip(names, errors, strict=True) if "Unsupported property" in str(error)]
 
 
 def refused_values(core: ov.Core, device: str, settings: Sequence[tuple[str, Any]]) -> list[str]:
-    """For each name and value what the device says against it when a tiny model is compiled with that alone; ""
-    where it compiles, or fails for a reason that names neither."""
+    """Returns the device's objection to each name and value when a tiny model is compiled with it alone.
+
+    The objection is "" if the model compiles or fails for a reason that mentions neither name nor value.
+    """
     found = []
     for (name, value), error in zip(settings, _refusals(core, device, settings), strict=True):
         text = first_line(error) if error else ""

@@ -1,6 +1,6 @@
-"""A compiled configuration as it is measured: what it reports of itself, its filled requests, and one turn of them.
+"""A compiled configuration of OpenVINO: what it reports, its filled requests, and one turn of them.
 
-Knows OpenVINO's compiled models; who is compiled when is the backend's affair.
+Responsible for compiled models. Must not decide which configuration is compiled when.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ import openvino as ov
 
 from tuner.bench.loop import Turn, run_async, run_sync
 from tuner.bench.openvino_device import PASSING_DOWN
-from tuner.bench.protocol import SETTLE_CAP_S, Clock, DeploymentConfig, Effective
+from tuner.bench.protocol import Clock, DeploymentConfig, Effective
+from tuner.bench.turn import TurnPlan
 from tuner.model.inputs import random_inputs
 from tuner.model.property_text import as_text
 from tuner.model.spec import ModelSpec
 
+SETTLE_CAP_S = 30.0
+"""Longest time in seconds that AUTO needs to settle on a device.
+
+AUTO serves its first requests on the CPU; the chosen device has compiled well within this time (tuner/README.md).
+"""
 REPORTING = {
     "SUPPORTED_PROPERTIES",
     "NETWORK_NAME",
@@ -32,24 +38,29 @@ REPORTING = {
     "DEVICE_PROPERTIES",
     "MODEL_PRIORITY",
 }
-"""Read back but no part of what the device does: reporting, and hints whose effect shows in other properties."""
+"""Properties that are no part of the effective configuration: reports, and hints that show in other properties."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A compiled configuration with its requests filled; `run(window_s, drop_s, max_s, tail_s)` takes one turn."""
+    """A compiled configuration with its requests filled; `run` takes one closed-loop turn."""
 
     config: DeploymentConfig
     effective: Effective
     compiled: ov.CompiledModel
-    run: Callable[[float, float, float, float], Turn]
+    run: Callable[[TurnPlan], Turn]
     queue: ov.AsyncInferQueue | None = None
-    """None where calls are synchronous."""
+    """Queue of the requests; None for synchronous calls."""
     requests: Sequence[ov.InferRequest] = ()
+
+    @property
+    def settle_s(self) -> float:
+        """Seconds that the device may need to settle, beyond one run of each request."""
+        return SETTLE_CAP_S if self.config.device.split(":")[0] == "AUTO" else 0.0
 
 
 def read_property(compiled: ov.CompiledModel, name: str) -> str:
-    """As text; `unreadable` where the compiled model does not tell."""
+    """Returns a property as text, or `unreadable` if the compiled model does not report it."""
     try:
         return as_text(compiled.get_property(name))
     except RuntimeError:
@@ -57,7 +68,7 @@ def read_property(compiled: ov.CompiledModel, name: str) -> str:
 
 
 def read_effective(compiled: ov.CompiledModel, config: DeploymentConfig) -> Effective:
-    """What came back, as strings. What cannot be read back counts with the value asked for."""
+    """Returns what the compiled model reports; an unreadable property has the requested value."""
     if config.device.startswith(PASSING_DOWN):
         properties = {name: str(value) for name, value in config.properties.items()}
     else:
@@ -72,7 +83,7 @@ def read_effective(compiled: ov.CompiledModel, config: DeploymentConfig) -> Effe
 def open_member(
     compiled: ov.CompiledModel, model: ov.Model, config: DeploymentConfig, spec: ModelSpec, *, seed: int, clock: Clock
 ) -> Member:
-    """Creates and fills every request; `clock` times its turns."""
+    """Creates and fills every request of a member; `clock` times its turns."""
     effective = read_effective(compiled, config)
     if effective.api == "sync":
         request = compiled.create_infer_request()
@@ -81,9 +92,7 @@ def open_member(
             config=config,
             effective=effective,
             compiled=compiled,
-            run=lambda window_s, drop_s, max_s, tail_s: run_sync(
-                request, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
-            ),
+            run=lambda plan: run_sync(request, plan, clock=clock),
         )
     queue = ov.AsyncInferQueue(compiled, effective.infer_requests)
     requests = [queue[i] for i in range(len(queue))]
@@ -93,31 +102,31 @@ def open_member(
         config=config,
         effective=effective,
         compiled=compiled,
-        run=lambda window_s, drop_s, max_s, tail_s: run_async(
-            queue, requests, window_s=window_s, drop_s=drop_s, max_s=max_s, clock=clock, tail_s=tail_s
-        ),
+        run=lambda plan: run_async(queue, requests, plan, clock=clock),
         queue=queue,
         requests=requests,
     )
 
 
 def fill(request: ov.InferRequest, compiled: ov.CompiledModel, model: ov.Model, spec: ModelSpec, seed: int) -> None:
-    """Each request gets tensors of its own: shared inputs may be cached and flatter the figures (openvino.md)."""
+    """Fills a request with tensors of its own; shared ones may be cached and flatter the figures (tuner/README.md)."""
     for port, array in zip(compiled.inputs, random_inputs(model, spec, seed), strict=True):
         request.set_tensor(port, ov.Tensor(array))
 
 
 def settle(member: Member, clock: Clock) -> None:
-    """The first inference of every request, and AUTO's decision for its final device. Raises RuntimeError where it does
-    not settle within SETTLE_CAP_S."""
-    member.run(0.0, 0.0, 0.0, 0.0)
-    if member.config.device.split(":")[0] != "AUTO":
+    """Runs every request once and waits until AUTO has chosen its final device.
+
+    Raises RuntimeError if AUTO does not settle within SETTLE_CAP_S.
+    """
+    member.run(TurnPlan(window_s=0.0))
+    if not member.settle_s:
         return
     seen: list[str] = []
-    deadline = clock() + SETTLE_CAP_S
+    deadline = clock() + member.settle_s
     while clock() < deadline:
-        member.run(0.1, 0.0, 1.0, 0.0)
+        member.run(TurnPlan(window_s=0.1, max_s=1.0))
         seen.append(as_text(member.compiled.get_property("EXECUTION_DEVICES")))
         if len(seen) >= 3 and len(set(seen[-3:])) == 1 and "(CPU)" not in seen[-1]:
             return
-    raise RuntimeError(f"{member.config.device} did not settle on a device within {SETTLE_CAP_S:.0f} s")
+    raise RuntimeError(f"{member.config.device} did not settle on a device within {member.settle_s:.0f} s")

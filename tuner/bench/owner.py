@@ -1,6 +1,6 @@
-"""Which process made something that outlives it: a mark for names, and whether its process is still there.
+"""The identity of a process, in the names of what outlives the process.
 
-Knows /proc; not what carries such a name.
+Responsible for tags and for telling whether their process still runs. Must not know what carries a tag.
 """
 
 from __future__ import annotations
@@ -8,21 +8,25 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-MARK = r"(?P<pid>\d+)-(?P<started>\d+)"
-"""In regular expressions, what `own_mark` makes."""
+TAG = r"(?P<pid>\d+)-(?P<started>\d+)"
+"""Regular expression of the tags that `process_tag` makes."""
 
 
-def own_mark(root: Path = Path("/")) -> str:
+def process_tag(root: Path = Path("/")) -> str:
+    """Returns the tag of this process: its number and its start time."""
     return f"{os.getpid()}-{_started(os.getpid(), root)}"
 
 
 def is_gone(pid: str, started: str, root: Path = Path("/")) -> bool:
-    """Whether the process that a mark names has ended; another one may have its number."""
+    """Returns True if the process of a tag has ended, even if another process has its number now."""
     return _started(int(pid), root) != started
 
 
 def _started(pid: int, root: Path) -> str:
-    """When a process started, in ticks since boot: with its number it names one process for good. Empty: no such."""
+    """Returns the start time of a process in ticks since boot, or "" if there is no such process.
+
+    Number and start time together identify one process for good.
+    """
     # The name of the program, in parentheses, may hold anything; `starttime` is the 20th field after it (proc(5)).
     try:
         fields = (root / f"proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()

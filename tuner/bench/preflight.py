@@ -1,6 +1,6 @@
-"""What is asked of a worker about a study file: what is wrong with its device and model, what a worker itself takes.
+"""Questions about a study file that a worker process answers: faults of device and model, memory of a worker.
 
-Knows processes; not where in a file the answers belong.
+Responsible for the processes. Must not know where in a file the answers belong.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from pathlib import Path
 
 import psutil
 
-from tuner.bench.process import CommandFailed, WorkerLost, WorkerProcess, WorkerSetup
+from tuner.bench.member import CommandFailed, WorkerLost
+from tuner.bench.process import WorkerProcess, WorkerSetup
 from tuner.bench.worker_bench import INSPECT_LIMIT_S, OPENVINO
 from tuner.errors import HostError
 from tuner.model.spec import ModelSpec
 
 
 def find_faults(device: str, model: ModelSpec | None, *, backend: str = OPENVINO) -> list[tuple[tuple[str, ...], str]]:
-    """Every reason for which the model cannot be read and the device cannot be used, each with the key of a study file
-    that it is about. None for a model: only the device is looked at. Raises HostError where no worker answers."""
+    """Returns every fault of the model and the device, each with its key in a study file.
+
+    Without a model only the device is checked. Raises HostError if no worker answers.
+    """
     with _worker(model or ModelSpec(path="builtin:mlp", folder=Path()), backend) as worker:
         try:
             answer = worker.call("find_faults", limit_s=INSPECT_LIMIT_S, device=device)
@@ -30,8 +33,11 @@ def find_faults(device: str, model: ModelSpec | None, *, backend: str = OPENVINO
 
 
 def bare_worker_bytes(*, backend: str = OPENVINO) -> int:
-    """What a worker has resident before it reads a model: its own memory and what it needs of its libraries, all of
-    which counts against a memory limit that it is the first to live under. Raises HostError where none starts."""
+    """Returns the resident memory of a worker before it loads a model.
+
+    Shared libraries are included, because the first process in a memory cgroup is charged for them. Raises HostError if
+    no worker starts.
+    """
     with _worker(ModelSpec(path="builtin:mlp", folder=Path()), backend) as worker:
         return int(psutil.Process(worker.pid).memory_info().rss)
 

@@ -1,6 +1,6 @@
-"""ReplayBench: answers from recorded sessions, so that a search can be tried again without hardware.
+"""The Bench on recorded sessions, with which a search can be repeated without hardware.
 
-Knows sessions as values; where they were stored is somebody else's affair.
+Responsible for sessions as values. Must not know where they were stored.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from tuner.bench.session import is_pointless
 from tuner.bench.synthetic import FakeClock
 
 SECONDS = ("cpu_s", "compile_s", "load_s", "first_inference_s", "load_cached_s")
-"""What else of a window takes longer on a slower host, where it was measured."""
+"""Fields of a window that grow on a slower host, beside its duration and latencies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recording:
-    """One member as it was measured, and what it ran beside."""
+    """One recorded member and the members beside it."""
 
     member: Windows
     beside: tuple[Windows, ...]
-    """The other members of its session, those with as many windows: they can stay paired."""
+    """Other members of its session that have as many windows and can stay paired."""
     seconds: float
-    """What the member cost its session."""
+    """Seconds of the session that the member took."""
 
     def partner(self, first: _Recording | Failure) -> Windows | None:
-        """What has the effective configuration of `first` in this recording's session."""
+        """Returns the member of this recording's session with the effective configuration of `first`."""
         if isinstance(first, Failure):
             return None
         return next((other for other in self.beside if other.effective == first.member.effective), None)
@@ -50,9 +50,9 @@ class _Recording:
 class ReplayBench:
     """Draws whole blocks of a recorded session, seeded by the plan, in virtual time.
 
-    Of the candidates that were recorded beside the lineup's first member, one keeps its pairs with it: both sides are
-    drawn from the same blocks of the same session. The others are moved to that session's level by what the first
-    member did in theirs. A candidate that never ran beside it stays at the level it was recorded at.
+    One candidate that was recorded beside the first member keeps its pairs: both members are drawn from the same blocks
+    of the same session. Every other candidate is scaled to the speed of that session by the ratio of the first
+    member's speeds in both sessions. A candidate that never ran beside the first member is not scaled.
     """
 
     clock: FakeClock = field(default_factory=FakeClock)
@@ -60,11 +60,13 @@ class ReplayBench:
     failures: dict[str, Failure] = field(default_factory=dict)
 
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
+        """Returns the recorded effective configuration, or a failure if there is none."""
         if found := self.recordings.get(config.key):
             return found[0].member.effective
         return self.failures.get(config.key) or _unknown(config)
 
     def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        """Draws one session, see `Bench.measure`."""
         rng = random.Random(plan.seed)
         begin_s = self.clock()
         drawn: list[_Recording | Failure] = []
@@ -75,9 +77,10 @@ class ReplayBench:
         first = drawn[0]
         scales = [1.0] * len(lineup)
         if isinstance(first, _Recording) and any(partners):
-            anchor = next(filter(None, partners))
-            drawn[0] = replace(first, member=anchor)
-            scales = [1.0, *(_speed(anchor) / _speed(partner) if partner else 1.0 for partner in partners)]
+            common_reference = next(filter(None, partners))
+            drawn[0] = replace(first, member=common_reference)
+            speed = _speed(common_reference)
+            scales = [1.0, *(speed / _speed(partner) if partner else 1.0 for partner in partners)]
         failed = {i for i, recording in enumerate(drawn) if isinstance(recording, Failure)}
         windows: list[list[Window]] = [[] for _ in lineup]
 
@@ -87,7 +90,7 @@ class ReplayBench:
                 for recording, found in zip(drawn, windows, strict=True)
             )
 
-        for block in range(0 if is_pointless(plan.phase, len(lineup), failed) else plan.blocks):
+        for block in range(0 if is_pointless(plan, len(lineup), failed) else plan.blocks):
             pick = rng.random()
             for i, recording in enumerate(drawn):
                 if isinstance(recording, _Recording):
@@ -109,12 +112,12 @@ class ReplayBench:
 
 
 def replay_of(sessions: Iterable[Session]) -> ReplayBench:
-    """A bench that knows every configuration measured in `sessions`; failures are replayed as failures."""
+    """Returns a bench of every configuration in `sessions`; failures are replayed as failures."""
     bench = ReplayBench()
     for session in sessions:
         ran = [(i, m) for i, m in enumerate(session.members) if isinstance(m, Windows) and m.windows]
         share_s = session.wall_s / len(session.lineup)
-        for config, member in zip(session.lineup, session.members, strict=True):
+        for config, member in session.items():
             if isinstance(member, Failure):
                 bench.failures[config.key] = member
         for i, member in ran:
@@ -125,7 +128,7 @@ def replay_of(sessions: Iterable[Session]) -> ReplayBench:
 
 
 def _moved(window: Window, scale: float) -> Window:
-    """The window as it would have been, had the host been `scale` times as fast: everything that takes time moves."""
+    """Returns the window of a host that is `scale` times as fast: everything that takes time is scaled."""
     shift = round(-math.log(scale) / histogram.WIDTH)
     return replace(
         window,

@@ -1,28 +1,29 @@
-"""Start-ups as turns: each is a new process that reads and compiles the model, makes its first request, and then serves
-one steady window. With this seat a session interleaves, pairs and confirms start-ups as it does everything else.
+"""Cold starts as turns: each turn starts a process, reads and compiles the model, and serves one steady window.
 
-Knows processes and commands; not which configurations are compared nor what is made of their times.
+Responsible for the processes of one member. Sessions compare cold starts as they compare any other turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
+from tuner.bench.backend import CompiledMember, StartTimes
 from tuner.bench.background import Background
-from tuner.bench.process import CommandFailed, WorkerProcess
-from tuner.bench.protocol import Arrivals, Clock, DeploymentConfig, Effective, Failure, FailureKind
-from tuner.bench.replica import ReplicaSeat
+from tuner.bench.member import CommandFailed
+from tuner.bench.process import WorkerProcess
+from tuner.bench.protocol import Clock, DeploymentConfig, Failure, FailureKind
+from tuner.bench.replica import ReplicaGroup
+from tuner.bench.turn import TurnPlan, TurnResult
 
 
-class StartUpSeat:
-    """A member that has no process of its own but one for each turn. `compile_s` is that of the first, untimed start,
-    which leaves the files in the host's memory: what is timed is a cold process, not a cold disk.
+class ColdStart:
+    """A member with a new process for each turn.
 
-    `cache`: a folder for a model cache, filled once; then every turn also loads from it, in one more process.
-    Raises CommandFailed and WorkerLost, as every seat.
+    `compile_s` is that of the first, untimed start, which leaves the files in the host's memory: a turn times a cold
+    process, not a cold disk. `cache` is the folder of a model cache, which is filled once; then every turn also loads
+    from the cache in one more process.
     """
 
     def __init__(
@@ -45,63 +46,68 @@ class StartUpSeat:
         self.start_s = clock() - begin
         self.process = worker.name
         try:
-            found = self._start(worker)
+            first, times = self._start(worker)
         finally:
             worker.kill()
-        self.effective = Effective(**found["effective"])
-        self.compile_s: float = found["compile_s"]
+        self.effective, self.compile_s = first.effective, times.compile_s
         if cache is not None and not cache.exists():
             cache.mkdir(parents=True)
             self._load_from(cache)
 
     def settle(self, limit_s: float) -> None:
-        """Every turn settles in its own process."""
+        """Does nothing: every turn settles in its own process."""
 
-    def serve(
-        self, arrivals: Arrivals, window_s: float, drop_s: float, drain_s: float, limit_s: float
-    ) -> Mapping[str, Any]:
-        """Refused: nothing arrives while a process starts. Study files cannot ask for it."""
-        message = "a start is measured without requests that arrive by themselves"
-        raise CommandFailed(Failure(kind=FailureKind.RUNTIME, message=message))
-
-    def turn(self, window_s: float, drop_s: float, max_s: float, limit_s: float) -> Mapping[str, Any]:
-        """One start, and a steady window in the same process."""
+    def turn(self, plan: TurnPlan, limit_s: float) -> TurnResult:
+        """Measures one start and a steady window in the same process."""
+        if plan.arrivals is not None:
+            # Study files cannot ask for an open loop here: nothing arrives while a process starts.
+            raise _failed("a start is measured without requests that arrive by themselves")
         worker = self._open_worker()
         try:
-            found = self._start(worker)
-            seat = ReplicaSeat(
+            member, times = self._start(worker)
+            group = ReplicaGroup(
                 workers=[worker],
-                numbers=[found["member"]],
+                numbers=[member.number],
                 effective=self.effective,
-                start_s=0.0,
-                compile_s=0.0,
+                settle_s=member.settle_s,
                 background=self._background,
             )
-            seat.settle(limit_s)
-            answer = seat.turn(window_s, drop_s, max_s, limit_s)
+            group.settle(limit_s)
+            result = group.turn(plan, limit_s)
         finally:
             worker.kill()
-        times = {name: found[name] for name in ("compile_s", "load_s", "first_inference_s")}
+        load_cached_s = None
         if self._cache is not None:
             cached = self._load_from(self._cache)
-            if not cached["is_from_cache"]:
-                message = "the device did not load the model from its cache"
-                raise CommandFailed(Failure(kind=FailureKind.RUNTIME, message=message))
-            times["load_cached_s"] = cached["load_s"]
-        return {**answer, **times}
+            if not cached.is_from_cache:
+                raise _failed("the device did not load the model from its cache")
+            load_cached_s = cached.load_s
+        return replace(
+            result,
+            compile_s=times.compile_s,
+            load_s=times.load_s,
+            first_inference_s=times.first_inference_s,
+            load_cached_s=load_cached_s,
+        )
 
-    def _load_from(self, cache: Path) -> Mapping[str, Any]:
+    def _load_from(self, cache: Path) -> StartTimes:
         worker = self._open_worker()
         try:
-            return self._start(worker, cache)
+            return self._start(worker, cache)[1]
         finally:
             worker.kill()
 
-    def _start(self, worker: WorkerProcess, cache: Path | None = None) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = worker.call(
+    def _start(self, worker: WorkerProcess, cache: Path | None = None) -> tuple[CompiledMember, StartTimes]:
+        answer = worker.call(
             "start_up",
             limit_s=self._start_limit_s,
             config=asdict(self._config),
             cache=None if cache is None else str(cache),
         )
-        return found
+        member = CompiledMember.from_json(answer)
+        assert member.start is not None
+        return member, member.start
+
+
+def _failed(message: str) -> CommandFailed:
+    return CommandFailed(Failure(kind=FailureKind.RUNTIME, message=message))

@@ -1,7 +1,6 @@
-"""A table of configurations with their true speed, and the noise of the host they are replayed on: a bench without
-hardware on which every search can be judged, because the best is known.
+"""Tables of configurations with their true speed: a bench without hardware whose best configuration is known.
 
-Knows the table's format and how a configuration finds its row; not spaces, searches or verdicts.
+Responsible for the table's format and for the row of a configuration. Must not know spaces, searches or verdicts.
 """
 
 from __future__ import annotations
@@ -21,24 +20,32 @@ from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise
 from tuner.errors import InputError
 
 THROUGHPUT, BASELINES, NOISE = "throughput_per_s", "baselines", "# noise:"
+"""Columns of the speed and of the baselines' names, and the beginning of the line with the noise."""
 HINTS = ("default", "LATENCY", "THROUGHPUT")
+"""Baselines that a table must mark."""
 IGNORED = ("latency_p50_ms", "latency_p99_ms")
+"""Columns that recorded tables may have and that are not replayed."""
 OWN = ("batch_size", "infer_requests")
+"""Columns that are fields of a configuration and no properties of the device."""
 Value = PropertyValue | None
 Point = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostNoise:
-    """What blurs a replay, as sds of log-ratios: of a window of one second, of the host's level (with the time over
-    which it forgets), and of what differs between two compiles of one configuration."""
+    """Noise of a host, as standard deviations of log-ratios."""
 
     window_sd: float
+    """Standard deviation of a window of one second."""
     drift_sd: float
+    """Standard deviation of the host's drift."""
     compile_sd: float
+    """Standard deviation between two compiles of one configuration."""
     drift_time_s: float = 60.0
+    """Time constant of the drift."""
 
     def effects(self, seed: int) -> list[Effect]:
+        """Returns the disturbances of a simulated bench."""
         return [
             Noise(self.window_sd, seed=3 * seed),
             Drift(self.drift_sd, time_constant_s=self.drift_time_s, seed=3 * seed + 1),
@@ -50,12 +57,12 @@ NOISES = {
     "quiet": HostNoise(window_sd=0.015, drift_sd=0.01, compile_sd=0.004),
     "noisy": HostNoise(window_sd=0.05, drift_sd=0.20, compile_sd=0.007),
 }
-"""A server left alone, and one with neighbours, as the tables of simulated servers have them."""
+"""Noise of a server without and with neighbours, as in the tables of simulated servers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`point`: parameter -> value; `baselines`: whose effective configuration it is."""
+    """One configuration: `point` maps parameters to values, `baselines` names the baselines that resolve to it."""
 
     point: Point
     throughput_per_s: float
@@ -64,22 +71,22 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Every distinct configuration of a space, measured or made up. `rows` name the same parameters, in one order."""
+    """All distinct configurations of a space, measured or made up; all rows have the same parameters in one order."""
 
     name: str
     rows: Sequence[Row]
     noise: HostNoise | None = None
-    """None: the table does not say."""
+    """Noise of the host; None if the table does not say."""
     _found: dict[str, Row] = field(default_factory=dict)
 
     @cached_property
     def _by_point(self) -> dict[tuple[tuple[bool, Value], ...], Row]:
-        """The rows by their values: most configurations are one of them."""
+        """Rows by their values, because most configurations are exactly one of them."""
         return {_values(row.point.values()): row for row in self.rows}
 
     @property
     def parameters(self) -> dict[str, tuple[Value, ...]]:
-        """Name -> values: numbers ascending, others as they come."""
+        """Values of each parameter: numbers ascending, others in the order of the rows."""
         found: dict[str, tuple[Value, ...]] = {}
         for name in self.rows[0].point:
             values = list(dict.fromkeys(row.point[name] for row in self.rows))
@@ -90,35 +97,40 @@ class Table:
 
     @cached_property
     def best(self) -> Row:
+        """Row with the largest throughput."""
         return max(self.rows, key=lambda row: row.throughput_per_s)
 
     @cached_property
     def baselines(self) -> dict[str, Row]:
+        """Row of each baseline."""
         return {name: row for row in self.rows for name in row.baselines}
 
     @cached_property
     def reference(self) -> Row:
-        """The strongest of the baselines."""
+        """Baseline with the largest throughput."""
         return max(self.baselines.values(), key=lambda row: row.throughput_per_s)
 
     def sample(self, rows: int, *, seed: int) -> Table:
-        """A smaller table of the same machine: the baselines and `rows` others at random."""
+        """Returns a smaller table of the same host: the baselines and `rows` other rows at random."""
         others = [row for row in self.rows if not row.baselines]
         chosen = random.Random(seed).sample(others, min(rows, len(others)))
         marked = [row for row in self.rows if row.baselines]
         return Table(name=f"{self.name}-{rows}", rows=[*marked, *chosen], noise=self.noise)
 
     def gain_log(self, row: Row) -> float:
-        """The true gain over the reference."""
+        """Returns the true gain over the reference, as a log-ratio."""
         return math.log(row.throughput_per_s / self.reference.throughput_per_s)
 
     def regret_log(self, row: Row) -> float:
-        """How much better the best is; 0 for the best."""
+        """Returns the log-ratio of the best row to this one; 0 for the best."""
         return math.log(self.best.throughput_per_s / row.throughput_per_s)
 
     def row_of(self, config: DeploymentConfig) -> Row:
-        """A hint finds its baseline's row, anything else the row nearest to it, as a device clamps what is too much:
-        parameter by parameter the same value, else the closest number at or below, else the smallest."""
+        """Returns the row of a configuration: a hint's baseline, else the nearest row.
+
+        The nearest row has, parameter by parameter, the same value, else the closest number at or below it, else the
+        smallest, as a device clamps values that are too large.
+        """
         found = self._found.get(config.key)
         if found is None:
             found = self._found[config.key] = self._nearest(config)
@@ -142,7 +154,7 @@ class Table:
         return rows[0]
 
     def bench(self, noise: HostNoise, *, seed: int, clock: FakeClock | None = None) -> SyntheticBench:
-        """One worth replaying on: the true speeds, blurred by `noise`, in virtual time."""
+        """Returns a simulated bench with the true speeds and with `noise`, in virtual time."""
         return SyntheticBench(
             surface=lambda config: self.row_of(config).throughput_per_s,
             resolver=self.resolve,
@@ -151,10 +163,10 @@ class Table:
         )
 
     def resolve(self, config: DeploymentConfig) -> Effective:
-        """What the device that the table was made of would report."""
+        """Returns what the device of the table would report."""
         row = self.row_of(config)
-        beside = {n: v for n, v in config.properties.items() if n not in row.point and n != "PERFORMANCE_HINT"}
-        properties = {**{n: v for n, v in row.point.items() if n not in OWN}, **beside}
+        others = {n: v for n, v in config.properties.items() if n not in row.point and n != "PERFORMANCE_HINT"}
+        properties = {**{n: v for n, v in row.point.items() if n not in OWN}, **others}
         batch_size, requests = row.point.get("batch_size", 1), row.point.get("infer_requests", 1)
         assert isinstance(batch_size, int)
         assert isinstance(requests, int)
@@ -167,8 +179,10 @@ class Table:
 
 
 def equals(row: Row, copies: int) -> Table:
-    """`copies` of one configuration that only their key tells apart, the baselines being another: nothing is to be
-    gained, and every claim is false. CPU_RUNTIME_CACHE_CAPACITY is written and has no effect."""
+    """Returns a table of `copies` of one configuration and a baseline of equal speed: every claimed gain is false.
+
+    Rows differ only in CPU_RUNTIME_CACHE_CAPACITY, which has no effect.
+    """
     rows = [
         Row(point={**row.point, "CPU_RUNTIME_CACHE_CAPACITY": size}, throughput_per_s=row.throughput_per_s)
         for size in range(1, copies + 1)
@@ -182,11 +196,11 @@ def equals(row: Row, copies: int) -> Table:
 
 
 def read_table(path: Path) -> Table:
-    """A CSV (gzipped or not): a column for each parameter, `throughput_per_s`, optionally `baselines` (names, separated
-    by spaces) and a first line `# noise: window_sd=... drift_sd=... compile_sd=...`. Without baselines the hints
-    are those of a 64-core server: THROUGHPUT the better of 16 and 32 pinned streams on 64 threads, LATENCY one stream.
+    """Reads a CSV, plain or gzipped. Raises InputError if the file is no table.
 
-    Raises InputError where the file is something else.
+    It has a column for each parameter, `throughput_per_s`, optionally `baselines` (names, separated by spaces) and a
+    first line `# noise: window_sd=... drift_sd=... compile_sd=...`. Without baselines, the hints are those of a 64-core
+    server: THROUGHPUT is the better of 16 and 32 pinned streams on 64 threads, LATENCY one stream.
     """
     try:
         data = path.read_bytes()
@@ -207,7 +221,7 @@ def read_table(path: Path) -> Table:
 
 
 def with_hints(table: Table, where: str) -> Table:
-    """The table, where it marks the rows of all three hints. Raises InputError."""
+    """Returns the table. Raises InputError if it does not mark the rows of all three hints."""
     if missing := [name for name in HINTS if name not in table.baselines]:
         advice = f"mark the row that each hint is in a column {BASELINES}; default is {{}}"
         raise InputError(f"{where} names no baselines {', '.join(missing)}", advice=advice)
@@ -215,7 +229,7 @@ def with_hints(table: Table, where: str) -> Table:
 
 
 def write_table(path: Path, table: Table) -> None:
-    """What `read_table` reads."""
+    """Writes the table in the format that `read_table` reads."""
     with path.open("w", newline="") as file:
         if table.noise is not None:
             n = table.noise
@@ -265,11 +279,12 @@ def _with_server_hints(path: Path, rows: Sequence[Row]) -> list[Row]:
 
 
 def _values(values: Iterable[Value]) -> tuple[tuple[bool, Value], ...]:
-    """True is not 1."""
+    """Returns values that are compared with True and 1 kept apart."""
     return tuple((isinstance(value, bool), value) for value in values)
 
 
 def _closest(values: Sequence[Value], wanted: Value) -> Value:
+    """Returns the same value, else the closest number at or below it, else the smallest number or the first value."""
     if any(v == wanted and isinstance(v, bool) == isinstance(wanted, bool) for v in values):
         return wanted
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]

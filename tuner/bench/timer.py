@@ -1,6 +1,6 @@
-"""The kernel's timers of this thread: waiting for a point of time, exactly for as long as a load generator needs it.
+"""The kernel's timers of this thread: waiting for a point of time as exactly as a load generator needs.
 
-Knows prctl; elsewhere than on Linux it does nothing.
+Responsible for prctl; on other systems than Linux timers keep their precision.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PR_SET_TIMERSLACK = 29
-"""linux/prctl.h: how late the kernel may wake this thread, in ns, to do several wake-ups in one: 50 us by default."""
+"""Option of linux/prctl.h for how late the kernel may wake this thread, in ns; 50 us by default."""
 
 
 @contextmanager
 def exact_timers() -> Iterator[None]:
-    """Threads that are started meanwhile would inherit it, which is why it does not last."""
+    """Makes this thread's timers exact while the context lasts; threads started in it inherit them."""
     if sys.platform != "linux":
         yield
         return
@@ -30,8 +30,10 @@ def exact_timers() -> Iterator[None]:
 
 
 def sleep_until(at_s: float) -> None:
-    """Returns when the system's monotonic clock shows `at_s` or later: on Linux that of perf_counter too, the same in
-    every process, and what time.sleep counts on. A deadline that has passed costs nothing."""
+    """Returns when the system's monotonic clock shows `at_s` or later; at once if it already does.
+
+    On Linux perf_counter and time.sleep use this clock too, and it is the same in every process.
+    """
     left_s = at_s - time.monotonic()
     if left_s > 0.0:
         time.sleep(left_s)

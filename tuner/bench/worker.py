@@ -1,6 +1,6 @@
-"""The worker process: reads one command a line, does it on a backend, answers one line. Started by `process.py`.
+"""The worker process: reads one command a line, runs it on a backend and answers one line.
 
-Knows nothing of lineups, phases or studies. It ends when its parent does, however that dies.
+Responsible for the process that `process.py` starts, which ends with its parent. Must not import sessions or studies.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tuner.bench.loop import TooSlow
-from tuner.bench.protocol import Arrivals, DeploymentConfig, Failure, FailureKind
+from tuner.bench.backend import Backend
+from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind
 from tuner.bench.timer import sleep_until
+from tuner.bench.turn import TooSlow, TurnPlan
 from tuner.errors import TunerError
 from tuner.model.openvino_error import first_line, is_memory_short
 from tuner.model.spec import InputSpec, ModelSpec
 
 PR_SET_PDEATHSIG = 1
-"""linux/prctl.h: the signal that the kernel sends when the parent ends; nothing in the process can miss it."""
+"""Option of linux/prctl.h for the signal that the kernel sends at the parent's end; no process can miss it."""
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Linux only: asks the kernel for SIGKILL at the parent's death, and notices if that has already happened."""
+    """Asks the kernel for SIGKILL at the parent's end, and exits if the parent has already ended; Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
@@ -39,8 +40,11 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def limit_memory(limit_bytes: int | None) -> None:
-    """An allocation past the limit fails here, before the host is short of memory: heap and private maps count, files
-    mapped read-only do not (RLIMIT_DATA). If the kernel must end a process after all, it is to be this one."""
+    """Limits the memory of this process, so that an allocation fails here before the host is short of memory.
+
+    RLIMIT_DATA counts heap and private maps, not files mapped read-only. If the kernel must end a process after all, it
+    is told to take this one.
+    """
     if limit_bytes is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         limit = limit_bytes if hard == resource.RLIM_INFINITY else min(limit_bytes, hard)
@@ -50,13 +54,8 @@ def limit_memory(limit_bytes: int | None) -> None:
             Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def as_config(message: Mapping[str, Any]) -> DeploymentConfig:
-    """As `asdict` has made it a message."""
-    return DeploymentConfig(**message)
-
-
 def as_model_spec(message: Mapping[str, Any]) -> ModelSpec:
-    """As `asdict` has made it a message, with the folder as text."""
+    """Returns the specification that `asdict` turned into `message`, with the folder as text."""
     inputs = {
         name: InputSpec(
             shape=tuple(one["shape"]) if one["shape"] is not None else None,
@@ -74,77 +73,62 @@ def as_model_spec(message: Mapping[str, Any]) -> ModelSpec:
 
 
 class Commands:
-    """One method a command; each takes the message's fields and returns what goes back."""
+    """Commands of a worker: each method takes the fields of a message and returns the content of the answer."""
 
-    def __init__(self, backend: Any, sleep_until: Callable[[float], None] = sleep_until) -> None:
+    def __init__(self, backend: Backend, sleep_until: Callable[[float], None] = sleep_until) -> None:
         self.backend = backend
         self.sleep_until = sleep_until
 
-    def inspect(self, device: str, batch_sizes: list[int]) -> Any:
+    def inspect(self, device: str, batch_sizes: list[int]) -> dict[str, Any]:
+        """Returns `Backend.inspect`."""
         return self.backend.inspect(device, batch_sizes)
 
-    def find_faults(self, device: str) -> Any:
+    def find_faults(self, device: str) -> list[dict[str, Any]]:
+        """Returns `Backend.find_faults`."""
         return self.backend.find_faults(device)
 
-    def unknown_properties(self, device: str, names: list[str]) -> Any:
+    def unknown_properties(self, device: str, names: list[str]) -> list[str]:
+        """Returns `Backend.unknown_properties`."""
         return self.backend.unknown_properties(device, names)
 
-    def refused_values(self, device: str, settings: list[tuple[str, Any]]) -> Any:
+    def refused_values(self, device: str, settings: list[tuple[str, Any]]) -> list[str]:
+        """Returns `Backend.refused_values`."""
         return self.backend.refused_values(device, settings)
 
-    def resolve(self, config: dict[str, Any]) -> Any:
-        return asdict(self.backend.resolve(as_config(config)))
+    def resolve(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Returns the effective configuration."""
+        return asdict(self.backend.resolve(DeploymentConfig(**config)))
 
-    def compile(self, config: dict[str, Any]) -> Any:
-        number, effective = self.backend.compile(as_config(config))
-        return {"member": number, "effective": asdict(effective)}
+    def compile(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Compiles a configuration and returns its member."""
+        return self.backend.compile(DeploymentConfig(**config)).to_json()
 
-    def start_up(self, config: dict[str, Any], cache: str | None) -> Any:
-        number, effective, times = self.backend.start_up(as_config(config), cache)
-        return {"member": number, "effective": asdict(effective), **times}
+    def start_up(self, config: dict[str, Any], cache: str | None) -> dict[str, Any]:
+        """Compiles a configuration and returns its member with the times of its start."""
+        return self.backend.start_up(DeploymentConfig(**config), cache).to_json()
 
-    def settle(self, member: int) -> Any:
+    def settle(self, member: int) -> None:
+        """Lets a member settle."""
         self.backend.settle(member)
 
-    def turn(
-        self,
-        member: int,
-        window_s: float,
-        drop_s: float,
-        max_s: float,
-        begin_at_s: float | None = None,
-        tail_s: float = 0.0,
-    ) -> Any:
-        """`begin_at_s`: on the system's monotonic clock, so that several processes begin together."""
-        if begin_at_s is not None:
-            self.sleep_until(begin_at_s)
-        return self.backend.turn(member, window_s=window_s, drop_s=drop_s, max_s=max_s, tail_s=tail_s)
+    def turn(self, member: int, plan: dict[str, Any]) -> dict[str, Any]:
+        """Measures one turn at its time."""
+        turn = TurnPlan.from_json(plan)
+        if turn.begin_at_s is not None:
+            self.sleep_until(turn.begin_at_s)
+        return self.backend.turn(member, turn).to_json()
 
-    def serve(
-        self,
-        member: int,
-        arrivals: dict[str, Any],
-        window_s: float,
-        drop_s: float,
-        drain_s: float,
-        begin_at_s: float | None = None,
-    ) -> Any:
-        """`begin_at_s` as in `turn`."""
-        offered = Arrivals(**arrivals)
-        if begin_at_s is not None:
-            self.sleep_until(begin_at_s)
-        return self.backend.serve(member, arrivals=offered, window_s=window_s, drop_s=drop_s, drain_s=drain_s)
-
-    def release_others(self, keep: int | None) -> Any:
+    def release_others(self, keep: int | None) -> None:
+        """Releases every member but one."""
         self.backend.release_others(keep)
 
 
 FAILED_AS = dict.fromkeys(("compile", "resolve", "start_up"), FailureKind.COMPILE)
-"""What a plain error during a command means; every other command runs inferences."""
+"""Kind of failure that a plain error during a command means; every other command runs inferences."""
 
 
 def failure_of(command: str, error: BaseException) -> Failure:
-    """What an error during a command says of the member; the message is its first line."""
+    """Returns the member's failure for an error during a command; the message is its first line."""
     text = first_line(error)
     if isinstance(error, MemoryError) or is_memory_short(str(error)):
         return Failure(kind=FailureKind.MEMORY, message=text)
@@ -180,6 +164,7 @@ def serve(channel: socket.socket) -> None:
 
 
 def main() -> None:
+    """Runs the worker process; its arguments are the channel's file descriptor and the parent's pid."""
     channel_fd, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent_pid)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,27 +1,31 @@
-"""The production Bench: worker processes with limits, a resident reference, and a guilty member for every failure.
+"""The Bench on real processes: workers with limits, a resident reference, and a failed member for every failure.
 
-Knows processes and sessions; what to measure and why is search's affair.
+Responsible for processes and sessions. Must not import anything that decides what is measured.
 """
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
+from tuner.bench.backend import CompiledMember
 from tuner.bench.background import Background
 from tuner.bench.cache_folder import make_cache_folder, sweep_cache_folders
 from tuner.bench.cgroup import sweep
 from tuner.bench.cost import read_peak_memory_bytes
-from tuner.bench.crew import MEMORY_SHARE, Crew
+from tuner.bench.crew import MEMORY_SHARE, WorkerPool
 from tuner.bench.load import HostReader
-from tuner.bench.process import MORE_MEMORY, CommandFailed, WorkerLost, WorkerSetup
+from tuner.bench.member import CommandFailed, ProcessContaminated, SystemUnderTest, WorkerLost
+from tuner.bench.metrics import Metric, Requirement
+from tuner.bench.process import MORE_MEMORY, WorkerSetup
 from tuner.bench.protocol import (
     Conditions,
     DeploymentConfig,
@@ -32,24 +36,60 @@ from tuner.bench.protocol import (
     ModelFacts,
     Session,
     SessionPlan,
-    Windows,
 )
-from tuner.bench.replica import Place, ReplicaSeat, allowed_cpus, call_all, places, without
-from tuner.bench.session import MemberLost, Seat, run_session
-from tuner.bench.spoiler import Spoiled, spoils
-from tuner.bench.start_up import StartUpSeat
+from tuner.bench.replica import CpuSlot, ReplicaGroup, allowed_cpus, call_all, cpu_slots, without
+from tuner.bench.session import run_session
+from tuner.bench.spoiler import contaminates_process, contamination
+from tuner.bench.start_up import ColdStart
 from tuner.errors import HostError, ModelError
 from tuner.model.spec import ModelSpec
 
 OPENVINO = "tuner.bench.openvino_backend:OpenVinoBackend"
 RENEW_AFTER = 20
-"""Sessions in one process before it is renewed (measurement.md): a process start has an effect of its own."""
+"""Number of sessions after which a process is renewed: a process start has an effect of its own (tuner/README.md)."""
 COMPILE_LIMIT_S = 120.0
+"""Seconds after which a compile outside a session counts as hung, as `SessionPlan.compile_limit_s` within one."""
 INSPECT_LIMIT_S = 300.0
+"""Seconds for reading a model, running it and proving its batches, which compiles several times."""
+
+
+class ProcessMode(enum.Enum):
+    """Processes in which the members of a session run."""
+
+    SHARED = enum.auto()
+    """Members share a process, and the reference stays compiled in it."""
+    OWN = enum.auto()
+    """Every member has a new process, for what a process has once for all members, such as its memory."""
+    COLD_START = enum.auto()
+    """Every turn has a new process, which times its start."""
+    COLD_START_CACHED = enum.auto()
+    """Every turn also times a start with a filled model cache."""
+
+    @classmethod
+    def for_metrics(cls, metrics: Iterable[Metric]) -> ProcessMode:
+        """Returns the mode in which all of `metrics` can be measured."""
+        required = {requirement for metric in metrics for requirement in metric.requires}
+        if Requirement.MODEL_CACHE in required:
+            return cls.COLD_START_CACHED
+        if Requirement.COLD_START in required:
+            return cls.COLD_START
+        return cls.OWN if Requirement.OWN_PROCESS in required else cls.SHARED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidentState:
+    """State of the resident processes; it ends with them."""
+
+    reference: tuple[DeploymentConfig, ReplicaGroup] | None = None
+    """Configuration and processes of the reference that stays compiled."""
+    compiled: tuple[DeploymentConfig, ...] = ()
+    """Configurations that the processes have compiled, oldest first."""
+    sessions: int = 0
+    """Number of sessions that the processes have run."""
 
 
 class WorkerBench:
-    """`resolve` and `measure` in child processes. A context manager: leaving it ends every worker."""
+    """Bench on child processes; a context manager whose end terminates every worker."""
 
     def __init__(
         self,
@@ -59,27 +99,20 @@ class WorkerBench:
         backend: str = OPENVINO,
         memory_limit_bytes: int | None = None,
         conditions: Conditions | None = None,
-        isolate: bool = False,
-        start_up: bool = False,
-        is_cached: bool = False,
+        mode: ProcessMode = ProcessMode.SHARED,
     ) -> None:
-        """`isolate`: every member of every session in a new process of its own, for what a process has once for all
-        its members, such as its memory. `start_up`: every turn in one, which times how it starts; `is_cached`: also
-        from a model cache."""
         limit = memory_limit_bytes or int(MEMORY_SHARE * psutil.virtual_memory().available)
         spec = {**asdict(model), "folder": str(model.folder)}
         setup = WorkerSetup(backend=backend, model=spec, seed=seed, memory_limit_bytes=limit)
         self._conditions = conditions or Conditions()
-        self._crew = Crew(setup, self._conditions)
-        self._isolate = isolate or self._conditions.memory_bytes is not None
+        needs_own = mode is ProcessMode.SHARED and self._conditions.memory_bytes is not None
+        self._mode = ProcessMode.OWN if needs_own else mode
+        self._pool = WorkerPool(setup, self._conditions)
+        self._resident = ResidentState()
         self._background: Background | None = None
         self._host = HostReader()
-        self._reference: tuple[DeploymentConfig, ReplicaSeat] | None = None
-        self._start_up = start_up
-        self._caches = make_cache_folder() if is_cached else None
-        self._compiled: list[DeploymentConfig] = []
-        self._sessions = 0
-        self._effective: dict[tuple[str, Place], Effective | Failure] = {}
+        self._caches = make_cache_folder() if mode is ProcessMode.COLD_START_CACHED else None
+        self._effective: dict[tuple[str, CpuSlot], Effective | Failure] = {}
         self._seen: set[DeploymentConfig] = set()
 
     def __enter__(self) -> Self:
@@ -90,21 +123,21 @@ class WorkerBench:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._retire()
+        self._reset()
         if self._background is not None:
             self._background.stop()
         if self._caches is not None:
             self._caches.cleanup()
 
     def inspect(self, device: str, batch_sizes: Sequence[int]) -> ModelFacts:
-        """Reads the model, runs one inference, proves or refutes batching. Raises ModelError or DeviceError."""
-        self._bury()
+        """Reads the model, runs one inference and proves or refutes batching. Raises ModelError or DeviceError."""
+        self._discard_dead()
         try:
-            worker = self._crew.resident()
+            worker = self._pool.resident()
             answer = worker.call("inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes))
-            self._crew.model_bytes = read_peak_memory_bytes(Path(f"/proc/{worker.pid}/status")) or 0
+            self._pool.model_bytes = read_peak_memory_bytes(Path(f"/proc/{worker.pid}/status")) or 0
         except WorkerLost as error:
-            self._retire()
+            self._reset()
             is_short = self._conditions.memory_bytes is not None and error.failure.kind is FailureKind.MEMORY
             message = f"the model cannot be run on {device}: {error.failure.message}"
             raise ModelError(message, advice=MORE_MEMORY if is_short else "") from error
@@ -113,28 +146,32 @@ class WorkerBench:
         return ModelFacts(**answer)
 
     def unknown_properties(self, device: str, names: Sequence[str]) -> list[str]:
-        """Which of `names` the device refuses as unsupported. Raises HostError where the device does not answer."""
+        """Returns those of `names` that the device does not support. Raises HostError if the device does not answer."""
         return list(self._ask("unknown_properties", device, names=list(names)))
 
     def refused_values(self, device: str, settings: Sequence[tuple[str, Any]]) -> list[str]:
-        """What the device says against each property and value, "" where nothing. Raises HostError where the device
-        does not answer."""
+        """Returns the device's objection to each property and value; "" for an accepted value.
+
+        Raises HostError if the device does not answer.
+        """
         return list(self._ask("refused_values", device, settings=list(settings)))
 
     def _ask(self, command: str, device: str, **fields: Any) -> Any:
-        self._bury()
+        self._discard_dead()
         try:
-            return self._crew.resident().call(command, limit_s=INSPECT_LIMIT_S, device=device, **fields)
+            return self._pool.resident().call(command, limit_s=INSPECT_LIMIT_S, device=device, **fields)
         except (WorkerLost, CommandFailed) as error:
-            self._retire()
+            self._reset()
             raise HostError(f"device {device} does not answer: {error.failure.message}") from error
 
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
-        """Compiled once for each set of properties and share of the CPUs: requests never change what comes back, nor
-        does batch."""
+        """Returns the effective configuration; compiles once for each set of properties and CPU slot.
+
+        Batch size and number of requests never change what the device reports.
+        """
         if (failure := self._cannot_split(config)) is not None:
             return failure
-        key = (config.properties_key, places(config)[0])
+        key = (config.properties_key, cpu_slots(config)[0])
         if key not in self._effective:
             plain = replace(config, batch_size=1, infer_requests=None, api="async")
             self._effective[key] = self._resolve(plain)
@@ -144,7 +181,7 @@ class WorkerBench:
         return Effective.of(config, known.properties, suggested=known.infer_requests)
 
     def load_over(self, seconds: float) -> HostLoad:
-        """What the host does in the next `seconds` beside what the deployment itself runs in the background."""
+        """Returns the activity of the host in the next `seconds`, without the deployment's own background load."""
         if self._background is None:
             return self._host.load_over(seconds)
         before_s = self._background.cpu_s()
@@ -153,120 +190,117 @@ class WorkerBench:
         return replace(load, other_cpu_pct=without(load.other_cpu_pct, background_s, seconds))
 
     def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        """Runs one session, see `Bench.measure`."""
         begin, started_unix_s = time.perf_counter(), time.time()
-        if self._background is not None:
-            self._background.check()
-        if plan.is_fresh or self._sessions >= RENEW_AFTER:
-            self._retire()
-        self._bury()
-        lost: dict[int, Failure] = {}
-        lost_s = 0.0
-        while True:
-            attempted = time.perf_counter()
-            try:
-                session = run_session(
-                    lineup,
-                    plan,
-                    open_seat=lambda config: self._open_seat(config, lineup[0], plan),
-                    is_seen=lambda config: config in self._seen,
-                    clock=time.perf_counter,
-                    unix_clock=time.time,
-                    lost=lost,
-                )
-                break
-            except MemberLost as error:
-                lost[error.index] = error.failure
-            except Spoiled as error:
-                lost.update({i: error.failure for i, config in enumerate(lineup) if config == error.by})
-            self._retire()
-            lost_s += time.perf_counter() - attempted
-        if self._background is not None:
-            self._background.check()
-        self._sessions += 1
-        for config, member in zip(lineup, session.members, strict=True):
-            if isinstance(member, Windows) and member.windows and member.is_steady:
-                self._seen.add(config)
-        # The processes of lost members are gone; this one is doubtful only where a member failed in it.
-        if plan.is_fresh or any(isinstance(m, Failure) and i not in lost for i, m in enumerate(session.members)):
-            self._retire()
+        self._check_background()
+        if plan.is_fresh or self._resident.sessions >= RENEW_AFTER:
+            self._reset()
+        self._discard_dead()
+        crashed: set[int] = set()
+
+        def reset(indices: Collection[int]) -> None:
+            crashed.update(indices)
+            self._reset()
+
+        session = run_session(
+            lineup,
+            plan,
+            open_member=lambda config: self._open_member(config, lineup[0], plan),
+            reset=reset,
+            is_seen=lambda config: config in self._seen,
+            clock=time.perf_counter,
+            unix_clock=time.time,
+        )
+        self._check_background()
+        self._resident = replace(self._resident, sessions=self._resident.sessions + 1)
+        self._seen.update(config for config, member in session.ran() if member.windows and member.is_steady)
+        # The processes of crashed members are gone; the resident ones are in doubt only if a member failed in them.
+        if plan.is_fresh or any(isinstance(m, Failure) and i not in crashed for i, m in enumerate(session.members)):
+            self._reset()
         else:
             self._release_candidates()
-        return replace(
-            session,
-            started_unix_s=started_unix_s,
-            wall_s=time.perf_counter() - begin,
-            costs=replace(session.costs, lost_s=lost_s),
-        )
+        return replace(session, started_unix_s=started_unix_s, wall_s=time.perf_counter() - begin)
+
+    def _check_background(self) -> None:
+        if self._background is not None:
+            self._background.check()
 
     def _resolve(self, config: DeploymentConfig) -> Effective | Failure:
-        if spoils(config):
+        if contaminates_process(config):
             return self._resolve_alone(config)
-        self._bury()
+        self._discard_dead()
         try:
-            answer = self._crew.resident(places(config)[0]).call(
-                "resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config)
-            )
+            worker = self._pool.resident(cpu_slots(config)[0])
+            answer = worker.call("resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config))
         except WorkerLost as error:
-            self._retire()
+            self._reset()
             return error.failure
         except CommandFailed as error:
-            if error.failure.kind is not FailureKind.COMPILE or not self._compiled:
+            if error.failure.kind is not FailureKind.COMPILE or not self._resident.compiled:
                 return error.failure
             alone = self._resolve_alone(config)
             if isinstance(alone, Effective):
-                self._retire()  # somebody had spoiled it
+                self._reset()  # an earlier member had contaminated the process
             return alone
-        self._compiled.append(config)
+        self._note_compiled(config)
         return Effective(**answer)
 
     def _resolve_alone(self, config: DeploymentConfig) -> Effective | Failure:
-        """In a process of its own, which ends."""
-        place = places(config)[0]
+        slot = cpu_slots(config)[0]
         try:
-            return Effective(**self._crew.ask_once(place, "resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config)))
+            return Effective(**self._pool.call_once(slot, "resolve", limit_s=COMPILE_LIMIT_S, config=asdict(config)))
         except (CommandFailed, WorkerLost) as error:
             return error.failure
 
-    def _open_seat(self, config: DeploymentConfig, reference: DeploymentConfig, plan: SessionPlan) -> Seat:
-        if self._reference is not None and self._reference[0] == config:
-            return self._reference[1]
-        known = self._cannot_split(config) or self._effective.get((config.properties_key, places(config)[0]))
+    def _open_member(self, config: DeploymentConfig, reference: DeploymentConfig, plan: SessionPlan) -> SystemUnderTest:
+        if self._resident.reference is not None and self._resident.reference[0] == config:
+            return self._resident.reference[1]
+        known = self._cannot_split(config) or self._effective.get((config.properties_key, cpu_slots(config)[0]))
         if isinstance(known, Failure):
             raise CommandFailed(known)
-        if self._start_up:
-            return self._open_start_up(config, plan)
-        begin = time.perf_counter()
-        # Pinned threads of one process are given other CPUs where others of it have theirs: 204 samples/s beside six
-        # members, 96 alone, with two replicas of one thread each. Replicas would share what they do not share outside.
-        is_alone = self._isolate or spoils(config) or config.replicas > 1
-        is_new = is_alone or not self._crew.are_resident(places(config))
-        workers = self._crew.staff(places(config), is_alone=is_alone)
+        if self._mode in (ProcessMode.COLD_START, ProcessMode.COLD_START_CACHED):
+            return self._open_cold_start(config, plan)
+        # Pinned threads of one process get other CPUs if other members of the process have theirs: 204 samples/s beside
+        # six members, 96 alone, with two replicas of one thread each. In a deployment, replicas do not share a process.
+        is_exclusive = self._mode is ProcessMode.OWN or contaminates_process(config) or config.replicas > 1
+        group = self._compile(config, reference, plan, is_exclusive=is_exclusive)
+        if not is_exclusive:
+            self._note_compiled(config)
+        if config == reference and not (plan.is_fresh or self._mode is ProcessMode.OWN or contaminates_process(config)):
+            self._resident = replace(self._resident, reference=(config, replace(group, start_s=0.0, compile_s=0.0)))
+        return group
+
+    def _compile(
+        self, config: DeploymentConfig, reference: DeploymentConfig, plan: SessionPlan, *, is_exclusive: bool
+    ) -> ReplicaGroup:
+        """Compiles a configuration in a process for each replica.
+
+        Raises ProcessContaminated if a new process compiles what the resident process refused.
+        """
+        begin, slots = time.perf_counter(), cpu_slots(config)
+        is_new = is_exclusive or not self._pool.are_resident(slots)
+        workers = self._pool.acquire(slots, is_exclusive=is_exclusive)
         started = time.perf_counter()
+        each = [{"config": asdict(config)}] * len(workers)
         try:
-            answers = call_all(
-                workers, "compile", limit_s=plan.compile_limit_s, each=[{"config": asdict(config)}] * len(workers)
-            )
+            answers = call_all(workers, "compile", limit_s=plan.compile_limit_s, each=each)
         except CommandFailed as error:
-            # Not where memory is short: then the others are in the way, but none of them is to blame.
-            is_doubtful = not is_alone and error.failure.kind is FailureKind.COMPILE
-            suspects = [c for c in self._compiled if c != reference] if is_doubtful else []
+            # If memory is short, the other members take it, but none of them is at fault.
+            is_doubtful = not is_exclusive and error.failure.kind is FailureKind.COMPILE
+            suspects = [c for c in self._resident.compiled if c != reference] if is_doubtful else []
             if suspects and self._compiles_alone(config, plan):
-                raise Spoiled(suspects[-1], error.failure) from error
+                raise ProcessContaminated(suspects[-1], contamination(error.failure)) from error
             raise
-        compile_s = time.perf_counter() - started
-        seat = ReplicaSeat(
+        members = [CompiledMember.from_json(answer) for answer in answers]
+        return ReplicaGroup(
             workers=workers,
-            numbers=[answer["member"] for answer in answers],
-            effective=Effective(**answers[0]["effective"]),
+            numbers=[member.number for member in members],
+            effective=members[0].effective,
             start_s=started - begin if is_new else 0.0,
-            compile_s=compile_s,
+            compile_s=time.perf_counter() - started,
+            settle_s=members[0].settle_s,
             background=self._background,
         )
-        if not is_alone:
-            self._compiled.append(config)
-        if config == reference and not (plan.is_fresh or self._isolate or spoils(config)):
-            self._reference = (config, replace(seat, start_s=0.0, compile_s=0.0))
-        return seat
 
     def _cannot_split(self, config: DeploymentConfig) -> Failure | None:
         cpus = len(allowed_cpus(self._conditions))
@@ -275,17 +309,17 @@ class WorkerBench:
         text = f"{config.replicas} replicas cannot split {cpus} CPU{'s' if cpus > 1 else ''} among them"
         return Failure(kind=FailureKind.COMPILE, message=text)
 
-    def _open_start_up(self, config: DeploymentConfig, plan: SessionPlan) -> Seat:
-        where = places(config)
-        if len(where) > 1:
+    def _open_cold_start(self, config: DeploymentConfig, plan: SessionPlan) -> ColdStart:
+        slots = cpu_slots(config)
+        if len(slots) > 1:
             message = "a start is measured of one process, not of replicas"
             raise CommandFailed(Failure(kind=FailureKind.RUNTIME, message=message))
         folder = None
         if self._caches is not None:
             folder = Path(self._caches.name) / hashlib.sha256(config.key.encode()).hexdigest()[:16]
-        return StartUpSeat(
+        return ColdStart(
             config,
-            lambda: self._crew.start(where[0]),
+            lambda: self._pool.start(slots[0]),
             start_limit_s=plan.compile_limit_s,
             clock=time.perf_counter,
             background=self._background,
@@ -293,35 +327,35 @@ class WorkerBench:
         )
 
     def _compiles_alone(self, config: DeploymentConfig, plan: SessionPlan) -> bool:
-        """Whether a new process compiles what a used one refused: then the used one was spoiled by somebody else."""
-        place = places(config)[0]
+        """Returns True if a new process compiles the configuration."""
+        slot = cpu_slots(config)[0]
         try:
-            self._crew.ask_once(place, "compile", limit_s=plan.compile_limit_s, config=asdict(config))
+            self._pool.call_once(slot, "compile", limit_s=plan.compile_limit_s, config=asdict(config))
         except (CommandFailed, WorkerLost):
             return False
         return True
 
-    def _bury(self) -> None:
-        """A worker that was killed while nobody asked anything of it is no member's failure."""
-        if self._crew.has_lost:
-            self._retire()
+    def _note_compiled(self, config: DeploymentConfig) -> None:
+        self._resident = replace(self._resident, compiled=(*self._resident.compiled, config))
 
-    def _retire(self) -> None:
-        self._reference, self._compiled, self._sessions = None, [], 0
-        self._crew.end()
+    def _discard_dead(self) -> None:
+        """Resets the bench if a worker died between two commands, which is no member's failure."""
+        if self._pool.has_dead:
+            self._reset()
+
+    def _reset(self) -> None:
+        """Ends every process and forgets their state."""
+        self._resident = ResidentState()
+        self._pool.end()
 
     def _release_candidates(self) -> None:
-        """Only the reference stays compiled between the sessions of one process."""
-        seat = self._reference[1] if self._reference else None
-        self._crew.end_extra(kept=seat.workers if seat else ())
-        kept = dict(zip(map(id, seat.workers), seat.numbers, strict=True)) if seat else {}
-        residents = self._crew.residents
+        """Releases every member but the reference, which stays compiled for the next session."""
+        group = self._resident.reference[1] if self._resident.reference else None
+        self._pool.end_exclusive(kept=group.workers if group else ())
+        kept = dict(zip(map(id, group.workers), group.numbers, strict=True)) if group else {}
+        residents = self._pool.residents
+        each = [{"keep": kept.get(id(worker))} for worker in residents]
         try:
-            call_all(
-                residents,
-                "release_others",
-                limit_s=COMPILE_LIMIT_S,
-                each=[{"keep": kept.get(id(worker))} for worker in residents],
-            )
+            call_all(residents, "release_others", limit_s=COMPILE_LIMIT_S, each=each)
         except (CommandFailed, WorkerLost):
-            self._retire()
+            self._reset()

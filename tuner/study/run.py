@@ -17,7 +17,7 @@ from typing import Literal
 from tuner.bench.energy import EnergyReader
 from tuner.bench.preflight import bare_worker_bytes, find_faults
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
-from tuner.bench.worker_bench import WorkerBench
+from tuner.bench.worker_bench import ProcessMode, WorkerBench
 from tuner.deploy.best import BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
 from tuner.deploy.front_file import write_front
@@ -133,9 +133,7 @@ def prepared_study(
             study.model,
             seed=study.seed,
             conditions=study.conditions,
-            isolate=study.objective.needs_own_process,
-            start_up=study.objective.needs_start_up,
-            is_cached=study.objective.needs_cache,
+            mode=ProcessMode.for_metrics(study.objective.decided_by),
         ) as bench:
             with _everything_wrong(path):
                 facts = bench.inspect(study.device, proof_sizes(study, batch_size))

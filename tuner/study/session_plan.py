@@ -80,6 +80,7 @@ def plan_session(
         max_window_s=BASELINE_WINDOW_LIMIT_S,
         steady_tolerance=2 * STEADY,
         is_fresh=is_fresh,
+        has_reference=phase != "baselines",
         enough=enough,
     )
     if reference is None:
