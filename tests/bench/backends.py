@@ -32,13 +32,13 @@ FOREVER_S = 3600.0
 
 
 class Backend:
-    """`spoiled` by ENABLE_CPU_RESERVATION, as OpenVINO is, and by DO: spoil; then nothing compiles any more."""
+    """Compiles nothing after ENABLE_CPU_RESERVATION, as OpenVINO, or after DO: contaminate."""
 
     def __init__(self, spec: ModelSpec, seed: int) -> None:
         self.members: dict[int, DeploymentConfig] = {}
         self.next_id = 0
         self.turns = 0
-        self.spoiled = False
+        self.contaminated = False
 
     def inspect(self, device: str, batch_sizes: list[int]) -> dict[str, Any]:
         if device in DEEDS:
@@ -53,7 +53,7 @@ class Backend:
         }
 
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:
-        """Facts of the worker process, for whoever asks by these names."""
+        """Returns facts of the worker process for these names."""
         if device in DEEDS:
             DEEDS[device](self)
         facts = {
@@ -90,10 +90,10 @@ class Backend:
         return replace(member, start=times)
 
     def compiled(self, config: DeploymentConfig) -> Effective:
-        if self.spoiled:
+        if self.contaminated:
             raise RuntimeError("proc_type_table is empty")
-        if config.properties.get("DO") == "spoil" or config.properties.get("ENABLE_CPU_RESERVATION"):
-            self.spoiled = True
+        if config.properties.get("DO") == "contaminate" or config.properties.get("ENABLE_CPU_RESERVATION"):
+            self.contaminated = True
         properties = {name: str(value) for name, value in config.properties.items() if name != "WRITE_ONLY"}
         return Effective.of(config, properties, suggested=2)
 
@@ -183,7 +183,7 @@ def interrupt_the_parent(backend: Backend) -> None:
 
 
 def chat(backend: Backend) -> None:
-    """More than a pipe holds, on both streams: nobody may have to read it."""
+    """Writes more than a pipe holds, on both streams, which need no reader."""
     os.write(1, b"\x00\xff[INFO] hello\n" * 50_000)
     os.write(2, b"\x00\xff[WARN] hello\n" * 50_000)
 
@@ -259,7 +259,7 @@ DEEDS: dict[str, Callable[[Backend], Any]] = {
     "write garbage": write(b"\x00\xff nonsense\n"),
     "write half a line": write(b'{"ok": '),
     "flood": flood,
-    "spoil": lambda backend: None,
+    "contaminate": lambda backend: None,
     "wobble": lambda backend: None,
     "forget": lambda backend: None,
     "tell cpus": tell_cpus,

@@ -89,7 +89,7 @@ def blocks_of(session: Session) -> list[list[int] | str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, and no zombie that nobody has buried yet."""
+    """Returns True if there is such a process and it is no zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Folders of model caches: named after who made them, and swept only where that process is gone."""
+"""Folders of model caches: named after the process that made them, and swept only when it has ended."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next_start(open_bench: OpenBench
         assert not left.exists()
 
 
-def test_what_belongs_to_a_living_run_or_to_nobody_known_stays(temporary: Path) -> None:
+def test_folders_of_a_living_run_or_without_a_known_process_stay(temporary: Path) -> None:
     mine = make_cache_folder()
     name = Path(mine.name).name
     reused = temporary / name.replace(f"-{os.getpid()}-", "-1-")

@@ -49,7 +49,7 @@ def tree(root: Path, files: dict[str, str], *folders: str) -> Path:
 
 @pytest.fixture(autouse=True)
 def made_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """As the kernel does it: a group goes with its files. Returns who was killed; nobody is."""
+    """As the kernel does it: a group goes with its files. Returns the pids to be killed; no process is killed."""
     killed: list[int] = []
     if "real" in request.fixturenames:
         return killed
@@ -201,7 +201,7 @@ def test_controllers_that_are_not_handed_down_are_asked_for(tmp_path: Path) -> N
     root = delegated(tmp_path, "memory\n")
     open_group(cpus=1, memory_bytes=None, root=root)
     assert (root / "sys/fs/cgroup/scope/cgroup.subtree_control").read_text() == "+cpu"
-    assert len(names_below(root / "sys/fs/cgroup/scope")) == 1, "nobody had to move"
+    assert len(names_below(root / "sys/fs/cgroup/scope")) == 1, "no process had to move"
 
 
 def test_a_process_alone_in_its_scope_moves_out_of_the_way(
@@ -285,7 +285,7 @@ def test_groups_of_makers_that_are_gone_are_swept_and_no_others(tmp_path: Path, 
     assert sweep(root=root) == 0
 
 
-def test_nobody_of_another_namespace_is_killed(tmp_path: Path, made_up: list[int]) -> None:
+def test_a_process_of_another_namespace_is_not_killed(tmp_path: Path, made_up: list[int]) -> None:
     """The kernel shows them as 0, which `kill` takes for this process's own group."""
     root = tree(tmp_path, {"proc/self/cgroup": "1:cpu:/\n"}, "sys/fs/cgroup/cpu")
     orphan(root, 66, procs=f"0\n{ME}\n")
@@ -368,7 +368,7 @@ def test_a_quota_limits_the_cpu_time_of_all_threads(real: None) -> None:
 
 
 @pytest.mark.slow
-def test_whoever_takes_more_memory_is_killed(real: None) -> None:
+def test_a_process_that_takes_more_memory_is_killed(real: None) -> None:
     group = open_group(cpus=None, memory_bytes=64 * MIB)
     try:
         assert run_in(group, "print(len(bytearray(16 << 20)))").stdout == f"{16 * MIB}\n"
@@ -379,7 +379,7 @@ def test_whoever_takes_more_memory_is_killed(real: None) -> None:
 
 
 @pytest.mark.slow
-def test_removing_a_group_ends_whoever_is_in_it(real: None) -> None:
+def test_removing_a_group_ends_its_processes(real: None) -> None:
     group = open_group(cpus=1, memory_bytes=64 * MIB)
     with subprocess.Popen(["sleep", "1000"], start_new_session=True) as sleeper:
         group.add(sleeper.pid)

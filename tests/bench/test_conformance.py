@@ -222,7 +222,7 @@ def test_a_search_for_the_largest_rate_narrows_until_it_presses_against_its_end(
         assert 0.29 < served[0].low_per_s / served[0].capacity_per_s < 0.99
 
 
-def test_who_keeps_the_limits_at_no_rate_fails_and_says_so(subject: Subject) -> None:
+def test_a_member_that_keeps_the_limits_at_no_rate_fails_and_says_so(subject: Subject) -> None:
     session = arriving(subject, Load(pattern="poisson", keep=(("latency_mean_ms", 1e-3),)))
     for member in session.members:
         assert "keeps latency_mean_ms <= 0.001" in failed(member).message

@@ -93,7 +93,7 @@ def test_replicas_are_as_many_processes_which_stay_and_the_sum_is_theirs(open_be
 
 
 @pytest.mark.slow
-def test_replicas_share_their_processes_with_nobody(open_bench: OpenBench) -> None:
+def test_replicas_share_their_processes_with_no_other_member(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([ONE, TWO, config(replicas=3)], quick_plan())
         assert blocks_of(session) == [WHOLE] * 3
@@ -152,14 +152,14 @@ def test_one_bad_replica_is_its_member_s_failure_and_the_others_are_whole(
 
 
 @pytest.mark.slow
-def test_an_interrupt_in_the_middle_of_a_turn_of_two_leaves_nobody_with_an_old_answer(
+def test_an_interrupt_in_the_middle_of_a_turn_of_two_leaves_no_old_answer(
     open_bench: OpenBench, one_interrupt: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ONE", str(tmp_path / "one"))
     with open_bench() as bench:
         with pytest.raises(KeyboardInterrupt):
             bench.measure([TWO, doing("one: interrupt the parent")], quick_plan(hang_limit_s=PATIENCE_S))
-        assert len(workers_of(bench)) == 2, "those of the reference, who were asked nothing"
+        assert len(workers_of(bench)) == 2, "those of the reference, which were asked nothing"
         assert blocks_of(bench.measure([TWO, CANDIDATE], quick_plan())) == [WHOLE, WHOLE]
 
 
@@ -193,13 +193,13 @@ def test_a_replica_counts_with_the_memory_that_the_model_takes_once_it_is_compil
 ) -> None:
     with open_bench() as bench:
         bench.inspect("CPU", [])
-        large = bench._crew.model_bytes
+        large = bench._pool.model_bytes
         assert large >= psutil.Process(workers_of(bench)[0]).memory_info().rss // 2
         free = type("Memory", (), {"available": 2 << 30})()
         monkeypatch.setattr("tuner.bench.worker_bench.psutil.virtual_memory", lambda: free)
-        bench._crew.model_bytes = 1 << 30
+        bench._pool.model_bytes = 1 << 30
         assert blocks_of(bench.measure([ONE, TWO], quick_plan())) == [[], "memory"], "none has read the model yet"
-        bench._crew.model_bytes = 700 << 20
+        bench._pool.model_bytes = 700 << 20
         assert blocks_of(bench.measure([ONE, TWO], quick_plan())) == [WHOLE, WHOLE]
 
 
@@ -235,7 +235,7 @@ def test_under_a_memory_limit_every_member_has_processes_of_its_own(open_bench: 
 
 
 @pytest.mark.slow
-def test_whoever_passes_the_memory_limit_is_named_and_the_others_are_whole(
+def test_a_member_that_passes_the_memory_limit_is_named_and_the_others_are_whole(
     open_bench: OpenBench, may_limit: None
 ) -> None:
     with open_bench(conditions=Conditions(memory_bytes=128 << 20)) as bench:
@@ -254,7 +254,7 @@ def test_a_limit_in_which_no_worker_starts_is_the_study_s_fault(open_bench: Open
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", ["compile", "settle"])
-def test_who_reads_its_own_files_again_and_again_for_want_of_memory_is_ended_and_the_others_are_whole(
+def test_a_member_that_thrashes_under_its_memory_limit_is_ended_and_the_others_are_whole(
     open_bench: OpenBench, may_limit: None, on_disk: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     monkeypatch.setattr("tuner.bench.process.THRASH_CHECK_S", 0.1)
@@ -275,7 +275,7 @@ def test_who_reads_its_own_files_again_and_again_for_want_of_memory_is_ended_and
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deed", ["one: abort", "one: hang"])
-def test_the_groups_of_a_lost_member_are_gone(
+def test_the_groups_of_a_crashed_member_are_gone(
     open_bench: OpenBench, may_limit: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str
 ) -> None:
     monkeypatch.setenv("ONE", str(tmp_path / "one"))
@@ -306,7 +306,7 @@ def test_the_next_bench_takes_away_what_a_killed_one_left(
         parent.kill()
         parent.wait()
     wait_until(lambda: not is_alive(worker))
-    assert is_alive(child), "nobody was left to end it"
+    assert is_alive(child), "no process was left to end it"
     with open_bench():
         wait_until(lambda: not is_alive(child))
     assert sweep() == 0
@@ -343,7 +343,7 @@ def test_a_command_that_ends_is_a_broken_host_and_says_what_to_give(
     assert "runs until it is stopped" in no.value.advice
 
 
-def test_a_command_that_ends_during_a_session_spoils_that_session(open_bench: OpenBench, tmp_path: Path) -> None:
+def test_a_command_that_ends_during_a_session_invalidates_that_session(open_bench: OpenBench, tmp_path: Path) -> None:
     command = f"while [ ! -e {tmp_path}/stop ]; do sleep 0.01; done"
 
     def stop(members: object) -> bool:

@@ -90,7 +90,7 @@ def cpu_files(cpu: int, *, mhz: int = 2000, core: int = 0, package: int = 0) -> 
     }
 
 
-def test_pressure_is_the_share_of_the_wall_time_in_which_somebody_waited(tmp_path: Path) -> None:
+def test_pressure_is_the_share_of_the_wall_time_in_which_a_task_waited(tmp_path: Path) -> None:
     clock = FakeClock()
     reader = HostReader(tmp_path, cpus=[0], clock=clock)
     write(tmp_path, pressure(1_000_000))
@@ -138,7 +138,7 @@ def test_throttling_by_a_quota_is_kept_apart_from_heat(tmp_path: Path, group: st
 
 
 def test_what_happens_on_cpus_that_may_not_be_used_is_no_load(tmp_path: Path) -> None:
-    """CPU 1 is somebody else's: that is how to keep two programs apart."""
+    """CPU 1 is another program's: that is how to keep two programs apart."""
 
     def show(mine_busy_s: float, theirs_busy_s: float, steal_s: float) -> None:
         lines = [

@@ -45,7 +45,7 @@ def effective(bench: WorkerBench, one: DeploymentConfig) -> Effective:
     return resolved(bench.resolve(one))
 
 
-# Identity: the effective configuration, read back (openvino.md).
+# Identity: the effective configuration, read back.
 
 
 def test_nothing_and_the_latency_hint_are_one_configuration(mlp: WorkerBench) -> None:
@@ -207,7 +207,7 @@ def test_cpu_time_is_that_of_all_threads_for_the_samples_that_count(mlp: WorkerB
         assert 0.0 < per_sample_ms < 10.0
 
 
-def test_memory_is_told_of_a_member_alone_in_its_process_and_of_nobody_else(save: Save) -> None:
+def test_memory_is_reported_only_for_a_member_alone_in_its_process(save: Save) -> None:
     shape = [1 << 12, 1 << 12]
     x = opset13.parameter([1, shape[0]], np.float32, name="x")
     weights = opset13.constant(np.ones(shape, np.float32))
@@ -257,7 +257,7 @@ def test_a_property_that_the_device_does_not_know_is_a_failure_to_compile(mlp: W
 
 
 def test_a_hang_inside_the_runtime_is_ended_and_is_that_member_s_timeout(mlp: WorkerBench) -> None:
-    """openvino.md: four requests are waited for without an end, and only one is ever sent."""
+    """The device waits for four requests without an end, and only one is ever sent."""
     hanging = DeploymentConfig(device="BATCH:CPU(4)", properties={"AUTO_BATCH_TIMEOUT": -1}, infer_requests=1)
     session = mlp.measure([config(), hanging, config(infer_requests=2)], quick_plan())
     assert blocks_of(session) == [[0, 1, 2], "timeout", [0, 1, 2]]

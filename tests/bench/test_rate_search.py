@@ -45,9 +45,9 @@ def test_the_search_begins_between_the_shares_of_the_closed_loop() -> None:
 
 
 @pytest.mark.parametrize("true_rate", [45.0, 70.0, 90.0])
-@pytest.mark.parametrize("spoiled", [0, 1])
-def test_one_window_that_the_host_spoiled_is_taken_back(true_rate: float, spoiled: int) -> None:
-    search = after(lambda n, rate: rate <= true_rate and n != spoiled, windows=10)
+@pytest.mark.parametrize("disturbed", [0, 1])
+def test_one_window_that_the_host_disturbed_is_taken_back(true_rate: float, disturbed: int) -> None:
+    search = after(lambda n, rate: rate <= true_rate and n != disturbed, windows=10)
     assert search.low <= true_rate <= search.high * 1.0001
     assert search.high / search.low < 1.15
 
@@ -58,7 +58,7 @@ def test_one_lucky_window_is_taken_back() -> None:
 
 
 @pytest.mark.parametrize("true_rate", [150.0, 350.0])
-def test_a_closed_loop_that_the_host_spoiled_caps_no_rate(true_rate: float) -> None:
+def test_a_closed_loop_that_the_host_disturbed_caps_no_rate(true_rate: float) -> None:
     search = after(lambda n, rate: rate <= true_rate, windows=14)
     assert search.low <= true_rate <= search.high
     assert search.high / search.low < 1.15

@@ -122,7 +122,7 @@ def test_two_members_take_turns_as_abba(seed: int) -> None:
     assert first == [first[0], first[0][::-1]] * 3
 
 
-def test_who_begins_is_drawn_from_the_seed() -> None:
+def test_the_first_member_is_drawn_from_the_seed() -> None:
     def turns(seed: int) -> str:
         host = Host()
         host.run("ab", a_plan(seed=seed))
@@ -132,7 +132,7 @@ def test_who_begins_is_drawn_from_the_seed() -> None:
     assert [turns(seed) for seed in range(10)] == [turns(seed) for seed in range(10)]
 
 
-def test_the_compile_order_does_not_tell_who_begins() -> None:
+def test_the_compile_order_does_not_tell_which_member_begins() -> None:
     """Else the two biases would add up instead of cancelling over sessions."""
     seen = set()
     for seed in range(40):
@@ -163,7 +163,7 @@ def test_the_compile_order_is_random_where_nothing_is_resident_else_the_referenc
     assert len(orders) > 4
 
 
-def test_everybody_is_compiled_and_warm_before_the_first_window() -> None:
+def test_every_member_is_compiled_and_warm_before_the_first_window() -> None:
     host = Host()
     host.run("abc", a_plan())
     steps = [step for step, _ in groupby(host.events, key=lambda event: event[0])]

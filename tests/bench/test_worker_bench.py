@@ -146,7 +146,7 @@ def test_a_worker_that_cannot_let_its_members_go_is_replaced(open_bench: OpenBen
 
 
 @pytest.mark.slow
-def test_a_worker_that_was_killed_between_two_sessions_is_nobody_s_failure(open_bench: OpenBench) -> None:
+def test_a_worker_that_was_killed_between_two_sessions_is_no_member_s_failure(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         for _ in range(2):
             assert blocks_of(bench.measure([REFERENCE, GOOD], quick_plan())) == [WHOLE, WHOLE]
@@ -204,7 +204,7 @@ def test_a_failure_to_resolve_is_remembered_for_the_same_properties_only(open_be
     with open_bench() as bench:
         bad = doing("abort", "resolve")
         assert bench.resolve(bad) is bench.resolve(doing("abort", "resolve", batch_size=4))
-        assert resolved(bench.resolve(config({"DO": "spoil", "AT": "resolve"})))
+        assert resolved(bench.resolve(config({"DO": "contaminate", "AT": "resolve"})))
 
 
 # A broken environment is an exception.

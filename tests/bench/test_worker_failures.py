@@ -1,4 +1,4 @@
-"""Members that crash, hang, babble, eat memory and spoil their process, in real worker processes."""
+"""Members that crash, hang, answer garbage, eat memory and contaminate their process, in real worker processes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ GUILTY = [
     ("write half a line", "compile", FailureKind.CRASH, "answered with garbage"),
 ]
 ONE_OF_EACH = {("abort", "compile"), ("raise", "turn"), ("write garbage", "turn")}
-"""Of those that end, refuse and babble: what the quick suite sees. Who hangs takes a second."""
+"""Deeds of the quick suite: ending, refusing and answering garbage. A hang takes a second."""
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_a_failing_reference_leaves_nothing_to_compare_with(open_bench: OpenBenc
 
 
 @pytest.mark.slow
-def test_a_lost_candidate_leaves_a_reference_that_is_not_measured_again(open_bench: OpenBench) -> None:
+def test_a_crashed_candidate_leaves_a_reference_that_is_not_measured_again(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([REFERENCE, doing("abort", "compile")], quick_plan())
         assert blocks_of(session) == [[], "crash"]
         after = bench.measure([REFERENCE, GOOD], quick_plan())
-        assert after.process == session.process, "the process that nobody failed in stays resident"
+        assert after.process == session.process, "the process in which no member failed stays resident"
 
 
 @pytest.mark.slow
@@ -153,7 +153,7 @@ def test_baselines_go_on_without_their_first(open_bench: OpenBench) -> None:
 
 
 @pytest.mark.slow
-def test_the_wall_time_of_lost_attempts_is_explained(open_bench: OpenBench) -> None:
+def test_the_wall_time_of_wasted_attempts_is_explained(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         session = bench.measure([REFERENCE, doing("abort"), GOOD], quick_plan())
         costs = session.costs
@@ -232,43 +232,43 @@ def test_a_process_that_hangs_is_gone_before_its_caller_hears_of_it(backends: No
     assert not is_alive(worker.pid)
 
 
-# Members that spoil their process for the others.
+# Members that contaminate their process for the others.
 
 
 @pytest.mark.slow
-def test_a_member_known_to_spoil_its_process_gets_one_of_its_own(open_bench: OpenBench) -> None:
-    spoiling = config({"ENABLE_CPU_RESERVATION": True})
+def test_a_member_known_to_contaminate_its_process_gets_one_of_its_own(open_bench: OpenBench) -> None:
+    contaminating = config({"ENABLE_CPU_RESERVATION": True})
     with open_bench() as bench:
-        assert resolved(bench.resolve(spoiling))
+        assert resolved(bench.resolve(contaminating))
         for seed in range(3):
-            session = bench.measure([REFERENCE, spoiling, GOOD], quick_plan(seed=seed))
+            session = bench.measure([REFERENCE, contaminating, GOOD], quick_plan(seed=seed))
             assert blocks_of(session) == [WHOLE, WHOLE, WHOLE]
             assert len(session.process.split(",")) == 2
 
 
 @pytest.mark.slow
 def test_a_member_of_its_own_process_survives_the_check_of_another(open_bench: OpenBench) -> None:
-    spoiling = config({"ENABLE_CPU_RESERVATION": True})
+    contaminating = config({"ENABLE_CPU_RESERVATION": True})
     with open_bench() as bench:
         plan = quick_plan(seed=5)  # compiled in this order, the failing one last
-        session = bench.measure([REFERENCE, spoiling, GOOD, doing("raise", "compile")], plan)
+        session = bench.measure([REFERENCE, contaminating, GOOD, doing("raise", "compile")], plan)
         assert blocks_of(session) == [WHOLE, WHOLE, WHOLE, "compile"]
 
 
 @pytest.mark.slow
-def test_a_spoiling_reference_lives_in_its_own_process(open_bench: OpenBench) -> None:
-    spoiling = config({"ENABLE_CPU_RESERVATION": "YES"})
+def test_a_contaminating_reference_lives_in_its_own_process(open_bench: OpenBench) -> None:
+    contaminating = config({"ENABLE_CPU_RESERVATION": "YES"})
     with open_bench() as bench:
         for _ in range(2):
-            assert blocks_of(bench.measure([spoiling, GOOD, OTHER], quick_plan())) == [WHOLE, WHOLE, WHOLE]
+            assert blocks_of(bench.measure([contaminating, GOOD, OTHER], quick_plan())) == [WHOLE, WHOLE, WHOLE]
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
-def test_an_unknown_spoiler_gets_the_blame_and_not_its_victims(open_bench: OpenBench, seed: int) -> None:
-    spoiler = doing("spoil")
+def test_an_unknown_contaminating_member_fails_and_later_members_do_not(open_bench: OpenBench, seed: int) -> None:
+    contaminating = doing("contaminate")
     with open_bench() as bench:
-        session = bench.measure([REFERENCE, GOOD, spoiler, OTHER], quick_plan(seed=seed))
-        is_last = isinstance(session.members[2], Windows)  # nobody was compiled after it
+        session = bench.measure([REFERENCE, GOOD, contaminating, OTHER], quick_plan(seed=seed))
+        is_last = isinstance(session.members[2], Windows)  # no member was compiled after it
         if not is_last:
             assert "proc_type_table is empty" in failed(session.members[2]).message
         assert blocks_of(session) == [WHOLE, WHOLE, WHOLE if is_last else "crash", WHOLE]
@@ -277,7 +277,7 @@ def test_an_unknown_spoiler_gets_the_blame_and_not_its_victims(open_bench: OpenB
 
 
 @pytest.mark.slow
-def test_nobody_is_blamed_where_memory_is_short(open_bench: OpenBench) -> None:
+def test_no_member_is_blamed_where_memory_is_short(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         plan = quick_plan(seed=5)  # compiled in this order
         session = bench.measure([REFERENCE, GOOD, OTHER, doing("need room", "compile")], plan)
@@ -285,9 +285,9 @@ def test_nobody_is_blamed_where_memory_is_short(open_bench: OpenBench) -> None:
 
 
 @pytest.mark.slow
-def test_resolving_a_spoiler_does_not_make_the_next_candidate_illegal(open_bench: OpenBench) -> None:
+def test_resolving_a_contaminating_member_does_not_make_the_next_candidate_illegal(open_bench: OpenBench) -> None:
     with open_bench() as bench:
-        assert resolved(bench.resolve(doing("spoil")))
+        assert resolved(bench.resolve(doing("contaminate")))
         assert resolved(bench.resolve(GOOD))
         assert failed(bench.resolve(doing("raise", "resolve"))).kind is FailureKind.COMPILE
         assert blocks_of(bench.measure([REFERENCE, GOOD], quick_plan())) == [WHOLE, WHOLE]

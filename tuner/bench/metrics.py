@@ -38,9 +38,9 @@ class Metric:
 
     name: str
     kind: Kind
-    unit: str
-    is_higher_better: bool
     read: Callable[[Sequence[Window]], float]
+    unit: str = "ms"
+    is_higher_better: bool = False
     quantile: float | None = None
     """Percentile as a fraction; None for other metrics. It is pooled over a session, never averaged over windows."""
     min_requests: int = 1
@@ -123,10 +123,7 @@ def _percentile(name: str, q: float) -> Metric:
     def read(windows: Sequence[Window]) -> float:
         return histogram.percentile(histogram.pool(w.latency_counts for w in windows), q)
 
-    needed = requests_needed(q)
-    return Metric(
-        name=name, kind="latency", unit="ms", is_higher_better=False, read=read, quantile=q, min_requests=needed
-    )
+    return Metric(name=name, kind="latency", read=read, quantile=q, min_requests=requests_needed(q))
 
 
 def _latency_max_ms(windows: Sequence[Window]) -> float:
@@ -152,15 +149,8 @@ def _start_up(name: str, field: str, *more: Requirement) -> Metric:
     def read(windows: Sequence[Window]) -> float:
         return 1e3 * math.fsum(getattr(w, field) for w in windows) / len(windows)
 
-    return Metric(
-        name=name,
-        kind="start-up",
-        unit="ms",
-        is_higher_better=False,
-        read=read,
-        field=field,
-        requires=frozenset({Requirement.COLD_START, *more}),
-    )
+    requires = frozenset({Requirement.COLD_START, *more})
+    return Metric(name=name, kind="start-up", read=read, field=field, requires=requires)
 
 
 BACKLOG_AT_MOST_PCT = 10.0
@@ -203,28 +193,18 @@ def _max_rate_per_s(windows: Sequence[Window]) -> float:
 
 _ROWS = (
     Metric(name="throughput", kind="throughput", unit="samples/s", is_higher_better=True, read=_throughput),
-    Metric(name="latency_mean_ms", kind="latency", unit="ms", is_higher_better=False, read=_latency_mean_ms),
+    Metric(name="latency_mean_ms", kind="latency", read=_latency_mean_ms),
     _percentile("latency_p50_ms", 0.50),
     _percentile("latency_p90_ms", 0.90),
     _percentile("latency_p95_ms", 0.95),
     _percentile("latency_p99_ms", 0.99),
     _percentile("latency_p999_ms", 0.999),
-    Metric(
-        name="latency_max_ms", kind="latency", unit="ms", is_higher_better=False, read=_latency_max_ms, is_extreme=True
-    ),
-    Metric(
-        name="cpu_ms_per_sample",
-        kind="cost",
-        unit="ms",
-        is_higher_better=False,
-        read=_cpu_ms_per_sample,
-        field="cpu_s",
-    ),
+    Metric(name="latency_max_ms", kind="latency", read=_latency_max_ms, is_extreme=True),
+    Metric(name="cpu_ms_per_sample", kind="cost", read=_cpu_ms_per_sample, field="cpu_s"),
     Metric(
         name="energy_mj_per_sample",
         kind="cost",
         unit="mJ",
-        is_higher_better=False,
         read=_energy_mj_per_sample,
         field="energy_j",
         requires=frozenset({Requirement.ENERGY}),
@@ -233,7 +213,6 @@ _ROWS = (
         name="peak_memory_mb",
         kind="cost",
         unit="MB",
-        is_higher_better=False,
         read=_peak_memory_mb,
         field="peak_memory_bytes",
         requires=frozenset({Requirement.OWN_PROCESS}),
@@ -251,19 +230,11 @@ _ROWS = (
         is_present=lambda w: w.served is not None and w.served.low_per_s > 0.0,
         is_whole=True,
     ),
-    Metric(
-        name="backlog_pct",
-        kind="arrivals",
-        unit="%",
-        is_higher_better=False,
-        read=_backlog_pct,
-        is_present=_served,
-    ),
+    Metric(name="backlog_pct", kind="arrivals", unit="%", read=_backlog_pct, is_present=_served),
     Metric(
         name="load_pct",
         kind="arrivals",
         unit="%",
-        is_higher_better=False,
         read=_load_pct,
         is_present=lambda w: w.served is not None and w.served.capacity_per_s > 0.0,
     ),
