@@ -23,7 +23,7 @@ ALLOWED = {
     "atomic_write": set(),
     "errors": set(),
 }
-VALUES_OF_BENCH = {"tuner.bench.protocol", "tuner.bench.metrics", "tuner.bench.histogram", "tuner.bench.arrivals"}
+VALUES_OF_BENCH = {f"tuner.bench.{name}" for name in ("protocol", "metrics", "histogram", "arrivals", "value")}
 OPENS_A_BENCH = {"study/run.py", "study/probe.py", "study/recorded.py", "study/replay.py"}
 MAKES_A_BEST_FILE = {
     "study/run.py",

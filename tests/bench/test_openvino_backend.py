@@ -11,9 +11,10 @@ import pytest
 from openvino import opset13
 
 from tests.bench.conftest import HERE, MLP, blocks_of, config, failed, quick_plan, resolved, whole
+from tuner.bench.crew import ProcessMode
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective
-from tuner.bench.worker_bench import ProcessMode, WorkerBench
+from tuner.bench.worker_bench import WorkerBench
 from tuner.errors import DeviceError, ModelError
 from tuner.model.host import cpus_allowed
 from tuner.model.spec import InputSpec, ModelSpec

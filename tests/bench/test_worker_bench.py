@@ -22,8 +22,9 @@ from tests.bench.conftest import (
 )
 from tests.bench.workers import GOOD, OTHER, REFERENCE, WHOLE, doing, fact
 from tests.conftest import wait_for
+from tuner.bench.crew import ProcessMode
 from tuner.bench.protocol import FailureKind
-from tuner.bench.worker_bench import RENEW_AFTER, ProcessMode
+from tuner.bench.worker_bench import RENEW_AFTER
 from tuner.errors import HostError, ModelError
 
 # What stays, and what is renewed.

@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from tuner.bench.kernel_file import read_text
 from tuner.bench.owner import TAG, is_gone, process_tag
 from tuner.errors import HostError
+from tuner.model.kernel_files import own_cgroups, read_text
 
 PERIOD_US = 100_000
 """Period of CPU quotas in microseconds: the default of the kernel and of container runtimes."""
@@ -142,20 +142,17 @@ class _Hierarchy:
 
 def _hierarchies(root: Path) -> Iterator[_Hierarchy]:
     """Returns every mounted hierarchy that this process is in."""
-    for line in read_text(root / "proc/self/cgroup").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        names = frozenset(filter(None, controllers.split(",")))
-        path = PurePosixPath(group if group.startswith("/") else f"/{group}")
-        if number == "0" and not names:
+    for entry in own_cgroups(root):
+        if entry.is_v2:
             for mount in V2_MOUNTS:
                 offered = frozenset(read_text(root / mount / "cgroup.controllers").split())
                 if offered:
-                    yield _Hierarchy(mount=root / mount, group=path, controllers=offered, is_v2=True)
+                    yield _Hierarchy(mount=root / mount, group=entry.group, controllers=offered, is_v2=True)
         else:
-            folders = [root / MOUNT / name for name in (controllers, *sorted(names))]
-            if mount_ := next((folder for folder in folders if folder.is_dir()), None):
-                yield _Hierarchy(mount=mount_, group=path, controllers=names, is_v2=False)
+            names = entry.controllers
+            folders = [root / MOUNT / name for name in (",".join(names), *sorted(names))]
+            if folder := next(filter(Path.is_dir, folders), None):
+                yield _Hierarchy(mount=folder, group=entry.group, controllers=frozenset(names), is_v2=False)
 
 
 def _parent(controller: str, wanted: list[str], root: Path) -> tuple[Path, bool]:

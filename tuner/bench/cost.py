@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tuner.bench.kernel_file import read_text
+from tuner.model.kernel_files import read_text
 
 STATUS = Path("/proc/self/status")
 """Counters of this process."""

@@ -5,7 +5,8 @@ Responsible for processes under the deployment's conditions. Must not know sessi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import enum
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,7 @@ import psutil
 
 from tuner.bench.cgroup import open_group
 from tuner.bench.member import CommandFailed
+from tuner.bench.metrics import Metric, Requirement
 from tuner.bench.process import WorkerProcess, WorkerSetup
 from tuner.bench.protocol import Conditions, Failure, FailureKind
 from tuner.bench.replica import CpuSlot, allowed_cpus
@@ -20,6 +22,29 @@ from tuner.bench.replica import CpuSlot, allowed_cpus
 ALL_CPUS = CpuSlot(number=0)
 MEMORY_SHARE = 0.8
 """Share of the available memory that workers may use; the host and this process keep the rest."""
+
+
+class ProcessMode(enum.Enum):
+    """Processes in which the members of a session run."""
+
+    SHARED = enum.auto()
+    """Members share a process, and the reference stays compiled in it."""
+    OWN = enum.auto()
+    """Every member has a new process, for what a process has once for all members, such as its memory."""
+    COLD_START = enum.auto()
+    """Every turn has a new process, which times its start."""
+    COLD_START_CACHED = enum.auto()
+    """Every turn also times a start with a filled model cache."""
+
+    @classmethod
+    def for_metrics(cls, metrics: Iterable[Metric]) -> ProcessMode:
+        """Returns the mode in which all of `metrics` can be measured."""
+        required = {requirement for metric in metrics for requirement in metric.requires}
+        if Requirement.MODEL_CACHE in required:
+            return cls.COLD_START_CACHED
+        if Requirement.COLD_START in required:
+            return cls.COLD_START
+        return cls.OWN if Requirement.OWN_PROCESS in required else cls.SHARED
 
 
 class WorkerPool:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.bench.kernel_file import read_text
 from tuner.bench.protocol import Clock, HostLoad
 from tuner.model.host import cpu_stat_files
+from tuner.model.kernel_files import read_text
 
 STAT = Path("/proc/stat")
 """CPU times of the host."""

@@ -27,6 +27,7 @@ from tuner.bench.timer import exact_timers, sleep_until
 from tuner.bench.turn import TooSlow, TurnPlan, TurnResult
 from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
+from tuner.model.device import check_device
 from tuner.model.read import batch_axes, find_faults, read
 from tuner.model.spec import ModelSpec
 
@@ -65,7 +66,7 @@ class OpenVinoBackend:
 
         The proof of batching is that of the first illegal one of `batch_sizes`, or of the first.
         """
-        openvino_device.check_device(self.core, device)
+        check_device(self.core, device)
         model = self._model(1)
         axes = batch_axes(model, self.spec)
         self.compiles += 1
@@ -97,7 +98,7 @@ class OpenVinoBackend:
         """Returns every fault of the model and the device, with the key of the study file under `at`."""
         faults = [{**asdict(fault), "at": ["model", *fault.at]} for fault in find_faults(self.core, self.spec)]
         try:
-            openvino_device.check_device(self.core, device)
+            check_device(self.core, device)
         except DeviceError as error:
             faults.append({"at": ["device"], "message": str(error), "advice": error.advice})
         return faults

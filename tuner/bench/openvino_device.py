@@ -11,27 +11,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from tuner.errors import DeviceError
 from tuner.model.openvino_error import first_line
-
-PASSING_DOWN = ("AUTO", "MULTI", "HETERO", "BATCH")
-"""Devices that pass properties to others and cannot report them; their identity is the request (tuner/README.md)."""
-
-
-def check_device(core: ov.Core, device: str) -> None:
-    """Raises DeviceError if the device, or one that AUTO, MULTI, HETERO or BATCH is told to use, is not available."""
-    available = core.available_devices
-    here = {name for found in available for name in (found, found.split(".")[0])}
-    first, _, rest = device.partition(":")
-    wanted = [part.split("(")[0] for part in rest.split(",") if part and not part.startswith("-")]
-    if first not in PASSING_DOWN:
-        wanted.append(first)
-    missing = [name for name in wanted if name not in here]
-    if missing:
-        raise DeviceError(
-            f"device {', '.join(missing)} is not available here",
-            advice=f"available: {', '.join(available)}; a GPU or NPU also needs its driver",
-        )
 
 
 def listed_properties(core: ov.Core, device: str) -> list[str]:

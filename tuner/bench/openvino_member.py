@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import openvino as ov
 
 from tuner.bench.loop import Turn, run_async, run_sync
-from tuner.bench.openvino_device import PASSING_DOWN
 from tuner.bench.protocol import Clock, DeploymentConfig, Effective
 from tuner.bench.turn import TurnPlan
+from tuner.model.device import is_composed
 from tuner.model.inputs import random_inputs
 from tuner.model.property_text import as_text
 from tuner.model.spec import ModelSpec
@@ -69,7 +69,7 @@ def read_property(compiled: ov.CompiledModel, name: str) -> str:
 
 def read_effective(compiled: ov.CompiledModel, config: DeploymentConfig) -> Effective:
     """Returns what the compiled model reports; an unreadable property has the requested value."""
-    if config.device.startswith(PASSING_DOWN):
+    if is_composed(config.device):
         properties = {name: str(value) for name, value in config.properties.items()}
     else:
         names = {str(name) for name in compiled.get_property("SUPPORTED_PROPERTIES")} - REPORTING

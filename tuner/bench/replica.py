@@ -17,7 +17,7 @@ from tuner.bench.process import WorkerProcess
 from tuner.bench.protocol import Conditions, DeploymentConfig, Effective, FailureKind
 from tuner.bench.turn import TurnPlan, TurnResult
 from tuner.errors import TunerError
-from tuner.model.host import cpu_list
+from tuner.model.host import cpu_list, cpu_share
 
 BEGIN_AFTER_S = 0.005
 """Seconds from the first command sent to the common beginning of a turn.
@@ -42,10 +42,7 @@ class CpuSlot:
 
     def cpus(self, allowed: Sequence[int]) -> Sequence[int]:
         """Returns the slot's part of `allowed`; empty if there are more parts than CPUs."""
-        if self.parts == 1:
-            return allowed
-        n = len(allowed)
-        return allowed[self.number * n // self.parts : (self.number + 1) * n // self.parts]
+        return allowed if self.parts == 1 else cpu_share(allowed, self.number, self.parts)
 
 
 def cpu_slots(config: DeploymentConfig) -> list[CpuSlot]:

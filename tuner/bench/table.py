@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from tuner.bench.protocol import DeploymentConfig, Effective, PropertyValue, api_of
+from tuner.bench.protocol import DeploymentConfig, Effective, api_of
 from tuner.bench.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench
+from tuner.bench.value import Value, closest
 from tuner.errors import InputError
 
 THROUGHPUT, BASELINES, NOISE = "throughput_per_s", "baselines", "# noise:"
@@ -27,7 +28,6 @@ IGNORED = ("latency_p50_ms", "latency_p99_ms")
 """Columns that recorded tables may have and that are not replayed."""
 OWN = ("batch_size", "infer_requests")
 """Columns that are fields of a configuration and no properties of the device."""
-Value = PropertyValue | None
 Point = Mapping[str, Value]
 
 
@@ -149,8 +149,8 @@ class Table:
             return row
         rows = list(self.rows)
         for name in self.rows[0].point:
-            closest = _closest([row.point[name] for row in rows], explicit.get(name))
-            rows = [row for row in rows if row.point[name] == closest]
+            value = closest([row.point[name] for row in rows], explicit.get(name))
+            rows = [row for row in rows if row.point[name] == value]
         return rows[0]
 
     def bench(self, noise: HostNoise, *, seed: int, clock: FakeClock | None = None) -> SyntheticBench:
@@ -281,13 +281,3 @@ def _with_server_hints(path: Path, rows: Sequence[Row]) -> list[Row]:
 def _values(values: Iterable[Value]) -> tuple[tuple[bool, Value], ...]:
     """Returns values that are compared with True and 1 kept apart."""
     return tuple((isinstance(value, bool), value) for value in values)
-
-
-def _closest(values: Sequence[Value], wanted: Value) -> Value:
-    """Returns the same value, else the closest number at or below it, else the smallest number or the first value."""
-    if any(v == wanted and isinstance(v, bool) == isinstance(wanted, bool) for v in values):
-        return wanted
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    if numbers and isinstance(wanted, int | float) and not isinstance(wanted, bool):
-        return max((v for v in numbers if v <= wanted), default=min(numbers))
-    return values[0]

@@ -5,10 +5,9 @@ Responsible for processes and sessions. Must not import anything that decides wh
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,10 +20,9 @@ from tuner.bench.background import Background
 from tuner.bench.cache_folder import make_cache_folder, sweep_cache_folders
 from tuner.bench.cgroup import sweep
 from tuner.bench.cost import read_peak_memory_bytes
-from tuner.bench.crew import MEMORY_SHARE, WorkerPool
+from tuner.bench.crew import MEMORY_SHARE, ProcessMode, WorkerPool
 from tuner.bench.load import HostReader
 from tuner.bench.member import CommandFailed, ProcessContaminated, SystemUnderTest, WorkerLost
-from tuner.bench.metrics import Metric, Requirement
 from tuner.bench.process import MORE_MEMORY, WorkerSetup
 from tuner.bench.protocol import (
     Conditions,
@@ -51,29 +49,6 @@ COMPILE_LIMIT_S = 120.0
 """Seconds after which a compile outside a session counts as hung, as `SessionPlan.compile_limit_s` within one."""
 INSPECT_LIMIT_S = 300.0
 """Seconds for reading a model, running it and proving its batches, which compiles several times."""
-
-
-class ProcessMode(enum.Enum):
-    """Processes in which the members of a session run."""
-
-    SHARED = enum.auto()
-    """Members share a process, and the reference stays compiled in it."""
-    OWN = enum.auto()
-    """Every member has a new process, for what a process has once for all members, such as its memory."""
-    COLD_START = enum.auto()
-    """Every turn has a new process, which times its start."""
-    COLD_START_CACHED = enum.auto()
-    """Every turn also times a start with a filled model cache."""
-
-    @classmethod
-    def for_metrics(cls, metrics: Iterable[Metric]) -> ProcessMode:
-        """Returns the mode in which all of `metrics` can be measured."""
-        required = {requirement for metric in metrics for requirement in metric.requires}
-        if Requirement.MODEL_CACHE in required:
-            return cls.COLD_START_CACHED
-        if Requirement.COLD_START in required:
-            return cls.COLD_START
-        return cls.OWN if Requirement.OWN_PROCESS in required else cls.SHARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

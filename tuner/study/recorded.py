@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Effective, Failure, Windows
-from tuner.bench.table import HostNoise, Point, Row, Table, Value, with_hints
+from tuner.bench.table import HostNoise, Point, Row, Table, with_hints
+from tuner.bench.value import Value
 from tuner.errors import InputError
 from tuner.study.baselines import HINTS
 from tuner.study.estimate import mad_sd, pair_ratios, session_value

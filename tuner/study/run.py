@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from tuner.bench.crew import ProcessMode
 from tuner.bench.energy import EnergyReader
 from tuner.bench.preflight import bare_worker_bytes, find_faults
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
-from tuner.bench.worker_bench import ProcessMode, WorkerBench
+from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
 from tuner.deploy.front_file import write_front

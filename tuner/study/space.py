@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuner.bench.protocol import PropertyValue
+from tuner.bench.value import Value as Value
+from tuner.bench.value import closest
+from tuner.bench.value import is_same as is_same
 
-Value = PropertyValue | None
-"""None: leave the property unset."""
 Assignment = Mapping[str, Value]
 """Parameter name -> value, for the parameters that are active."""
 
@@ -37,11 +37,6 @@ class Parameter:
         )
 
 
-def is_same(a: Value, b: Value) -> bool:
-    """Equality that keeps `1`, `1.0` and `true` apart from each other where Python does not."""
-    return type(a) is type(b) and a == b
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
     """Parameters in the order they are asked."""
@@ -64,7 +59,7 @@ class Space:
         point: dict[str, Value] = {}
         for parameter in self.parameters:
             if parameter.is_active(point):
-                point[parameter.name] = _closest(parameter.values, wanted.get(parameter.name))
+                point[parameter.name] = closest(parameter.values, wanted.get(parameter.name))
         return point
 
 
@@ -93,14 +88,3 @@ def _count(point: Mapping[str, Value], parameters: Sequence[Parameter]) -> int:
     for value in first.values:
         alike.setdefault(tuple(any(is_same(value, v) for v in wanted) for wanted in asked), []).append(value)
     return sum(len(values) * _count({**point, first.name: values[0]}, rest) for values in alike.values())
-
-
-def _closest(values: Sequence[Value], wanted: Value) -> Value:
-    for value in values:
-        if is_same(value, wanted):
-            return value
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    if numbers and isinstance(wanted, int | float) and not isinstance(wanted, bool):
-        below = [v for v in numbers if v <= wanted]
-        return max(below) if below else min(numbers)
-    return values[0]
