@@ -94,7 +94,7 @@ class HostReader:
 
 
 def read_cpu_times(stat: Path = STAT, cpus: Collection[int] | None = None) -> CpuTimes:
-    """Returns the CPU times of `cpus`, or of all CPUs; work on CPUs that a process may not use does not disturb it."""
+    """Returns the CPU times of `cpus`, those that this process may use, or of all CPUs."""
     own = time.process_time()
     wanted = {"cpu"} if cpus is None else {f"cpu{cpu}" for cpu in cpus}
     total = busy = steal = 0.0

@@ -1,4 +1,4 @@
-"""The largest rate of an open loop at which one member keeps its limits: a bisection with one window per step.
+"""The largest rate of an open loop at which one member keeps its limits, found by bisection.
 
 Responsible for rates and their brackets. Must not import sessions or processes.
 """
