@@ -15,9 +15,10 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtr
 
 from tuner.study.decision import FIRST_SHARE, LATER_SHARE, SESSIONS
-from tuner.study.estimate import t_quantile
+from tuner.study.distributions import t_quantile
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,18 +28,6 @@ CHUNK = 50_000
 """Studies at a time: what is computed of them stays in the processor's cache."""
 KEEP_BELOW = 0.03
 """Only p-values that can matter for the largest share are kept: they fit in memory."""
-
-
-def t_tail(t: Floats, df: int) -> Floats:
-    """P(T > t) for whole degrees of freedom and t > 0 (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
-    theta = np.arctan(t / np.sqrt(df))
-    cos2, sin = np.cos(theta) ** 2, np.sin(theta)
-    total, term = np.zeros_like(t), np.ones_like(t)
-    for k in range(3 if df % 2 else 2, df + 1, 2):
-        total += term
-        term *= (k - 1) / k * cos2
-    half: Floats = (theta + sin * np.sqrt(cos2) * total) / np.pi if df % 2 else sin * total / 2.0
-    return np.subtract(0.5, half)
 
 
 def smallest_p(values: Floats) -> Iterator[Floats]:
@@ -54,7 +43,7 @@ def smallest_p(values: Floats) -> Iterator[Floats]:
         t = total / np.sqrt(n / (n - 1) * (squares - total * total / n))
         for p, one_sided in zip(smallest, (t, -t), strict=True):
             (found,) = np.nonzero(one_sided > t_quantile(1.0 - KEEP_BELOW, n - 1))
-            p[found] = np.minimum(p[found], t_tail(one_sided[found], n - 1))
+            p[found] = np.minimum(p[found], stdtr(n - 1, -one_sided[found]))
         yield smallest
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tuner.bench import histogram
 from tuner.bench.protocol import Effective, Window, Windows
-from tuner.study.constraint import check_limit, lower_rank, search_violation, upper_rank
-from tuner.study.estimate import t_quantile
+from tuner.study.constraint import check_limit, search_violation
+from tuner.study.distributions import t_quantile
 from tuner.study.study import Limit
 
 
@@ -91,34 +91,6 @@ def test_nothing_measured_has_no_violation() -> None:
 
 
 # In the confirmation: percentiles
-
-
-def exact_cdf(k: int, n: int, q: float) -> float:
-    return math.fsum(math.comb(n, i) * q**i * (1 - q) ** (n - i) for i in range(k + 1))
-
-
-@pytest.mark.parametrize(("n", "q"), [(20, 0.5), (100, 0.9), (300, 0.95), (700, 0.99)])
-def test_the_bounding_ranks_are_the_tightest_that_hold(n: int, q: float) -> None:
-    upper, lower = upper_rank(n, q, 0.025), lower_rank(n, q, 0.025)
-    assert upper is not None
-    assert lower is not None
-    assert exact_cdf(upper - 1, n, q) >= 0.975 > exact_cdf(upper - 2, n, q)
-    assert exact_cdf(lower - 1, n, q) <= 0.025 < exact_cdf(lower, n, q)
-
-
-def test_a_median_of_20_requests_is_bounded_by_the_6th_and_the_15th() -> None:
-    # The textbook sign-test interval: P(Binomial(20, 1/2) <= 5) = 0.0207.
-    assert (lower_rank(20, 0.5, 0.025), upper_rank(20, 0.5, 0.025)) == (6, 15)
-
-
-def test_367_requests_cannot_bound_the_99th_percentile_and_368_can() -> None:
-    assert upper_rank(367, 0.99, 0.025) is None
-    assert upper_rank(368, 0.99, 0.025) == 368
-
-
-def test_the_bounding_rank_of_a_million_requests_is_the_normal_one() -> None:
-    found = upper_rank(1_000_000, 0.99, 0.025)
-    assert found == pytest.approx(990_000 + 1.96 * math.sqrt(1e6 * 0.99 * 0.01), abs=2)
 
 
 def test_a_percentile_well_below_its_limit_is_kept() -> None:

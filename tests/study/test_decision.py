@@ -30,7 +30,7 @@ from tuner.study.decision import (
     looks,
     share_of,
 )
-from tuner.study.estimate import t_quantile
+from tuner.study.distributions import t_quantile
 
 session_values = st.lists(st.floats(min_value=-2.0, max_value=2.0, allow_nan=False), min_size=2, max_size=12)
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tuner.bench.protocol import Costs
 from tuner.study.decision import FIRST_SHARE, FUTILE_CONFIDENCE, FUTILE_GAIN_LOG, SESSIONS, gain_pct, level, looks
-from tuner.study.estimate import t_quantile
+from tuner.study.distributions import t_quantile
 
 Floats = npt.NDArray[np.float64]
 

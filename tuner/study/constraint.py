@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from tuner.bench import histogram
 from tuner.bench.metrics import METRICS, Metric, request_count
 from tuner.bench.protocol import Windows
 from tuner.study.decision import interval
+from tuner.study.distributions import lower_rank, upper_rank
 from tuner.study.estimate import session_value
 from tuner.study.study import Limit
 
@@ -210,46 +210,6 @@ def _session_logs(
         else:
             values.append(math.log(metric.read(candidate.windows)))
     return values, ""
-
-
-@lru_cache(maxsize=256)
-def upper_rank(n: int, q: float, level: float) -> int | None:
-    """The smallest rank (from 1) whose order statistic of `n` requests is at least the true `q`-quantile with
-    probability 1 - `level`: the smallest r with P(Binomial(n, q) <= r - 1) >= 1 - level. None: even the largest is not.
-    """
-    cdf = 0.0
-    for k, mass in _binomial_masses(n, q):
-        cdf += mass
-        if cdf >= 1.0 - level:
-            return k + 1 if k + 1 <= n else None
-    return None
-
-
-@lru_cache(maxsize=256)
-def lower_rank(n: int, q: float, level: float) -> int | None:
-    """The largest rank (from 1) whose order statistic is at most the true `q`-quantile with probability 1 - `level`:
-    the largest r with P(Binomial(n, q) >= r) >= 1 - level. None: even the smallest is not.
-    """
-    below = 0.0
-    for k, mass in _binomial_masses(n, q):
-        below += mass
-        if below > level:
-            return k if k >= 1 else None
-    return None
-
-
-def _binomial_masses(n: int, q: float) -> list[tuple[int, float]]:
-    """(k, P(Binomial(n, q) = k)) within 12 standard deviations of the mean; what is beyond is below 1e-20."""
-    spread = 12.0 * math.sqrt(n * q * (1.0 - q)) + 12.0
-    first, last = max(0, math.floor(n * q - spread)), min(n, math.ceil(n * q + spread))
-    log_n = math.lgamma(n + 1)
-    return [
-        (
-            k,
-            math.exp(log_n - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(q) + (n - k) * math.log1p(-q)),
-        )
-        for k in range(first, last + 1)
-    ]
 
 
 def _is_ratio(bound: Bound) -> bool:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.study.estimate import t_quantile
+from tuner.study.distributions import t_quantile
 
 SESSIONS = (4, 6, 9, 12)
 """How many sessions there are at each look. Fewer than four leave a t so wide that nothing below 10 % is provable."""

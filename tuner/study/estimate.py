@@ -70,50 +70,6 @@ def mad_sd(values: Sequence[float]) -> float:
     return mad * MAD_TO_SD * SMALL_SAMPLE_MAD.get(n, n / (n - 0.8))
 
 
-def t_cdf(t: float, df: int) -> float:
-    """Student's distribution function for whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4).
-
-    Raises ValueError when `df` is not a positive whole number.
-    """
-    if df < 1:
-        raise ValueError(f"degrees of freedom must be at least 1, got {df}")
-    theta = math.atan(t / math.sqrt(df))
-    cos, sin = math.cos(theta), math.sin(theta)
-    total, term = 0.0, 1.0
-    if df % 2:
-        for k in range(3, df + 1, 2):
-            total += term
-            term *= (k - 1) / k * cos * cos
-        central = 2.0 / math.pi * (theta + sin * cos * total)
-    else:
-        for k in range(2, df + 1, 2):
-            total += term
-            term *= (k - 1) / k * cos * cos
-        central = sin * total
-    return 0.5 + central / 2.0
-
-
-@cache
-def t_quantile(p: float, df: int) -> float:
-    """The value that Student's t with `df` degrees of freedom stays below with probability `p` in (0, 1).
-
-    Bisection of `t_cdf`. Raises ValueError for a `p` outside (0, 1) or `df` below 1.
-    """
-    if not 0.0 < p < 1.0:
-        raise ValueError(f"a probability lies between 0 and 1, got {p}")
-    if p < 0.5:
-        return -t_quantile(1.0 - p, df)
-    low, high = 0.0, 1.0
-    while t_cdf(high, df) < p:
-        low, high = high, 2.0 * high
-    while high - low > 1e-12 * high:
-        middle = (low + high) / 2.0
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if t_cdf(middle, df) < p else (low, middle)
-    return (low + high) / 2.0
-
-
 def paired_windows(candidate: Iterable[Window], reference: Iterable[Window]) -> list[tuple[Window, Window]]:
     """Neighbours: the windows of the same block, in the order of their turns. A block only one side has is left out."""
     theirs = _by_block(reference)

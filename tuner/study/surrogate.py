@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from tuner.study.distributions import normal_cdf
 from tuner.study.space import Assignment, Space, Value, is_same
 
 Floats = npt.NDArray[np.float64]
@@ -104,7 +105,7 @@ class Model:
         for limit in sorted({name for o in seen for name in o.excess}):
             known = [o for o in seen if limit in o.excess]
             predictions = self._predictions(known, [o.excess[limit] for o in known], limit)
-            probability *= sum(weight * _normal_cdf(-mean / sd) for weight, mean, sd, _ in predictions)
+            probability *= sum(weight * normal_cdf(-mean / sd) for weight, mean, sd, _ in predictions)
         if not feasible:
             return probability
         gains = np.zeros(len(self.points))
@@ -278,11 +279,7 @@ def _improvement(mean: Floats, sd: Floats, best: float) -> Floats:
     """E[max(0, f - best)] of a normal f (Jones, Schonlau & Welch, 1998)."""
     z = (mean - best) / sd
     density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    return np.asarray((mean - best) * _normal_cdf(z) + sd * density)
-
-
-def _normal_cdf(z: Floats) -> Floats:
-    return 0.5 * np.fromiter(map(math.erfc, (z * -math.sqrt(0.5)).tolist()), dtype=np.float64, count=len(z))
+    return np.asarray((mean - best) * normal_cdf(z) + sd * density)
 
 
 def _manageable(observations: Sequence[Observation]) -> list[Observation]:
