@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -18,56 +16,10 @@ from tuner.bench import histogram
 from tuner.bench.metrics import Metric, request_count
 from tuner.bench.protocol import Window, Windows
 from tuner.study.disturbance import calm_sides
+from tuner.study.robust import HODGES_LEHMANN_SE, hodges_lehmann, mad_sd
 
-MAD_TO_SD = 1.0 / NormalDist().inv_cdf(0.75)
-"""1.4826: makes the median absolute deviation of normal values their standard deviation."""
-SMALL_SAMPLE_MAD = {2: 1.195, 3: 1.487, 4: 1.360, 5: 1.217, 6: 1.190, 7: 1.138, 8: 1.127, 9: 1.101}
-"""The MAD of few values is too small on average; by so much, from 2 million normal samples each (Croux & Rousseeuw,
-Compstat 1992, have the same numbers to 1 % and n / (n - 0.8) for the larger)."""
-HODGES_LEHMANN_SE = math.sqrt(math.pi / 3.0)
-"""Its standard error over that of the mean, for normal values (Hodges & Lehmann, 1963: efficiency 3 / pi)."""
 MIN_JACKKNIFE_BLOCKS = 4
 """With fewer blocks the spread between them is anybody's guess, and the binomial error stands alone."""
-
-
-def hodges_lehmann(values: Sequence[float]) -> float:
-    """The median of all pairwise means, each value also with itself (Hodges & Lehmann, 1963). Same unit as `values`.
-
-    Robust as a median (29 % outliers), nearly as exact as a mean. Raises ValueError when there are no values.
-    """
-    if not values:
-        raise ValueError("no values to estimate from")
-    x = np.asarray(values, dtype=np.float64)
-    rows, columns = _pairs_of(len(x))
-    return _median((x[rows] + x[columns]) / 2.0)
-
-
-@cache
-def _pairs_of(n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The indices of all pairs, each value also with itself: finding them takes longer than what is done with them."""
-    return np.triu_indices(n)
-
-
-def _median(values: npt.NDArray[np.float64]) -> float:
-    """`np.median` takes ten times as long for the dozens of values that a session has."""
-    ordered, middle = np.sort(values), len(values) // 2
-    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2.0)
-
-
-def mad_sd(values: Sequence[float]) -> float:
-    """The standard deviation by the median absolute deviation, unbiased for normal values. Same unit as `values`.
-
-    Where more than half of the values are equal the MAD is zero and says nothing: then it is the ordinary standard
-    deviation. Raises ValueError for fewer than two values.
-    """
-    n = len(values)
-    if n < 2:
-        raise ValueError(f"a spread needs two values, got {n}")
-    x = np.asarray(values, dtype=np.float64)
-    mad = _median(np.abs(x - _median(x)))
-    if mad == 0.0:
-        return float(np.std(x, ddof=1))
-    return mad * MAD_TO_SD * SMALL_SAMPLE_MAD.get(n, n / (n - 0.8))
 
 
 def paired_windows(candidate: Iterable[Window], reference: Iterable[Window]) -> list[tuple[Window, Window]]:

@@ -15,8 +15,9 @@ from tuner.bench.protocol import Effective, Failure, Windows
 from tuner.bench.table import HostNoise, Point, Row, Table, Value, with_hints
 from tuner.errors import InputError
 from tuner.study.baselines import HINTS
-from tuner.study.estimate import mad_sd, pair_ratios, session_value
+from tuner.study.estimate import pair_ratios, session_value
 from tuner.study.records import SessionLine, read_log
+from tuner.study.robust import mad_sd
 
 THROUGHPUT = METRICS["throughput"]
 FEWEST_ROWS = 2

@@ -1,8 +1,9 @@
-"""Tests of robust location and spread against hand-computed numbers and seeded samples."""
+"""Tests of robust location and spread, and of shrinkage, against hand-computed numbers and seeded samples."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from statistics import mean, median, stdev
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.study.estimate import hodges_lehmann, mad_sd
+from tuner.study.robust import hodges_lehmann, mad_sd, shrunk_sd
 
 finite = st.floats(min_value=-1e3, max_value=1e3, allow_nan=False)
 log_ratios = st.lists(finite, min_size=1, max_size=12)
@@ -78,3 +79,22 @@ def test_mad_sd_needs_two_values() -> None:
 def test_mad_sd_is_unbiased_for_normal_values(n: int) -> None:
     samples = np.random.default_rng(n).standard_normal((2000, n))
     assert mean(mad_sd(row.tolist()) for row in samples) == pytest.approx(1.0, abs=0.06)
+
+
+# Shrinkage
+
+
+def test_a_sample_sd_is_drawn_to_the_prior_by_their_degrees_of_freedom() -> None:
+    assert shrunk_sd(0.03, 4, 0.01) == pytest.approx(math.sqrt((0.03**2 + 0.01**2) / 2))
+    assert shrunk_sd(0.03, 0, 0.015) == pytest.approx(0.015)
+    assert shrunk_sd(0.03, 4000, 0.015) == pytest.approx(0.03, rel=1e-3)
+
+
+def test_a_sample_and_a_prior_that_weigh_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="degrees of freedom"):
+        shrunk_sd(0.03, 0, 0.01, prior_df=0)
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.integers(0, 30))
+def test_a_shrunk_sd_lies_between_sample_and_prior(sample: float, prior: float, df: int) -> None:
+    assert min(sample, prior) - 1e-12 <= shrunk_sd(sample, df, prior) <= max(sample, prior) + 1e-12
