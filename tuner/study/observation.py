@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Windows
 from tuner.study.evidence import Candidate, Estimate
+from tuner.study.expected_improvement import Observation
 from tuner.study.front import direction
 from tuner.study.session_plan import longest_window_s
 from tuner.study.space import Assignment
 from tuner.study.state import Reference, StudyState
-from tuner.study.surrogate import Observation
 
 ROUNDS = 4
 """A window holds so many rounds of all requests (measurement.md)."""
