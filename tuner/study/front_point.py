@@ -16,6 +16,7 @@ from tuner.study.constraint import check_limit
 from tuner.study.decision import Interval, gain_log, gain_pct, interval
 from tuner.study.estimate import session_value
 from tuner.study.fresh_session import FAILURES_ALLOWED
+from tuner.study.limit_words import limit_words
 from tuner.study.records import FrontLine
 from tuner.study.state import StudyState
 
@@ -106,7 +107,7 @@ def turned_down(state: StudyState, head: FrontLine, point: Point, failures: Sequ
         for limit in state.study.objective.limits
         for check in check_limit(limit, point.pairs, ratios[limit.metric])
     ]
-    return next((check.reason for check in checks if not check.is_kept), "")
+    return next((limit_words(check) for check in checks if not check.is_kept), "")
 
 
 def proved(

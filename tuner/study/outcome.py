@@ -226,7 +226,7 @@ def constraints_of(
 ) -> tuple[BestConstraint, ...]:
     """The limits with what a configuration measured: absolute, or as the ratio that the limit is about. Where the
     confirmation has not checked one, `baseline` is what it is. Where the study is no answer, which is broken."""
-    measured = {(c.metric, c.bound): (c.measured, c.requests) for c in checks}
+    measured = {(c.bound.metric, c.bound.kind): (c.measured, c.requests) for c in checks}
     found = []
     load = state.study.load
     kept = (Limit(metric=name, max=most) for name, most in load.keep) if load else ()
