@@ -41,7 +41,7 @@ class Bound:
 
     @property
     def side(self) -> int:
-        """Returns +1 for a maximum, where more is worse, and -1 for a minimum."""
+        """Sign of a value that is worse: +1 for a maximum, -1 for a minimum."""
         return 1 if self.kind in ("max", "max_ratio") else -1
 
     @property
