@@ -221,9 +221,7 @@ def _check_sessions(
         if bound.is_ratio:
             ratio = session_value(metric, candidate, reference)
             if ratio is None:
-                fewest = min(request_count(candidate.windows), request_count(reference.windows))
-                outcome = LimitOutcome.TOO_FEW_IN_A_SESSION
-                return replace(start, outcome=outcome, needed=metric.min_requests, found=fewest)
+                return _without_ratio(start, metric, candidate, reference)
             values.append(metric.sign * (ratio + best_ratio_log))
         elif any(w.samples == 0 for w in candidate.windows) or request_count(candidate.windows) == 0:
             return replace(start, outcome=LimitOutcome.EMPTY_WINDOW)
@@ -234,6 +232,15 @@ def _check_sessions(
     found = interval(values, start.level)
     measured, confidence = math.exp(found.estimate), math.exp(found.high if bound.side > 0 else found.low)
     return replace(start, outcome=_outcome(bound, measured, confidence), measured=measured, confidence_bound=confidence)
+
+
+def _without_ratio(start: ConstraintCheck, metric: Metric, candidate: Windows, reference: Windows) -> ConstraintCheck:
+    """Returns why a session has no paired value."""
+    needed, fewest = metric.min_requests, min(request_count(side.windows) for side in (candidate, reference))
+    if fewest < needed:
+        return replace(start, outcome=LimitOutcome.TOO_FEW_IN_A_SESSION, needed=needed, found=fewest)
+    is_measured = all(metric.is_in(side.windows) for side in (candidate, reference))
+    return replace(start, outcome=LimitOutcome.EMPTY_WINDOW if is_measured else LimitOutcome.NOT_MEASURED)
 
 
 def _outcome(bound: Bound, measured: float, confidence: float) -> LimitOutcome:
