@@ -1,4 +1,4 @@
-"""Limits: lenient in the search, strict in the confirmation, refused where there is too little data."""
+"""Tests of limits: lenient in the search, strict in the confirmation, refused where there is too little data."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ CAP_S = 6.0
 """Seconds of timed windows after which a trial ends, candidate and reference together."""
 WORTH_KEEPING = 0.6
 """Share of the incumbent's log-gain that a candidate must be able to reach: half of the incumbent's gain is luck."""
-KILL_Z = -3.2
+PRUNE_Z = -3.2
 """Standard errors below that share at which a trial is pruned, one-sided chance 0.07 % for each analysis."""
 COMPILE_SD = 0.02
 """Standard deviation between two compiles of one configuration (log-ratio); no number of pairs reduces it."""
@@ -34,7 +34,7 @@ def is_hopeless(estimate: float, incumbent_gain: float, pairs: int, window_sd: f
     one pair.
     """
     se = math.hypot(pair_se(pairs, window_sd), COMPILE_SD)
-    return (estimate - WORTH_KEEPING * max(0.0, incumbent_gain)) / se < KILL_Z
+    return (estimate - WORTH_KEEPING * max(0.0, incumbent_gain)) / se < PRUNE_Z
 
 
 def is_precise(pairs: int, window_sd: float, cap_pairs: int) -> bool:
