@@ -116,11 +116,6 @@ def bounds_of(limit: Limit) -> tuple[Bound, ...]:
     return tuple(Bound(metric=limit.metric, kind=kind, limit=value) for kind, value in values if value is not None)
 
 
-def bounds(limit: Limit) -> tuple[tuple[BoundKind, float], ...]:
-    """Returns the bounds of a limit that are set, as kind and value."""
-    return tuple((bound.kind, bound.limit) for bound in bounds_of(limit))
-
-
 def limit_level(points: int, looks: int) -> float:
     """Returns the level of each confidence bound for so many points, each checked at so many looks.
 
