@@ -254,7 +254,7 @@ def test_where_the_reference_keeps_failing_nothing_is_claimed(tmp_path: Path) ->
     assert (result.line.verdict, result.line.reason) == ("baseline", "not_significant")
     front, best = files_of(study, result)
     assert front.knee == result.reference
-    assert set(front.left.values()) == {"the reference failed: crash: boom"}
+    assert set(front.removed.values()) == {"the reference failed: crash: boom"}
     assert best.gain is None
     assert best.verdict == "baseline"
 

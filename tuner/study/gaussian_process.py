@@ -3,7 +3,7 @@
 Responsible for arrays of numbers. Must not import spaces, points, trials or Optuna.
 
 A set of hyperparameters `theta` is an array of logarithms: the signal's sd, the rugged sd, a length scale per feature.
-scikit-learn, GPyTorch and BoTorch have no finite set of points with a known error of each value, or bring torch.
+scikit-learn draws no hyperparameters, and the samplers of Optuna and BoTorch bring torch.
 """
 
 from __future__ import annotations
