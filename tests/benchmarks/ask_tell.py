@@ -16,9 +16,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tuner.study.expected_improvement import Model, Observation
 from tuner.study.search import Search
 from tuner.study.space import Parameter, Space, Value
-from tuner.study.surrogate import Model, Observation
 
 SPACE = Space(
     parameters=(

@@ -1,10 +1,10 @@
-"""Compute the one-sided levels of the confirmation's looks by simulation, and their Monte-Carlo error.
+"""Computes the one-sided levels of the confirmation's looks by simulation, and their Monte-Carlo error.
 
 Prints the table that is `tuner.study.decision.LEVELS`. Run: python tests/benchmarks/confirmation_levels.py [studies]
 
 A study without any gain is twelve standard normal session values; a look after n of them is a one-sample t test with
-p-value p_n. With the same level at every look, a study is a false win if the smallest p_n of its looks is below the
-level: so the level for a share is the share's quantile of the smallest p-value. Both tails are counted, by symmetry.
+p-value p_n. With the same level at every look, a study is a false positive if the smallest p_n of its looks is below
+the level: so the level for an error is that quantile of the smallest p-value. Both tails are counted, by symmetry.
 """
 
 from __future__ import annotations
@@ -15,35 +15,26 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtr
 
 from tuner.study.decision import FIRST_SHARE, LATER_SHARE, SESSIONS
-from tuner.study.estimate import t_quantile
+from tuner.study.distributions import t_quantile
 
 Floats = npt.NDArray[np.float64]
 
 CHECK_SHARE = 0.025
 SHARES = (CHECK_SHARE, FIRST_SHARE, *(LATER_SHARE / 2.0**r for r in (1, 2, 3, 4)))
 CHUNK = 50_000
-"""Studies at a time: what is computed of them stays in the processor's cache."""
+"""Number of studies at a time; their p-values stay in the processor's cache."""
 KEEP_BELOW = 0.03
-"""Only p-values that can matter for the largest share are kept: they fit in memory."""
-
-
-def t_tail(t: Floats, df: int) -> Floats:
-    """P(T > t) for whole degrees of freedom and t > 0 (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
-    theta = np.arctan(t / np.sqrt(df))
-    cos2, sin = np.cos(theta) ** 2, np.sin(theta)
-    total, term = np.zeros_like(t), np.ones_like(t)
-    for k in range(3 if df % 2 else 2, df + 1, 2):
-        total += term
-        term *= (k - 1) / k * cos2
-    half: Floats = (theta + sin * np.sqrt(cos2) * total) / np.pi if df % 2 else sin * total / 2.0
-    return np.subtract(0.5, half)
+"""Largest p-value that is kept; larger ones do not matter for the largest error, and would not fit in memory."""
 
 
 def smallest_p(values: Floats) -> Iterator[Floats]:
-    """For 1, 2, 3 and 4 looks: each study's smallest p-value so far on either side, shape [2, studies]; 1.0 where none
-    is below KEEP_BELOW. `values` has shape [studies, 12]."""
+    """Yields each study's smallest p-value so far on either side, for 1, 2, 3 and 4 looks: shape [2, studies].
+
+    A p-value that is not below KEEP_BELOW counts as 1.0. `values` has the shape [studies, 12].
+    """
     smallest = np.ones((2, len(values)))
     total, squares = np.zeros(len(values)), np.zeros(len(values))
     columns = iter(np.ascontiguousarray(values.T))
@@ -54,12 +45,12 @@ def smallest_p(values: Floats) -> Iterator[Floats]:
         t = total / np.sqrt(n / (n - 1) * (squares - total * total / n))
         for p, one_sided in zip(smallest, (t, -t), strict=True):
             (found,) = np.nonzero(one_sided > t_quantile(1.0 - KEEP_BELOW, n - 1))
-            p[found] = np.minimum(p[found], t_tail(one_sided[found], n - 1))
+            p[found] = np.minimum(p[found], stdtr(n - 1, -one_sided[found]))
         yield smallest
 
 
 def simulate(studies: int, seed: int) -> list[Floats]:
-    """The smallest p-values below KEEP_BELOW, sorted, for each number of looks; two for each of `studies`."""
+    """Returns the smallest p-values below KEEP_BELOW, sorted, for each number of looks: two of each study at most."""
     rng = np.random.default_rng(seed)
     kept: list[list[Floats]] = [[] for _ in SESSIONS]
     for start in range(0, studies, CHUNK):
@@ -70,7 +61,7 @@ def simulate(studies: int, seed: int) -> list[Floats]:
 
 
 def level_and_error(p: Floats, share: float, studies: int) -> tuple[float, float]:
-    """The share's quantile of the p-values of 2 * `studies` tails, and its standard error."""
+    """Returns the `share`-quantile of the p-values of 2 * `studies` tails, and its standard error."""
     n = 2 * studies
     rank = share * n
     spread = np.sqrt(rank * (1.0 - share))

@@ -20,10 +20,11 @@ from pathlib import Path
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, SessionPlan, Windows
 from tuner.bench.worker_bench import WorkerBench
-from tuner.study.budget import SD_FLOOR, WINDOW_S, smallest_provable_gain_pct
+from tuner.study.budget import SD_FLOOR, WINDOW_S
 from tuner.study.confirmation_size import MOST_PAIRS
 from tuner.study.estimate import session_value
 from tuner.study.file import load_study
+from tuner.study.power import smallest_provable_gain_pct
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 STUDIES = ("squeezenet-cpu-throughput", "resnet50-cpu-throughput")

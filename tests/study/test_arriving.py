@@ -12,7 +12,7 @@ from tuner.bench.protocol import DeploymentConfig, Load, Windows
 from tuner.bench.synthetic import SyntheticBench
 from tuner.errors import NoAnswerError
 from tuner.study.baselines import baseline_configs
-from tuner.study.disturbance import late_words
+from tuner.study.host_words import late_words
 from tuner.study.load_file import STABLE
 from tuner.study.session_plan import plan_session
 
@@ -61,7 +61,8 @@ def test_the_queue_that_waits_less_is_tuned_and_the_members_of_a_block_saw_the_s
     assert result.is_tuned
     assert study.bench.resolve(result.config).infer_requests == 2  # type: ignore[union-attr]
     assert result.confirmation is not None
-    assert [(c.metric, c.is_kept) for c in result.confirmation.checks] == [("backlog_pct", True), ("load_pct", True)]
+    checks = [(c.bound.metric, c.is_kept) for c in result.confirmation.checks]
+    assert checks == [("backlog_pct", True), ("load_pct", True)]
     for line in study.sessions():
         members = [m for m in line.session.members if isinstance(m, Windows)]
         for windows in zip(*(m.windows for m in members), strict=True):

@@ -11,7 +11,7 @@ import pytest
 from tests.study.virtual import Meddler, PowerCut, Virtual, by_streams, calm, make_study, parameter, space_of, streams
 from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
 from tuner.study.confirm import Confirmation, is_decided, judge_round
-from tuner.study.constraint import ConstraintCheck
+from tuner.study.constraint import Bound, ConstraintCheck, LimitOutcome
 from tuner.study.decision import SESSIONS, look, looks
 from tuner.study.records import ConfirmationLine
 from tuner.study.study import Budget, Limit
@@ -35,14 +35,12 @@ def state(
     """A confirmation after so many sessions, under one limit."""
     due = [n for n in looks(k_max) if n <= len(values)]
     check = ConstraintCheck(
-        metric="latency_p90_ms",
-        bound="max",
-        limit=1.0,
+        bound=Bound(metric="latency_p90_ms", kind="max", limit=1.0),
+        outcome=LimitOutcome.PROVED if kept else LimitOutcome.BROKEN,
+        level=0.025,
+        requests=100,
         measured=2.0,
         confidence_bound=2.0,
-        requests=100,
-        is_kept=kept,
-        reason="" if kept else "too slow",
     )
     return Confirmation(
         head=ConfirmationLine(

@@ -1,4 +1,4 @@
-"""The rule that says `win`: levels, intervals, outcomes, and how often it is wrong."""
+"""Tests of the sequential test: levels, intervals, outcomes, and how often a win is wrong."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tuner.study.decision import (
     looks,
     share_of,
 )
-from tuner.study.estimate import t_quantile
+from tuner.study.distributions import t_quantile
 
 session_values = st.lists(st.floats(min_value=-2.0, max_value=2.0, allow_nan=False), min_size=2, max_size=12)
 
@@ -212,8 +212,11 @@ STUDIES = 8000
 
 @cache
 def noisy_sessions(kind: str) -> npt.NDArray[np.float64]:
-    """Session values without a gain, shape [STUDIES, 12]: Hodges-Lehmann over 8 heavy-tailed pairs, plus what a compile
-    changes. A gain is added to them: it moves every pair, and with them their estimate."""
+    """Returns session values without a gain, shape [STUDIES, 12].
+
+    A value is the Hodges-Lehmann estimate over 8 heavy-tailed pairs, plus the effect of a compile. Tests add a gain to
+    the values: a gain moves every pair, and with the pairs their estimate.
+    """
     rng = np.random.default_rng(NOISES.index(kind))
     shape = (STUDIES, SESSIONS[-1])
     if kind == "calm":

@@ -1,4 +1,4 @@
-"""Windows that the host spoiled: told by covariates alone, left out in pairs, counted, and explained to a person."""
+"""Tests of disturbed windows: known by covariates alone, left out in pairs, counted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ from tuner.study.disturbance import (
     DISTURBED_STEAL_PCT,
     calm_pairs,
     calm_sides,
-    count_disturbed,
-    disturbed_words,
     is_disturbed,
     mean_load,
-    warning,
 )
 from tuner.study.estimate import pair_ratios, session_sd, session_value
 
@@ -140,9 +137,6 @@ def test_an_empty_window_refuses_the_session_even_where_it_was_disturbed() -> No
     assert pair_ratios(THROUGHPUT, empty, side([100] * 5).windows) == ()
 
 
-# What a person reads
-
-
 def test_the_mean_of_no_windows_is_no_load() -> None:
     assert mean_load([]) == HostLoad()
 
@@ -150,39 +144,3 @@ def test_the_mean_of_no_windows_is_no_load() -> None:
 def test_shares_are_averaged_and_throttles_counted() -> None:
     found = mean_load([HostLoad(steal_pct=4.0, thermal_throttles=1), HostLoad(other_cpu_pct=6.0, thermal_throttles=2)])
     assert (found.steal_pct, found.other_cpu_pct, found.thermal_throttles) == (2.0, 3.0, 3)
-
-
-def test_disturbed_windows_are_counted_only_where_there_are_any() -> None:
-    windows = side([100] * 6, busy=[1, 2]).windows
-    words = disturbed_words(count_disturbed(windows), len(windows))
-    assert words.startswith("disturbed by the host: 2 of 6 windows; their pairs do not count")
-    assert "where they are most of a session they count" in disturbed_words(4, 6)
-    assert disturbed_words(0, 6) == ""
-
-
-def test_an_ordinary_host_is_not_warned_about() -> None:
-    assert warning(HostLoad(other_cpu_pct=3.0, steal_pct=1.0, pressure_pct=50.0), when="now") == ""
-
-
-@pytest.mark.parametrize(
-    ("load", "cause", "remedy"),
-    [
-        (HostLoad(other_cpu_pct=33.3), "other processes used 33 % of the CPUs", "taskset -c, a cpuset"),
-        (HostLoad(steal_pct=7.1), "the hypervisor gave 7 % of the CPUs to other guests", "a quieter hour"),
-        (HostLoad(thermal_throttles=4), "heat slowed the CPUs down (4 x)", "cool the host"),
-    ],
-    ids=["other", "steal", "heat"],
-)
-def test_a_warning_says_what_happened_and_what_to_do(load: HostLoad, cause: str, remedy: str) -> None:
-    words = warning(load, when="while the baselines were measured")
-    assert words.startswith(f"warning: while the baselines were measured {cause}. What helps: ")
-    assert remedy in words
-    assert words.endswith("a longer budget, which averages over more")
-    assert "\n" not in words
-
-
-def test_what_was_known_is_not_warned_about_again_unless_it_became_much_worse() -> None:
-    known = HostLoad(other_cpu_pct=20.0, steal_pct=0.5)
-    assert warning(HostLoad(other_cpu_pct=39.0, steal_pct=1.9), when="now", beyond=known) == ""
-    assert "other processes used 45 %" in warning(HostLoad(other_cpu_pct=45.0), when="now", beyond=known)
-    assert "other guests" in warning(HostLoad(steal_pct=3.0), when="now", beyond=known)

@@ -1,4 +1,4 @@
-"""A session's value and its standard error, against hand-computed numbers and seeded samples."""
+"""Tests of a session's value and its standard error, against hand-computed numbers and seeded samples."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.study.evaluation import evaluate, quantile, upper_bound
+from tuner.study.evaluation import evaluate, quantile
 from tuner.study.replayed import Replayed
 
 ONE = Replayed(
@@ -69,20 +69,6 @@ def test_without_claims_there_is_nothing_to_say_of_them() -> None:
     assert (found.claimed_pct, found.bias_points, found.trials_to_near_median) == (None, None, None)
     with pytest.raises(ValueError, match="no study"):
         evaluate([], table="t", strategy="auto", noise="quiet", minutes=5.0)
-
-
-@pytest.mark.parametrize(
-    ("events", "trials", "bound"), [(0, 10, 0.2589), (0, 2000, 0.001497), (5, 100, 0.1022), (35, 2000, 0.02318)]
-)
-def test_the_upper_bound_is_that_of_clopper_and_pearson(events: int, trials: int, bound: float) -> None:
-    assert upper_bound(events, trials) == pytest.approx(bound, rel=2e-3)
-
-
-def test_a_share_that_is_none_has_no_bound() -> None:
-    assert upper_bound(3, 3) == 1.0
-    for events, trials in ((1, 0), (4, 3), (-1, 3)):
-        with pytest.raises(ValueError, match="no share"):
-            upper_bound(events, trials)
 
 
 def test_quantiles_are_nearest_rank() -> None:

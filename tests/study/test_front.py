@@ -1,4 +1,4 @@
-"""Domination on paired evidence, the order of points and the knee: pure functions of log-ratios."""
+"""Tests of domination on paired evidence, the order of points and the knee: pure functions of log-ratios."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_point_leaves_only_where_sessions_show_another_to_be_better_and_not_wo
     assert is_beaten(gaps) is is_off
 
 
-def test_sessions_that_agree_by_luck_take_nobody_off_the_front() -> None:
+def test_sessions_that_agree_by_luck_take_no_point_off_the_front() -> None:
     gaps = [sessions(0.02, spread=1e-6), sessions(0.0, spread=1e-6)]
     assert is_beaten(gaps)
     assert not is_beaten(gaps, sd_floor=0.05)

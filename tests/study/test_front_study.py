@@ -45,9 +45,11 @@ from tuner.bench.protocol import DeploymentConfig, Effective, Session, SessionPl
 from tuner.bench.synthetic import hill
 from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile, load_front, write_front
+from tuner.study.constraint import limit_level
 from tuner.study.decision import share_of
 from tuner.study.evidence import REQUESTS
 from tuner.study.front_outcome import knee_of, make_front
+from tuner.study.front_point import limit_checks
 from tuner.study.outcome import Deployed
 from tuner.study.phases import Result
 from tuner.study.session_plan import LINEUP
@@ -197,6 +199,12 @@ def test_points_that_break_a_limit_are_not_on_the_front(tmp_path: Path) -> None:
     assert all(p.metrics["latency_p99_ms"] <= 60.0 for p in front.points)
     assert all(p.best.constraints[0].max == 60.0 for p in front.points)
     assert best.constraints[0].measured <= 60.0
+    head = study.log().front(1)
+    assert head is not None
+    assert result.front is not None
+    checks = [check for point in result.front.points for check in limit_checks(study.state(), head, point)]
+    assert {check.level for check in checks} == {limit_level(len(head.names), 1)}, "all points share it"
+    assert len(head.names) > 1
 
 
 def make_baseline(hint: str) -> DeploymentConfig:
@@ -246,7 +254,7 @@ def test_where_the_reference_keeps_failing_nothing_is_claimed(tmp_path: Path) ->
     assert (result.line.verdict, result.line.reason) == ("baseline", "not_significant")
     front, best = files_of(study, result)
     assert front.knee == result.reference
-    assert set(front.left.values()) == {"the reference failed: crash: boom"}
+    assert set(front.removed.values()) == {"the reference failed: crash: boom"}
     assert best.gain is None
     assert best.verdict == "baseline"
 

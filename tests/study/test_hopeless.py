@@ -1,4 +1,4 @@
-"""The two reasons for a trial to end before its cap."""
+"""Tests of the two reasons to end a trial before its cap."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def test_a_better_estimate_is_never_more_hopeless(
         assert is_hopeless(estimate, incumbent, pairs, window_sd)
 
 
-def test_less_than_one_in_a_hundred_equals_of_the_incumbent_is_killed() -> None:
+def test_less_than_one_in_a_hundred_candidates_that_equal_the_incumbent_is_pruned() -> None:
     rng = np.random.default_rng(1)
-    gain, window_sd, killed = 0.10, 0.06, 0
+    gain, window_sd, pruned = 0.10, 0.06, 0
     for _ in range(2000):
         pairs = gain + rng.normal(0.0, 0.02) + window_sd * rng.standard_normal(4)
-        killed += any(is_hopeless(float(pairs[:n].mean()), gain, n, window_sd) for n in (2, 4)[: len(LOOKS_S)])
-    assert killed < 20
+        pruned += any(is_hopeless(float(pairs[:n].mean()), gain, n, window_sd) for n in (2, 4)[: len(LOOKS_S)])
+    assert pruned < 20
 
 
 def test_precise_is_a_standard_error_of_two_per_cent() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from tests.study.virtual import Virtual, make_study
 from tuner.bench.protocol import Conditions
-from tuner.study.budget import smallest_provable_gain_pct
 from tuner.study.calibration import PRIOR_SD
 from tuner.study.decision import gain_log
 from tuner.study.plan import describe_plan
+from tuner.study.power import smallest_provable_gain_pct
 from tuner.study.study_setup import KnownNoise
 
 pytestmark = pytest.mark.usefixtures("quick_disk")

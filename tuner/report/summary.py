@@ -19,8 +19,8 @@ from tuner.deploy.front_file import FrontFile
 from tuner.report.front import front_json, front_lines, settings
 from tuner.report.terminal import few_requests, figure, metrics_table, percent
 from tuner.study.decision import Interval, gain_pct
-from tuner.study.disturbance import disturbed_words
 from tuner.study.finished import Outcome
+from tuner.study.host_words import disturbed_words
 from tuner.study.measure import Measured
 from tuner.study.show import StudyRecord
 

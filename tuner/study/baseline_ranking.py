@@ -10,7 +10,7 @@ from typing import TypeGuard
 from tuner.bench.metrics import METRICS, Metric
 from tuner.bench.protocol import Failure, Windows
 from tuner.errors import NoAnswerError
-from tuner.study.constraint import bounds
+from tuner.study.constraint import bounds_of
 from tuner.study.estimate import session_value
 from tuner.study.evidence import pool
 from tuner.study.study import Objective
@@ -101,8 +101,8 @@ def _violations(
     worst: dict[str, float] = {}
     for limit in objective.limits:
         metric = METRICS[limit.metric]
-        for bound, value in bounds(limit):
-            if bound.endswith("_ratio"):
+        for bound in bounds_of(limit):
+            if bound.is_ratio:
                 found = ratios[limit.metric]
                 measured_log = metric.sign * (found[name] - max(found.values()))
             elif not metric.is_in(windows.windows):
@@ -110,7 +110,5 @@ def _violations(
                 continue
             else:
                 measured_log = math.log(metric.read(windows.windows))
-            side = 1 if bound.startswith("max") else -1
-            excess = side * (measured_log - math.log(value))
-            worst[limit.metric] = max(worst.get(limit.metric, -math.inf), excess)
+            worst[limit.metric] = max(worst.get(limit.metric, -math.inf), bound.excess_log(measured_log))
     return worst

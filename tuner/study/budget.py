@@ -5,19 +5,10 @@ Responsible for arithmetic on seconds and standard deviations. Must not know clo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-
-import numpy as np
-import numpy.typing as npt
 
 from tuner.bench.protocol import Costs
-from tuner.study.decision import FIRST_SHARE, FUTILE_CONFIDENCE, FUTILE_GAIN_LOG, SESSIONS, gain_pct, level, looks
-from tuner.study.estimate import t_quantile
-
-Floats = npt.NDArray[np.float64]
+from tuner.study.decision import SESSIONS, looks
 
 BASELINES_SHARE = 0.10
 CONFIRM_SHARE = 0.40
@@ -256,77 +247,3 @@ def _affordable_final(
     if final is not wanted[0]:
         notes.append("windows and compiles are slow on this model: the final is smaller than the budget would have it")
     return final, final_s
-
-
-def shrunk_sd(sample_sd: float, df: int, prior_sd: float, prior_df: int = 4) -> float:
-    """A standard deviation from `df` degrees of freedom, drawn towards a prior worth `prior_df`: the root of the
-    weighted mean of the variances (inverse-gamma conjugate). Same unit as both. Raises ValueError where both weigh
-    nothing."""
-    if df < 0 or prior_df < 0 or df + prior_df == 0:
-        raise ValueError(f"degrees of freedom must be positive together, got {df} and {prior_df}")
-    return math.sqrt((df * sample_sd**2 + prior_df * prior_sd**2) / (df + prior_df))
-
-
-def smallest_provable_gain_pct(
-    session_sd: float,
-    k_max: int,
-    share: float = FIRST_SHARE,
-    power: float = 0.8,
-    *,
-    min_gain_log: float = 0.0,
-    sd_floor: float = 0.0,
-) -> float:
-    """The true gain (%) that a confirmation of at most `k_max` sessions confirms with probability `power`.
-
-    `session_sd`: the sd of session values between sessions, a log-ratio. By simulation: for each of 20 000 seeded
-    normal studies the smallest gain that would have won, futility and `min_gain_log` included, of which the
-    `power`-quantile. Raises ValueError for a power outside (0, 1).
-    """
-    if not 0.0 < power < 1.0:
-        raise ValueError(f"a power lies between 0 and 1, got {power}")
-    needed = gains_needed(_standard_studies(), session_sd, k_max, share, min_gain_log, sd_floor)
-    return gain_pct(float(np.quantile(needed, power)))
-
-
-SIMULATED_STUDIES = 20_000
-"""Puts the 80 % quantile of the gain needed within 1 % of itself."""
-
-
-Looks = Callable[[int], tuple[Floats, Floats]]
-"""Of each study the mean of its first n sessions and its standard error, in units of the sd between sessions."""
-
-
-def looks_at(standard_values: Floats) -> Looks:
-    """`standard_values`: what noise does to each session in units of its sd, shape [studies, sessions]."""
-
-    @cache
-    def look(n: int) -> tuple[Floats, Floats]:
-        values = standard_values[:, :n]
-        return values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(n)
-
-    return look
-
-
-@cache
-def _standard_studies() -> Looks:
-    return looks_at(np.random.default_rng(4).standard_normal((SIMULATED_STUDIES, SESSIONS[-1])))
-
-
-def gains_needed(
-    studies: Looks, sd: float, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0
-) -> Floats:
-    """Per study the smallest true gain (log-ratio) that wins: at some look it wins, and at none before it is futile.
-
-    Each condition reads `gain >= something`, so the smallest gain is a minimum over looks of a maximum of bounds.
-    """
-    found: Floats = np.array(np.inf)
-    not_futile: Floats = np.array(-np.inf)
-    one_sided = level(k_max, share)
-    for n in looks(k_max):
-        mean, se = (sd * part for part in studies(n))
-        least = np.maximum(se, sd_floor / math.sqrt(n))
-        wins = np.maximum(t_quantile(1.0 - one_sided, n - 1) * least, min_gain_log) - mean
-        found = np.minimum(found, np.maximum(wins, not_futile))
-        upper = mean + t_quantile(FUTILE_CONFIDENCE, n - 1) * se
-        not_futile = np.maximum(not_futile, max(FUTILE_GAIN_LOG, min_gain_log) - upper)
-    return found

@@ -18,9 +18,10 @@ from pathlib import Path
 from tuner.bench.metrics import Metric
 from tuner.bench.protocol import Failure, Session, Windows
 from tuner.model.host import HostFacts
-from tuner.study.budget import PAIRS, SessionCost, measured_cost, shrunk_sd
-from tuner.study.estimate import mad_sd, pair_ratios, session_value
+from tuner.study.budget import PAIRS, SessionCost, measured_cost
+from tuner.study.estimate import pair_ratios, session_value
 from tuner.study.hopeless import COMPILE_SD
+from tuner.study.robust import mad_sd, shrunk_sd
 from tuner.study.study import Objective
 from tuner.study.study_setup import KnownNoise
 

@@ -12,11 +12,12 @@ from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Failure, Windows
 from tuner.study.budget import SD_FLOOR, StudyPlan
 from tuner.study.confirmation_size import due_size
-from tuner.study.constraint import LEVEL, ConstraintCheck, check_limit
+from tuner.study.constraint import ConstraintCheck, check_limit, limit_level
 from tuner.study.decision import Interval, Look, Outcome, gain_log, gain_pct, look, looks, share_of
 from tuner.study.estimate import session_value
 from tuner.study.final import Winner
 from tuner.study.fresh_session import FAILURES_ALLOWED, LOST_ALLOWED, is_reference_feasible, measure_fresh
+from tuner.study.limit_words import limit_words
 from tuner.study.records import ConfirmationLine, VerdictLine
 from tuner.study.runner import SessionRunner
 from tuner.study.state import StudyState
@@ -111,7 +112,7 @@ def read_confirmation(state: StudyState, head: ConfirmationLine) -> Confirmation
         else None
     )
     ratios = state.reference.ranking.ratios_of(head.reference)
-    level = LEVEL / len(looks(head.k_max))
+    level = limit_level(1, len(looks(head.k_max)))
     checks = (
         [c for limit in objective.limits for c in check_limit(limit, pairs, ratios[limit.metric], level=level)]
         if due
@@ -174,7 +175,7 @@ def judge_round(state: StudyState, confirmation: Confirmation | None, failure: s
         return line("baseline", "not_significant", f"nothing could be proved: {confirmation.lost[-1]}")
     look_, checks = confirmation.look, confirmation.checks
     assert look_ is not None
-    broken = next((check.reason for check in checks if not check.is_kept), "")
+    broken = next((limit_words(check) for check in checks if not check.is_kept), "")
     unit = METRICS[state.study.objective.metric].name
     bounds = f"{gain_pct(look_.interval.low):+.1f} to {gain_pct(look_.interval.high):+.1f} %"
     if not confirmation.is_reference_feasible:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuner.study.budget import CONFIRM_TOLERANCE, SHORT_PAIRS, StudyPlan, smallest_provable_gain_pct
+from tuner.study.budget import CONFIRM_TOLERANCE, SHORT_PAIRS, StudyPlan
 from tuner.study.decision import SESSIONS, gain_log
 from tuner.study.evidence import Candidate
+from tuner.study.power import smallest_provable_gain_pct
 from tuner.study.session_plan import WARM_UP_WINDOWS, longer_s, percentile_blocks
 from tuner.study.state import Reference, StudyState
 

@@ -1,78 +1,150 @@
-"""Whether a configuration keeps the limits of `subject_to`: lenient in the search, strict in the confirmation.
+"""Limits of `subject_to`: lenient in the search, strict in the confirmation.
 
-Responsible for bounds on one metric at a time. Must not know which configuration wins or what a phase is.
+Responsible for bounds on one metric at a time. Must not import phases, records or the words for a user.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tuner.bench import histogram
 from tuner.bench.metrics import METRICS, Metric, request_count
 from tuner.bench.protocol import Windows
 from tuner.study.decision import interval
+from tuner.study.distributions import lower_rank, upper_rank
 from tuner.study.estimate import session_value
 from tuner.study.study import Limit
 
-Bound = Literal["max", "min", "max_ratio", "min_ratio"]
+BoundKind = Literal["max", "min", "max_ratio", "min_ratio"]
+BOUND_KINDS: tuple[BoundKind, ...] = ("max", "min", "max_ratio", "min_ratio")
 Pair = tuple[Windows, Windows]
-"""Candidate and reference in one session."""
+"""Candidate and reference of one session."""
 
 LEVEL = 0.025
-"""One-sided, over all looks: a limit counts as kept when its confidence bound keeps it."""
+"""Largest chance that a configuration that breaks a limit is called one that keeps it, over all points and looks."""
+FEWEST_SESSIONS = 2
+"""Number of sessions below which a t-interval over sessions does not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One bound of one limit: an absolute value of a metric, or a ratio to the best baseline."""
+
+    metric: str
+    kind: BoundKind
+    limit: float
+    """Largest or smallest value that is allowed, in the metric's unit, or as a plain ratio."""
+
+    @property
+    def side(self) -> int:
+        """Sign of a value that is worse: +1 for a maximum, -1 for a minimum."""
+        return 1 if self.kind in ("max", "max_ratio") else -1
+
+    @property
+    def is_ratio(self) -> bool:
+        """True if the bound is a ratio to the best baseline."""
+        return self.kind in ("max_ratio", "min_ratio")
+
+    def excess_log(self, measured_log: float) -> float:
+        """Returns how far a value is beyond the bound, as the log of the excess; <= 0 keeps the bound.
+
+        `measured_log` is the log of the value in the metric's unit, or of the ratio.
+        """
+        return self.side * (measured_log - math.log(self.limit))
+
+    def keeps(self, measured: float) -> bool:
+        """Returns True if a value, in the metric's unit or as a ratio, keeps the bound."""
+        return self.side * (measured - self.limit) <= 0.0
+
+
+class LimitOutcome(enum.StrEnum):
+    """What the confirmation's sessions show about one bound."""
+
+    PROVED = "proved"
+    """The confidence bound keeps the limit."""
+    KEPT_AS_SEEN = "kept_as_seen"
+    """Every request that was measured keeps the limit; nothing is claimed about later requests."""
+    UNPROVED = "unproved"
+    """The measured value keeps the limit, its confidence bound does not."""
+    BROKEN = "broken"
+    TOO_FEW_REQUESTS = "too_few_requests"
+    """All sessions together have too few requests of the candidate."""
+    TOO_FEW_IN_A_SESSION = "too_few_in_a_session"
+    """One session has too few requests for a ratio."""
+    TOO_FEW_SESSIONS = "too_few_sessions"
+    NO_REQUESTS = "no_requests"
+    EMPTY_WINDOW = "empty_window"
+    """Nothing completed in a window."""
+    NOT_MEASURED = "not_measured"
+    """A session lacks the metric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConstraintCheck:
-    """One bound of one limit, judged on the confirmation's data.
+    """The outcome of one bound on the confirmation's data, with the numbers behind the outcome.
 
-    `limit`, `measured`, `confidence_bound`: in the metric's unit, or plain ratios for `max_ratio` and `min_ratio`.
-    `confidence_bound` is the bound on the limit's side (upper for a max, lower for a min), None where there was too
-    little data: then the limit is not kept; and of an extreme, of which nothing is claimed beyond what was seen.
-    `requests` are the candidate's. `reason` is empty when it is kept.
+    `measured` and `confidence_bound` are in the metric's unit, or plain ratios.
     """
 
-    metric: str
     bound: Bound
-    limit: float
-    measured: float | None
-    confidence_bound: float | None
+    outcome: LimitOutcome
+    level: float
+    """Chance that the confidence bound is on the wrong side of the true value."""
     requests: int
-    is_kept: bool
-    reason: str = ""
+    """Number of the candidate's requests in all sessions."""
+    measured: float | None = None
+    confidence_bound: float | None = None
+    """Confidence bound on the limit's side; None for too little data, and for a maximum."""
+    needed: int = 0
+    """Number of requests or sessions that the outcome asks for, if there were too few."""
+    found: int = 0
+    """Number of requests or sessions that there were, if there were too few."""
+
+    @property
+    def is_kept(self) -> bool:
+        """True if the limit counts as kept; too little data never does."""
+        return self.outcome in (LimitOutcome.PROVED, LimitOutcome.KEPT_AS_SEEN)
 
 
-def bounds(limit: Limit) -> tuple[tuple[Bound, float], ...]:
-    """The bounds of a limit that apply, with their values."""
-    every: tuple[tuple[Bound, float | None], ...] = (
-        ("max", limit.max),
-        ("min", limit.min),
-        ("max_ratio", limit.max_ratio),
-        ("min_ratio", limit.min_ratio),
-    )
-    return tuple((bound, value) for bound, value in every if value is not None)
+def bounds_of(limit: Limit) -> tuple[Bound, ...]:
+    """Returns the bounds of a limit that are set."""
+    values = ((kind, getattr(limit, kind)) for kind in BOUND_KINDS)
+    return tuple(Bound(metric=limit.metric, kind=kind, limit=value) for kind, value in values if value is not None)
+
+
+def limit_level(points: int, looks: int) -> float:
+    """Returns the level of each confidence bound for so many points, each checked at so many looks.
+
+    The points and looks share `LEVEL` (Bonferroni): each of them is a further chance to call a broken limit kept. The
+    limits of one point do not share it. A point is called kept only if every limit is, so the chance of calling one
+    kept that breaks a limit is at most the chance for that limit (Berger, Technometrics 24, 1982, intersection-union
+    test). Raises ValueError for no points or no looks.
+    """
+    if points < 1 or looks < 1:
+        raise ValueError(f"a level needs a point and a look, got {points} and {looks}")
+    return LEVEL / (points * looks)
 
 
 def search_violation(
     limit: Limit, windows: Windows, reference_windows: Windows, best_ratio_log: float, sd: float
 ) -> float | None:
-    """How far a trial is beyond a limit, as the log of the excess; feasible when <= 0. None: nothing to judge by.
+    """Returns how far a trial is beyond a limit, as the log of the excess; <= 0 is feasible.
 
-    The point estimate minus one `sd` (its standard error as a log-ratio), so that noise alone rarely hides a candidate
-    from the search. `best_ratio_log`: how much better the reference is than the best baseline on this metric, as a
-    log-ratio (at most 0; 0 where the reference is the best). Of several bounds the one most exceeded counts. Here few
-    requests are enough for a percentile: the confirmation is what makes a claim.
+    One `sd`, the standard error of the trial as a log-ratio, is subtracted: noise alone then rarely excludes a
+    candidate from the search. `best_ratio_log` is how much better the reference is on this metric than the best
+    baseline, at most 0. Of several bounds the largest excess is returned. A percentile of few requests is enough here,
+    because a claim is made by the confirmation alone. Returns None if the metric was not measured.
     """
     metric = METRICS[limit.metric]
     if request_count(windows.windows) == 0 or not metric.is_in(windows.windows):
         return None
     excesses: list[float] = []
-    for bound, value in bounds(limit):
-        if _is_ratio(bound):
+    for bound in bounds_of(limit):
+        if bound.is_ratio:
             ratio = session_value(metric, windows, reference_windows, min_requests=1)
             if ratio is None:
                 return None
@@ -82,180 +154,99 @@ def search_violation(
             if measured <= 0.0:
                 return None
             measured_log = math.log(measured)
-        excesses.append(_side(bound) * (measured_log - math.log(value)) - sd)
+        excesses.append(bound.excess_log(measured_log) - sd)
     return max(excesses, default=-math.inf)
 
 
 def check_limit(
     limit: Limit, sessions: Sequence[Pair], best_ratio_log: float, *, level: float = LEVEL
 ) -> tuple[ConstraintCheck, ...]:
-    """Judge every bound of a limit on the confirmation's sessions, by one-sided confidence bounds that each miss with
-    probability `level`: 2.5 % for one look, divided by the looks where there are several.
+    """Checks every bound of a limit on the confirmation's sessions by a one-sided confidence bound.
 
-    An absolute bound on an extreme is judged on the requests that were seen, all of them, and has no confidence bound.
-    Absolute percentiles: the binomial order statistic of all the candidate's requests. Absolute throughput and means: a
-    t-interval over the logs of the sessions' values. Ratios: a t-interval over the sessions' paired values, plus
-    `best_ratio_log` (as in `search_violation`). Too little data is a limit not kept, with the reason.
+    Each confidence bound is wrong with probability `level` (`limit_level`).
+
+    * An absolute percentile: the binomial order statistic of all the candidate's requests.
+    * An absolute maximum: every request that was seen, without a confidence bound.
+    * Any other absolute metric: a t-interval over the logs of the sessions' values.
+    * A ratio: a t-interval over the sessions' paired values, plus `best_ratio_log` (as in `search_violation`).
     """
-    return tuple(
-        _check(METRICS[limit.metric], bound, value, sessions, best_ratio_log, level) for bound, value in bounds(limit)
-    )
+    return tuple(_check(bound, sessions, best_ratio_log, level) for bound in bounds_of(limit))
 
 
-def _check(
-    metric: Metric, bound: Bound, limit: float, sessions: Sequence[Pair], best_ratio_log: float, level: float
-) -> ConstraintCheck:
+def _check(bound: Bound, sessions: Sequence[Pair], best_ratio_log: float, level: float) -> ConstraintCheck:
+    metric = METRICS[bound.metric]
     requests = sum(request_count(candidate.windows) for candidate, _ in sessions)
-    measured: float | None = None
-    confidence: float | None = None
-    reason = ""
-    if not _is_ratio(bound) and metric.is_extreme:
-        return _check_seen(metric, bound, limit, sessions)
-    if not _is_ratio(bound) and metric.quantile is not None:
-        measured, confidence, reason = _pooled_percentile(metric, metric.quantile, bound, sessions, level)
-    else:
-        values, reason = _session_logs(metric, bound, sessions, best_ratio_log)
-        if not reason:
-            found = interval(values, level)
-            measured = math.exp(found.estimate)
-            confidence = math.exp(found.high if _side(bound) > 0 else found.low)
-    is_kept = confidence is not None and _side(bound) * (confidence - limit) <= 0.0
-    if confidence is not None and not is_kept:
-        reason = _not_kept(metric, bound, limit, measured or 0.0, confidence, level)
-    return ConstraintCheck(
-        metric=metric.name,
-        bound=bound,
-        limit=limit,
-        measured=measured,
-        confidence_bound=confidence,
-        requests=requests,
-        is_kept=is_kept,
-        reason=reason,
-    )
+    start = ConstraintCheck(bound=bound, outcome=LimitOutcome.NO_REQUESTS, level=level, requests=requests)
+    if not bound.is_ratio and metric.is_extreme:
+        windows = [w for candidate, _ in sessions for w in candidate.windows]
+        if not metric.is_in(windows):
+            return start
+        measured = metric.read(windows)
+        is_kept = bound.keeps(measured * _outer_edge(bound))
+        return replace(start, outcome=LimitOutcome.KEPT_AS_SEEN if is_kept else LimitOutcome.BROKEN, measured=measured)
+    if not bound.is_ratio and metric.quantile is not None:
+        return _check_percentile(start, metric, metric.quantile, sessions)
+    return _check_sessions(start, metric, sessions, best_ratio_log)
 
 
-def _not_kept(metric: Metric, bound: Bound, limit: float, measured: float, confidence: float, level: float) -> str:
-    """Whether a limit is broken or only not proved to be kept is not the same to who reads it."""
-    what = "of the best baseline" if _is_ratio(bound) else metric.unit
-    side = "upper" if _side(bound) > 0 else "lower"
-    proved = f"its {side} {100.0 * (1.0 - level):.1f} % confidence bound is {confidence:.4g}"
-    if _side(bound) * (measured - limit) <= 0.0:
-        kept = f"{metric.name}: {measured:.4g} {what} keeps {bound} {limit:g}, but that is not proved"
-        return f"{kept}: {proved}; a longer budget or a calmer host proves more"
-    return f"{metric.name}: {measured:.4g} {what}, {proved}, the limit is {bound} {limit:g}"
-
-
-def _check_seen(metric: Metric, bound: Bound, limit: float, sessions: Sequence[Pair]) -> ConstraintCheck:
-    windows = [w for candidate, _ in sessions for w in candidate.windows]
-    requests = request_count(windows)
-    measured = metric.read(windows) if metric.is_in(windows) else None
-    # The bucket's outer edge, as for percentiles.
-    edge = math.exp(_side(bound) * histogram.WIDTH / 2.0)
-    is_kept = measured is not None and _side(bound) * (measured * edge - limit) <= 0.0
-    if measured is None:
-        reason = f"{metric.name}: there were no requests"
-    else:
-        reason = f"{metric.name}: {measured:.4g} {metric.unit} in {requests} requests, the limit {bound} {limit:g}"
-    return ConstraintCheck(
-        metric=metric.name,
-        bound=bound,
-        limit=limit,
-        measured=measured,
-        confidence_bound=None,
-        requests=requests,
-        is_kept=is_kept,
-        reason="" if is_kept else reason,
-    )
-
-
-def _pooled_percentile(
-    metric: Metric, q: float, bound: Bound, sessions: Sequence[Pair], level: float
-) -> tuple[float | None, float | None, str]:
+def _check_percentile(start: ConstraintCheck, metric: Metric, q: float, sessions: Sequence[Pair]) -> ConstraintCheck:
+    """Checks an absolute percentile by an order statistic of the requests that `start` counts."""
+    bound, level, n = start.bound, start.level, start.requests
     counts = histogram.pool(w.latency_counts for candidate, _ in sessions for w in candidate.windows)
-    n = sum(counts.values())
     measured = histogram.percentile(counts, q) if n else None
-    rank = upper_rank(n, q, level) if _side(bound) > 0 else lower_rank(n, q, level)
-    if n < metric.min_requests or rank is None:
-        return (
-            measured,
-            None,
-            f"{metric.name}: a promise needs {metric.min_requests} requests, there were {n}",
-        )
-    # The bucket's outer edge: the request may lie anywhere inside, and a promise is not rounded in its own favour.
-    edge = math.exp(_side(bound) * histogram.WIDTH / 2.0)
-    return measured, histogram.value_at_rank(counts, rank) * edge, ""
+    rank = upper_rank(n, q, level) if bound.side > 0 else lower_rank(n, q, level)
+    if measured is None or n < metric.min_requests or rank is None:
+        # All n requests are on one side of the percentile with probability q^n or (1 - q)^n.
+        bounding = math.ceil(math.log(level) / math.log(q if bound.side > 0 else 1.0 - q))
+        needed = max(metric.min_requests, bounding)
+        return replace(start, outcome=LimitOutcome.TOO_FEW_REQUESTS, measured=measured, needed=needed, found=n)
+    confidence = histogram.value_at_rank(counts, rank) * _outer_edge(bound)
+    return replace(start, outcome=_outcome(bound, measured, confidence), measured=measured, confidence_bound=confidence)
 
 
-def _session_logs(
-    metric: Metric, bound: Bound, sessions: Sequence[Pair], best_ratio_log: float
-) -> tuple[list[float], str]:
-    if len(sessions) < 2:
-        return [], f"{metric.name}: a promise needs 2 sessions, there were {len(sessions)}"
+def _check_sessions(
+    start: ConstraintCheck, metric: Metric, sessions: Sequence[Pair], best_ratio_log: float
+) -> ConstraintCheck:
+    """Checks a ratio, or an absolute value of each session, by a t-interval over the sessions."""
+    bound = start.bound
+    if len(sessions) < FEWEST_SESSIONS:
+        return replace(start, outcome=LimitOutcome.TOO_FEW_SESSIONS, needed=FEWEST_SESSIONS, found=len(sessions))
     values: list[float] = []
     for candidate, reference in sessions:
-        if _is_ratio(bound):
+        if bound.is_ratio:
             ratio = session_value(metric, candidate, reference)
             if ratio is None:
-                fewest = min(request_count(candidate.windows), request_count(reference.windows))
-                needed = metric.min_requests
-                return (
-                    [],
-                    f"{metric.name}: comparing sessions needs {needed} requests in each, one had {fewest}",
-                )
+                return _without_ratio(start, metric, candidate, reference)
             values.append(metric.sign * (ratio + best_ratio_log))
         elif any(w.samples == 0 for w in candidate.windows) or request_count(candidate.windows) == 0:
-            return [], f"{metric.name}: nothing completed in a window of the confirmation"
+            return replace(start, outcome=LimitOutcome.EMPTY_WINDOW)
         elif not metric.is_in(candidate.windows):
-            return [], f"{metric.name}: it was not measured in a session of the confirmation"
+            return replace(start, outcome=LimitOutcome.NOT_MEASURED)
         else:
             values.append(math.log(metric.read(candidate.windows)))
-    return values, ""
+    found = interval(values, start.level)
+    measured, confidence = math.exp(found.estimate), math.exp(found.high if bound.side > 0 else found.low)
+    return replace(start, outcome=_outcome(bound, measured, confidence), measured=measured, confidence_bound=confidence)
 
 
-@lru_cache(maxsize=256)
-def upper_rank(n: int, q: float, level: float) -> int | None:
-    """The smallest rank (from 1) whose order statistic of `n` requests is at least the true `q`-quantile with
-    probability 1 - `level`: the smallest r with P(Binomial(n, q) <= r - 1) >= 1 - level. None: even the largest is not.
+def _without_ratio(start: ConstraintCheck, metric: Metric, candidate: Windows, reference: Windows) -> ConstraintCheck:
+    """Returns why a session has no paired value."""
+    needed, fewest = metric.min_requests, min(request_count(side.windows) for side in (candidate, reference))
+    if fewest < needed:
+        return replace(start, outcome=LimitOutcome.TOO_FEW_IN_A_SESSION, needed=needed, found=fewest)
+    is_measured = all(metric.is_in(side.windows) for side in (candidate, reference))
+    return replace(start, outcome=LimitOutcome.EMPTY_WINDOW if is_measured else LimitOutcome.NOT_MEASURED)
+
+
+def _outcome(bound: Bound, measured: float, confidence: float) -> LimitOutcome:
+    if bound.keeps(confidence):
+        return LimitOutcome.PROVED
+    return LimitOutcome.UNPROVED if bound.keeps(measured) else LimitOutcome.BROKEN
+
+
+def _outer_edge(bound: Bound) -> float:
+    """Returns the outer edge of a histogram's bucket over its centre.
+
+    A request may lie anywhere inside its bucket, and a promise is not rounded in its own favour.
     """
-    cdf = 0.0
-    for k, mass in _binomial_masses(n, q):
-        cdf += mass
-        if cdf >= 1.0 - level:
-            return k + 1 if k + 1 <= n else None
-    return None
-
-
-@lru_cache(maxsize=256)
-def lower_rank(n: int, q: float, level: float) -> int | None:
-    """The largest rank (from 1) whose order statistic is at most the true `q`-quantile with probability 1 - `level`:
-    the largest r with P(Binomial(n, q) >= r) >= 1 - level. None: even the smallest is not.
-    """
-    below = 0.0
-    for k, mass in _binomial_masses(n, q):
-        below += mass
-        if below > level:
-            return k if k >= 1 else None
-    return None
-
-
-def _binomial_masses(n: int, q: float) -> list[tuple[int, float]]:
-    """(k, P(Binomial(n, q) = k)) within 12 standard deviations of the mean; what is beyond is below 1e-20."""
-    spread = 12.0 * math.sqrt(n * q * (1.0 - q)) + 12.0
-    first, last = max(0, math.floor(n * q - spread)), min(n, math.ceil(n * q + spread))
-    log_n = math.lgamma(n + 1)
-    return [
-        (
-            k,
-            math.exp(log_n - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(q) + (n - k) * math.log1p(-q)),
-        )
-        for k in range(first, last + 1)
-    ]
-
-
-def _is_ratio(bound: Bound) -> bool:
-    return bound in ("max_ratio", "min_ratio")
-
-
-def _side(bound: Bound) -> int:
-    """+1 where more is worse (a maximum), -1 where less is."""
-    return 1 if bound in ("max", "max_ratio") else -1
+    return math.exp(bound.side * histogram.WIDTH / 2.0)

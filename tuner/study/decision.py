@@ -1,7 +1,7 @@
-"""When a confirmation has been won, lost or needs more sessions. The only place that says `win`.
+"""The sequential test of a confirmation: at which looks a gain is proved, futile, or needs more sessions.
 
 Responsible for looks, levels, intervals and outcomes over session values (log-ratios, positive = better).
-Must not know windows, metrics, phases or how the winner was found.
+Must not import windows, metrics, phases or the search.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.study.estimate import t_quantile
+from tuner.study.distributions import t_quantile
 
 SESSIONS = (4, 6, 9, 12)
-"""How many sessions there are at each look. Fewer than four leave a t so wide that nothing below 10 % is provable."""
+"""Number of sessions at each look; with fewer than four, t is so wide that nothing below 10 % is provable."""
 FIRST_SHARE = 0.020
-"""What a study may spend on its first winner, one-sided."""
+"""One-sided error that a study may spend on its first winner."""
 LATER_SHARE = 0.005
-"""What everything later (runner-up, more budget after a verdict) may spend together."""
+"""One-sided error that all later winners (runner-up, more budget after a verdict) may spend together."""
 FUTILE_CONFIDENCE = 0.90
+"""One-sided confidence with which a gain must be too small to matter before the confirmation stops."""
 FUTILE_GAIN_LOG = math.log(1.01)
-"""A winner whose upper bound is below 1 % is not worth more sessions, even where `min_gain` is smaller."""
+"""Gain (log-ratio, 1 %) below which a winner is not worth more sessions, even if `min_gain` is smaller."""
 
 LEVELS: dict[float, tuple[float, float, float, float]] = {
     FIRST_SHARE: (0.02, 0.01166, 0.00831, 0.00668),
@@ -29,12 +30,17 @@ LEVELS: dict[float, tuple[float, float, float, float]] = {
     LATER_SHARE / 4: (0.00125, 0.000656, 0.000450, 0.000351),
     LATER_SHARE / 8: (0.000625, 0.000324, 0.000220, 0.000172),
 }
-"""Share -> the one-sided level of each look where there are 1, 2, 3 and 4 looks: the same level at every look (Pocock),
-for a t test. Simulated (2e8 studies, `tests/benchmarks/confirmation_levels.py`), less two standard errors. At a share
-of 2.5 % the same simulation gives .0148, .0106 and .0085 for 2, 3 and 4 looks."""
+"""Share -> one-sided level of each look, for 1, 2, 3 and 4 looks.
+
+The level is the same at every look of a t test (Pocock, Biometrika 64, 1977). Simulated with 2e8 studies
+(`tests/benchmarks/confirmation_levels.py`), less two standard errors. For a share of 2.5 % the same simulation gives
+.0148, .0106 and .0085 for 2, 3 and 4 looks.
+"""
 
 
 class Outcome(enum.StrEnum):
+    """The result of one look."""
+
     WIN = "win"
     FUTILE = "futile"
     NOT_SIGNIFICANT = "not_significant"
@@ -43,7 +49,7 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A two-sided t-interval for the gain over session values, in log-ratios; each side is missed at `level`."""
+    """A two-sided t-interval for the gain (log-ratio); each side misses the true gain with probability `level`."""
 
     estimate: float
     low: float
@@ -53,33 +59,35 @@ class Interval:
 
     @property
     def confidence(self) -> float:
+        """Probability that the interval holds the true gain."""
         return 1.0 - 2.0 * self.level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one look at the confirmation found. `interval` is the repeated interval, at the look's own level."""
+    """The result of one look at the confirmation."""
 
     outcome: Outcome
     interval: Interval
+    """Repeated confidence interval, at the look's own level."""
     futile_bound: float
-    """The upper 90 % bound (log-ratio) that is compared with the gain worth waiting for."""
+    """Upper 90 % bound (log-ratio) of the gain, which is compared with the gain worth waiting for."""
 
 
 def gain_pct(value: float) -> float:
-    """A log-ratio as a gain in per cent: 100 (exp(v) - 1)."""
+    """Returns a log-ratio as a gain in per cent: 100 (exp(value) - 1)."""
     return 100.0 * math.expm1(value)
 
 
 def gain_log(pct: float) -> float:
-    """A gain in per cent (above -100) as a log-ratio."""
+    """Returns a gain in per cent (above -100) as a log-ratio."""
     return math.log1p(pct / 100.0)
 
 
 def looks(k_max: int) -> tuple[int, ...]:
-    """After how many sessions there is a look, in a confirmation of at most `k_max`: one of 4, 6, 9, 12.
+    """Returns after how many sessions a confirmation of at most `k_max` sessions has a look.
 
-    Raises ValueError for any other number: the levels were computed for these.
+    Raises ValueError unless `k_max` is 4, 6, 9 or 12, for which the levels were computed.
     """
     if k_max not in SESSIONS:
         raise ValueError(f"a confirmation has at most {', '.join(map(str, SESSIONS))} sessions, not {k_max}")
@@ -87,16 +95,20 @@ def looks(k_max: int) -> tuple[int, ...]:
 
 
 def share_of(earlier_winners: int) -> float:
-    """The error a study may spend on its next winner: 2.0 % on the first, then 0.5 % / 2, / 4, ... : 2.5 % in all."""
+    """Returns the error a study may spend on its next winner: 2 % on the first, then 0.5 % / 2, / 4, ...; 2.5 % in all.
+
+    Raises ValueError for a negative number of earlier winners.
+    """
     if earlier_winners < 0:
         raise ValueError(f"winners confirmed before cannot be {earlier_winners}")
     return FIRST_SHARE if earlier_winners == 0 else LATER_SHARE / 2.0**earlier_winners
 
 
 def level(k_max: int, share: float) -> float:
-    """The one-sided level of every look, so that a winner without any gain is confirmed with probability `share`.
+    """Returns the one-sided level of every look with which a winner without gain is confirmed with chance `share`.
 
-    From the table where it has the share; else the share divided by the looks (Bonferroni), which is always safe.
+    A share that `LEVELS` lacks is divided by the number of looks (Bonferroni), which is always safe. Raises ValueError
+    for a share outside (0, 0.5).
     """
     n = len(looks(k_max))
     if share in LEVELS:
@@ -107,10 +119,10 @@ def level(k_max: int, share: float) -> float:
 
 
 def interval(values: Sequence[float], level: float, *, sd_floor: float = 0.0) -> Interval:
-    """The t-interval over session values (log-ratios) that misses on each side with probability `level`.
+    """Returns the t-interval over session values (log-ratios) that misses on each side with probability `level`.
 
-    `sd_floor`: the spread between sessions that is assumed at least. Raises ValueError for fewer than two values or a
-    level outside (0, 0.5).
+    `sd_floor` is the least standard deviation between sessions that is assumed. Raises ValueError for fewer than two
+    values or a level outside (0, 0.5).
     """
     n = len(values)
     if n < 2:
@@ -124,11 +136,11 @@ def interval(values: Sequence[float], level: float, *, sd_floor: float = 0.0) ->
 
 
 def look(values: Sequence[float], *, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0) -> Look:
-    """Look at a confirmation after 4, 6, 9 or 12 sessions.
+    """Returns the result of a look at a confirmation after 4, 6, 9 or 12 sessions.
 
-    `values`: one log-ratio per session, in any order. A win needs the lower bound above zero *and* the estimate at
-    least `min_gain_log`. `sd_floor` as in `interval`, for the win alone. Raises ValueError when it is not
-    time for a look: an extra one is an extra chance to be wrong.
+    `values` holds one log-ratio per session, in any order. A win needs the lower bound above zero and the estimate at
+    least `min_gain_log`. `sd_floor` is as in `interval`, for the win alone. Raises ValueError for any other number of
+    sessions: an extra look is an extra chance to be wrong.
     """
     n = len(values)
     if n not in looks(k_max):

@@ -1,15 +1,13 @@
-"""What a session says about one metric: a log-ratio to the reference and its standard error.
+"""The effect of a candidate on one metric in one session: a log-ratio to the reference and its standard error.
 
-Responsible for the statistics of windows and for Student's t. Must not know phases, trials, limits or verdicts.
-Every value is the log of how much better the candidate is: positive = better, whatever the metric's direction.
+Responsible for the statistics of windows. Must not import phases, trials, limits or verdicts.
+Every effect is the log of how much better the candidate is: positive = better, whatever the metric's direction.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -18,104 +16,17 @@ from tuner.bench import histogram
 from tuner.bench.metrics import Metric, request_count
 from tuner.bench.protocol import Window, Windows
 from tuner.study.disturbance import calm_sides
+from tuner.study.robust import HODGES_LEHMANN_SE, hodges_lehmann, mad_sd
 
-MAD_TO_SD = 1.0 / NormalDist().inv_cdf(0.75)
-"""1.4826: makes the median absolute deviation of normal values their standard deviation."""
-SMALL_SAMPLE_MAD = {2: 1.195, 3: 1.487, 4: 1.360, 5: 1.217, 6: 1.190, 7: 1.138, 8: 1.127, 9: 1.101}
-"""The MAD of few values is too small on average; by so much, from 2 million normal samples each (Croux & Rousseeuw,
-Compstat 1992, have the same numbers to 1 % and n / (n - 0.8) for the larger)."""
-HODGES_LEHMANN_SE = math.sqrt(math.pi / 3.0)
-"""Its standard error over that of the mean, for normal values (Hodges & Lehmann, 1963: efficiency 3 / pi)."""
 MIN_JACKKNIFE_BLOCKS = 4
-"""With fewer blocks the spread between them is anybody's guess, and the binomial error stands alone."""
-
-
-def hodges_lehmann(values: Sequence[float]) -> float:
-    """The median of all pairwise means, each value also with itself (Hodges & Lehmann, 1963). Same unit as `values`.
-
-    Robust as a median (29 % outliers), nearly as exact as a mean. Raises ValueError when there are no values.
-    """
-    if not values:
-        raise ValueError("no values to estimate from")
-    x = np.asarray(values, dtype=np.float64)
-    rows, columns = _pairs_of(len(x))
-    return _median((x[rows] + x[columns]) / 2.0)
-
-
-@cache
-def _pairs_of(n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The indices of all pairs, each value also with itself: finding them takes longer than what is done with them."""
-    return np.triu_indices(n)
-
-
-def _median(values: npt.NDArray[np.float64]) -> float:
-    """`np.median` takes ten times as long for the dozens of values that a session has."""
-    ordered, middle = np.sort(values), len(values) // 2
-    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2.0)
-
-
-def mad_sd(values: Sequence[float]) -> float:
-    """The standard deviation by the median absolute deviation, unbiased for normal values. Same unit as `values`.
-
-    Where more than half of the values are equal the MAD is zero and says nothing: then it is the ordinary standard
-    deviation. Raises ValueError for fewer than two values.
-    """
-    n = len(values)
-    if n < 2:
-        raise ValueError(f"a spread needs two values, got {n}")
-    x = np.asarray(values, dtype=np.float64)
-    mad = _median(np.abs(x - _median(x)))
-    if mad == 0.0:
-        return float(np.std(x, ddof=1))
-    return mad * MAD_TO_SD * SMALL_SAMPLE_MAD.get(n, n / (n - 0.8))
-
-
-def t_cdf(t: float, df: int) -> float:
-    """Student's distribution function for whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4).
-
-    Raises ValueError when `df` is not a positive whole number.
-    """
-    if df < 1:
-        raise ValueError(f"degrees of freedom must be at least 1, got {df}")
-    theta = math.atan(t / math.sqrt(df))
-    cos, sin = math.cos(theta), math.sin(theta)
-    total, term = 0.0, 1.0
-    if df % 2:
-        for k in range(3, df + 1, 2):
-            total += term
-            term *= (k - 1) / k * cos * cos
-        central = 2.0 / math.pi * (theta + sin * cos * total)
-    else:
-        for k in range(2, df + 1, 2):
-            total += term
-            term *= (k - 1) / k * cos * cos
-        central = sin * total
-    return 0.5 + central / 2.0
-
-
-@cache
-def t_quantile(p: float, df: int) -> float:
-    """The value that Student's t with `df` degrees of freedom stays below with probability `p` in (0, 1).
-
-    Bisection of `t_cdf`. Raises ValueError for a `p` outside (0, 1) or `df` below 1.
-    """
-    if not 0.0 < p < 1.0:
-        raise ValueError(f"a probability lies between 0 and 1, got {p}")
-    if p < 0.5:
-        return -t_quantile(1.0 - p, df)
-    low, high = 0.0, 1.0
-    while t_cdf(high, df) < p:
-        low, high = high, 2.0 * high
-    while high - low > 1e-12 * high:
-        middle = (low + high) / 2.0
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if t_cdf(middle, df) < p else (low, middle)
-    return (low + high) / 2.0
+"""Number of blocks below which their spread is unknown and the binomial error stands alone."""
 
 
 def paired_windows(candidate: Iterable[Window], reference: Iterable[Window]) -> list[tuple[Window, Window]]:
-    """Neighbours: the windows of the same block, in the order of their turns. A block only one side has is left out."""
+    """Returns neighbours: windows of the same block in the order of their turns.
+
+    A block that only one side has is left out.
+    """
     theirs = _by_block(reference)
     pairs: list[tuple[Window, Window]] = []
     for block, ours in sorted(_by_block(candidate).items()):
@@ -124,11 +35,10 @@ def paired_windows(candidate: Iterable[Window], reference: Iterable[Window]) -> 
 
 
 def pair_ratios(metric: Metric, candidate: Sequence[Window], reference: Sequence[Window]) -> tuple[float, ...]:
-    """The log-ratio of each pair of neighbouring windows, positive = candidate better, without those that the host
-    disturbed (`disturbance.py`).
+    """Returns the log-ratio of each pair of neighbouring windows, without pairs that the host disturbed.
 
-    Empty when in any window nothing completed, or where one does not carry the metric: leaving out only that pair would
-    discard by the result. Empty also for a metric of whole sessions.
+    The result is empty if a window completed nothing or lacks the metric: leaving out only that pair would select by
+    the result. The result is also empty for a metric of whole sessions.
     """
     paired = [w for pair in paired_windows(candidate, reference) for w in pair]
     if metric.is_whole or any(_is_empty(w) or not metric.is_in((w,)) for w in paired):
@@ -140,12 +50,12 @@ def pair_ratios(metric: Metric, candidate: Sequence[Window], reference: Sequence
 def session_value(
     metric: Metric, candidate: Windows, reference: Windows, *, min_requests: int | None = None
 ) -> float | None:
-    """How much better the candidate was in one session, as a log-ratio; positive = better. None: refused.
+    """Returns how much better the candidate was in one session, as a log-ratio, or None for too little data.
 
-    Throughput and means: Hodges-Lehmann over the pairs of neighbouring windows. Percentiles: the log-ratio of the
-    percentiles pooled over all windows; refused when either side has fewer requests than `min_requests` (default: what
-    a claim needs, `metric.min_requests`; a search may accept fewer). Also refused where nothing completed in a window.
-    Pairs that the host disturbed are left out; of a percentile's only where enough requests remain.
+    Throughput and means: the Hodges-Lehmann estimate over the pairs of neighbouring windows, None if a window completed
+    nothing. Percentiles: the log-ratio of the percentiles pooled over all windows, None if either side has fewer
+    requests than `min_requests` (default: `metric.min_requests`, which a claim needs; a search may accept fewer). Pairs
+    that the host disturbed are left out; a percentile keeps these pairs if too few requests remained.
     """
     if metric.is_whole:
         has_both = bool(candidate.windows and reference.windows)
@@ -166,12 +76,12 @@ def session_value(
 
 
 def session_sd(metric: Metric, candidate: Windows, reference: Windows) -> float | None:
-    """The standard error of `session_value`, as a log-ratio, from what happened inside this session alone.
+    """Returns the standard error of `session_value`, as a log-ratio, from the windows of this session alone.
 
-    What differs from session to session (compiles, memory layout) is not in it. None where there are fewer than two
-    pairs, or no requests. Throughput and means: the MAD of the pairs over the root of their number, times 1.023 for
-    Hodges-Lehmann. Percentiles: the larger of the binomial error, as if requests were independent, and the jackknife
-    over blocks, which sees what the requests of a block and the two sides of a pair have in common.
+    Differences between sessions (compiles, memory layout) are not part of the error. Throughput and means: the MAD of
+    the pairs over the root of their number, times `HODGES_LEHMANN_SE`. Percentiles: the larger of the binomial error of
+    independent requests and the jackknife over blocks, which includes the noise that the requests of a block and the
+    two sides of a pair share. Returns None for fewer than two pairs or no requests.
     """
     if metric.quantile is None:
         ratios = pair_ratios(metric, candidate.windows, reference.windows)
@@ -187,11 +97,11 @@ def session_sd(metric: Metric, candidate: Windows, reference: Windows) -> float 
 
 
 def log_percentile(counts: Mapping[int, int], q: float) -> float:
-    """The log of the nearest-rank percentile (ms), the request placed inside its bucket by its rank there.
+    """Returns the log of the nearest-rank percentile (ms), interpolated inside its bucket by the rank there.
 
-    Bucket centres alone would make ratios multiples of 0.5 %: a session-to-session spread of zero, and a "proven" gain
-    of 0.5 % between two percentiles that lie 0.01 % apart on the two sides of a bucket's edge.
-    Raises ValueError when there are no requests.
+    `counts` maps each bucket of the histogram to its number of requests. Bucket centres alone would make ratios
+    multiples of 0.5 %: a spread of zero between sessions, and a "proven" gain of 0.5 % between two percentiles that lie
+    0.01 % apart on the two sides of a bucket's edge. Raises ValueError for no requests.
     """
     n = sum(counts.values())
     rank = max(1, math.ceil(q * n - 1e-9))
@@ -205,7 +115,7 @@ def log_percentile(counts: Mapping[int, int], q: float) -> float:
 
 
 def _binomial_se(counts: Mapping[int, int], q: float) -> float:
-    """Half the log-distance between the order statistics one binomial standard deviation to either side."""
+    """Returns half the log-distance between the order statistics one binomial sd below and above the percentile."""
     n = sum(counts.values())
     spread = math.sqrt(q * (1.0 - q) / n)
     low, high = max(q - spread, 1.0 / n), min(q + spread, 1.0)
@@ -213,6 +123,7 @@ def _binomial_se(counts: Mapping[int, int], q: float) -> float:
 
 
 def _jackknife_se(q: float, candidate: Sequence[Window], reference: Sequence[Window]) -> float:
+    """Returns the standard error of the log-ratio by leaving out one block at a time; 0 for too few blocks."""
     ours, theirs = _by_block(candidate), _by_block(reference)
     blocks = sorted(ours.keys() & theirs.keys())
     g = len(blocks)

@@ -128,32 +128,6 @@ def quantile(ordered: Sequence[float], q: float) -> float:
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
 
-def upper_bound(events: int, trials: int, confidence: float = 0.95) -> float:
-    """The largest probability under which so few events have a chance of `1 - confidence` (Clopper & Pearson, 1934).
-
-    Raises ValueError for no trials or more events than trials.
-    """
-    if not 0 <= events <= trials or trials == 0:
-        raise ValueError(f"{events} of {trials} is no share")
-    if events == trials:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if _at_most(events, trials, middle) > 1.0 - confidence else (low, middle)
-    return high
-
-
-def _at_most(events: int, trials: int, p: float) -> float:
-    """P(X <= events) of a binomial."""
-    log_p, log_q = math.log(p), math.log1p(-p)
-    terms = (
-        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * log_p + (trials - k) * log_q
-        for k in range(events + 1)
-    )
-    return sum(math.exp(term) for term in terms)
-
-
 def _regret_pct(regret: float) -> float:
     return -100.0 * math.expm1(-regret)
 

@@ -14,6 +14,7 @@ from tuner.bench.protocol import Failure, Phase
 from tuner.study.budget import StudyPlan
 from tuner.study.confirmation_size import beyond_plan_s
 from tuner.study.evidence import Candidate, ranked
+from tuner.study.expected_improvement import Model
 from tuner.study.final import finalists
 from tuner.study.front import ranked_for
 from tuner.study.front_final import front_beyond_plan_s
@@ -24,7 +25,6 @@ from tuner.study.search import Proposal, Search
 from tuner.study.session_plan import LINEUP, PROBES, RACE_UP_TO, plan_session
 from tuner.study.space import Assignment
 from tuner.study.state import StudyState
-from tuner.study.surrogate import Model
 from tuner.study.trial_session import PERCENTILE_CAP_S, SHORT_SEARCH_S, answer_of, enough_rule, trials_of
 
 STRAIGHT_UP_TO = 12

@@ -1,6 +1,7 @@
-"""Several objectives as pure functions: who dominates whom, which points are worth more time, where the knee is.
+"""Several objectives as pure functions: domination, layers of points, the knee, and weighed sums.
 
-Responsible for values that are log-ratios, positive = better in every objective. Must not know windows, phases, files.
+Responsible for values that are log-ratios, positive = better in every objective. Must not import windows, phases,
+files.
 """
 
 from __future__ import annotations
@@ -17,36 +18,42 @@ from tuner.study.study import Objective
 T = TypeVar("T")
 
 TIE = gain_log(1.0)
-"""Two values closer than 1 % are alike (measurement.md, Pareto)."""
+"""Difference (log-ratio, 1 %) below which two values count as equal (tuner/README.md)."""
 CLEAR_SDS = 2.0
-"""By so many standard errors a search must see one point ahead of another before that one is left out of the field."""
+"""Standard errors by which a point must be ahead of another in a search before the other is left out of the final."""
 LEAVE_LEVEL = 0.025
-"""One-sided: that another point is better in one objective is believed at this level before a point leaves the front.
-Leaving promises no gain, so it takes nothing of the error that the verdict may spend."""
+"""One-sided level at which another point must be better in one objective before a point leaves the front.
+
+Leaving promises no gain, so the level takes nothing of the error that the verdict may spend.
+"""
 BLEND = 0.05
-"""Of the sum beside the worst objective in a weighed value: among points that are equal there the others count
-(Knowles, ParEGO, 2006)."""
+"""Weight of the sum beside the worst objective in a weighed value, so that ties in the worst are broken.
+
+The number is that of ParEGO (Knowles, IEEE Transactions on Evolutionary Computation 10, 2006).
+"""
 
 
 def is_dominated(value: Sequence[float], by: Sequence[float]) -> bool:
-    """Whether `by` is no worse in any objective and better in one, as plain numbers."""
+    """Returns True if `by` is no worse in any objective and better in one, as plain numbers."""
     return all(b >= a for a, b in zip(value, by, strict=True)) and tuple(value) != tuple(by)
 
 
 def is_clearly_dominated(one: Sequence[Estimate], by: Sequence[Estimate]) -> bool:
-    """By what a search knows: `by` is ahead in one objective by more than a tie and two standard errors, and in none
-    behind by more than a tie."""
+    """Returns True if a search sees `by` clearly ahead in one objective, and in none behind by more than a tie.
+
+    Clearly ahead is by more than a tie and by more than two standard errors.
+    """
     gaps = [(b.value - a.value, math.hypot(a.sd, b.sd)) for a, b in zip(one, by, strict=True)]
     is_ahead = any(gap > max(TIE, CLEAR_SDS * sd) for gap, sd in gaps)
     return is_ahead and all(gap >= -TIE for gap, _ in gaps)
 
 
 def is_beaten(gaps: Sequence[Sequence[float]], *, sd_floor: float = 0.0) -> bool:
-    """Whether paired evidence takes a point off the front. `gaps`: for each objective, how much better the other point
-    was in each session that both shared, as log-ratios.
+    """Returns True if paired evidence takes a point off the front.
 
-    The other must be better in one objective, beyond a tie on average and beyond chance by a t-interval over the
-    sessions, and on average not behind by more than a tie in any. Too few sessions are no evidence.
+    `gaps` holds, for each objective, how much better the other point was in each session that both shared, as
+    log-ratios. The other must be better in one objective, beyond a tie on average and beyond chance by a t-interval
+    over the sessions, and behind by no more than a tie in any. Fewer than two sessions are no evidence.
     """
     if any(len(values) < 2 for values in gaps):
         return False
@@ -56,10 +63,10 @@ def is_beaten(gaps: Sequence[Sequence[float]], *, sd_floor: float = 0.0) -> bool
 
 
 def survivors(points: Sequence[T], beats: Callable[[T, T], bool], worth: Callable[[T], float]) -> list[T]:
-    """The points that none of the others `beats` (the better one is the first argument), in the order given.
+    """Returns the points that no other point beats, in the order given.
 
-    The least worth is asked first. With ties within ties three points may beat each other in a ring: one that has
-    left beats nobody, so that at least one always stays.
+    `beats(a, b)` is True if a is better. The point of the least `worth` is asked first. Three points may beat each
+    other in a ring, because ties are not transitive: a removed point beats none, so that at least one point stays.
     """
     alive = list(points)
     for point in sorted(points, key=worth):
@@ -69,8 +76,11 @@ def survivors(points: Sequence[T], beats: Callable[[T, T], bool], worth: Callabl
 
 
 def layers(values: Mapping[str, Sequence[float]]) -> list[list[str]]:
-    """The names in layers: those nobody dominates, then those nobody else dominates, and so on (Deb and others,
-    NSGA-II, 2002); within a layer by how far the neighbours are, its ends first."""
+    """Returns the names in layers: first the points that none dominates, then those that none of the rest dominates.
+
+    Within a layer the points are ordered by crowding distance, the layer's ends first (Deb and others, NSGA-II, IEEE
+    Transactions on Evolutionary Computation 6, 2002).
+    """
     left = dict(values)
     found = []
     while left:
@@ -80,7 +90,7 @@ def layers(values: Mapping[str, Sequence[float]]) -> list[list[str]]:
 
 
 def _spread(values: Mapping[str, Sequence[float]]) -> list[str]:
-    """By crowding distance, the loneliest first (Deb and others, 2002)."""
+    """Returns the names by crowding distance, the largest first (Deb and others, 2002)."""
     distance = dict.fromkeys(values, 0.0)
     for i in range(len(next(iter(values.values())))):
         order = sorted(values, key=lambda name: (-values[name][i], name))
@@ -92,8 +102,11 @@ def _spread(values: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def ranked_for(objective: Objective, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Measured candidates, most worth more time first. With one objective the best first; with several layer by layer,
-    those beyond a limit behind the others, by how far they are off."""
+    """Returns the measured candidates, those most worth more time first.
+
+    With one objective the best candidate is first. With several the order is layer by layer, followed by candidates
+    that break a limit, the nearest to the limit first.
+    """
     plain = ranked(candidates)
     if not objective.has_several:
         return plain
@@ -103,13 +116,13 @@ def ranked_for(objective: Objective, candidates: Sequence[Candidate]) -> list[Ca
 
 
 def knee(values: Sequence[Sequence[float]], extent: Sequence[Sequence[float]] | None = None) -> int:
-    """The place of the knee among points of a front: the farthest from the line between its ends, where every objective
-    is scaled to 0 at the worst and 1 at the best of `extent`, the whole front (default: the points themselves).
+    """Returns the index of the knee among points of a front: the farthest from the line between the front's ends.
 
-    The normal-boundary definition of a knee (Das, Structural Optimization 18, 1999), on logarithms, in which the same
-    factor is the same step. With more than two objectives the line is the plane through the ends, and the distance
-    in any number of them is (sum - 1) / root(objectives): the largest sum. Of equals, two ends alone for example, it
-    is the best in the first objective. Raises ValueError where there are no points.
+    Every objective is scaled to 0 at the worst and 1 at the best of `extent`, the whole front (default: `values`). The
+    definition is the normal-boundary one (Das, Structural Optimization 18, 1999), on logarithms, where the same factor
+    is the same distance. With more than two objectives the line is the plane through the ends. The distance is (sum -
+    1) / sqrt(objectives), so the knee has the largest sum; of equal sums, the best in the first objective. Raises
+    ValueError for no points.
     """
     if not values:
         raise ValueError("a front without points has no knee")
@@ -119,7 +132,7 @@ def knee(values: Sequence[Sequence[float]], extent: Sequence[Sequence[float]] | 
 
 
 def normalised(values: Sequence[Sequence[float]], extent: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Each objective scaled to [0, 1] over `extent`; 1 where it does not differ."""
+    """Returns each objective scaled to [0, 1] over `extent`; 1 for an objective that does not differ."""
     ends = [(min(column), max(column)) for column in zip(*extent, strict=True)]
     return [
         [(v - low) / (high - low) if high > low else 1.0 for v, (low, high) in zip(value, ends, strict=True)]
@@ -129,21 +142,26 @@ def normalised(values: Sequence[Sequence[float]], extent: Sequence[Sequence[floa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Direction:
-    """Several objectives as one: by how much each of them weighs, over the extent of what was seen."""
+    """Several objectives as one weighed value, scaled by the extent of the points that were seen."""
 
     weights: Sequence[float]
+    """Weight of each objective; the mean is 1."""
     highs: Sequence[float]
+    """Largest value seen of each objective (log-ratio)."""
     spans: Sequence[float]
+    """Difference between the largest and the smallest value seen of each objective, at least a tie."""
 
     @property
     def unit(self) -> float:
-        """Brings weighed values back to log-ratios of the objective that differs least."""
+        """Factor that brings weighed values back to log-ratios of the objective that differs least."""
         return min(self.spans)
 
     def weigh(self, values: Sequence[float]) -> float:
-        """The augmented Chebyshev value (Knowles, ParEGO, 2006): how far the objective that lags most under these
-        weights is behind the best seen, and a little of the sum. With every weight in turn it reaches every point of a
-        front, of a concave one too."""
+        """Returns the augmented Chebyshev value (Knowles, ParEGO, 2006) of one value per objective.
+
+        The value is the negative distance of the most lagging weighed objective to the best seen, and a little of the
+        sum. Some weights make any point of a front the best, even on a concave front.
+        """
         parts = [
             weight * (high - value) / span
             for weight, value, high, span in zip(self.weights, values, self.highs, self.spans, strict=True)
@@ -151,13 +169,15 @@ class Direction:
         return -self.unit * (max(parts) + BLEND * sum(parts))
 
     def weigh_sd(self, sds: Sequence[float]) -> float:
-        """The error of a weighed value, as that of the objective that lags can be at most."""
+        """Returns the largest error that a weighed value may have, from one error per objective."""
         return self.unit * max(w * sd / span for w, sd, span in zip(self.weights, sds, self.spans, strict=True))
 
 
 def direction(uniform: Sequence[float], seen: Sequence[Sequence[float]]) -> Direction:
-    """Weights that are uniform on the simplex from numbers that are uniform in (0, 1), one an objective, over the
-    extent of what was `seen`; an objective in which nothing differs counts in ties."""
+    """Returns weights that are uniform on the simplex, over the extent of the points that were `seen`.
+
+    `uniform` holds a number in (0, 1) for each objective. An objective that does not differ has the span of a tie.
+    """
     parts = [-math.log(u) for u in uniform]
     columns = list(zip(*seen, strict=True))
     highs = [max(column) for column in columns]

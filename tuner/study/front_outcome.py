@@ -13,11 +13,10 @@ from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Effective
 from tuner.deploy.best import Best, BestGain, BestObjective
 from tuner.deploy.front_file import FrontFile, FrontPoint
-from tuner.study.constraint import check_limit
 from tuner.study.decision import Interval, gain_pct
 from tuner.study.disturbance import calm_pairs
 from tuner.study.front_confirm import Front
-from tuner.study.front_point import Point
+from tuner.study.front_point import Point, limit_checks
 from tuner.study.outcome import Deployed, assemble, constraints_of, rounded, standings
 from tuner.study.phases import Result
 from tuner.study.state import StudyState
@@ -101,13 +100,7 @@ def _best(
     claims = point.is_proven and front.is_reference_feasible
     # Where no baseline keeps the limits one that does is an answer, though no gain is claimed.
     is_first = result.is_tuned and not front.is_reference_feasible and not any(p.is_baseline for p in front.points)
-    ratios = state.reference.ranking.ratios_of(front.reference)
-    checks = [
-        check
-        for limit in state.study.objective.limits
-        if point.pairs
-        for check in check_limit(limit, point.pairs, ratios[limit.metric])
-    ]
+    checks = limit_checks(state, front.head, point) if front.head and point.pairs else []
     best = assemble(state, result, deployed, config=point.config, effective=effective, mine=mine, levels=levels)
     baseline = point.name if point.is_baseline else front.reference
     return replace(

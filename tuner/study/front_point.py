@@ -12,10 +12,11 @@ from functools import partial
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import DeploymentConfig, Windows
-from tuner.study.constraint import check_limit
+from tuner.study.constraint import ConstraintCheck, check_limit, limit_level
 from tuner.study.decision import Interval, gain_log, gain_pct, interval
 from tuner.study.estimate import session_value
 from tuner.study.fresh_session import FAILURES_ALLOWED
+from tuner.study.limit_words import limit_words
 from tuner.study.records import FrontLine
 from tuner.study.state import StudyState
 
@@ -100,13 +101,21 @@ def turned_down(state: StudyState, head: FrontLine, point: Point, failures: Sequ
         return f"it failed in {len(failures)} sessions, last: {failures[-1]}"
     if not point.gains:
         return f"too few requests in its windows: it needs {requests_needed(state)} in a session"
-    ratios = state.reference.ranking.ratios_of(head.reference)
-    checks = [
+    checks = limit_checks(state, head, point)
+    return next((limit_words(check) for check in checks if not check.is_kept), "")
+
+
+def limit_checks(state: StudyState, head: FrontLine, point: Point) -> list[ConstraintCheck]:
+    """Checks every limit on the confirmation's sessions of one point; all confirmed points share the level.
+
+    `head.names` are fixed before the first session, candidates and baselines alike: each is claimed to keep the limits.
+    """
+    level, ratios = limit_level(len(head.names), looks=1), state.reference.ranking.ratios_of(head.reference)
+    return [
         check
         for limit in state.study.objective.limits
-        for check in check_limit(limit, point.pairs, ratios[limit.metric])
+        for check in check_limit(limit, point.pairs, ratios[limit.metric], level=level)
     ]
-    return next((check.reason for check in checks if not check.is_kept), "")
 
 
 def proved(

@@ -1,6 +1,6 @@
-"""What the search knows, as the Gaussian process wants it: points, values, errors; and which points are worth a trial.
+"""The candidates and baselines as observations of the Gaussian process, and the points fast enough for a trial.
 
-Knows candidates and baselines; neither the process nor the order of trials.
+Responsible for values, errors and excesses of points. Must not import the process itself, phases or Optuna.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Windows
 from tuner.study.evidence import Candidate, Estimate
+from tuner.study.expected_improvement import Observation
 from tuner.study.front import direction
 from tuner.study.session_plan import longest_window_s
 from tuner.study.space import Assignment
 from tuner.study.state import Reference, StudyState
-from tuner.study.surrogate import Observation
 
-ROUNDS = 4
-"""A window holds so many rounds of all requests (measurement.md)."""
+CYCLES = 4
+"""Number of cycles of all requests that a window holds at least (tuner/README.md)."""
 FAILED_SD = 0.1
-"""A configuration that fails is taken for as bad as the worst, give or take so much: its neighbours may fail too."""
+"""Standard error (log-ratio) of a failed configuration, which counts as the worst value: neighbours may fail too."""
 
 
 def observations(
@@ -29,10 +29,11 @@ def observations(
     points: Mapping[str, Assignment],
     uniform: Sequence[float] = (),
 ) -> list[Observation]:
-    """The candidates, and the baselines that are `points` (effective key -> assignment) of the space.
+    """Returns the observations of all candidates, and of the baselines that are `points` of the space.
 
-    With several objectives one value is made of them, in the direction that `uniform` draws: numbers in (0, 1), one an
-    objective."""
+    `points` maps effective keys to assignments. Several objectives become one value, weighed in the direction that
+    `uniform` draws: a number in (0, 1) for each objective.
+    """
     ranking = reference.ranking
     error = reference.noise.session_sd
     asked = [(c, c.assignment) for c in candidates if c.assignment is not None]
@@ -69,14 +70,16 @@ def observations(
 
 
 def fast_enough(state: StudyState, left: Mapping[str, Assignment], best: Candidate | None) -> dict[str, Assignment]:
-    """Those whose window would end in time were they as fast as the best: the others are no answer, see
-    `SessionPlan.max_window_s`."""
+    """Returns the points of `left` whose window would end in time at the speed of the best candidate.
+
+    The longest window is `SessionPlan.max_window_s`; a configuration with a longer one cannot be the answer.
+    """
     members = dict(zip(state.setup.baselines, state.reference.line.session.members, strict=True))
     reference = members[state.reference.ranking.reference]
     assert isinstance(reference, Windows)
     samples_per_s = METRICS["throughput"].read(reference.windows)
     if best is not None and state.study.objective.metric == "throughput":
         samples_per_s *= math.exp(max(0.0, best.value))
-    most = longest_window_s(state, state.reference) * samples_per_s / ROUNDS
+    most = longest_window_s(state, state.reference) * samples_per_s / CYCLES
     configs = {key: state.setup.configuration(assignment) for key, assignment in left.items()}
     return {key: left[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= most}

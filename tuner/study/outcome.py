@@ -26,7 +26,7 @@ from tuner.deploy.best import (
     BestObjective,
 )
 from tuner.study.conditions import as_written
-from tuner.study.constraint import ConstraintCheck
+from tuner.study.constraint import ConstraintCheck, bounds_of
 from tuner.study.decision import gain_pct
 from tuner.study.disturbance import calm_pairs
 from tuner.study.estimate import session_value
@@ -226,37 +226,30 @@ def constraints_of(
 ) -> tuple[BestConstraint, ...]:
     """The limits with what a configuration measured: absolute, or as the ratio that the limit is about. Where the
     confirmation has not checked one, `baseline` is what it is. Where the study is no answer, which is broken."""
-    measured = {(c.metric, c.bound): (c.measured, c.requests) for c in checks}
+    checked = {(c.bound.metric, c.bound.kind): c for c in checks if c.measured is not None}
     found = []
     load = state.study.load
     kept = (Limit(metric=name, max=most) for name, most in load.keep) if load else ()
     for limit in (*state.study.objective.limits, *kept):
-        for bound in ("min", "max", "min_ratio", "max_ratio"):
-            value = getattr(limit, bound)
-            if value is None:
-                continue
-            if (limit.metric, bound) in measured and measured[limit.metric, bound][0] is not None:
-                level, requests = measured[limit.metric, bound]
-            elif bound.endswith("_ratio"):
-                row = METRICS[limit.metric]
+        for bound in sorted(bounds_of(limit), key=lambda bound: (bound.is_ratio, bound.side)):
+            check = checked.get((limit.metric, bound.kind))
+            if check is not None:
+                measured = check.measured or 0.0
+            elif bound.is_ratio:
                 ratio_log = state.reference.ranking.ratios_of(baseline)[limit.metric]
-                level, requests = math.exp(row.sign * ratio_log), 0
+                measured = math.exp(METRICS[limit.metric].sign * ratio_log)
             else:
-                level, requests = mine[limit.metric], 0
+                measured = mine[limit.metric]
             found.append(
                 BestConstraint(
                     metric=limit.metric,
-                    measured=rounded(level or 0.0),
-                    requests=requests or None,
-                    kept=None if is_answer else not _is_beyond(bound, level or 0.0, value),
-                    **{bound: value},
+                    measured=rounded(measured),
+                    requests=check.requests or None if check else None,
+                    kept=None if is_answer else bound.keeps(measured),
+                    **{bound.kind: bound.limit},
                 )
             )
     return tuple(found)
-
-
-def _is_beyond(bound: str, level: float, value: float) -> bool:
-    return level < value if bound.startswith("min") else level > value
 
 
 def _api_of(state: StudyState, baseline: str) -> Api | None:

@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 
 from tuner.bench.protocol import DeploymentConfig
 from tuner.study.baseline_ranking import rank_baselines
-from tuner.study.budget import BASELINES_SHARE, FRONT_MEMBERS, SD_FLOOR, StudyPlan, smallest_provable_gain_pct
+from tuner.study.budget import BASELINES_SHARE, FRONT_MEMBERS, SD_FLOOR, StudyPlan
 from tuner.study.calibration import ENOUGH_DF
 from tuner.study.confirm import Confirmation, confirm, judge_round, open_confirmation, read_confirmation
 from tuner.study.decision import SESSIONS, gain_log, gain_pct, share_of
-from tuner.study.disturbance import count_disturbed, disturbed_words, late_words, mean_load, warning, windows_of
+from tuner.study.disturbance import count_disturbed, mean_load, windows_of
 from tuner.study.evidence import Candidate
 from tuner.study.explore import ALL_FAILED, explore
 from tuner.study.final import finalists, is_better, pick_winner, winner_of
 from tuner.study.front_confirm import Front, baselines_alone, confirm_front, judge_front, open_front, read_front
 from tuner.study.front_final import pick_points
+from tuner.study.host_words import disturbed_words, late_words, warning
 from tuner.study.listing import Listing, list_space
+from tuner.study.power import smallest_provable_gain_pct
 from tuner.study.records import CalibrationLine, VerdictLine
 from tuner.study.refusal import check_reference, percentile_lines
 from tuner.study.runner import SessionRunner

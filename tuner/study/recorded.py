@@ -16,8 +16,9 @@ from tuner.bench.table import HostNoise, Point, Row, Table, with_hints
 from tuner.bench.value import Value
 from tuner.errors import InputError
 from tuner.study.baselines import HINTS
-from tuner.study.estimate import mad_sd, pair_ratios, session_value
+from tuner.study.estimate import pair_ratios, session_value
 from tuner.study.records import SessionLine, read_log
+from tuner.study.robust import mad_sd
 
 THROUGHPUT = METRICS["throughput"]
 FEWEST_ROWS = 2

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tuner.bench.protocol import Clock, HostLoad
-from tuner.study.disturbance import MUCH_WORSE, mean_load, warning, windows_of
+from tuner.study.disturbance import MUCH_WORSE, mean_load, windows_of
+from tuner.study.host_words import warning
 from tuner.study.records import SessionLine
 
 BAD_OTHER_PCT, BAD_STEAL_PCT = 25.0, 15.0

@@ -1,4 +1,4 @@
-"""Robust location and spread, and Student's t, against hand-computed numbers, published tables and seeded samples."""
+"""Tests of robust location and spread, and of shrinkage, against hand-computed numbers and seeded samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.study.estimate import hodges_lehmann, mad_sd, t_cdf, t_quantile
+from tuner.study.robust import hodges_lehmann, mad_sd, shrunk_sd
 
 finite = st.floats(min_value=-1e3, max_value=1e3, allow_nan=False)
 log_ratios = st.lists(finite, min_size=1, max_size=12)
@@ -81,43 +81,20 @@ def test_mad_sd_is_unbiased_for_normal_values(n: int) -> None:
     assert mean(mad_sd(row.tolist()) for row in samples) == pytest.approx(1.0, abs=0.06)
 
 
-# Student's t
+# Shrinkage
 
 
-@pytest.mark.parametrize(
-    ("p", "df", "expected"),
-    [
-        (0.90, 3, 1.6377),
-        (0.95, 1, 6.3138),
-        (0.975, 1, 12.7062),
-        (0.975, 3, 3.1824),
-        (0.975, 5, 2.5706),
-        (0.975, 8, 2.3060),
-        (0.975, 11, 2.2010),
-        (0.99, 2, 6.9646),
-        (0.995, 4, 4.6041),
-        (0.995, 10, 3.1693),
-        (0.9995, 11, 4.4370),
-        (0.975, 30, 2.0423),
-        (0.975, 120, 1.9799),
-    ],
-)
-def test_t_quantile_agrees_with_published_tables(p: float, df: int, expected: float) -> None:
-    assert t_quantile(p, df) == pytest.approx(expected, abs=5e-5)
+def test_a_sample_sd_is_drawn_to_the_prior_by_their_degrees_of_freedom() -> None:
+    assert shrunk_sd(0.03, 4, 0.01) == pytest.approx(math.sqrt((0.03**2 + 0.01**2) / 2))
+    assert shrunk_sd(0.03, 0, 0.015) == pytest.approx(0.015)
+    assert shrunk_sd(0.03, 4000, 0.015) == pytest.approx(0.03, rel=1e-3)
 
 
-@pytest.mark.parametrize("df", [1, 2, 3, 4, 5, 8, 11, 40])
-@pytest.mark.parametrize("p", [1e-5, 0.001, 0.02, 0.3, 0.5, 0.7, 0.999])
-def test_t_cdf_undoes_t_quantile(p: float, df: int) -> None:
-    assert t_cdf(t_quantile(p, df), df) == pytest.approx(p, rel=1e-6)
+def test_a_sample_and_a_prior_that_weigh_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="degrees of freedom"):
+        shrunk_sd(0.03, 0, 0.01, prior_df=0)
 
 
-def test_t_with_one_and_two_degrees_of_freedom_has_closed_forms() -> None:
-    assert t_cdf(1.0, 1) == pytest.approx(0.75)
-    assert t_cdf(2.0, 2) == pytest.approx(0.5 + 2.0 / (2.0 * math.sqrt(6.0)))
-
-
-@pytest.mark.parametrize(("p", "df"), [(0.0, 3), (1.0, 3), (0.9, 0)])
-def test_t_quantile_refuses_what_has_no_answer(p: float, df: int) -> None:
-    with pytest.raises(ValueError, match=r"probability|degrees"):
-        t_quantile(p, df)
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.integers(0, 30))
+def test_a_shrunk_sd_lies_between_sample_and_prior(sample: float, prior: float, df: int) -> None:
+    assert min(sample, prior) - 1e-12 <= shrunk_sd(sample, df, prior) <= max(sample, prior) + 1e-12

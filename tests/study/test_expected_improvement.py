@@ -1,4 +1,4 @@
-"""The Gaussian process: against hand-computed numbers, and whether it finds what it is to find."""
+"""Tests of the features of points, and of which point is proposed next."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.study.virtual import parameter, space_of
-from tuner.study.space import Assignment, Parameter, Space
-from tuner.study.surrogate import (
+from tuner.study.expected_improvement import (
     FEWEST,
     FEWEST_TO_FIT,
     MOST_VALUES,
     Model,
     Observation,
     features,
-    kernel,
-    log_likelihoods,
 )
+from tuner.study.space import Assignment, Parameter, Space
 
 GRID = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("infer_requests", 1, 2, 4, 8, 16, 32))
 POINTS: dict[str, Assignment] = {str(i): point for i, point in enumerate(GRID.assignments())}
@@ -183,14 +181,3 @@ def test_thousands_of_values_are_thinned_out_and_keep_the_best() -> None:
     assert len(prediction[1]) == len(points)
     gains = Model(space, points, seed=0).expected_improvement(observations)
     assert gains[999] <= max(gains[290:310])
-
-
-def test_the_likelihood_of_every_draw_is_what_the_textbook_says() -> None:
-    rng = np.random.default_rng(5)
-    x, y, noise = rng.random((7, 3)), rng.standard_normal(7), np.full(7, 0.01)
-    thetas = rng.normal(-0.5, 0.5, (4, 5))
-    found = log_likelihoods(thetas, x, y, noise)
-    for theta, value in zip(thetas, found, strict=True):
-        whole = kernel(theta, x, x) + np.diag(noise + math.exp(2.0 * theta[1]))
-        expected = -0.5 * (y @ np.linalg.solve(whole, y) + np.linalg.slogdet(whole)[1])
-        assert value == pytest.approx(float(expected), rel=1e-4)
