@@ -32,7 +32,7 @@ MAKES_A_BEST_FILE = {
     "study/front_outcome.py",
     "study/show.py",
 }
-OPTUNA = {"study/search.py", "study/book.py"}
+OPTUNA = {"study/search.py", "study/database.py"}
 OPENVINO = {"bench", "model", "deploy"}
 
 

@@ -16,8 +16,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tuner.study.database import StudyDatabase
 from tuner.study.expected_improvement import Model, Observation
-from tuner.study.search import Search
+from tuner.study.search import FinishedTrial, Search
 from tuner.study.space import Parameter, Space, Value
 
 SPACE = Space(
@@ -40,11 +41,17 @@ def log_ratio(point: Mapping[str, Value]) -> float:
     return -0.05 * sum((math.log2(numbers[name]) - math.log2(top)) ** 2 for name, top in tops.items())
 
 
+def search_in(path: Path) -> Search:
+    database = StudyDatabase(path=path, name="ask-tell", metrics=("throughput",), say=print)
+    return Search(space=SPACE, sampler="tpe", seed=0, database=database)
+
+
 def main(trials: int) -> None:
     costs_ms: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "study.db"
-        with Search.open(path, name="ask-tell", space=SPACE, sampler="tpe", seed=0) as search:
+        with search_in(path) as search:
+            search.restore([])
             for number in range(1, trials + 1):
                 started_s = time.perf_counter()
                 proposal = search.propose()
@@ -59,8 +66,11 @@ def main(trials: int) -> None:
                     last = sorted(costs_ms[-LOOKED_AT:])
                     p95 = last[math.ceil(0.95 * LOOKED_AT) - 1]
                     print(f"{number:5} trials: median {statistics.median(last):5.1f} ms, p95 {p95:5.1f} ms", flush=True)
+            told = search.trials()
+        known = [FinishedTrial(number=t.number, assignment=t.assignment, value=t.value, record=t.record) for t in told]
         started_s = time.perf_counter()
-        with Search.open(path, name="ask-tell", space=SPACE, sampler="tpe", seed=0):
+        with search_in(path) as search:
+            search.restore(known)
             opened_s = time.perf_counter() - started_s
         points = {str(i): point for i, point in enumerate(SPACE.assignments())}
         chosen = list(points.values())[:: max(1, len(points) // trials)]
@@ -75,7 +85,7 @@ def main(trials: int) -> None:
             print(
                 f"{count:5} trials: the process chooses in {statistics.median(last):.1f} ms, at most {max(last):.1f} ms"
             )
-        print(f"opened again with {trials} trials in {opened_s:.2f} s, {path.stat().st_size / 2**20:.1f} MiB")
+        print(f"restored with {trials} trials in {opened_s:.2f} s, {path.stat().st_size / 2**20:.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from tests.study.virtual import (
     LARGE,
     SMALL,
     Meddler,
+    PhaseFuse,
+    PowerCut,
     Virtual,
     by_streams,
     calm,
@@ -182,6 +184,20 @@ class Repeating:
             return propose(search, assignment or self.assignment)
 
         monkeypatch.setattr(Search, "propose", stubborn)
+
+
+def test_the_number_of_duplicates_survives_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sampler chooses the first point again and again: twenty times before each new one."""
+    Repeating({"NUM_STREAMS": 1, "infer_requests": 8}).patch(monkeypatch)
+    found = []
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+        study = Virtual(folder=tmp_path / name, study=make_study(trials=3, sampler="random"))
+        if name == "parts":
+            with pytest.raises(PowerCut):
+                study.run(PhaseFuse(study.bench, "search", 3))
+        found.append(study.run().line.duplicates)
+    assert found == [40, 40]
 
 
 def test_a_duplicate_is_answered_and_counts_neither_as_trial_nor_as_time(

@@ -14,12 +14,10 @@ from tests.study.test_outcome import HOST, INPUTS, MODEL
 from tests.study.test_resume import (
     check_parts,
     check_resumed,
-    forget,
     leave,
     photographed,
     resume_from,
     resume_to_the_end,
-    tear_and_forget,
     tear_log,
 )
 from tests.study.virtual import (
@@ -136,7 +134,7 @@ def test_every_sampler_searches_on_several_objectives(tmp_path: Path, sampler: S
 
 
 def test_study_db_opens_as_a_study_of_several_named_objectives(tmp_path: Path) -> None:
-    study = Virtual(folder=tmp_path, space=TINY, study=several(2.0))
+    study = Virtual(folder=tmp_path, space=TINY, study=several(2.0), has_database=True)
     study.run()
     found = optuna.load_study(study_name="search", storage=f"sqlite:///{study.db_path}")
     assert [d.name for d in found.directions] == ["MAXIMIZE", "MAXIMIZE"]
@@ -300,7 +298,6 @@ FRONTS: dict[str, tuple[Space, Study]] = {
     [
         ("front straight", leave, 2),
         pytest.param("front raced", tear_log, 3, marks=pytest.mark.slow),
-        pytest.param("front sampled", forget, 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_study_of_several_objectives_interrupted_before_every_session_still_ends(
@@ -318,12 +315,10 @@ def test_a_kill_before_any_session_of_a_front_changes_nothing_that_matters(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.study.test_resume.RESUMED", FRONTS)
-    _, camera = photographed(tmp_path, name)
+    _, camera = photographed(tmp_path, name, has_database=False)
     assert len(camera.hosts) >= 6
     # Each with one damage: every one at every session is what test_resume.py does with a single objective.
-    for number, damage in zip(
-        range(len(camera.hosts)), cycle((leave, tear_log, tear_and_forget, forget)), strict=False
-    ):
+    for number, damage in zip(range(len(camera.hosts)), cycle((leave, tear_log)), strict=False):
         resume_from(camera, number, damage)
         check_front(replace(camera.study, folder=camera.album / f"{number}-{damage.__name__}"))
 

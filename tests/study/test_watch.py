@@ -14,7 +14,6 @@ from tuner.bench.synthetic import CompileEffect, FakeClock, Noise, SyntheticBenc
 from tuner.study.baselines import baseline_configs
 from tuner.study.phases import run_phases
 from tuner.study.records import SessionLine
-from tuner.study.search import Search
 from tuner.study.watch import LOOK_S, PAUSE_LIMIT_S, QUIET_S, REST_S, HostWatch, NoWatch
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -251,15 +250,7 @@ def watched(folder: Path, look: Callable[[FakeClock, float], HostLoad], *, burst
     )
     runner = study.runner(Meddler(study.bench, disturb))
     runner.clock, runner.watch = watch.clock, watch
-    opened: list[Search] = []
-
-    def open_search() -> Search:
-        opened.append(study.search())
-        return opened[-1]
-
-    run_phases(runner, open_search)
-    for search in opened:
-        search.close()
+    run_phases(runner, study.search())
     return study, watch
 
 

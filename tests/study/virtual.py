@@ -24,6 +24,7 @@ from tuner.model.spec import ModelSpec
 from tuner.study.budget import StudyPlan
 from tuner.study.calibration import Calibration
 from tuner.study.candidate import to_config
+from tuner.study.database import StudyDatabase
 from tuner.study.phases import Result, run_phases
 from tuner.study.records import Log, SessionLine, open_log
 from tuner.study.runner import SessionRunner
@@ -195,6 +196,10 @@ class Virtual:
     known_noise: KnownNoise | None = None
     remember: Callable[[Calibration], None] = lambda calibration: None
     listener: Listener = field(default_factory=Listener)
+    has_database: bool = False
+    """True where a run writes study.db, which takes longer than everything else."""
+    searched: Search | None = None
+    """Search of the last run."""
 
     @property
     def log_path(self) -> Path:
@@ -228,29 +233,20 @@ class Virtual:
         )
 
     def search(self) -> Search:
-        study = self.study
-        objectives = study.objective.metrics if study.objective.has_several else ()
-        return Search.open(
-            self.db_path,
-            name="search",
+        metrics = self.study.objective.metrics
+        database = StudyDatabase(path=self.db_path, name="search", metrics=metrics, say=self.listener.say)
+        self.searched = Search(
             space=self.space,
-            sampler=study.sampler,
-            seed=study.seed,
-            objectives=objectives,
+            sampler=self.study.sampler,
+            seed=self.study.seed,
+            metrics=len(metrics),
+            database=database if self.has_database else None,
         )
+        return self.searched
 
     def run(self, bench: Bench | None = None) -> Result:
-        opened: list[Search] = []
-
-        def open_search() -> Search:
-            opened.append(self.search())
-            return opened[-1]
-
-        try:
-            return run_phases(self.runner(bench), open_search)
-        finally:
-            for search in opened:
-                search.close()
+        with self.search() as search:
+            return run_phases(self.runner(bench), search)
 
     def log(self) -> Log:
         return open_log(self.log_path)
@@ -268,8 +264,8 @@ class Virtual:
         return study_plan(self.state())
 
     def trials(self) -> list[TrialSummary]:
-        with self.search() as search:
-            return search.trials()
+        assert self.searched is not None
+        return self.searched.trials()
 
 
 def crash(message: str = "boom") -> Failure:

@@ -1,4 +1,4 @@
-"""One parameter as a sampler sees it: a number in a row, or one of several choices. Knows no sampler."""
+"""One parameter as a sampler sees it: an index or one of several choices. Must not know any sampler."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tuner.study.space import Parameter, Value, is_same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """`choices[i]` stands for `parameter.values[i]`.
+    """A parameter with one choice for each of its values: `choices[i]` stands for `parameter.values[i]`.
 
-    Values in order are their indices: 1, 2, 4, 8 are equally far apart. Others are themselves, but JSON text where
-    `==`, with which samplers compare, would take `1` for `true`.
+    The choices of ordinal values are their indices: 1, 2, 4, 8 are equally far apart. Other values are their own
+    choices. They are JSON text where `==`, with which samplers compare, would take `1` for `true`.
     """
 
     parameter: Parameter
@@ -21,6 +21,7 @@ class Axis:
 
     @classmethod
     def of(cls, parameter: Parameter) -> Axis:
+        """Returns the parameter with its choices."""
         values = parameter.values
         if parameter.is_ordinal:
             return cls(parameter=parameter, choices=tuple(range(len(values))))
@@ -29,7 +30,7 @@ class Axis:
         return cls(parameter=parameter, choices=tuple(json.dumps(value) for value in values))
 
     def encode(self, value: Value) -> Value:
-        """Raises `ValueError` where the parameter does not have the value."""
+        """Returns the choice of a value; raises `ValueError` where the parameter does not have the value."""
         values = self.parameter.values
         alike = [i for i, known in enumerate(values) if is_same(known, value)]
         exact = [i for i in alike if type(values[i]) is type(value)]
@@ -38,5 +39,5 @@ class Axis:
         return self.choices[(exact or alike)[0]]
 
     def decode(self, choice: Value) -> Value:
-        """Raises `ValueError` where there is no such choice."""
+        """Returns the value of a choice; raises `ValueError` where there is no such choice."""
         return self.parameter.values[self.choices.index(choice)]

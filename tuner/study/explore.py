@@ -83,7 +83,6 @@ class _Exploration:
     """Effective key -> name, of those that ran."""
     begin_s: float
     measured_s: float = 0.0
-    duplicates: int = 0
     refused: dict[str, Failure] = field(default_factory=dict)
     """Sets of properties that do not compile, met while sampling."""
     asked: dict[str, Candidate] = field(default_factory=dict)
@@ -212,6 +211,7 @@ class _Exploration:
             plan,
             trials=[None, *(p.number for p in group)],
             assignments=[None, *(p.assignment for p in group)],
+            duplicates=self.search.duplicates,
         )
         self.measured_s += line.session.wall_s
         for number, _, i in trials_of(line):
@@ -314,7 +314,7 @@ class _Exploration:
 
     def answer(self, proposal: Proposal, known: Candidate | str) -> None:
         """A duplicate is told what is known of its effective configuration, and does not count as a trial."""
-        self.duplicates += 1
+        self.search.duplicates += 1
         if isinstance(known, str):
             ranking = self.state.reference.ranking
             value, constraints, same_as = ranking.values[known], ranking.violations[known], f"baseline {known}"
@@ -363,6 +363,6 @@ class _Exploration:
             incumbent_gain=incumbent.value if incumbent else None,
             trials=sum(1 for c in candidates if c.is_measured),
             failures=sum(1 for c in candidates if c.failure is not None) + len(self.refused),
-            duplicates=self.duplicates,
+            duplicates=self.search.duplicates,
             noise=reference.noise.window_sd,
         )

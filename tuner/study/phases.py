@@ -5,7 +5,7 @@ Knows what follows what; each phase has its own module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tuner.bench.protocol import DeploymentConfig
@@ -69,16 +69,15 @@ class Result:
         return self.is_tuned or (self.line.reason != "failed" and self.is_reference_feasible)
 
 
-def run_phases(runner: SessionRunner, open_search: Callable[[], Search]) -> Result:
-    """Runs phases 1 to 6, from wherever the record stands. Raises TunerErrors of the phases."""
+def run_phases(runner: SessionRunner, search: Search) -> Result:
+    """Runs phases 1 to 6, from wherever the record stands, with a search that is empty. Raises their TunerErrors."""
     state = runner.state
     if is_finished(state):
         runner.say(FINISHED)
         return read_result(state)
     if state.log.all_sessions():
         runner.say(resumed_line(state))
-    # A damaged study.db and a space that does not compile are found before anything is measured.
-    search = open_search()
+    # A space that does not compile is found before anything is measured.
     listing = list_space(runner)
     state = runner.state = replace(state, distinct=len(listing.distinct) if listing else None)
     settle_reference(runner)
@@ -86,7 +85,7 @@ def run_phases(runner: SessionRunner, open_search: Callable[[], Search]) -> Resu
     for line in plan_lines(state, plan):
         runner.say(line)
     why = ""
-    search.reconcile(finished_trials(state))
+    search.restore(finished_trials(state), duplicates=state.log.duplicates())
     is_searched = bool(state.steps("final")) or runner_up(state) is not None
     if not is_searched and not has_confirmation(state, state.attempt):
         why = explore(runner, plan, search, listing)
@@ -95,8 +94,7 @@ def run_phases(runner: SessionRunner, open_search: Callable[[], Search]) -> Resu
         verdict = _conclude(runner, study_plan(state), why)
         for line in confirmation_lines(state):
             runner.say(line)
-        repeats = sum(1 for trial in search.trials() if "same_as" in trial.record)
-        runner.append(replace(verdict, duplicates=repeats))
+        runner.append(replace(verdict, duplicates=search.duplicates))
         if (following := runner_up(state)) is None:
             return read_result(state)
         runner.say(f"turned down: {verdict.detail}; the runner-up is {following.config}")

@@ -43,6 +43,8 @@ class SessionLine:
     trials: tuple[int | None, ...]
     assignments: tuple[Mapping[str, PropertyValue | None] | None, ...]
     session: Session
+    duplicates: Annotated[int, Field(exclude_if=lambda count: count == 0)] = 0
+    """Number of proposals that had been answered from what was known when this session of a search began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,10 @@ class Log:
 
     def calibration(self) -> CalibrationLine | None:
         return next((line for line in self.lines if isinstance(line, CalibrationLine)), None)
+
+    def duplicates(self) -> int:
+        """Returns how many proposals were answered from what was known, up to the last line that says so."""
+        return max((line.duplicates for line in self.lines if isinstance(line, SessionLine | VerdictLine)), default=0)
 
     def verdicts(self) -> list[VerdictLine]:
         return [line for line in self.lines if isinstance(line, VerdictLine)]

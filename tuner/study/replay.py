@@ -161,8 +161,8 @@ def _study(task: Task) -> Replayed:
     table, setup, bench = task.table, _setup(task), task.table.bench(task.noise, seed=task.seed)
     state = StudyState(setup=setup, log=Log(None))
     runner = SessionRunner(state=state, bench=bench, reporter=_Silence(), clock=bench.clock)
-    search = Search.in_memory(space=setup.space, sampler=setup.study.sampler, seed=task.seed)
-    result = run_phases(runner, lambda: search)
+    search = Search(space=setup.space, sampler=setup.study.sampler, seed=task.seed)
+    result = run_phases(runner, search)
     deployed, shown = table.row_of(result.config), result.confirmation.interval if result.confirmation else None
     winner = table.row_of(result.confirmation.head.winner) if result.confirmation else None
     against = table.row_of(setup.baselines[result.reference])
@@ -186,7 +186,7 @@ def _study(task: Task) -> Replayed:
 def _plain(task: Task) -> Replayed:
     """The loop around Optuna that is usually written: each configuration once, by itself, and the best number wins."""
     table, setup, bench = task.table, _setup(task), task.table.bench(task.noise, seed=task.seed)
-    search = Search.in_memory(space=setup.space, sampler="tpe", seed=task.seed)
+    search = Search(space=setup.space, sampler="tpe", seed=task.seed)
     plan = SessionPlan(phase="measure", seed=task.seed, blocks=1, window_s=PLAIN_WINDOW_S, is_fresh=True)
 
     def speed(config: DeploymentConfig, max_window_s: float = plan.max_window_s) -> float | Failure:

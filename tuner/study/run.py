@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -28,6 +28,7 @@ from tuner.model.locate import locate, sha256
 from tuner.model.spec import ModelSpec
 from tuner.study.calibration import Calibration, noise_cache
 from tuner.study.conditions import as_written, under
+from tuner.study.database import StudyDatabase
 from tuner.study.document import NodePath
 from tuner.study.file import load_study
 from tuner.study.finished import Outcome, read_finished
@@ -89,8 +90,8 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
 def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
     with prepared_study(path, options, reporter, "run") as prepared:
         runner, folder = prepared.runner, prepared.folder
-        with _lazy_search(runner.state, folder) as open_search:
-            result = run_phases(runner, open_search)
+        with _search(runner, folder) as search:
+            result = run_phases(runner, search)
         state, deployed = runner.state, _deployed(prepared)
         resolve = partial(_resolved, runner)
         front = None
@@ -234,30 +235,12 @@ def _with_budget(study: Study, options: RunOptions) -> Study:
     return replace(study, budget=budget)
 
 
-@contextmanager
-def _lazy_search(state: StudyState, folder: Path) -> Iterator[Callable[[], Search]]:
-    """Opens study.db when the search begins, and closes it in any case."""
-    opened: list[Search] = []
-
-    def open_search() -> Search:
-        study = state.study
-        opened.append(
-            Search.open(
-                folder / "study.db",
-                name="search",
-                space=state.setup.space,
-                sampler=study.sampler,
-                seed=study.seed,
-                objectives=study.objective.metrics if study.objective.has_several else (),
-            )
-        )
-        return opened[-1]
-
-    try:
-        yield open_search
-    finally:
-        for search in opened:
-            search.close()
+def _search(runner: SessionRunner, folder: Path) -> Search:
+    """Returns a search without trials that will be mirrored in the folder's study.db."""
+    setup, study = runner.state.setup, runner.state.study
+    metrics = study.objective.metrics
+    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, say=runner.say)
+    return Search(space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(metrics), database=database)
 
 
 def _deployed(prepared: Prepared) -> Deployed:

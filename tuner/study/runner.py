@@ -39,6 +39,7 @@ class SessionRunner:
         *,
         trials: Sequence[int | None] | None = None,
         assignments: Sequence[Assignment | None] | None = None,
+        duplicates: int = 0,
     ) -> SessionLine:
         """Measures one session and returns it once it is on disk; a host that turned bad is given time first."""
         self.watch.before_session(self.state.log.all_sessions(), self.say)
@@ -50,6 +51,7 @@ class SessionRunner:
             trials=tuple(trials) if trials else (None,) * len(lineup),
             assignments=tuple(assignments) if assignments else (None,) * len(lineup),
             session=session,
+            duplicates=duplicates,
         )
         self.append(line)
         return line

@@ -1,20 +1,15 @@
-"""What to try next, asked of Optuna: with `book.py` the only use of it in the project, behind plain values.
+"""Optuna's study behind plain values: points of the space are asked of it, and it is told how they did.
 
-Must not know how a candidate is measured, what its numbers mean, or which candidate wins.
-
-A study lives twice. Samplers read it in memory; study.db is written beside it, for resuming and for optuna-dashboard:
-asking and telling through SQLite alone takes twice the statements, and they cost more than sampling. The source of
-truth is neither of them but sessions.jsonl, see `Search.reconcile`.
+The study lives in memory and is rebuilt from sessions.jsonl at every start; study.db is a mirror of it. Must not know
+how a candidate is measured, what its numbers mean, or which candidate wins. Only `database.py` uses Optuna beside it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,24 +17,19 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import InMemoryStorage, RDBStorage
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.pool import StaticPool
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from tuner.errors import RecordError, TunerError
 from tuner.study.axis import Axis
-from tuner.study.book import Book, open_book
-from tuner.study.database import REBUILD, connect, explained
+from tuner.study.database import StudyDatabase
 from tuner.study.space import Assignment, Space, Value
 from tuner.study.study import SamplerName
 from tuner.study.trial import FinishedTrial, Proposal, TrialSummary
 
-__all__ = ["INTERRUPTED", "SAMPLERS", "UNRECORDED", "FinishedTrial", "Proposal", "Search", "TrialSummary"]
+__all__ = ["SAMPLERS", "UNRECORDED", "FinishedTrial", "Proposal", "Search", "TrialSummary"]
 
-INTERRUPTED = "interrupted"
 UNRECORDED = "not in sessions.jsonl"
-
+"""Failure of a trial that fills a number which no session has; most such trials were answered from what was known."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -58,90 +48,45 @@ SAMPLERS: Mapping[SamplerName, Callable[[Space, int], BaseSampler] | None] = {
     "grid": None,
     "race": _tpe,
 }
-"""Made from a space and a seed; None asks in the order of the space. `race`, `gp` and `auto` need the space listed, and
-choose from the list themselves; where it is too large they are sampled by TPE."""
+"""Sampler's name -> function of a space and a seed that makes it; None stands for the order of the space.
+
+`race`, `gp` and `auto` choose from a listed space themselves; a space that is too large to be listed is sampled by TPE.
+"""
 
 
 class Search:
-    """One study: proposes points of its space, is told how they did, keeps study.db. For one process and one thread."""
+    """One study in memory: proposes points of its space, is told how they did. For one process and one thread."""
 
     def __init__(
         self,
-        path: Path | None,
-        connection: sqlite3.Connection | None,
         *,
-        name: str,
         space: Space,
         sampler: SamplerName,
         seed: int,
-        objectives: Sequence[str] = (),
+        metrics: int = 1,
+        database: StudyDatabase | None = None,
     ) -> None:
-        self.space = space
-        self._count = max(1, len(objectives))
-        self._path = path
-        self._connection = connection
-        self._sampler = sampler
-        self._seed = seed
-        self._is_seeded = False
-        self._axes = {p.name: Axis.of(p) for p in space.parameters}
-        memory = InMemoryStorage()
-        never = optuna.pruners.NopPruner()
-        directions = [StudyDirection.MAXIMIZE] * self._count
-        self._study = optuna.create_study(storage=memory, study_name=name, directions=directions, pruner=never)
-        self._memory = Book(storage=memory, study_id=memory.get_study_id_from_name(name))
-        self._database: Book | None = None
-        if connection is None or path is None:
-            return
-        # One connection, ours: its pragmas hold, and it is closed even where Optuna refuses the file.
-        settings = {"creator": lambda: connection, "poolclass": StaticPool}
-        storage = RDBStorage("sqlite:///study.db", settings)
-        self._database = open_book(storage, path, name=name, space=space, objectives=objectives)
-        for expected, trial in enumerate(self._database.trials()):
-            is_point = self._is_point(self._decode(trial)) or trial.user_attrs.get("failure") == UNRECORDED
-            if trial.number != expected or not is_point:
-                raise RecordError(f"{path} is damaged: trial {expected} is missing or not whole", advice=REBUILD)
-            self._study.add_trial(trial)
+        """Makes a study without trials, which `restore` fills and mirrors in `database`.
 
-    @classmethod
-    def open(
-        cls,
-        db_path: Path,
-        *,
-        name: str,
-        space: Space,
-        sampler: SamplerName,
-        seed: int,
-        objectives: Sequence[str] = (),
-    ) -> Search:
-        """The study in `db_path`, made where there is none; `name`, `space` and the number of objectives are its
-        identity. `objectives` names several, all maximized because every value is a log-ratio; none is one.
-
-        Raises `RecordError` where the file is damaged, of another Optuna or of another study, `OutputError` where it
-        cannot be written.
+        `metrics` is the number of values of each trial, all of which are maximized.
         """
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        connection = connect(db_path, table="studies")
-        try:
-            with explained(db_path):
-                return cls(
-                    db_path, connection, name=name, space=space, sampler=sampler, seed=seed, objectives=objectives
-                )
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, TunerError) or not isinstance(error, Exception):
-                raise
-            # Whatever Optuna stumbles over: a number that is text, a missing row, a version from the future.
-            raise RecordError(f"{db_path} cannot be read: {' '.join(str(error).split())}", advice=REBUILD) from error
-
-    @classmethod
-    def in_memory(cls, *, space: Space, sampler: SamplerName, seed: int) -> Search:
-        """A study that leaves nothing behind, for replays."""
-        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        return cls(None, None, name="replay", space=space, sampler=sampler, seed=seed)
+        self.space = space
+        self.duplicates = 0
+        """Number of proposals that were answered from what was known."""
+        self._name = sampler
+        self._seed = seed
+        self._database = database
+        self._written = 0
+        self._axes = {p.name: Axis.of(p) for p in space.parameters}
+        self._sampler = _ChosenOrSampled()
+        self._study: Study = optuna.create_study(directions=["maximize"] * metrics, sampler=self._sampler)
+        self._running: dict[int, Trial] = {}
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        """Closes study.db."""
+        if self._database is not None:
+            self._database.close()
 
     def __enter__(self) -> Search:
         return self
@@ -149,25 +94,38 @@ class Search:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def propose(self, assignment: Assignment | None = None) -> Proposal:
-        """A new running trial: of the point given (a seed, a member of a race), else of the sampler's choice.
+    def restore(self, finished: Sequence[FinishedTrial], *, duplicates: int = 0) -> None:
+        """Fills the empty study with what the records know, then writes study.db.
 
-        The sampler may repeat itself: tell it what is known. In the order of the space, it starts again at the end.
-        Raises `OutputError` where study.db cannot be written.
+        Numbers stay: a number that the records lack becomes a trial that failed as `UNRECORDED`.
         """
-        number = len(self._memory.trials())
-        if assignment is None and SAMPLERS[self._sampler] is None:
+        self.duplicates = duplicates
+        known = {trial.number: trial for trial in finished}
+        for number in range(max(known, default=-1) + 1):
+            missing = FinishedTrial(number=number, assignment={}, failure=UNRECORDED)
+            self._study.add_trial(self._frozen(known.get(number, missing)))
+        if self._database is not None:
+            self._database.renew(self._trials())
+        self._written = len(self._trials())
+
+    def propose(self, assignment: Assignment | None = None) -> Proposal:
+        """Returns a new running trial: of the point given (a seed, a member of a race), else of the sampler's choice.
+
+        A sampler may choose a point again; the order of the space starts again at its end. Raises `ValueError` where
+        the given assignment is not a point of the space.
+        """
+        if assignment is None and SAMPLERS[self._name] is None:
             assignment = self._next_in_order()
-        if assignment is None:
-            point = self._sample(number)
-            running = self._trial(TrialState.RUNNING, point)
-            self._on_disk(lambda book: book.create(running))
-        else:
-            point = dict(assignment)
-            if not self._is_point(point):
-                raise ValueError(f"{point} is not a point of the space")
-            self._add(self._trial(TrialState.RUNNING, point))
-        return Proposal(number=number, assignment=point)
+        if assignment is not None and not self._is_point(assignment):
+            raise ValueError(f"{assignment} is not a point of the space")
+        self._sampler.chosen = None if assignment is None else self._encode(assignment)
+        if assignment is None and self._sampler.sampled is None and (factory := SAMPLERS[self._name]):
+            # From the number of trials too: a resumed study must not draw the same points again.
+            digest = hashlib.sha256(f"{self._seed}:{len(self._trials())}".encode()).digest()
+            self._sampler.sampled = factory(self.space, int.from_bytes(digest[:4]))
+        trial = self._study.ask()
+        self._running[trial.number] = trial
+        return Proposal(number=trial.number, assignment=self._suggested(trial))
 
     def tell(
         self,
@@ -179,52 +137,33 @@ class Search:
         record: Mapping[str, object] = _NOTHING,
         failure: str | None = None,
     ) -> None:
-        """Ends a running trial, see `FinishedTrial`. Raises `OutputError` where study.db cannot be written;
-        `reconcile` tells it later."""
-        running = {t.number: t for t in self._memory.trials() if not t.state.is_finished()}
-        if number not in running:
+        """Ends a running trial, see `FinishedTrial`; raises `ValueError` where no trial of the number is running."""
+        if number not in self._running:
             raise ValueError(f"trial {number} is not running")
-        point = self._decode(running[number])
-        self._finish(
-            FinishedTrial(
-                number=number,
-                assignment=point,
-                value=value,
-                others=tuple(others),
-                constraints=constraints,
-                record=record,
-                failure=failure,
-            )
+        trial = self._running[number]
+        ended = FinishedTrial(
+            number=number,
+            assignment=self._decode(trial.params),
+            value=value,
+            others=tuple(others),
+            constraints=constraints,
+            record=record,
+            failure=failure,
         )
-
-    def reconcile(self, finished: Sequence[FinishedTrial]) -> None:
-        """Brings study.db to what the records say, while nothing is running.
-
-        Running trials are told from the records, or fail as interrupted. Trials that study.db lacks are added under
-        their numbers, gaps as failures. Raises `RecordError` where the two know different points for a number.
-        """
-        for trial in sorted(finished, key=lambda t: t.number):
-            while (count := len(self._memory.trials())) < trial.number:
-                self._add(self._ended(FinishedTrial(number=count, assignment={}, failure=UNRECORDED)))
-            if count == trial.number:
-                self._add(self._ended(trial))
-                continue
-            stored = self._memory.trials()[trial.number]
-            if stored.params and stored.params != self._encode(trial.assignment):
-                message = f"{self._path}: trial {trial.number} is not the one in sessions.jsonl"
-                raise RecordError(message, advice=REBUILD)
-            if not stored.state.is_finished():
-                self._finish(trial)
-        for stored in self._memory.trials():
-            if not stored.state.is_finished():
-                self.tell(stored.number, failure=INTERRUPTED)
+        for name, excess in ended.constraints.items():
+            trial.set_constraint(name, excess)
+        for key, content in _attributes(ended).items():
+            trial.set_user_attr(key, content)
+        self._study.tell(trial, _values(ended), state=_state(ended))
+        del self._running[number]
+        self._write()
 
     def trials(self) -> list[TrialSummary]:
         """Every trial by number, running ones too."""
         return [
             TrialSummary(
                 number=trial.number,
-                assignment=self._decode(trial),
+                assignment=self._decode(trial.params),
                 state="running" if not trial.state.is_finished() else "fail" if trial.values is None else "complete",
                 value=trial.values[0] if trial.values else None,
                 others=tuple(trial.values[1:]) if trial.values else (),
@@ -232,47 +171,36 @@ class Search:
                 constraints=trial.constraints,
                 record=trial.user_attrs.get("record", {}),
             )
-            for trial in self._memory.trials()
+            for trial in self._trials()
         ]
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
 
     def _is_point(self, point: Assignment) -> bool:
         return point.keys() == self.space.nearest(point).keys()
 
-    def _add(self, trial: FrozenTrial) -> None:
-        self._on_disk(lambda book: book.create(trial))
-        self._memory.create(trial)
+    def _write(self) -> None:
+        """Mirrors the trials up to the first that is running: study.db numbers them in the order of writing."""
+        for trial in self._trials()[self._written :]:
+            if not trial.state.is_finished():
+                return
+            if self._database is not None:
+                self._database.add(trial)
+            self._written += 1
 
-    def _finish(self, trial: FinishedTrial) -> None:
-        ended = self._ended(trial)
-        self._on_disk(lambda book: book.finish(trial.number, ended))
-        self._memory.finish(trial.number, ended)
-
-    def _on_disk(self, write: Callable[[Book], None]) -> None:
-        if self._database is not None and self._path is not None:
-            with explained(self._path):
-                write(self._database)
-
-    def _ended(self, trial: FinishedTrial) -> FrozenTrial:
-        failure = {} if trial.failure is None else {"failure": trial.failure}
-        return self._trial(
-            TrialState.FAIL if failure else TrialState.COMPLETE,
-            trial.assignment,
-            values=None if trial.value is None else [trial.value, *trial.others],
+    def _frozen(self, trial: FinishedTrial) -> FrozenTrial:
+        return create_trial(
+            state=_state(trial),
+            params=self._encode(trial.assignment),
+            distributions={name: _distribution(self._axes[name]) for name in trial.assignment},
+            values=_values(trial),
             constraints=dict(trial.constraints),
-            user_attrs={"record": dict(trial.record), **failure},
+            user_attrs=_attributes(trial),
         )
 
-    def _trial(self, state: TrialState, point: Assignment, **more: Any) -> FrozenTrial:
-        distributions = {name: _distribution(self._axes[name]) for name in point}
-        return create_trial(state=state, params=self._encode(point), distributions=distributions, **more)
-
-    def _sample(self, number: int) -> dict[str, Value]:
-        if not self._is_seeded and (factory := SAMPLERS[self._sampler]):
-            # From the number of trials too: a resumed study must not draw the same points again.
-            digest = hashlib.sha256(f"{self._seed}:{number}".encode()).digest()
-            self._study.sampler = factory(self.space, int.from_bytes(digest[:4]))
-            self._is_seeded = True
-        trial = self._study.ask()
+    def _suggested(self, trial: Trial) -> dict[str, Value]:
+        """Returns the point of a trial; a parameter's condition follows from the parameters before it."""
         point: dict[str, Value] = {}
         for parameter in self.space.parameters:
             if parameter.is_active(point):
@@ -285,8 +213,7 @@ class Search:
         return point
 
     def _next_in_order(self) -> dict[str, Value]:
-        tried = (t for t in self._memory.trials() if t.user_attrs.get("failure") != INTERRUPTED)
-        asked = Counter(frozenset(t.params.items()) for t in tried)
+        asked = Counter(frozenset(t.params.items()) for t in self._trials())
 
         def times(point: Assignment) -> int:
             return asked[frozenset(self._encode(point).items())]
@@ -297,8 +224,56 @@ class Search:
     def _encode(self, point: Assignment) -> dict[str, Any]:
         return {name: self._axes[name].encode(value) for name, value in point.items()}
 
-    def _decode(self, trial: FrozenTrial) -> dict[str, Value]:
-        return {name: self._axes[name].decode(choice) for name, choice in trial.params.items()}
+    def _decode(self, params: Mapping[str, Any]) -> dict[str, Value]:
+        return {name: self._axes[name].decode(choice) for name, choice in params.items()}
+
+
+class _ChosenOrSampled(BaseSampler):
+    """Answers Optuna with a point that was chosen elsewhere, or else with the point of another sampler."""
+
+    def __init__(self) -> None:
+        self.chosen: Mapping[str, Any] | None = None
+        """Parameters of the trial to come, as Optuna has them."""
+        self.sampled: BaseSampler | None = None
+        """Sampler that is asked where nothing was chosen; it neither sees nor draws anything for a chosen point."""
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        if self.chosen is None and self.sampled is not None:
+            self.sampled.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        if self.chosen is not None or self.sampled is None:
+            return {}
+        return self.sampled.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if self.chosen is not None or self.sampled is None:
+            return {}
+        return self.sampled.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        if self.chosen is not None:
+            return self.chosen[param_name]
+        assert self.sampled is not None
+        return self.sampled.sample_independent(study, trial, param_name, param_distribution)
+
+
+def _state(trial: FinishedTrial) -> TrialState:
+    return TrialState.COMPLETE if trial.failure is None else TrialState.FAIL
+
+
+def _values(trial: FinishedTrial) -> list[float] | None:
+    return None if trial.value is None else [trial.value, *trial.others]
+
+
+def _attributes(trial: FinishedTrial) -> dict[str, Any]:
+    """Returns what is kept of a trial beside its values; `record` can be written as JSON."""
+    failure = {} if trial.failure is None else {"failure": trial.failure}
+    return {"record": dict(trial.record), **failure}
 
 
 def _distribution(axis: Axis) -> BaseDistribution:

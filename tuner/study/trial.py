@@ -1,4 +1,4 @@
-"""The values that cross between the search and its caller. Plain data; knows neither Optuna nor files."""
+"""The values that cross between the search and its caller: plain data, without Optuna and without files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TrialStateName = Literal["running", "complete", "fail"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One candidate to answer for, by its number, with `Search.tell`."""
+    """A candidate to answer for with `Search.tell`."""
 
     number: int
     assignment: dict[str, Value]
@@ -22,20 +22,22 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedTrial:
-    """What the records know of one trial: a `value` (log-ratio to the reference, positive is better) or a `failure`.
-    `others` are the values on the objectives after the first, where a study has several.
+    """A trial that ended with a value or with a failure.
 
-    A constraint is kept where it is <= 0; `record` can be written as JSON. Raises `ValueError` where there is not
-    exactly one of the two, or the value is not a finite number.
+    Raises `ValueError` where a trial has both or neither, or a value that is not a finite number.
     """
 
     number: int
     assignment: Assignment
     value: float | None = None
+    """Value on the first objective: a log-ratio to the reference, positive is better."""
     constraints: Mapping[str, float] = field(default_factory=dict)
+    """Metric -> excess over its limit; the limit is kept at 0 and below."""
     record: Mapping[str, object] = field(default_factory=dict)
+    """Description of the trial that can be written as JSON."""
     failure: str | None = None
     others: tuple[float, ...] = ()
+    """Values on the objectives after the first."""
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.failure is None):
@@ -46,7 +48,7 @@ class FinishedTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSummary:
-    """One trial as study.db has it. `assignment` is empty where nobody knows it any more."""
+    """A trial as the search knows it; `assignment` is empty where no record has it."""
 
     number: int
     assignment: dict[str, Value]
