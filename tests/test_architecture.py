@@ -24,7 +24,7 @@ ALLOWED = {
     "errors": set(),
 }
 VALUES_OF_BENCH = {f"tuner.bench.{name}" for name in ("protocol", "metrics", "histogram", "arrivals", "value")}
-OPENS_A_BENCH = {"study/run.py", "study/probe.py", "study/recorded.py", "study/replay.py"}
+OPENS_A_BENCH = {"study/run.py", "study/device_checks.py", "study/recorded.py", "study/replay.py"}
 MAKES_A_BEST_FILE = {
     "study/run.py",
     "study/finished.py",

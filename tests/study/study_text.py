@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tuner.errors import StudyFileError
-from tuner.study.file import Probe
 from tuner.study.space import Value
 from tuner.study.study import Study
 
@@ -26,6 +25,8 @@ search: {}
 decision: {}
 """
 Load = Callable[..., Study]
+Probe = Callable[[str, Mapping[str, Sequence[Value]]], Mapping[str, str]]
+"""Stands for the device: asked with its name and with properties and their values."""
 
 
 def changed(**sections: str) -> str:

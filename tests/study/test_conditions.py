@@ -17,15 +17,16 @@ from tuner.bench.synthetic import effective_of
 from tuner.errors import StudyChangedError, StudyFileError
 from tuner.model.host import HostFacts
 from tuner.report.summary import outcome_json, study_lines
+from tuner.study import device_checks
 from tuner.study.auto import auto_space, seeds
 from tuner.study.baselines import baseline_configs
 from tuner.study.candidate import to_config
 from tuner.study.conditions import as_written, under
-from tuner.study.file import load_study
+from tuner.study.file import Draft, load_study, parse
+from tuner.study.finished import Outcome
 from tuner.study.folder import check_identity, write_text
 from tuner.study.identity import study_identity
 from tuner.study.outcome import standings
-from tuner.study.run import Outcome
 from tuner.study.setting import make_setup
 from tuner.study.show import read_study
 from tuner.study.study import BaselineSpec, Limit, Objective, Study
@@ -50,9 +51,15 @@ def write(tmp_path: Path) -> Write:
     return write_study
 
 
-def problems_of(path: Path, host: HostFacts | None = EIGHT) -> list[str]:
+def on_host(path: Path, host: HostFacts = EIGHT) -> Draft:
+    draft = parse(path)
+    draft.check_host(host)
+    return draft
+
+
+def problems_of(path: Path, host: HostFacts = EIGHT) -> list[str]:
     with pytest.raises(StudyFileError) as caught:
-        load_study(path, host=host)
+        on_host(path, host).study()
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -106,7 +113,7 @@ def test_cpus_are_read_as_linux_writes_them() -> None:
     ],
 )
 def test_a_block_becomes_conditions(write: Write, block: str, conditions: Conditions) -> None:
-    assert load_study(write(deployment=block), host=EIGHT).conditions == conditions
+    assert on_host(write(deployment=block)).study().conditions == conditions
 
 
 def test_without_a_block_nothing_is_stated_and_nothing_written(write: Write) -> None:
@@ -169,22 +176,37 @@ MIB = 1 << 20
 
 def test_a_memory_limit_below_what_a_worker_takes_is_refused_with_what_is_needed(write: Write) -> None:
     path = write(deployment="{memory: 32M}")
+    draft = on_host(path)
+    draft.check_worker(59 * MIB)
     with pytest.raises(StudyFileError) as caught:
-        load_study(path, host=EIGHT, worker_bytes=lambda: 59 * MIB)
+        draft.study()
     (problem,) = map(str, caught.value.problems)
     assert problem.startswith("6:22: a limit of 32 MiB does not hold a process that measures")
     assert "take 59 MiB without any model" in problem
     assert "`memory: 256M`" in problem
-    assert load_study(path, host=EIGHT, worker_bytes=lambda: 32 * MIB).conditions.memory_bytes == 32 * MIB
-    assert load_study(path, host=EIGHT).conditions.memory_bytes == 32 * MIB
+    draft = on_host(path)
+    draft.check_worker(32 * MIB)
+    assert draft.study().conditions.memory_bytes == 32 * MIB
+    assert on_host(path).study().conditions.memory_bytes == 32 * MIB
 
 
-def test_what_a_worker_takes_is_asked_only_where_memory_is_limited(write: Write) -> None:
-    def never() -> int:
-        raise AssertionError
+def test_what_a_worker_takes_is_asked_only_where_memory_is_limited(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
 
-    load_study(write(deployment="{replicas: 2}"), host=EIGHT, worker_bytes=never)
-    load_study(write(), host=EIGHT, worker_bytes=never)
+    def answer() -> int:
+        asked.append(1)
+        return 59 * MIB
+
+    monkeypatch.setattr(device_checks, "bare_worker_bytes", answer)
+    for sections in ({"deployment": "{replicas: 2}"}, {}):
+        device_checks.DeviceInspector(on_host(write(**sections))).check_device()
+    assert not asked
+    draft = on_host(write(deployment="{memory: 32M}"))
+    device_checks.DeviceInspector(draft).check_device()
+    assert asked
+    assert len(draft.problems.problems) == 1
 
 
 @pytest.mark.parametrize(("own", "words"), [(4, "4 would be given more"), (1, "1 would be given less")])
@@ -195,15 +217,15 @@ def test_under_a_quota_of_each_replica_a_baseline_has_as_many_as_the_deployment(
     (problem,) = problems_of(write(deployment=deployment, baselines=f"{{today: {{replicas: {own}}}}}"))
     assert problem.startswith("7:31: deployment.cpus is the quota of each replica, of which there are 2")
     assert words in problem
-    load_study(write(deployment=deployment, baselines="{today: {replicas: 2}}"), host=EIGHT)
-    load_study(write(deployment="{replicas: 2}", baselines="{today: {replicas: 4}}"), host=EIGHT)
+    on_host(write(deployment=deployment, baselines="{today: {replicas: 2}}")).study()
+    on_host(write(deployment="{replicas: 2}", baselines="{today: {replicas: 4}}")).study()
 
 
 def test_a_quota_above_the_own_one_is_refused(write: Write) -> None:
     path = write(deployment="{cpus: 2}")
     (problem,) = problems_of(path, replace(EIGHT, cpu_quota=1.5))
     assert "lives under a quota of 1.5 CPUs, less than 2" in problem
-    assert load_study(path, host=replace(EIGHT, cpu_quota=2.0)).conditions.cpus == 2
+    assert on_host(path, replace(EIGHT, cpu_quota=2.0)).study().conditions.cpus == 2
 
 
 def test_without_a_host_a_file_is_read_wherever_it_is(write: Write) -> None:
@@ -220,7 +242,7 @@ def test_without_a_host_a_file_is_read_wherever_it_is(write: Write) -> None:
     ],
 )
 def test_affinity_goes_with_replicas_wherever_they_are_said(write: Write, sections: dict[str, str]) -> None:
-    load_study(write(**sections), host=EIGHT)
+    on_host(write(**sections)).study()
 
 
 # The host under conditions
@@ -296,7 +318,7 @@ def test_the_first_seeds_give_each_replica_its_share(monkeypatch: pytest.MonkeyP
 def test_the_seeds_of_replicas_obey_the_quota_of_each(
     write: Write, deployment: str, own_quota: float | None, threads: int
 ) -> None:
-    study = load_study(write(deployment=deployment), host=EIGHT)
+    study = on_host(write(deployment=deployment)).study()
     setting = setting_of(study, under(replace(EIGHT, cpus_allowed=8, cpu_quota=own_quota), study.conditions))
     assert [seed["INFERENCE_NUM_THREADS"] for seed in setting.seeds[:3]] == [threads] * 3
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import StudyFileError
-from tuner.study.document import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Document, NodePath, Position, read_document
+from tuner.study.document import MAX_BYTES, Document, read_document
+from tuner.yaml_text import MAX_DEPTH, MAX_VALUES, NodePath, Position
 
 keys = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cc",)), max_size=6)
 scalars = st.one_of(

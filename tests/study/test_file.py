@@ -65,6 +65,11 @@ def test_every_key_arrives(load: Load) -> None:
     assert (study.seed, study.sampler, study.min_gain_pct) == (7, "tpe", 2.0)
 
 
+@pytest.mark.parametrize("name", ["tuned", "measured", "candidate", "requests", "throughput"])
+def test_a_baseline_may_have_any_name_that_no_study_has_itself(load: Load, name: str) -> None:
+    assert list(load(changed(baselines=f"{{{name}: {{NUM_STREAMS: 2}}}}")).baselines) == [name]
+
+
 @pytest.mark.parametrize(
     "device", ["CPU", "GPU", "GPU.0", "NPU.3720", "AUTO", "AUTO:-CPU", "MULTI:CPU,GPU", "BATCH:CPU(4)"]
 )

@@ -9,8 +9,7 @@ import pytest
 
 from tests.study.study_text import BASE, Load, changed, problems_of
 from tuner.errors import DeviceError, StudyFileError
-from tuner.model.spec import ModelSpec
-from tuner.study.file import load_study
+from tuner.study.file import parse
 from tuner.study.space import Value
 from tuner.study.space_file import MAX_PARAMETERS
 
@@ -270,6 +269,36 @@ def test_all_problems_of_all_kinds_come_together(load: Load) -> None:
     assert 'duplicate key "OK"' in found[6]
 
 
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"space": "{P: 5, Q: {low: 2, high: 1}}"}, ["7:12: expected a mapping", "7:24: low is above high"]),
+        (
+            {"objective": "{minimize: throughput, subject_to: {latency_p50_ms: {max: 0}}}"},
+            ["5:13: throughput is better when higher", "5:70: must be greater than 0"],
+        ),
+        (
+            {"objective": "{maximize: throughput, subject_to: {throughput: {min: 5, max: 4, maxi: 3}}}"},
+            ["5:66: no value keeps both bounds", '5:77: unknown key "maxi"'],
+        ),
+        (
+            {"space": "{P: {choices: [1, [2]]}, Q: {choices: [1], when: {P: 9, R: 1}}}"},
+            ["7:26: expected text", '7:64: there is no parameter "R"'],
+        ),
+        (
+            {"objective": "", "objectives": "[{maximize: throughput}, {minimize: 5}, {maximize: throughput}]"},
+            ["10:49: expected text, got 5", "10:64: throughput is one of the objectives already"],
+        ),
+    ],
+)
+def test_a_section_that_is_wrong_hides_no_problem_around_it(
+    load: Load, sections: dict[str, str], expected: list[str]
+) -> None:
+    found = problems_of(load, changed(**sections))
+    assert [f[: len(e)] for f, e in zip(found, expected, strict=False)] == expected
+    assert len(found) == len(expected), found
+
+
 def test_a_value_that_the_device_refuses_is_told_where_it_stands(load: Load) -> None:
     asked: list[Mapping[str, Sequence[Value]]] = []
 
@@ -321,13 +350,15 @@ def test_model_and_device_are_asked_about_and_their_faults_join_the_others(
     path = tmp_path / "study.yaml"
     path.write_text(changed(model=model, budget="{}"))
 
-    def faults(device: str, spec: ModelSpec | None) -> list[tuple[tuple[str, ...], str]]:
-        assert (spec.path if spec else None) == asked
-        wide: list[tuple[tuple[str, ...], str]] = [(("model", "inputs", "x", "shape"), "too wide")]
-        return [(("device",), f"no {device}"), *(wide if spec else ())]
-
+    draft = parse(path)
+    assert (draft.model.path if draft.model else None) == asked
+    assert draft.device == "CPU"
+    faults: list[tuple[tuple[str, ...], str]] = [(("device",), "no CPU")]
+    if draft.model:
+        faults.append((("model", "inputs", "x", "shape"), "too wide"))
+    draft.check_model(faults)
     with pytest.raises(StudyFileError) as caught:
-        load_study(path, model_probe=faults)
+        draft.study()
     text = str(caught.value)
     assert "no CPU" in text
     assert "the budget needs" in text

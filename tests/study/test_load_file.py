@@ -10,9 +10,8 @@ from pydantic import TypeAdapter
 from tuner.bench.arrivals import LOADS
 from tuner.bench.protocol import Load
 from tuner.errors import StudyFileError
-from tuner.study.block import LoadBlock
 from tuner.study.file import load_study
-from tuner.study.load_file import STABLE
+from tuner.study.load_file import STABLE, LoadSection
 from tuner.study.schema import json_schema
 from tuner.study.study import Limit, Study
 
@@ -140,7 +139,7 @@ def test_what_does_not_fit_is_reported_at_its_position(
 
 
 def test_every_pattern_has_a_key() -> None:
-    assert tuple(LoadBlock.model_fields) == tuple(LOADS)
+    assert tuple(LoadSection.model_fields) == tuple(LOADS)
 
 
 def test_the_schema_for_editors_knows_the_load() -> None:
@@ -148,7 +147,7 @@ def test_the_schema_for_editors_knows_the_load() -> None:
     load = schema["properties"]["load"]
     assert load["default"] == "closed_loop"
     assert {"const": "closed_loop", "type": "string"} in load["anyOf"]
-    assert set(schema["$defs"]["LoadBlock"]["properties"]) == set(LOADS)
+    assert set(schema["$defs"]["LoadSection"]["properties"]) == set(LOADS)
 
 
 def test_a_load_can_be_written_and_read() -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from tuner.bench.metrics import METRICS
-from tuner.study.block import Block
+from tuner.study.block import PropertiesSection, Section
 from tuner.study.document import read_document
-from tuner.study.schema import StudyBlock, json_schema, keys_at
+from tuner.study.own_parameters import OWN_PARAMETERS
+from tuner.study.schema import StudySection, json_schema, section_at
+from tuner.yaml_text import NodePath
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 SCHEMA = json_schema()
@@ -91,6 +93,12 @@ def _is_member_valid(key: str, value: Any, schema: dict[str, Any]) -> bool:
     return all(is_valid(value, rule) for rule in rules or [schema.get("additionalProperties", True)])
 
 
+def keys_at(path: NodePath) -> tuple[str, ...]:
+    section = section_at(path)
+    assert section is not None
+    return tuple(section.model_fields)
+
+
 def objects(schema: Any) -> Iterator[dict[str, Any]]:
     """Every part of the schema that describes a mapping with keys."""
     if isinstance(schema, dict):
@@ -144,7 +152,13 @@ def test_every_study_of_this_repository_is_valid(path: Path) -> None:
         {"model": {"path": "m", "inputs": {"x": {"shape": [1, 3], "layout": "NC", "range": [0, 5]}}}},
         {"space": "auto"},
         {"space": {"extends": "auto", "batch_size": {"choices": [1]}}},
-        {"space": {"NUM_STREAMS": {"low": 1, "high": 4, "when": {"A": None, "B": [1, None]}}}},
+        {
+            "space": {
+                "A": {"choices": [None]},
+                "B": {"choices": [1, None]},
+                "NUM_STREAMS": {"low": 1, "high": 4, "when": {"A": None, "B": [1, None]}},
+            }
+        },
         {"space": {"infer_requests": {"choices": [None, 4]}, "X": {"low": 0.5, "high": 1, "step": 0.1}}},
         {"objective": {"minimize": "latency_p99_ms", "subject_to": {"throughput": {"min_ratio": 1}}}},
         {"objective": ..., "objectives": [{"maximize": "throughput"}, {"minimize": "latency_p90_ms"}]},
@@ -159,7 +173,7 @@ def test_every_study_of_this_repository_is_valid(path: Path) -> None:
 )
 def test_editor_and_reader_accept(changes: dict[str, Any]) -> None:
     assert is_valid(study(**changes), SCHEMA)
-    StudyBlock.model_validate(study(**changes))
+    StudySection.model_validate(study(**changes))
 
 
 @pytest.mark.parametrize(
@@ -192,21 +206,7 @@ def test_editor_and_reader_accept(changes: dict[str, Any]) -> None:
         {"search": {"seed": -1}},
         {"decision": {"min_gain_pct": -1}},
         {"deployment": {"cpu": 1}},
-    ],
-)
-def test_editor_and_reader_refuse(changes: dict[str, Any]) -> None:
-    assert not is_valid(study(**changes), SCHEMA)
-    with pytest.raises(ValueError, match="validation error"):
-        StudyBlock.model_validate(study(**changes))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"objective": ...},
         {"objective": {}},
-        {"subject_to": {"throughput": {"min": 1}}},
-        {"objectives": [{"maximize": "throughput"}, {"minimize": "latency_p90_ms"}]},
         {"objective": ..., "objectives": [{"maximize": "throughput"}]},
         {"objective": ..., "objectives": [{"maximize": "throughput"}, {}]},
         {"objective": ..., "objectives": [{"maximize": "throughput"}, {"maximize": "latency_p90_ms"}]},
@@ -216,20 +216,36 @@ def test_editor_and_reader_refuse(changes: dict[str, Any]) -> None:
         {"objective": {"maximize": "throughput", "subject_to": {"throughput": {}}}},
         {"baselines": {"LATENCY": {}}},
         {"baselines": {"a b": {}}},
-        {"baselines": {"a": {"num_streams": 1}}},
         {"space": {"P": {}}},
         {"space": {"P": {"choices": [1], "low": 1}}},
         {"space": {"P": {"low": 1}}},
-        {"space": {"batchsize": {"choices": [1]}}},
         {"budget": {}},
+        {"load": {"poisson": {}}},
+        {"load": {"poisson": {"rate_per_s": 5}, "constant": {"rate_per_s": 5}}},
     ],
 )
-def test_the_editor_knows_rules_between_keys(changes: dict[str, Any]) -> None:
+def test_editor_and_reader_refuse(changes: dict[str, Any]) -> None:
+    assert not is_valid(study(**changes), SCHEMA)
+    with pytest.raises(ValueError, match="validation error"):
+        StudySection.model_validate(study(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective": ...},
+        {"subject_to": {"throughput": {"min": 1}}},
+        {"objectives": [{"maximize": "throughput"}, {"minimize": "latency_p90_ms"}]},
+        {"baselines": {"a": {"num_streams": 1}}},
+        {"space": {"batchsize": {"choices": [1]}}},
+    ],
+)
+def test_the_editor_knows_rules_between_sections_and_names_of_properties(changes: dict[str, Any]) -> None:
     assert not is_valid(study(**changes), SCHEMA)
 
 
 def test_every_metric_can_be_asked_for_in_one_direction() -> None:
-    keys = SCHEMA["$defs"]["DirectionBlock"]["properties"]
+    keys = SCHEMA["$defs"]["DirectionSection"]["properties"]
     assert sorted(keys["maximize"]["enum"] + keys["minimize"]["enum"]) == sorted(METRICS)
     assert "throughput" in keys["maximize"]["enum"]
 
@@ -238,10 +254,22 @@ def test_every_closed_mapping_knows_its_keys() -> None:
     assert "schema_version" in keys_at(())
     assert keys_at(("model", "inputs", "x")) == ("shape", "layout", "range")
     assert keys_at(("space", "NUM_STREAMS")) == ("choices", "low", "high", "step", "log", "when")
-    assert keys_at(("nowhere",)) == ()
-    paths = [(), ("model",), ("model", "inputs", "x"), ("objective",), ("objective", "subject_to", "x")]
+    for nowhere in (("nowhere",), ("objectives", "x"), ("space", "extends"), ("model", "inputs")):
+        assert section_at(nowhere) is None
+    paths: list[NodePath] = [(), ("model",), ("model", "inputs", "x"), ("objective",), ("objective", "subject_to", "x")]
     paths += [("objectives", 0), ("space", "x"), ("deployment",), ("budget",), ("load",), ("load", "poisson")]
     paths += [("search",), ("decision",)]
-    blocks = [*Block.__subclasses__(), *(below for block in Block.__subclasses__() for below in block.__subclasses__())]
-    closed = [block for block in blocks if block.model_config.get("extra") == "forbid"]
-    assert sorted(keys_at(path) for path in paths) == sorted(tuple(block.model_fields) for block in closed)
+    direct = Section.__subclasses__()
+    sections = [*direct, *(below for section in direct for below in section.__subclasses__())]
+    # PropertiesSection is a base: no file holds one.
+    closed = [s for s in sections if s.model_config.get("extra") == "forbid" and s is not PropertiesSection]
+    assert sorted(keys_at(path) for path in paths) == sorted(tuple(section.model_fields) for section in closed)
+
+
+def test_every_section_of_properties_knows_the_parameters_beside_them() -> None:
+    for path in (("space",), ("baselines", "today")):
+        section = section_at(path)
+        assert section is not None
+        allowed = ["NUM_STREAMS", *OWN_PARAMETERS]
+        assert [section.refusal(key) for key in allowed] == [""] * len(allowed)
+        assert set(OWN_PARAMETERS) <= set(SCHEMA["$defs"][section.__name__]["properties"])

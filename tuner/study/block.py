@@ -1,55 +1,134 @@
-"""The blocks of a study file: the keys of each mapping, their types and what they mean.
+"""The base of every section of a study file, and the sections that need no module of their own.
 
-Knows one mapping at a time; what needs two keys to be judged is with the readers of the sections.
+Responsible for the keys of one mapping each: types, rules, messages and descriptions. Must not know where in a file a
+section stands, nor what other sections hold.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from tuner.bench.metrics import METRICS
+from tuner.study.own_parameters import OWN_PARAMETERS, OwnParameter
+from tuner.study.problem import listed, shown, unknown
 from tuner.study.study import SamplerName
 from tuner.study.value import (
     MAX_SEED,
     PROPERTY,
-    Choices,
-    Command,
     Count,
-    CpuSet,
     Layout,
     Maybe,
-    Memory,
     ModelPath,
-    Number,
-    Positive,
     Range,
     SetValue,
-    WhenValues,
     wrong,
 )
 
-
-def _replicas(given: Any) -> Any:
-    if isinstance(given, dict | list):
-        raise wrong("to search it, make it a parameter of the space: `space: {replicas: {choices: [1, 2, 4]}}`")
-    return given
-
-
-def _metrics(is_higher_better: bool) -> dict[str, Any]:
-    return {"enum": [m.name for m in METRICS.values() if m.is_higher_better == is_higher_better]}
+REFUSED_PROPERTIES = {
+    "PERF_COUNT": "profiling slows inference down",
+    "LOG_LEVEL": "logging slows inference down",
+}
+"""Properties that no study may set, with the reason."""
 
 
-def _only_own_and_properties(schema: dict[str, Any]) -> None:
-    schema["patternProperties"] = {f"^{PROPERTY}$": schema.pop("additionalProperties")}
-    schema["additionalProperties"] = False
+Faults = Iterator[InitErrorDetails]
+"""The broken rules of a section, as `at_value`, `at_key` and `absent` make them."""
 
 
-class Block(BaseModel):
-    """One mapping of the file: its keys and no others; `"5"` is no number, `true` no integer, nothing no value."""
+def rule(message: str, *, at: Literal["value", "key"] = "value", is_absence: bool = False) -> PydanticCustomError:
+    """Returns the error of a broken rule, whose message is complete; `ProblemList.add_errors` reads it."""
+    return PydanticCustomError("rule", "{message}", {"message": message, "at": at, "is_absence": is_absence})
+
+
+def at_value(message: str, *path: str | int) -> InitErrorDetails:
+    """Returns a broken rule that is reported at the value of `path` below the section."""
+    return InitErrorDetails(type=rule(message), loc=path, input=None)
+
+
+def at_key(message: str, *path: str | int) -> InitErrorDetails:
+    """Returns a broken rule that is reported at the key of `path` below the section."""
+    return InitErrorDetails(type=rule(message, at="key"), loc=path, input=None)
+
+
+def absent(message: str) -> InitErrorDetails:
+    """Returns a rule broken by what is missing; it is not reported beside an unknown key, which may be meant."""
+    return InitErrorDetails(type=rule(message, at="key", is_absence=True), input=None)
+
+
+def one_of(*keys: str) -> dict[str, Any]:
+    """Returns the JSON schema of a section that holds exactly one of these keys."""
+    return {"oneOf": [{"required": [key]} for key in keys]}
+
+
+def refuse(faults: Faults) -> None:
+    """Raises ValidationError with every fault, if there is one."""
+    if details := list(faults):
+        raise ValidationError.from_exception_data("rules", details)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionContext:
+    """The context in which a section is validated: its own key, and the keys below it in the order of the file."""
+
+    name: str = ""
+    keys: tuple[str, ...] = ()
+    is_partial: bool = False
+    """True if wrong keys were taken out: the rules between keys say nothing then."""
+
+
+class Section(BaseModel):
+    """One mapping of the file with its keys and no others; `"5"` is no number, `true` no integer, nothing no value."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    _context: SectionContext = PrivateAttr(SectionContext())
+
+    @property
+    def is_partial(self) -> bool:
+        """True if the section holds only what is right in it."""
+        return self._context.is_partial
+
+    @classmethod
+    def expanded(cls, given: Any) -> Any:
+        """Returns the mapping, or the section, that a short form stands for; everything else unchanged."""
+        return given
+
+    @classmethod
+    def refusal(cls, key: str) -> str:
+        """Returns why the section may not hold this key, an empty text where it may."""
+        return "" if key in cls.model_fields else unknown("key", key, cls.model_fields)
+
+    def _faults(self) -> Faults:
+        """Yields every broken rule between the keys, whose values are right each by itself."""
+        yield from ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_rules(cls, given: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if isinstance(given, cls):
+            return given  # It was checked where it stands.
+        section = handler(given)
+        section._context = info.context or SectionContext(keys=tuple(given))
+        if not section.is_partial:
+            refuse(section._faults())
+        return section
 
     @field_validator("*", mode="before")
     @classmethod
@@ -59,7 +138,7 @@ class Block(BaseModel):
         return value
 
 
-class InputBlock(Block):
+class InputSection(Section):
     """How one input of the model is fed."""
 
     shape: Maybe[list[Count]] = Field(
@@ -72,166 +151,33 @@ class InputBlock(Block):
     )
     range: Range = Field(default=[0.0, 1.0], description="The random data: [low, high). Integer inputs take both ends.")
 
+    def _faults(self) -> Faults:
+        if self.shape is not None and self.layout is not None and len(self.shape) != len(self.layout):
+            counts = f"{len(self.layout)} letters, the shape {len(self.shape)} dimensions"
+            yield at_value(f"the layout {self.layout} has {counts}", "layout")
 
-class ModelBlock(Block):
+
+class ModelSection(Section):
     """What is run."""
 
     path: ModelPath = Field(
         description="A file, relative to this one; `package:FOLDER/FILE` in an installed package; or `builtin:mlp`.",
     )
-    inputs: dict[str, InputBlock] = Field(default={}, description="Input name -> shape, layout and range of its data.")
+    inputs: dict[str, InputSection] = Field(
+        default={}, description="Input name -> shape, layout and range of its data."
+    )
     assume_batch_legal: bool = Field(
         default=False,
         description="Batch although no output proves it right, for models whose outputs do not depend on their input.",
     )
 
-
-class LimitBlock(Block):
-    """The bounds of one metric; at least one."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
-
-    min: Maybe[Positive] = Field(default=None, description="At least this, in the metric's unit.")
-    max: Maybe[Positive] = Field(default=None, description="At most this, in the metric's unit.")
-    min_ratio: Maybe[Positive] = Field(default=None, description="At least this times the best baseline.")
-    max_ratio: Maybe[Positive] = Field(default=None, description="At most this times the best baseline.")
+    @classmethod
+    def expanded(cls, given: Any) -> Any:
+        """Returns {path: text} for a text."""
+        return {"path": given} if isinstance(given, str) else given
 
 
-class DirectionBlock(Block):
-    """One of several objectives: one of maximize and minimize."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["maximize"]}, {"required": ["minimize"]}]},
-    )
-
-    maximize: Maybe[str] = Field(
-        default=None, description="A metric that is better when higher.", json_schema_extra=_metrics(True)
-    )
-    minimize: Maybe[str] = Field(
-        default=None, description="A metric that is better when lower.", json_schema_extra=_metrics(False)
-    )
-
-
-class ObjectiveBlock(DirectionBlock):
-    """What is better: one of maximize and minimize."""
-
-    subject_to: dict[str, LimitBlock] = Field(
-        default={},
-        description="Metric -> bounds that the chosen configuration must keep.",
-        json_schema_extra={"propertyNames": {"enum": list(METRICS)}},
-    )
-
-
-class ArrivalsBlock(Block):
-    """How fast requests arrive: one of rate_per_s and find_max."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["rate_per_s"]}, {"required": ["find_max"]}]},
-    )
-
-    rate_per_s: Maybe[Positive] = Field(default=None, description="Requests per second, one sample each.")
-    find_max: Maybe[Literal[True]] = Field(
-        default=None, description="Look for the largest rate that keeps the limits: `maximize: max_rate_per_s`."
-    )
-
-
-class LoadBlock(Block):
-    """Requests that arrive whether or not others have been answered; latency counts from the arrival."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["poisson"]}, {"required": ["constant"]}]},
-    )
-
-    poisson: Maybe[ArrivalsBlock] = Field(default=None, description="Independent of each other, as many users are.")
-    constant: Maybe[ArrivalsBlock] = Field(default=None, description="Evenly spaced, as a camera's frames are.")
-
-
-class BaselineBlock(Block):
-    """A configuration as it runs today: OpenVINO properties in UPPER_CASE, batch_size and infer_requests."""
-
-    model_config = ConfigDict(extra="allow", json_schema_extra=_only_own_and_properties)
-    __pydantic_extra__: dict[str, SetValue] = Field(init=False)
-
-    batch_size: Count = Field(default=1, description="Samples in one request.")
-    infer_requests: Maybe[Count] = Field(
-        default=None, description="Requests in flight. Default: as many as the compiled model suggests."
-    )
-    replicas: Maybe[Count] = Field(default=None, description="Identical processes. Default: those of the deployment.")
-    affinity: Maybe[Literal["shared", "split"]] = Field(
-        default=None, description="Whether replicas share the CPUs, the default, or split them among them."
-    )
-
-
-class DeploymentBlock(Block):
-    """The conditions of the deployment, under which everything is measured. Default: those of this process."""
-
-    cpus: Maybe[Positive] = Field(
-        default=None, description="CPU quota of each replica, in CPUs, as `docker run --cpus` or a pod's limit."
-    )
-    cpuset: Maybe[CpuSet] = Field(
-        default=None, description="The CPUs that all replicas share or split: `0-3`, `0,2` or [0, 2]."
-    )
-    memory: Maybe[Memory] = Field(default=None, description="Memory limit of each replica: `512M`, `1GiB`, or bytes.")
-    replicas: Annotated[Count, BeforeValidator(_replicas)] = Field(
-        default=1, description="Identical processes that serve on this host at the same time."
-    )
-    background: Maybe[Command] = Field(
-        default=None, description="A shell command that loads the host while everything is measured."
-    )
-
-
-class ParameterBlock(Block):
-    """The values of one parameter: `choices`, or every number from `low` to `high`."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {
-                    "required": ["choices"],
-                    "not": {"anyOf": [{"required": [key]} for key in ("low", "high", "log", "step")]},
-                },
-                {"required": ["low", "high"], "not": {"required": ["choices"]}},
-            ]
-        }
-    )
-
-    choices: Maybe[Choices] = Field(default=None, description="The values; null leaves the property unset.")
-    low: Maybe[Number] = Field(default=None, description="The smallest value.")
-    high: Maybe[Number] = Field(default=None, description="The largest value.")
-    step: Maybe[Number] = Field(
-        default=None, description="The distance between values: 1 for whole numbers, required for others."
-    )
-    log: bool = Field(
-        default=False, description="Whole numbers only: ratios count, and ranges over 64 values go in powers of two."
-    )
-    when: dict[str, WhenValues] = Field(
-        default={},
-        description="Ask only if each of these parameters, all of them above this one, has (one of) these values.",
-    )
-
-
-class SpaceBlock(Block):
-    """What is tried: parameters in the order they are asked. UPPER_CASE is an OpenVINO property, passed on verbatim."""
-
-    model_config = ConfigDict(extra="allow", json_schema_extra=_only_own_and_properties)
-    __pydantic_extra__: dict[str, ParameterBlock] = Field(init=False)
-
-    extends: Maybe[Literal["auto"]] = Field(
-        default=None, description="Start from the automatic space; the parameters given here replace or join its own."
-    )
-    batch_size: Maybe[ParameterBlock] = Field(default=None, description="Samples in one request.")
-    infer_requests: Maybe[ParameterBlock] = Field(
-        default=None, description="Requests in flight; null is as many as the compiled model suggests."
-    )
-    replicas: Maybe[ParameterBlock] = Field(
-        default=None, description="Identical processes that serve at the same time."
-    )
-    affinity: Maybe[ParameterBlock] = Field(
-        default=None, description="shared: every replica uses all CPUs; split: each a part of its own."
-    )
-
-
-class BudgetBlock(Block):
+class BudgetSection(Section):
     """When to stop, in total over all resumes; whichever ends first. At least one."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -239,17 +185,81 @@ class BudgetBlock(Block):
     minutes: Maybe[Annotated[float, Field(ge=0.1)]] = Field(default=None, description="Wall time; as `--minutes`.")
     trials: Maybe[Count] = Field(default=None, description="Candidates measured.")
 
+    def _faults(self) -> Faults:
+        if not self.model_fields_set:
+            yield absent("the budget needs minutes, trials or both, such as `minutes: 5`")
 
-class SearchBlock(Block):
+
+class SearchSection(Section):
     """How candidates are proposed."""
 
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the sampler and of the random inputs.")
     sampler: SamplerName = Field(default="auto", description="auto races small spaces and samples large ones.")
 
 
-class DecisionBlock(Block):
+class DecisionSection(Section):
     """When a gain counts."""
 
     min_gain_pct: float = Field(
         default=1.0, ge=0, description="A smaller gain than this is not worth a change, in percent."
     )
+
+
+def is_settable(name: str) -> bool:
+    """Returns true if a key names an OpenVINO property that a study may set."""
+    return re.fullmatch(PROPERTY, name) is not None and name not in REFUSED_PROPERTIES
+
+
+class PropertiesSection(Section):
+    """A mapping of OpenVINO properties in UPPER_CASE beside the declared keys and the project's own parameters."""
+
+    kind: ClassVar[str] = "key"
+    """What a message calls one of the keys."""
+
+    @classmethod
+    def refusal(cls, key: str) -> str:
+        """Returns why a key is neither declared, nor an own parameter, nor a property that may be set."""
+        declared = list(dict.fromkeys([*cls.model_fields, *OWN_PARAMETERS]))
+        if key in REFUSED_PROPERTIES:
+            return f"{key} is refused while measuring: {REFUSED_PROPERTIES[key]}"
+        if key in declared or is_settable(key):
+            return ""
+        if key.isidentifier() and key == key.lower():
+            return f"{unknown(cls.kind, key, declared)} and OpenVINO properties in UPPER_CASE"
+        return f"{shown(key)} is neither a property in UPPER_CASE nor one of {listed(OWN_PARAMETERS)}"
+
+
+def only_properties_beside(schema: dict[str, Any]) -> None:
+    """Changes the JSON schema of a PropertiesSection: its undeclared keys are properties in UPPER_CASE."""
+    schema["patternProperties"] = {f"^{PROPERTY}$": schema.pop("additionalProperties")}
+    schema["additionalProperties"] = False
+
+
+class BaselineSection(PropertiesSection):
+    """A configuration as it runs today: OpenVINO properties in UPPER_CASE, batch_size and infer_requests."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=only_properties_beside)
+    __pydantic_extra__: dict[str, SetValue] = Field(init=False)
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The OpenVINO properties by name."""
+        return dict(self.model_extra or {})
+
+    def own(self, name: str) -> Any:
+        """Returns the value of an own parameter, its default where the section does not give it."""
+        return getattr(self, name, OWN_PARAMETERS[name].default)
+
+
+def _own_key(row: OwnParameter) -> tuple[Any, Any]:
+    kind: Any = Annotated[int, Field(ge=row.lowest)] if row.is_count else Literal.__getitem__(row.words)
+    maybe: Any = Maybe
+    key = maybe[kind] if row.default is None else kind
+    return key, Field(default=row.default, description=row.description)
+
+
+_own_keys: Mapping[str, Any] = {name: _own_key(row) for name, row in OWN_PARAMETERS.items()}
+BASELINE = create_model("BaselineSection", __base__=BaselineSection, __doc__=BaselineSection.__doc__, **_own_keys)
+"""BaselineSection with a key for each own parameter."""
+Baseline = Annotated[BaselineSection, GetPydanticSchema(lambda source, handler: handler.generate_schema(BASELINE))]
+"""Type of a baseline in a file."""

@@ -1,82 +1,130 @@
-"""A study file -> Study: reads, judges section by section, and reports everything wrong at once.
+"""A study file becomes a Study: parsed once, checked as facts arrive, refused with everything that is wrong at once.
 
-Knows the rules between keys; neither what a device supports (the probe says) nor where the model is.
+Responsible for the order of the checks. Must not know what a device supports, nor where the model is.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
-from tuner.bench.metrics import METRICS
-from tuner.errors import InputError, StudyFileError, TunerError
+from tuner.errors import InputError, StudyFileError
 from tuner.model.host import HostFacts
 from tuner.model.spec import InputSpec, ModelSpec
-from tuner.study.block import BaselineBlock, BudgetBlock, InputBlock, LimitBlock, ModelBlock
-from tuner.study.conditions import check_deployment, read_conditions
-from tuner.study.document import MAX_BYTES, Document, NodePath, read_document
+from tuner.study.block import BaselineSection, ModelSection, Section, SectionContext, is_settable
+from tuner.study.deployment_section import check_host, check_replicas, check_worker
+from tuner.study.document import MAX_BYTES, Document, read_document
 from tuner.study.load_file import check_load, load_of, objective_under
-from tuner.study.problem import ProblemList, listed, shown, unknown
-from tuner.study.schema import OBJECTIVES, RESERVED_BASELINES, SCHEMA_VERSION, StudyBlock, keys_at
-from tuner.study.space import Parameter, Value, is_same
-from tuner.study.space_file import REFUSED_PROPERTIES, check_names, output_warnings, read_parameters
-from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SpaceSpec, Study
-from tuner.study.value import DEVICE, PROPERTY, SAFE_NAME
-
-Probe = Callable[[str, Mapping[str, Sequence[Value]]], Mapping[str, str]]
-"""Asked with the device and every property a file names, with its values: name -> what is wrong, for those that the
-device does not know, and `setting_of` a name and a value -> what is wrong, for those values that it refuses."""
-
-ModelProbe = Callable[[str, ModelSpec | None], Sequence[tuple[NodePath, str]]]
-"""Asked with the device and the model, None where what the file says of that is wrong already: where in the file
-something about them is wrong, and what."""
+from tuner.study.objective_section import check_objectives, objective_of
+from tuner.study.own_parameters import OWN_PARAMETERS
+from tuner.study.problem import ProblemList, shown
+from tuner.study.schema import SCHEMA_VERSION, StudySection, section_at
+from tuner.study.space import Value, is_same
+from tuner.study.space_file import output_warnings, parameters_of
+from tuner.study.study import BaselineSpec, Budget, SpaceSpec, Study
+from tuner.study.value import is_safe_name
+from tuner.yaml_text import NodePath
 
 
-def load_study(
-    path: Path,
-    *,
-    probe: Probe | None = None,
-    host: HostFacts | None = None,
-    model_probe: ModelProbe | None = None,
-    worker_bytes: Callable[[], int] | None = None,
-) -> Study:
-    """Raises StudyFileError with every problem of the file, InputError where it cannot be read, and what the probes
-    raise where nothing else is wrong. What is not given is not checked: without `probe` properties, without
-    `model_probe` device and model, without `host` and `worker_bytes` (what a worker takes that has no model yet)
-    whether there is what the deployment asks for."""
+def load_study(path: Path) -> Study:
+    """Returns the study of a file, checked as far as that needs neither this host nor a device.
+
+    Raises StudyFileError with every problem of the file, InputError if it cannot be read.
+    """
+    return parse(path).study()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A study file that was parsed, with everything that is wrong with it as far as it is known."""
+
+    path: Path
+    problems: ProblemList
+    sections: StudySection
+    """The sections as far as they are right: a required key that is wrong is no attribute."""
+
+    @property
+    def device(self) -> str | None:
+        """The device, None if the file is wrong about it."""
+        return self.sections.device if self.problems.is_right(("device",)) else None
+
+    @property
+    def model(self) -> ModelSpec | None:
+        """The model, None if the file is wrong about it."""
+        return _model(self.sections.model, self.path) if self.problems.is_right(("model",)) else None
+
+    @property
+    def has_memory_limit(self) -> bool:
+        """True if `check_worker` has something to check."""
+        return self.sections.deployment.memory is not None
+
+    def properties(self) -> Mapping[str, Sequence[Value]]:
+        """Returns each property that the file names with the values it gives, once each; the rest may be wrong."""
+        asked: dict[str, list[Value]] = {}
+        for path, values in _properties(self.problems).items():
+            known = asked.setdefault(str(path[-1]), [])
+            known += [value for value in values.values() if not any(is_same(value, other) for other in known)]
+        return asked
+
+    def check_host(self, host: HostFacts) -> None:
+        """Adds what this host cannot give the deployment."""
+        check_host(self.problems, self.sections.deployment, host)
+
+    def check_worker(self, worker_bytes: int) -> None:
+        """Adds a memory limit below `worker_bytes`, what a worker takes before it reads a model."""
+        check_worker(self.problems, self.sections.deployment, worker_bytes)
+
+    def check_device(self, answers: Mapping[str, str]) -> None:
+        """Adds what the device says against `properties`: `property_text` of a value, or a name -> what is wrong."""
+        for path, values in _properties(self.problems).items():
+            name = str(path[-1])
+            if name in answers:
+                self.problems.at_key(path, answers[name])
+            for at, value in values.items():
+                if (text := property_text(name, value)) in answers:
+                    self.problems.at_value(at, answers[text])
+
+    def check_model(self, faults: Sequence[tuple[NodePath, str]]) -> None:
+        """Adds what is wrong with model and device: path in the file -> message."""
+        for path, message in faults:
+            self.problems.at_value(path, message)
+
+    def refuse_problems(self) -> None:
+        """Raises StudyFileError with every problem that is known, if there is one."""
+        if self.problems.problems:
+            raise StudyFileError(self.problems.document.name, self.problems.problems)
+
+    def study(self) -> Study:
+        """Returns the study. Raises StudyFileError with every problem that is known."""
+        self.refuse_problems()
+        return _study(self.sections, self.problems.document, self.path)
+
+
+def parse(path: Path) -> Draft:
+    """Returns a file with every problem that can be found in it alone.
+
+    Raises StudyFileError if it is no YAML mapping or newer than this program, InputError if it is no study file.
+    """
     document = read_document(_read(path), name=str(path))
-    problems = ProblemList(document)
     if {"verdict", "effective"} <= document.value.keys():
         raise InputError(f"{path}: this is a best.yaml, not a study file", advice=f"`tuner apply {path}` uses it")
     _refuse_newer(document)
-    _check_structure(problems)
-    _check_name(problems, path)
-    _check_inputs(problems)
-    _check_objective(problems)
-    _check_baselines(problems)
-    _check_budget(problems)
-    check_load(problems)
-    parameters = read_parameters(problems)
-    unanswered: list[TunerError] = []
-    checks: list[Callable[[], None]] = [
-        lambda: check_deployment(problems, parameters, host, worker_bytes),
-        lambda: _check_model(problems, model_probe, path),
-        lambda: _check_properties(problems, probe),
-    ]
-    for check in checks:
-        try:
-            check()
-        except TunerError as error:
-            unanswered.append(error)
-    if unanswered and not problems.problems:
-        raise unanswered[0]
-    if problems.problems:
-        raise StudyFileError(document.name, problems.problems)
-    return _study(StudyBlock.model_validate(document.value), document, path, parameters)
+    problems = ProblemList(document)
+    sections = _read_section(problems, document.value, ())
+    if "name" not in document.value and not is_safe_name(path.stem):
+        message = f"the file's name {shown(path.stem)} is no plain folder name; add a key `name`"
+        problems.at_key((), f"{message} (letters, digits, `.`, `_` and `-`)")
+    check_objectives(problems)
+    others: dict[str, Any] = {"space": sections.space, "baselines": sections.baselines}
+    check_load(problems, sections.load, sections.objective, **others)
+    check_replicas(problems, sections.deployment, **others)
+    return Draft(path=path, problems=problems, sections=sections)
 
 
 def _read(path: Path) -> bytes:
@@ -94,7 +142,7 @@ def _read(path: Path) -> bytes:
 
 
 def _refuse_newer(document: Document) -> None:
-    """Alone, because a newer file may be right in everything that looks wrong here."""
+    """Raises StudyFileError for a newer file, which may be right in everything that looks wrong here."""
     version = document.value.get("schema_version")
     if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
         problems = ProblemList(document)
@@ -103,244 +151,120 @@ def _refuse_newer(document: Document) -> None:
         raise StudyFileError(document.name, problems.problems[-1:])
 
 
-def _check_structure(problems: ProblemList) -> None:
-    check_names(problems, ("space",), kind="parameter", also=("extends",))
-    baselines = problems.find(("baselines",))
-    for name in baselines if isinstance(baselines, Mapping) else ():
-        check_names(problems, ("baselines", name), kind="key")
+def _read_section(problems: ProblemList, given: Any, path: NodePath) -> Any:
+    """Returns the value at `path` with a section for each mapping that stands for one, what is below it first.
+
+    A section is validated once, when those below it are sections already. One that is wrong is reported, and made again
+    of what is right in it, so that it hides no problem of the sections around it.
+    """
+    section = section_at(path)
+    if section is not None:
+        try:
+            given = section.expanded(given)
+        except PydanticCustomError:
+            return given  # The section above reports it.
+    if isinstance(given, list):
+        return [_read_section(problems, part, (*path, i)) for i, part in enumerate(given)]
+    content: Any = given
+    if isinstance(given, Mapping):
+        content = {}
+        for key, part in given.items():
+            if section is not None and (message := section.refusal(key)):
+                problems.unknown_key((*path, key), message)
+            else:
+                content[key] = _read_section(problems, part, (*path, key))
+    if section is None or given is None or isinstance(given, Section):
+        return content
+    context = SectionContext(
+        name=str(path[-1]) if path else "", keys=tuple(given) if isinstance(given, Mapping) else ()
+    )
     try:
-        StudyBlock.model_validate(problems.document.value)
+        return section.model_validate(content, context=context)
     except ValidationError as error:
-        problems.add_errors(error, keys_at)
+        problems.add_errors(error, path)
+    right = _right(problems, content, path) if isinstance(content, dict) else {}
+    try:
+        return section.model_validate(right, context=replace(context, is_partial=True))
+    except ValidationError:
+        return section.model_construct(**right)
 
 
-def _check_name(problems: ProblemList, path: Path) -> None:
-    if "name" not in problems.document.value and not re.fullmatch(SAFE_NAME, path.stem):
-        message = f"the file's name {shown(path.stem)} is no plain folder name; add a key `name`"
-        problems.at_key((), f"{message} (letters, digits, `.`, `_` and `-`)")
+def _right(problems: ProblemList, content: Any, path: NodePath) -> Any:
+    """Returns the content of a section without what is wrong in it; the sections in it hold what is right already."""
+    if isinstance(content, dict):
+        kept = {key: part for key, part in content.items() if not problems.is_wrong((*path, key))}
+        return {key: _right(problems, part, (*path, key)) for key, part in kept.items() if part is not None}
+    if isinstance(content, list):
+        parts = [((*path, i), part) for i, part in enumerate(content)]
+        return [_right(problems, part, at) for at, part in parts if not problems.is_wrong(at)]
+    return content
 
 
-def _check_inputs(problems: ProblemList) -> None:
-    inputs = problems.find(("model", "inputs"))
-    for name in inputs if isinstance(inputs, Mapping) else ():
-        path: NodePath = ("model", "inputs", name)
-        block = problems.block(InputBlock, path)
-        if block and block.shape is not None and block.layout is not None and len(block.shape) != len(block.layout):
-            counts = f"{len(block.layout)} letters, the shape {len(block.shape)} dimensions"
-            problems.at_value((*path, "layout"), f"the layout {block.layout} has {counts}")
-
-
-def _check_objective(problems: ProblemList) -> None:
-    keys = [key for key in ("objective", "objectives") if key in problems.document.value]
-    if not keys and not problems.is_misspelt(("objective",)):
-        problems.at_key((), "key `objective` is missing")
-    if len(keys) == 2:
-        problems.at_key(("objectives",), "a study has either one `objective` or several `objectives`; take one out")
-    if "subject_to" in problems.document.value and "objectives" not in keys:
-        problems.at_key(("subject_to",), "the limits beside one objective stand inside it, under `objective:`")
-    _check_directions(problems, ("objective",))
-    several = problems.find(("objectives",))
-    if isinstance(several, list):
-        _check_several(problems, several)
-    for path in (("objective", "subject_to"), ("subject_to",)):
-        limits = problems.find(path)
-        for metric in limits if isinstance(limits, Mapping) else ():
-            _check_limit(problems, (*path, metric), metric)
-
-
-def _check_several(problems: ProblemList, several: Sequence[object]) -> None:
-    fewest, most = OBJECTIVES
-    if len(several) < fewest:
-        problems.at_value(("objectives",), f"several objectives are {fewest} to {most}; one stands under `objective:`")
-    elif len(several) > most:
-        problems.at_value(("objectives",), f"at most {most} objectives, got {len(several)}; others may be limits")
-    seen: set[str] = set()
-    for i in range(len(several)):
-        for path in _check_directions(problems, ("objectives", i)):
-            if (name := problems.find(path)) in seen:
-                problems.at_value(path, f"{name} is one of the objectives already")
-            seen.add(name)
-
-
-def _check_directions(problems: ProblemList, path: NodePath) -> list[NodePath]:
-    """One of maximize and minimize, and its metric. Returns where there is one of those that are right."""
-    content = problems.find(path)
-    if not isinstance(content, Mapping):
-        return []
-    given = [key for key in content if key in ("maximize", "minimize")]
-    if len(given) == 2:
-        message = "an objective has one of maximize and minimize; what must be kept goes under subject_to"
-        problems.at_key((*path, given[1]), message)
-    if not given and not problems.has_unknown(path) and not problems.is_spoilt(path):
-        message = "the objective needs one of maximize and minimize, such as `maximize: throughput`"
-        if isinstance(path[-1], int):
-            problems.at_value(path, message)
-        else:
-            problems.at_key(path, message)
-    for key in given:
-        if problems.is_right((*path, key)):
-            _check_direction(problems, (*path, key), key, content[key])
-    return [(*path, key) for key in given if problems.is_right((*path, key))]
-
-
-def _check_direction(problems: ProblemList, path: NodePath, key: str, name: str) -> None:
-    metric = METRICS.get(name)
-    other = "minimize" if key == "maximize" else "maximize"
-    if metric is None:
-        problems.at_value(path, unknown("metric", name, list(METRICS)))
-    elif metric.is_higher_better != (key == "maximize"):
-        better = "higher" if metric.is_higher_better else "lower"
-        problems.at_key(path, f"{name} is better when {better}; write `{other}: {name}`")
-
-
-def _check_limit(problems: ProblemList, path: NodePath, metric: str) -> None:
-    if metric not in METRICS:
-        problems.at_key(path, unknown("metric", metric, list(METRICS)))
-    limit = problems.block(LimitBlock, path)
-    if limit is None:
-        return
-    if not limit.model_fields_set and not problems.has_unknown(path):
-        problems.at_key(path, f"{metric} needs a bound: {listed(list(LimitBlock.model_fields))}")
-    for low_key, high_key in (("min", "max"), ("min_ratio", "max_ratio")):
-        low, high = getattr(limit, low_key), getattr(limit, high_key)
-        if low is not None and high is not None and low > high:
-            bounds = f"{low_key} {low:g}, {high_key} {high:g}"
-            problems.at_value((*path, low_key), f"no value keeps both bounds: {bounds}")
-
-
-def _check_baselines(problems: ProblemList) -> None:
-    baselines = problems.find(("baselines",))
-    for name in baselines if isinstance(baselines, Mapping) else ():
-        if name in RESERVED_BASELINES:
-            message = f"every study has the baselines {listed(RESERVED_BASELINES)}; give yours another name"
-            problems.at_key(("baselines", name), message)
-        elif not re.fullmatch(SAFE_NAME, name):
-            problems.at_key(("baselines", name), f"{shown(name)} is no plain name (letters, digits, `.`, `_` and `-`)")
-
-
-def _check_budget(problems: ProblemList) -> None:
-    budget = problems.block(BudgetBlock, ("budget",))
-    if budget and not budget.model_fields_set and not problems.has_unknown(("budget",)):
-        problems.at_key(("budget",), "the budget needs minutes, trials or both, such as `minutes: 5`")
-
-
-def _check_model(problems: ProblemList, model_probe: ModelProbe | None, path: Path) -> None:
-    device = problems.find(("device",))
-    if model_probe is None or not isinstance(device, str) or not re.fullmatch(DEVICE, device):
-        return
-    given = problems.find(("model",))
-    if isinstance(given, str) and problems.is_right(("model",)):
-        block: ModelBlock | None = ModelBlock(path=given)
-    else:
-        block = problems.block(ModelBlock, ("model",))
-    for place, message in model_probe(device, _model(block, path) if block else None):
-        problems.at_value(place, message)
-
-
-def _check_properties(problems: ProblemList, probe: Probe | None) -> None:
-    device = problems.find(("device",))
-    mentions = _properties(problems)
-    if probe is None or not mentions or not isinstance(device, str) or not re.fullmatch(DEVICE, device):
-        return
-    values = {path: _values(problems, path) for path in mentions}
-    asked: dict[str, list[Value]] = {}
-    for path, found in values.items():
-        known = asked.setdefault(str(path[-1]), [])
-        known += [value for value in found.values() if not any(is_same(value, other) for other in known)]
-    answers = probe(device, asked)
-    for path in mentions:
-        if message := answers.get(str(path[-1])):
-            problems.at_key(path, message)
-        for place, value in values[path].items():
-            if message := answers.get(setting_of(str(path[-1]), value)):
-                problems.at_value(place, message)
-
-
-def setting_of(name: str, value: Value) -> str:
-    """A property and its value, as an answer of a probe is named."""
+def property_text(name: str, value: Value) -> str:
+    """Returns a property with its value as an answer of a device names it, such as `PERFORMANCE_HINT="LATENCY"`."""
     return f"{name}={shown(value)}"
 
 
-def _values(problems: ProblemList, path: NodePath) -> dict[NodePath, Value]:
-    """Where a property has which value: each of its choices, the ends of its range, what a baseline gives it."""
-    content = problems.find(path)
-    if path[0] == "baselines":
-        places = {path: content}
-    elif not isinstance(content, Mapping):
-        return {}
-    else:
-        choices = content.get("choices")
-        places = {(*path, "choices", i): v for i, v in enumerate(choices if isinstance(choices, list) else ())}
-        places |= {(*path, end): content[end] for end in ("low", "high") if end in content}
-    return {
-        place: value
-        for place, value in places.items()
-        if isinstance(value, str | bool | int | float) and problems.is_right(place)
-    }
-
-
-def _properties(problems: ProblemList) -> list[NodePath]:
-    """Where a property is named, whatever else is wrong there."""
+def _properties(problems: ProblemList) -> dict[NodePath, dict[NodePath, Value]]:
+    """Returns the paths of properties with the right values at each, whatever else is wrong there."""
     baselines = problems.find(("baselines",))
     sections: list[NodePath] = [("space",)]
     sections += [("baselines", name) for name in (baselines if isinstance(baselines, Mapping) else ())]
-    paths: list[NodePath] = []
-    for section in sections:
-        content = problems.find(section)
-        paths += [(*section, name) for name in (content if isinstance(content, Mapping) else ())]
-    return [p for p in paths if re.fullmatch(PROPERTY, str(p[-1])) and p[-1] not in REFUSED_PROPERTIES]
+    contents = [(section, problems.find(section)) for section in sections]
+    named = [(*section, name) for section, found in contents if isinstance(found, Mapping) for name in found]
+    return {path: _values(problems, path) for path in named if is_settable(str(path[-1]))}
 
 
-def _study(block: StudyBlock, document: Document, path: Path, parameters: tuple[Parameter, ...]) -> Study:
+def _values(problems: ProblemList, path: NodePath) -> dict[NodePath, Value]:
+    """Returns the values of a property by path: its choices, the ends of its range, the value in a baseline."""
+    content = problems.find(path)
+    found = {path: content} if path[0] == "baselines" else {}
+    if path[0] == "space" and isinstance(content, Mapping):
+        choices = content.get("choices")
+        found = {(*path, "choices", i): v for i, v in enumerate(choices if isinstance(choices, list) else ())}
+        found |= {(*path, end): content[end] for end in ("low", "high") if end in content}
+    right = [at for at, value in found.items() if isinstance(value, str | bool | int | float) and problems.is_right(at)]
+    return {at: found[at] for at in right}
+
+
+def _study(sections: StudySection, document: Document, path: Path) -> Study:
+    objective = sections.objective
+    limits = objective.subject_to if objective else sections.subject_to
+    parameters = parameters_of(sections.space)
     return Study(
-        name=block.name or path.stem,
+        name=sections.name or path.stem,
         path=Path(os.path.abspath(path)),
         text=document.text,
-        model=_model(block.model, path),
-        device=block.device,
-        objective=objective_under(_objective(block), block.load),
-        load=load_of(block.load, block.objective),
-        space=SpaceSpec(is_auto=block.space.extends == "auto", parameters=parameters),
-        budget=Budget(minutes=block.budget.minutes, trials=block.budget.trials),
-        baselines={name: _baseline(given) for name, given in block.baselines.items()},
-        conditions=read_conditions(block.deployment),
-        seed=block.search.seed,
-        sampler=block.search.sampler,
-        min_gain_pct=block.decision.min_gain_pct,
+        model=_model(sections.model, path),
+        device=sections.device,
+        objective=objective_under(
+            objective_of([objective] if objective else sections.objectives or [], limits), sections.load
+        ),
+        load=load_of(sections.load, objective),
+        space=SpaceSpec(is_auto=sections.space.extends == "auto", parameters=parameters),
+        budget=Budget(**sections.budget.model_dump()),
+        baselines={name: _baseline(given) for name, given in sections.baselines.items()},
+        conditions=sections.deployment.conditions,
+        seed=sections.search.seed,
+        sampler=sections.search.sampler,
+        min_gain_pct=sections.decision.min_gain_pct,
         warnings=tuple(output_warnings(parameters)),
     )
 
 
-def _model(block: ModelBlock, path: Path) -> ModelSpec:
+def _model(section: ModelSection, path: Path) -> ModelSpec:
     inputs = {
         name: InputSpec(
             shape=None if given.shape is None else tuple(given.shape),
             layout=given.layout,
             range=(given.range[0], given.range[1]),
         )
-        for name, given in block.inputs.items()
+        for name, given in section.inputs.items()
     }
     folder = Path(os.path.abspath(path)).parent
-    return ModelSpec(path=block.path, folder=folder, inputs=inputs, assume_batch_legal=block.assume_batch_legal)
+    return ModelSpec(path=section.path, folder=folder, inputs=inputs, assume_batch_legal=section.assume_batch_legal)
 
 
-def _objective(block: StudyBlock) -> Objective:
-    bounds = block.objective.subject_to if block.objective else block.subject_to
-    limits = tuple(
-        Limit(metric=name, min=b.min, max=b.max, min_ratio=b.min_ratio, max_ratio=b.max_ratio)
-        for name, b in bounds.items()
-    )
-    directions = [block.objective] if block.objective else (block.objectives or [])
-    metric, *others = [name for d in directions if (name := d.maximize or d.minimize) is not None]
-    return Objective(metric=metric, limits=limits, others=tuple(others))
-
-
-def _baseline(block: BaselineBlock) -> BaselineSpec:
-    properties = dict(block.model_extra or {})
-    return BaselineSpec(
-        properties=properties,
-        batch_size=block.batch_size,
-        infer_requests=block.infer_requests,
-        replicas=block.replicas,
-        affinity=block.affinity,
-    )
+def _baseline(section: BaselineSection) -> BaselineSpec:
+    own = {name: section.own(name) for name in OWN_PARAMETERS}
+    return BaselineSpec(properties=section.properties, **own)

@@ -1,132 +1,160 @@
-"""The `load` of a study file: its rules, what they mean for objective, batch and limits, and its values.
+"""The `load` section of a study file: its rules, its demands on other sections, and the values it becomes.
 
-Knows the document's sections; neither when requests arrive nor who serves them.
+Responsible for what a file says of arriving requests. Must not know when they arrive, nor how they are served.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
 
 from tuner.bench.arrivals import LOADS
 from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, LOAD_AT_MOST_PCT, METRICS
 from tuner.bench.protocol import Load
-from tuner.study.block import ArrivalsBlock, LoadBlock, ObjectiveBlock
-from tuner.study.document import NodePath
+from tuner.study.block import BaselineSection, Faults, Section, absent, at_key, one_of
+from tuner.study.objective_section import LimitSection, ObjectiveSection
 from tuner.study.problem import ProblemList, listed
+from tuner.study.space_file import SpaceSection
 from tuner.study.study import Limit, Objective
+from tuner.study.value import Maybe, Positive, wrong
+from tuner.yaml_text import NodePath
 
+CLOSED_LOOP = "closed_loop"
+"""Short form of the load without arrivals."""
 MAX_RATE = "max_rate_per_s"
+"""Metric of a study that looks for the largest rate."""
 OF_ARRIVALS = ("backlog_pct", "load_pct")
 """Metrics that only arriving requests have."""
 STABLE = (Limit(metric="backlog_pct", max=BACKLOG_AT_MOST_PCT), Limit(metric="load_pct", max=LOAD_AT_MOST_PCT))
-"""Under a given rate every study has these limits: a configuration that cannot keep up is no answer, whatever its
-latency was in the few seconds that it was watched."""
+"""Limits of every study under a given rate. A configuration that cannot keep up is no answer, whatever its latency was
+during the few seconds of a window."""
+ONE_SAMPLE = "a request that arrives is one sample: under this load batch_size is 1"
 
 
-def check_load(problems: ProblemList) -> None:
-    """Everything that the load says of itself and of other sections."""
-    given = problems.find(("load",))
-    arrivals = _check_arrivals(problems, given) if isinstance(given, Mapping) else None
-    # A load that is wrong itself is no ground to judge by.
-    if given is not None and not problems.is_right(("load",)):
+class ArrivalsSection(Section):
+    """How fast requests arrive: one of rate_per_s and find_max."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("rate_per_s", "find_max"))
+
+    rate_per_s: Maybe[Positive] = Field(default=None, description="Requests per second, one sample each.")
+    find_max: Maybe[Literal[True]] = Field(
+        default=None, description="Look for the largest rate that keeps the limits: `maximize: max_rate_per_s`."
+    )
+
+    def _faults(self) -> Faults:
+        if len(self.model_fields_set) == 2:
+            yield at_key("arrivals have one of rate_per_s and find_max", "find_max")
+        if not self.model_fields_set:
+            yield absent("arrivals need one of rate_per_s and find_max, such as `rate_per_s: 120`")
+
+
+class LoadSection(Section):
+    """Requests that arrive whether or not others have been answered; latency counts from the arrival."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("poisson", "constant"))
+
+    poisson: Maybe[ArrivalsSection] = Field(default=None, description="Independent of each other, as many users are.")
+    constant: Maybe[ArrivalsSection] = Field(default=None, description="Evenly spaced, as a camera's frames are.")
+
+    @property
+    def arrivals(self) -> ArrivalsSection | None:
+        """The section of the pattern that is given, None for the closed loop."""
+        return self.poisson or self.constant
+
+    @classmethod
+    def expanded(cls, given: Any) -> Any:
+        """Returns the closed loop, a section without a pattern, for its name. Raises the error of another text."""
+        if not isinstance(given, str):
+            return given
+        if given != CLOSED_LOOP:
+            raise wrong(f"expected `{CLOSED_LOOP}` or a pattern of arrivals, such as {{poisson: {{rate_per_s: 120}}}}")
+        return cls.model_construct()
+
+    def _faults(self) -> Faults:
+        names = [name for name in self._context.keys if name in LOADS]
+        if len(names) > 1:
+            yield at_key(f"a load has one pattern; {names[0]} is already given", names[1])
+        if not names:
+            yield absent(f"the load needs a pattern: {listed(list(LOADS))}; or write `load: {CLOSED_LOOP}`")
+
+
+def check_load(
+    problems: ProblemList,
+    load: LoadSection,
+    objective: ObjectiveSection | None,
+    *,
+    space: SpaceSection,
+    baselines: Mapping[str, BaselineSection],
+) -> None:
+    """Reports what the load demands of objective, space and baselines; nothing for a load that is wrong itself."""
+    if "load" in problems.document.value and not problems.is_right(("load",)):
         return
-    _check_metrics(problems, arrivals)
-    if arrivals is not None and problems.find(("objectives",)) is not None:
+    arrivals = load.arrivals
+    if objective is not None:
+        _check_metrics(problems, arrivals, objective)
+    if arrivals is None:
+        return
+    if problems.find(("objectives",)) is not None:
         problems.at_key(("load",), "several objectives go with the closed loop alone; give one `objective`")
-    if arrivals is not None:
-        _check_batches(problems)
+    _check_batches(problems, space, baselines)
 
 
-def _check_arrivals(problems: ProblemList, given: Mapping[str, object]) -> ArrivalsBlock | None:
-    path: NodePath = ("load",)
-    names = [name for name in given if name in LOADS]
-    if len(names) > 1:
-        problems.at_key((*path, names[1]), f"a load has one pattern; {names[0]} is already given")
-    if not names and not problems.has_unknown(path) and not problems.is_spoilt(path):
-        problems.at_key(path, f"the load needs a pattern: {listed(list(LOADS))}; or write `load: closed_loop`")
-    block = problems.block(ArrivalsBlock, (*path, names[0])) if names else None
-    if block is None:
-        return None
-    found = block.model_fields_set
-    if len(found) == 2:
-        problems.at_key((*path, names[0], "find_max"), "arrivals have one of rate_per_s and find_max")
-    if not found and not problems.has_unknown((*path, names[0])):
-        message = "arrivals need one of rate_per_s and find_max, such as `rate_per_s: 120`"
-        problems.at_key((*path, names[0]), message)
-    return block
-
-
-def _check_metrics(problems: ProblemList, arrivals: ArrivalsBlock | None) -> None:
-    finds_max = arrivals is not None and arrivals.find_max is True
-    named = list(_named_metrics(problems))
-    for path, name in named:
-        is_objective = len(path) == 2
-        at = problems.at_value if is_objective else problems.at_key
-        if name == MAX_RATE and not finds_max:
-            at(path, f"{MAX_RATE} is what `load: {{poisson: {{find_max: true}}}}` looks for; this load does not")
-        elif name == MAX_RATE and not is_objective:
-            at(path, f"{MAX_RATE} is the objective here and no limit")
-        elif name in OF_ARRIVALS and arrivals is None:
-            at(
-                path,
-                f"{name} needs requests that arrive by themselves, such as `load: {{poisson: {{rate_per_s: 120}}}}`",
-            )
-        elif METRICS[name].needs_start_up and arrivals is not None:
-            at(path, f"{name} is about the start of a process, before any request arrives; leave the load out")
-        elif name == "throughput" and is_objective and arrivals is not None:
-            at(path, "under arriving requests the throughput is the rate they arrive at; minimize a latency instead")
-        elif finds_max and is_objective and name != MAX_RATE:
-            at(path, f"with find_max the objective is `maximize: {MAX_RATE}`")
-        elif finds_max and not is_objective and not _is_latency_maximum(problems, path):
-            at(path, "with find_max the limits are `max` of latencies, which every rate is tried against")
-    has_limits = any(len(path) == 3 for path, _ in named)
-    if finds_max and not has_limits and problems.is_right(("objective",)):
+def _check_metrics(problems: ProblemList, arrivals: ArrivalsSection | None, objective: ObjectiveSection) -> None:
+    for key, name in objective.metrics.items():
+        path: NodePath = ("objective", key)
+        if problems.is_right(path) and (message := _refused_metric(name, arrivals, None)):
+            problems.at_value(path, message)
+    limits = {("objective", "subject_to", name): (name, limit) for name, limit in objective.subject_to.items()}
+    right = {path: limit for path, limit in limits.items() if problems.is_right(path)}
+    for path, (name, limit) in right.items():
+        if message := _refused_metric(name, arrivals, limit):
+            problems.at_key(path, message)
+    if arrivals is not None and arrivals.find_max and not right and problems.is_right(("objective",)):
         message = "find_max needs a latency limit, such as `subject_to: {latency_p95_ms: {max: 50}}`"
         problems.at_key(("objective",), message)
 
 
-def _named_metrics(problems: ProblemList) -> Iterator[tuple[NodePath, str]]:
-    objective = problems.find(("objective",))
-    if not isinstance(objective, Mapping):
-        return
-    for key in ("maximize", "minimize"):
-        is_metric = isinstance(objective.get(key), str) and objective[key] in METRICS
-        if is_metric and problems.is_right(("objective", key)):
-            yield ("objective", key), objective[key]
-    limits = objective.get("subject_to")
-    for name in limits if isinstance(limits, Mapping) else ():
-        if name in METRICS and problems.is_right(("objective", "subject_to", name)):
-            yield ("objective", "subject_to", name), name
+def _refused_metric(name: str, arrivals: ArrivalsSection | None, limit: LimitSection | None) -> str:
+    """Returns why a metric cannot be a limit, or the objective where `limit` is None; an empty text if it can."""
+    finds_max = arrivals is not None and arrivals.find_max is True
+    if name == MAX_RATE and not finds_max:
+        return f"{MAX_RATE} is what `load: {{poisson: {{find_max: true}}}}` looks for; this load does not"
+    if name == MAX_RATE and limit is not None:
+        return f"{MAX_RATE} is the objective here and no limit"
+    if name in OF_ARRIVALS and arrivals is None:
+        return f"{name} needs requests that arrive by themselves, such as `load: {{poisson: {{rate_per_s: 120}}}}`"
+    if METRICS[name].needs_start_up and arrivals is not None:
+        return f"{name} is about the start of a process, before any request arrives; leave the load out"
+    if name == "throughput" and limit is None and arrivals is not None:
+        return "under arriving requests the throughput is the rate they arrive at; minimize a latency instead"
+    if finds_max and limit is None and name != MAX_RATE:
+        return f"with find_max the objective is `maximize: {MAX_RATE}`"
+    is_latency_maximum = limit is not None and name.startswith("latency_") and limit.model_fields_set == {"max"}
+    if finds_max and limit is not None and not is_latency_maximum:
+        return "with find_max the limits are `max` of latencies, which every rate is tried against"
+    return ""
 
 
-def _is_latency_maximum(problems: ProblemList, path: NodePath) -> bool:
-    bounds = problems.find(path)
-    return str(path[-1]).startswith("latency_") and isinstance(bounds, Mapping) and set(bounds) == {"max"}
+def _check_batches(problems: ProblemList, space: SpaceSection, baselines: Mapping[str, BaselineSection]) -> None:
+    """Reports batches: each arrival is one sample, and a server that waits to fill a batch is another system."""
+    given: dict[NodePath, list[Any]] = {}
+    if (parameter := space.parameters.get("batch_size")) is not None:
+        path: NodePath = ("space", "batch_size")
+        given = {(*path, "choices"): parameter.choices or [], (*path, "low"): [parameter.low]}
+        given[*path, "high"] = [parameter.high]
+    given |= {("baselines", name, "batch_size"): [one.own("batch_size")] for name, one in baselines.items()}
+    for path, sizes in given.items():
+        if any(isinstance(size, int) and size > 1 for size in sizes) and problems.is_right(path):
+            problems.at_value(path, ONE_SAMPLE)
 
 
-def _check_batches(problems: ProblemList) -> None:
-    """Each arrival is one sample: who waits for others to fill a batch is another system."""
-    message = "a request that arrives is one sample: under this load batch_size is 1"
-    for key in ("choices", "low", "high"):
-        path: NodePath = ("space", "batch_size", key)
-        values = problems.find(path)
-        for value in values if isinstance(values, list) else (values,):
-            if isinstance(value, int) and not isinstance(value, bool) and value > 1 and problems.is_right(path):
-                problems.at_value(path, message)
-                break
-    baselines = problems.find(("baselines",))
-    for name in baselines if isinstance(baselines, Mapping) else ():
-        path = ("baselines", name, "batch_size")
-        size = problems.find(path)
-        if isinstance(size, int) and size > 1 and problems.is_right(path):
-            problems.at_value(path, message)
-
-
-def load_of(block: LoadBlock, objective: ObjectiveBlock | None) -> Load | None:
-    """None for the closed loop. Where the largest rate is looked for, the limits are what each rate has to keep."""
+def load_of(section: LoadSection, objective: ObjectiveSection | None) -> Load | None:
+    """Returns how requests arrive, None for the closed loop; the largest rate is looked for within the limits."""
     for pattern in LOADS:
-        arrivals: ArrivalsBlock | None = getattr(block, pattern)
+        arrivals: ArrivalsSection | None = getattr(section, pattern)
         if arrivals is not None:
             limits = objective.subject_to.items() if arrivals.find_max and objective is not None else ()
             keep = tuple((name, limit.max) for name, limit in limits if limit.max is not None)
@@ -134,12 +162,11 @@ def load_of(block: LoadBlock, objective: ObjectiveBlock | None) -> Load | None:
     return None
 
 
-def objective_under(objective: Objective, block: LoadBlock) -> Objective:
-    """The objective with what the load adds to its limits, or takes: a rate that is looked for keeps them by itself."""
-    arrivals = block.poisson or block.constant
-    if arrivals is None:
+def objective_under(objective: Objective, load: LoadSection) -> Objective:
+    """Returns the objective with the limits of a stable queue; a rate that is looked for keeps its limits by itself."""
+    if load.arrivals is None:
         return objective
-    if arrivals.find_max:
+    if load.arrivals.find_max:
         return replace(objective, limits=())
     named = {limit.metric for limit in objective.limits}
     return replace(objective, limits=(*objective.limits, *(limit for limit in STABLE if limit.metric not in named)))

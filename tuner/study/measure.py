@@ -15,14 +15,14 @@ from tuner.bench.protocol import DeploymentConfig, Effective, Failure, Session, 
 from tuner.errors import InputError, NoAnswerError, StudyFileError
 from tuner.study.baseline_ranking import rank_baselines
 from tuner.study.decision import Interval, interval
+from tuner.study.device_checks import probe_properties
 from tuner.study.document import read_document
 from tuner.study.estimate import session_value
 from tuner.study.evidence import metrics_of, pooled
-from tuner.study.probe import probe_properties
+from tuner.study.own_parameters import OWN_PARAMETERS
 from tuner.study.problem import closest
 from tuner.study.records import open_log
 from tuner.study.run import RunOptions, prepared_study
-from tuner.study.schema import AFFINITIES, OWN_PARAMETERS
 from tuner.study.session_plan import PROBES, plan_session
 from tuner.study.space import Value
 from tuner.study.state import StudyState
@@ -32,7 +32,6 @@ SESSIONS, BLOCKS, MOST_BLOCKS = 4, 4, 60
 """A percentile takes more blocks than four until it has its requests, up to a minute for four members."""
 LEVEL = 0.025
 """A plain two-sided 95 % interval: nothing was selected, there is one look."""
-COUNTS = tuple(name for name in OWN_PARAMETERS if name != "affinity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +67,8 @@ def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
             ours = ", ".join(OWN_PARAMETERS)
             raise InputError(f"--set {name}: neither an OpenVINO property (UPPER_CASE) nor one of {ours}{question}")
         found = _scalar(text, value)
-        if name == "affinity" and found not in AFFINITIES:
-            raise InputError(f"--set {text}: affinity is one of {', '.join(AFFINITIES)}")
-        if name in COUNTS and (isinstance(found, bool) or not isinstance(found, int) or found < 1):
-            raise InputError(f"--set {text}: {name} is a whole number from 1")
+        if name in OWN_PARAMETERS and not OWN_PARAMETERS[name].is_legal(found):
+            raise InputError(f"--set {text}: {name} is {OWN_PARAMETERS[name].allowed}")
         assignment[name] = found
     return assignment
 

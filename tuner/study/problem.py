@@ -1,6 +1,6 @@
-"""What is wrong with a study file, in words: where, what was given, what is allowed, a close match.
+"""The problems of a study file in words: position, what was given, what is allowed, a close match.
 
-Knows the document's positions and pydantic's errors; not which rules a study file has.
+Responsible for positions and for pydantic's errors. Must not know which rules a study file has.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tuner.errors import Problem
-from tuner.study.document import MAX_TEXT, Document, NodePath, quote
-
-BlockT = TypeVar("BlockT", bound=BaseModel)
+from tuner.study.document import Document
+from tuner.yaml_text import MAX_TEXT, NodePath, quote
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -41,7 +40,7 @@ _NUMBER = re.compile(r"\s*[-+]?[0-9]*\.?[0-9]+\s*")
 
 
 def shown(value: object) -> str:
-    """A value of a document as a YAML author knows it."""
+    """Returns a value of a document as a YAML author knows it."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, str):
@@ -54,7 +53,7 @@ def shown(value: object) -> str:
 
 
 def listed(values: Collection[object], *, limit: int = 12) -> str:
-    """`1, 2, null`: for the end of a message."""
+    """Returns values as the end of a message, such as `1, 2, null`; those after the first `limit` are counted."""
     words = [_word(value) for value in list(values)[:limit]]
     return ", ".join(words) + (f" and {len(values) - limit} more" if len(values) > limit else "")
 
@@ -66,59 +65,61 @@ def _word(value: object) -> str:
 
 
 def closest(given: str, allowed: Collection[str]) -> str | None:
-    """The allowed word that was probably meant, letter case aside."""
+    """Returns the allowed word that was probably meant, letter case aside; None if none is close."""
     lower = {word.lower(): word for word in allowed}
     found = difflib.get_close_matches(given.lower()[:MAX_TEXT], lower, n=1, cutoff=0.6)
     return lower[found[0]] if found else None
 
 
 def unknown(kind: str, given: str, allowed: Collection[str]) -> str:
-    """`unknown metric "x"; did you mean "y"? allowed: ...`"""
+    """Returns the message `unknown metric "x"; did you mean y? allowed: ...`."""
     close = closest(given, allowed)
     question = f"did you mean {close}? " if close else ""
     return f"unknown {kind} {shown(given)}; {question}allowed: {listed(allowed, limit=40)}"
 
 
 class ProblemList:
-    """Problems of one document, each at the position of its path. What lies below a spoilt path is not judged again."""
+    """The problems of one document, each at the position of its path; nothing is reported below a path that is broken.
+
+    A path is broken if its value cannot be read, or if its key is unknown.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.problems = list(document.problems)
         self._wrong: set[NodePath] = set(document.broken)
-        self._spoilt: set[NodePath] = set(document.broken)
+        self._broken: set[NodePath] = set(document.broken)
         self._unknown: set[NodePath] = set()
 
     def at_key(self, path: NodePath, message: str) -> None:
+        """Reports a problem at the key of `path`."""
         self._add(path, message, is_key=True)
 
     def at_value(self, path: NodePath, message: str) -> None:
+        """Reports a problem at the value of `path`."""
         self._add(path, message, is_key=False)
 
     def unknown_key(self, path: NodePath, message: str) -> None:
-        """Reported; then as if the key were not there."""
+        """Reports a key that may not be there; from then on it counts as absent."""
         self.at_key(path, message)
         self._unknown.add(path)
-        self._spoilt.add(path)
+        self._broken.add(path)
 
     def is_misspelt(self, path: NodePath) -> bool:
-        """Whether an unknown key may be meant for this one."""
+        """Returns true if an unknown key may be meant for this one."""
         return any(closest(str(key[-1]), [str(path[-1])]) for key in self._unknown if key[:-1] == path[:-1])
 
-    def is_spoilt(self, path: NodePath) -> bool:
-        return any(path[:n] in self._spoilt for n in range(len(path) + 1))
+    def is_wrong(self, path: NodePath) -> bool:
+        """Returns true if a problem was reported at exactly this path, or above it."""
+        return path in self._wrong or self._is_broken(path)
 
     def is_right(self, path: NodePath) -> bool:
-        """Nothing wrong at, below or above `path`, unknown keys below it aside."""
+        """Returns true if nothing is wrong at, below or above `path`, unknown keys below it aside."""
         below = any(wrong[: len(path)] == path for wrong in self._wrong - self._unknown)
-        return not below and not self.is_spoilt(path)
-
-    def has_unknown(self, path: NodePath) -> bool:
-        """An unknown key right below `path`: what seems to be missing may be misspelt."""
-        return any(key[:-1] == path for key in self._unknown)
+        return not below and not self._is_broken(path)
 
     def find(self, path: NodePath) -> Any:
-        """The document's value at `path`, None where there is none."""
+        """Returns the document's value at `path`, None if there is none."""
         value: Any = self.document.value
         for step in path:
             is_item = isinstance(value, list) and isinstance(step, int) and step < len(value)
@@ -127,51 +128,41 @@ class ProblemList:
             value = value[step]
         return value
 
-    def block(self, model: type[BlockT], path: NodePath) -> BlockT | None:
-        """The part at `path` as values, without its unknown keys; None where it is not there or not right."""
-        value = self.find(path)
-        if value is None or not self.is_right(path):
-            return None
-        return model.model_validate(self._without_unknown(value, path))
-
-    def add_errors(self, error: ValidationError, keys_at: Callable[[NodePath], Collection[str]]) -> None:
-        """pydantic's errors in words; `keys_at` says which keys are allowed at a path."""
-        details = error.errors(include_url=False)
-        meant: set[NodePath] = set()
-        for detail in details:
-            path = detail["loc"]
-            if detail["type"] == "extra_forbidden":
-                allowed = keys_at(path[:-1])
-                self.unknown_key(path, unknown("key", str(path[-1]), allowed))
-                if close := closest(str(path[-1]), allowed):
-                    meant.add((*path[:-1], close))
-        for detail in details:
-            path = detail["loc"]
-            if detail["type"] == "missing" and path not in meant:
-                self.at_key(path[:-1], f"key `{path[-1]}` is missing")
+    def add_errors(self, error: ValidationError, section: NodePath) -> None:
+        """Reports pydantic's errors about the section at this path, in words."""
+        for detail in error.errors(include_url=False):
+            path = (*section, *detail["loc"])
+            context = detail.get("ctx", {})
+            if detail["type"] == "missing":
+                if not self.is_misspelt(path):
+                    self.at_key(path[:-1], f"key `{path[-1]}` is missing")
                 self._wrong.add(path)
-            elif detail["type"] not in ("extra_forbidden", "missing"):
+            elif context.get("is_absence") and any(key[:-1] == path for key in self._unknown):
+                continue  # What seems to be missing may be misspelt.
+            elif path[-1:] == ("[key]",):
+                self.at_key(path[:-1], detail["msg"])
+            elif context.get("at") == "key":
+                self.at_key(path, detail["msg"])
+            else:
                 self.at_value(path, _in_words(detail))
 
+    def _is_broken(self, path: NodePath) -> bool:
+        return any(path[:n] in self._broken for n in range(len(path) + 1))
+
     def _add(self, path: NodePath, message: str, *, is_key: bool) -> None:
-        if self.is_spoilt(path):
+        if self._is_broken(path):
             return
         at = self.document.key_at(path) if is_key else self.document.value_at(path)
-        self.problems.append(Problem(line=at.line, column=at.column, message=message))
+        problem = Problem(line=at.line, column=at.column, message=message)
+        if problem not in self.problems:
+            self.problems.append(problem)
         self._wrong.add(path)
-
-    def _without_unknown(self, value: Any, path: NodePath) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        return {
-            key: self._without_unknown(part, (*path, key))
-            for key, part in value.items()
-            if (*path, key) not in self._unknown
-        }
 
 
 def _in_words(detail: ErrorDetails) -> str:
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "rule":
+        return detail["msg"]
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, got {shown(given)}{_hint(kind, given)}"
     if kind in _BOUNDS:

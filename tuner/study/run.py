@@ -16,21 +16,19 @@ from typing import Literal
 
 from tuner.bench.crew import ProcessMode
 from tuner.bench.energy import EnergyReader
-from tuner.bench.preflight import bare_worker_bytes, find_faults
 from tuner.bench.protocol import DeploymentConfig, Effective, Failure, ModelFacts
 from tuner.bench.worker_bench import WorkerBench
 from tuner.deploy.best import BestInput, BestModel, portable_path
 from tuner.deploy.best_file import write_best
 from tuner.deploy.front_file import write_front
-from tuner.errors import BusyError, DeviceError, HostError, InputError, ModelError, NoAnswerError, StudyFileError
+from tuner.errors import BusyError, InputError, NoAnswerError
 from tuner.model.host import host_facts
-from tuner.model.locate import locate, sha256
-from tuner.model.spec import ModelSpec
+from tuner.model.locate import sha256
 from tuner.study.calibration import Calibration, noise_cache
 from tuner.study.conditions import as_written, under
 from tuner.study.database import StudyDatabase
-from tuner.study.document import NodePath
-from tuner.study.file import load_study
+from tuner.study.device_checks import DeviceInspector, check_model_file
+from tuner.study.file import load_study, parse
 from tuner.study.finished import Outcome, read_finished
 from tuner.study.folder import check_identity, locked, not_left_empty, prepare, read_environment, write_text
 from tuner.study.front_outcome import knee_of, make_front
@@ -38,7 +36,6 @@ from tuner.study.identity import study_identity
 from tuner.study.outcome import Deployed, make_best, standings
 from tuner.study.phases import FINISHED, run_phases
 from tuner.study.plan import describe_plan
-from tuner.study.probe import probe_properties
 from tuner.study.records import open_log, read_log
 from tuner.study.refusal import check_host
 from tuner.study.runner import SessionRunner
@@ -121,23 +118,28 @@ def prepared_study(
     """Phase 0: file, folder, locks, model, one inference, identity. The folder is proved writable before OpenVINO is
     even imported, and earlier results are moved aside only when everything else is known to work. `plan` writes
     nothing; `measure` leaves what a study has written alone. `batch_size`: one more that is to be proved legal."""
-    study = _with_budget(_load(path), options)
+    draft = parse(path)
+    draft.check_host(host_facts())
+    check_model_file(draft)
+    inspector = DeviceInspector(draft)
+    with inspector.everything_wrong():
+        study = _with_budget(draft.study(), options)
     folder = options.results / study.name
     if purpose != "plan":
         prepare(folder)
     with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say), not_left_empty(folder):
         check_host(study, EnergyReader().refusal)
         reporter.show(Status(phase="preflight", remaining_s=None, note="one inference on the device"))
-        with _everything_wrong(path):
-            found = load_study(path, probe=probe_properties, host=host_facts(), worker_bytes=bare_worker_bytes)
-        study = _with_budget(found, options)
+        with inspector.everything_wrong():
+            inspector.check_device()
+            draft.refuse_problems()
         with WorkerBench(
             study.model,
             seed=study.seed,
             conditions=study.conditions,
             mode=ProcessMode.for_metrics(study.objective.decided_by),
         ) as bench:
-            with _everything_wrong(path):
+            with inspector.everything_wrong():
                 facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             host = under(host_facts(), study.conditions)
             said = [f"warning: {warning}" for warning in study.warnings]
@@ -183,46 +185,6 @@ def prepared_study(
                 remember=remember,
             )
             yield Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
-
-
-def _load(path: Path) -> Study:
-    """The study without asking the device; where the file is wrong anyway, what the device says is reported too."""
-    with _everything_wrong(path):
-        return load_study(path, host=host_facts(), model_probe=_missing_model)
-
-
-@contextmanager
-def _everything_wrong(path: Path) -> Iterator[None]:
-    """Where something is wrong with a file, its model or its device, all the rest is said too, each at its place. That
-    takes seconds, which a file that is right does not pay."""
-    try:
-        yield
-    except (StudyFileError, ModelError, DeviceError) as error:
-        try:
-            load_study(
-                path,
-                probe=probe_properties,
-                host=host_facts(),
-                model_probe=find_faults,
-                worker_bytes=bare_worker_bytes,
-            )
-        except StudyFileError as found:
-            if isinstance(error, DeviceError) and len(found.problems) == 1:
-                raise DeviceError(str(found)) from error  # it is the host that lacks something, not the file
-            raise found from error
-        except HostError:
-            pass
-        raise
-
-
-def _missing_model(device: str, model: ModelSpec | None) -> list[tuple[NodePath, str]]:
-    """Whether the file is there, before anything is started."""
-    try:
-        if model is not None:
-            locate(model)
-    except ModelError as error:
-        return [(("model", "path"), "; ".join(filter(None, (str(error), error.advice))))]
-    return []
 
 
 def _with_budget(study: Study, options: RunOptions) -> Study:

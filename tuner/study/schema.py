@@ -1,6 +1,6 @@
-"""The shape of a study file as a whole: its sections, for reading and for editors; what each holds is in `block.py`.
+"""The shape of a study file as a whole: its sections by path, for reading and for editors.
 
-Rules between keys (one of maximize and minimize, parameters above, ...) are with the readers of the sections.
+Responsible for which section stands where. Must not know the rules inside a section, nor those between sections.
 """
 
 from __future__ import annotations
@@ -11,40 +11,36 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from tuner.bench.metrics import METRICS
 from tuner.study.block import (
-    ArrivalsBlock,
-    BaselineBlock,
-    Block,
-    BudgetBlock,
-    DecisionBlock,
-    DeploymentBlock,
-    DirectionBlock,
-    InputBlock,
-    LimitBlock,
-    LoadBlock,
-    ModelBlock,
-    ObjectiveBlock,
-    ParameterBlock,
-    SearchBlock,
-    SpaceBlock,
+    BASELINE,
+    Baseline,
+    BudgetSection,
+    DecisionSection,
+    InputSection,
+    ModelSection,
+    SearchSection,
+    Section,
+    rule,
 )
-from tuner.study.document import NodePath
-from tuner.study.value import (
-    SAFE_NAME,
-    Device,
-    Maybe,
-    Name,
-    wrong,
+from tuner.study.deployment_section import DeploymentSection
+from tuner.study.load_file import ArrivalsSection, LoadSection
+from tuner.study.objective_section import (
+    FEWEST_OBJECTIVES,
+    MOST_OBJECTIVES,
+    DirectionSection,
+    LimitSection,
+    MetricName,
+    Objectives,
+    ObjectiveSection,
 )
+from tuner.study.problem import listed, shown
+from tuner.study.space_file import ParameterSection, SpaceSection
+from tuner.study.value import SAFE_NAME, Device, Maybe, Name, is_safe_name, wrong
+from tuner.yaml_text import NodePath
 
 SCHEMA_VERSION = 1
-OWN_PARAMETERS = ("batch_size", "infer_requests", "replicas", "affinity")
-"""What a configuration holds beside properties: a closed set."""
-AFFINITIES = ("shared", "split")
-OBJECTIVES = (2, 4)
-"""So many at least and at most: of five nearly every configuration is on the front."""
-CLOSED_LOOP = "closed_loop"
+"""Version of the file format that this program reads."""
 RESERVED_BASELINES = ("default", "LATENCY", "THROUGHPUT")
-"""The baselines that every study has."""
+"""Names of the baselines that every study has."""
 
 
 def _version(given: int) -> int:
@@ -54,27 +50,15 @@ def _version(given: int) -> int:
     return given
 
 
-def _model(given: Any) -> Any:
-    return {"path": given} if isinstance(given, str) else given
+def _baseline_name(name: str) -> str:
+    if name in RESERVED_BASELINES:
+        raise rule(f"every study has the baselines {listed(RESERVED_BASELINES)}; give yours another name")
+    if not is_safe_name(name):
+        raise rule(f"{shown(name)} is no plain name (letters, digits, `.`, `_` and `-`)")
+    return name
 
 
-def _space(given: Any) -> Any:
-    if isinstance(given, str):
-        if given != "auto":
-            raise wrong("expected `auto` or a mapping of parameters")
-        return {"extends": "auto"}
-    return given
-
-
-def _load(given: Any) -> Any:
-    if isinstance(given, str):
-        if given != CLOSED_LOOP:
-            raise wrong(f"expected `{CLOSED_LOOP}` or a pattern of arrivals, such as {{poisson: {{rate_per_s: 120}}}}")
-        return {}
-    return given
-
-
-class StudyBlock(Block):
+class StudySection(Section):
     """A study of `tuner run`: one model, one device, one objective or several."""
 
     model_config = ConfigDict(
@@ -94,83 +78,94 @@ class StudyBlock(Block):
         default=None,
         description="The folder under results/. Default: the name of this file.",
     )
-    model: Annotated[ModelBlock, BeforeValidator(_model, json_schema_input_type=str | ModelBlock)] = Field(
-        description="The model: its path, or a mapping of path and inputs."
-    )
+    model: Annotated[
+        ModelSection, BeforeValidator(ModelSection.expanded, json_schema_input_type=str | ModelSection)
+    ] = Field(description="The model: its path, or a mapping of path and inputs.")
     device: Device = Field(
         description="The device as OpenVINO names it: CPU, GPU, GPU.0, NPU, AUTO:GPU,CPU.",
     )
-    objective: Maybe[ObjectiveBlock] = Field(default=None, description="What is better, and what must be kept.")
-    objectives: Maybe[list[DirectionBlock]] = Field(
+    objective: Maybe[ObjectiveSection] = Field(default=None, description="What is better, and what must be kept.")
+    objectives: Maybe[Objectives] = Field(
         default=None,
         description="Instead of `objective`, two to four: the study ends with a front. The first one chooses the "
         "baseline that everything is compared with.",
-        json_schema_extra={"minItems": OBJECTIVES[0], "maxItems": OBJECTIVES[1]},
+        json_schema_extra={"minItems": FEWEST_OBJECTIVES, "maxItems": MOST_OBJECTIVES},
     )
-    subject_to: dict[str, LimitBlock] = Field(
+    subject_to: dict[MetricName, LimitSection] = Field(
         default={},
         description="Beside `objectives`: metric -> bounds that every point of the front must keep.",
         json_schema_extra={"propertyNames": {"enum": list(METRICS)}},
     )
-    baselines: dict[str, BaselineBlock] = Field(
+    baselines: dict[Annotated[str, AfterValidator(_baseline_name)], Baseline] = Field(
         default={},
         description="Your own configurations by name, measured beside default, LATENCY and THROUGHPUT.",
         json_schema_extra={"propertyNames": {"pattern": f"^{SAFE_NAME}$", "not": {"enum": list(RESERVED_BASELINES)}}},
     )
-    space: Annotated[SpaceBlock, BeforeValidator(_space, json_schema_input_type=Literal["auto"] | SpaceBlock)] = Field(
-        default_factory=lambda: SpaceBlock.model_validate({"extends": "auto"}),
+    space: Annotated[
+        SpaceSection, BeforeValidator(SpaceSection.expanded, json_schema_input_type=Literal["auto"] | SpaceSection)
+    ] = Field(
+        default_factory=lambda: SpaceSection.model_validate({"extends": "auto"}),
         description="`auto`, or a mapping of parameters.",
         json_schema_extra={"default": "auto"},
     )
-    deployment: Maybe[DeploymentBlock] = Field(
-        default=None, description="The conditions of the deployment. Default: those of this process."
+    deployment: DeploymentSection = Field(
+        default_factory=DeploymentSection,
+        description="The conditions of the deployment. Default: those of this process.",
     )
-    budget: BudgetBlock = Field(description="When to stop: minutes, trials or both.")
-    load: Annotated[LoadBlock, BeforeValidator(_load, json_schema_input_type=Literal["closed_loop"] | LoadBlock)] = (
-        Field(
-            default_factory=LoadBlock,
-            description="`closed_loop`: a request starts when another has ended; or how requests arrive by themselves.",
-            json_schema_extra={"default": "closed_loop"},
-        )
+    budget: BudgetSection = Field(description="When to stop: minutes, trials or both.")
+    load: Annotated[
+        LoadSection, BeforeValidator(LoadSection.expanded, json_schema_input_type=Literal["closed_loop"] | LoadSection)
+    ] = Field(
+        default_factory=LoadSection.model_construct,
+        description="`closed_loop`: a request starts when another has ended; or how requests arrive by themselves.",
+        json_schema_extra={"default": "closed_loop"},
     )
-    search: SearchBlock = Field(default_factory=SearchBlock, description="How candidates are proposed.")
-    decision: DecisionBlock = Field(default_factory=DecisionBlock, description="When a gain counts.")
+    search: SearchSection = Field(default_factory=SearchSection, description="How candidates are proposed.")
+    decision: DecisionSection = Field(default_factory=DecisionSection, description="When a gain counts.")
 
 
-_ANY_NAME = "*"
-_BLOCKS: dict[NodePath, type[Block]] = {
-    (): StudyBlock,
-    ("model",): ModelBlock,
-    ("model", "inputs", _ANY_NAME): InputBlock,
-    ("objective",): ObjectiveBlock,
-    ("objective", "subject_to", _ANY_NAME): LimitBlock,
-    ("objectives", _ANY_NAME): DirectionBlock,
-    ("subject_to", _ANY_NAME): LimitBlock,
-    ("space", _ANY_NAME): ParameterBlock,
-    ("deployment",): DeploymentBlock,
-    ("budget",): BudgetBlock,
-    ("load",): LoadBlock,
-    ("load", _ANY_NAME): ArrivalsBlock,
-    ("search",): SearchBlock,
-    ("decision",): DecisionBlock,
+_ANY_NAME, _ANY_ITEM = "*", -1
+_SECTIONS: dict[NodePath, type[Section] | None] = {
+    (): StudySection,
+    ("model",): ModelSection,
+    ("model", "inputs", _ANY_NAME): InputSection,
+    ("objective",): ObjectiveSection,
+    ("objective", "subject_to", _ANY_NAME): LimitSection,
+    ("objectives", _ANY_ITEM): DirectionSection,
+    ("subject_to", _ANY_NAME): LimitSection,
+    ("baselines", _ANY_NAME): BASELINE,
+    ("space",): SpaceSection,
+    ("space", "extends"): None,
+    ("space", _ANY_NAME): ParameterSection,
+    ("deployment",): DeploymentSection,
+    ("budget",): BudgetSection,
+    ("load",): LoadSection,
+    ("load", _ANY_NAME): ArrivalsSection,
+    ("search",): SearchSection,
+    ("decision",): DecisionSection,
 }
 
 
-def keys_at(path: NodePath) -> tuple[str, ...]:
-    """The keys that the mapping at `path` may have."""
-    for pattern, block in _BLOCKS.items():
-        if len(pattern) == len(path) and all(p in (_ANY_NAME, step) for p, step in zip(pattern, path, strict=True)):
-            return tuple(block.model_fields)
-    return ()
+def section_at(path: NodePath) -> type[Section] | None:
+    """Returns the section that stands at `path` of a study file, None where there is none."""
+    for pattern, section in _SECTIONS.items():
+        if len(pattern) == len(path) and all(map(_is_match, pattern, path)):
+            return section
+    return None
+
+
+def _is_match(part: str | int, step: str | int) -> bool:
+    return part == step or part == (_ANY_NAME if isinstance(step, str) else _ANY_ITEM)
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of study files, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_null(StudyBlock.model_json_schema())}
+    """Returns the JSON schema (draft 2020-12) of study files, for editors."""
+    schema = _without_null(StudySection.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _without_null(schema: Any) -> Any:
-    """A key that is left out has no value, where pydantic writes `default: null`."""
+    """Returns the schema without the `default: null` that pydantic writes for a key that may be left out."""
     if isinstance(schema, list):
         return [_without_null(part) for part in schema]
     if isinstance(schema, dict):

@@ -1,12 +1,13 @@
-"""Single values of a study file: which text is a name, a device, a layout, a number, and what to say where it is not.
+"""Single values of a study file: the types of names, devices, layouts, amounts and numbers, with their messages.
 
-Knows pydantic's error form; neither the keys that hold the values nor positions.
+Responsible for one scalar or list at a time. Must not know which keys hold the values, nor their positions.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, PlainValidator, WithJsonSchema
@@ -16,43 +17,49 @@ from tuner.bench.protocol import PropertyValue
 from tuner.study.space import Value
 
 PROPERTY = r"[A-Z][A-Z0-9_]*"
-"""An OpenVINO property, passed on verbatim."""
+"""Pattern of an OpenVINO property, which is passed on verbatim."""
 SAFE_NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}"
-"""One folder name on every system, with room for suffixes in 255 bytes."""
+"""Pattern of a folder name that is legal on every system; 100 characters leave room for suffixes in 255 bytes."""
 DEVICE = r"[A-Z][A-Z0-9_]*(\.[A-Za-z0-9]+)*(:[A-Za-z0-9_.,()+-]+)?"
+"""Pattern of a device as OpenVINO names it."""
 LAYOUT = r"[A-Z?]*"
+"""Pattern of a layout: one letter a dimension."""
 MAX_VALUES = 10_000
-"""Values of one parameter: more are a typing error, not a search space."""
+"""Largest number of values of one parameter; a parameter with more is a typing error, not a search space."""
 MIN_MEMORY_BYTES = 16 << 20
-"""Python alone takes 10 MB: with less a worker cannot even say why it fails."""
+"""Smallest memory limit. Python alone takes 10 MB; with less a worker cannot even report why it fails."""
+MIN_CPUS = 0.01
+"""Smallest CPU quota: the kernel's smallest is 1 ms of every 100 ms."""
 MAX_SEED = 2**32 - 1
-"""What numpy's generators, and so the samplers, take."""
+"""Largest seed that numpy's generators, and therefore the samplers, accept."""
 
 
 def wrong(message: str) -> PydanticCustomError:
+    """Returns the error of a value; its report ends with what was given."""
     return PydanticCustomError("wrong", "{message}", {"message": message})
 
 
-def check_name(text: str) -> str:
-    if not re.fullmatch(SAFE_NAME, text):
-        raise wrong("must be one plain folder name (letters, digits, `.`, `_` and `-`, at most 100, no `.` in front)")
-    return text
+def is_safe_name(text: str) -> bool:
+    """Returns true if a text may name a folder on every system."""
+    return re.fullmatch(SAFE_NAME, text) is not None
 
 
-def check_device(text: str) -> str:
-    if not re.fullmatch(DEVICE, text):
-        raise wrong("expected a device as OpenVINO names it, such as CPU, GPU, GPU.0, NPU or AUTO:GPU,CPU")
-    return text
+T = TypeVar("T")
 
 
-def check_model_path(text: str) -> str:
-    if not text.strip():
-        raise wrong("expected a file, `package:FOLDER/FILE` or `builtin:mlp`")
-    return text
+def must(is_right: Callable[[T], object], message: str) -> AfterValidator:
+    """Returns the validator that accepts a value for which `is_right` holds, and reports `message` for another."""
+
+    def check(given: T) -> T:
+        if not is_right(given):
+            raise wrong(message)
+        return given
+
+    return AfterValidator(check)
 
 
 def read_cpuset(text: str) -> set[int]:
-    """`0-3,6` -> the CPUs. Raises ValueError."""
+    """Returns the CPUs of a text such as `0-3,6`. Raises ValueError."""
     cpus: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
@@ -74,7 +81,10 @@ def _cpuset(given: Any) -> tuple[int, ...]:
 
 
 def read_memory(text: str) -> int:
-    """`512M` -> bytes. M, Mi and MiB are 2**20, as Docker has it, MB is 10**6. Raises ValueError."""
+    """Returns the bytes of a text such as `512M`: M, Mi and MiB are 2**20 as in Docker, MB is 10**6.
+
+    Raises ValueError.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmMgGtT]?)([iI]?)([bB]?)", text.strip())
     if match is None:
         raise ValueError(text)
@@ -93,19 +103,11 @@ def _memory(given: Any) -> int:
     raise wrong(f"expected an amount of memory from {MIN_MEMORY_BYTES >> 20} MiB, as in `512M`, `1.5GiB` or bytes")
 
 
-def check_command(text: str) -> str:
-    if not text.strip():
-        raise wrong("expected a shell command that runs until it is stopped")
-    return text
+def _is_layout(text: str) -> bool:
+    return re.fullmatch(LAYOUT, text) is not None and all(text.count(letter) == 1 for letter in set(text) - {"?"})
 
 
-def check_layout(text: str) -> str:
-    if not re.fullmatch(LAYOUT, text) or any(text.count(letter) > 1 for letter in set(text) - {"?"}):
-        raise wrong("a layout has one capital letter a dimension, each once, `?` for any, such as NCHW")
-    return text
-
-
-def check_value_range(ends: list[float]) -> list[float]:
+def _ordered(ends: list[float]) -> list[float]:
     if ends[0] > ends[1]:
         raise wrong(f"the low end comes first: {ends[1]:g}, {ends[0]:g}")
     return ends
@@ -137,21 +139,24 @@ def _as_list(given: Any) -> Any:
 
 
 class _NotNull:
-    """Optional for the reader of the value, never null in the file: pydantic's own union would report both branches."""
+    """A value that may be left out of the file but is never null in it.
+
+    The type stays optional for the reader of the value; pydantic's own union would report both of its branches.
+    """
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return handler.generate_schema(next(part for part in get_args(source) if part is not type(None)))
 
 
-T = TypeVar("T")
 Maybe = Annotated[T | None, _NotNull()]
-"""A key that may be left out."""
+"""Type of a key that may be left out."""
 
 _SCALAR = ["string", "number", "boolean"]
 AnyValue = Annotated[Value, PlainValidator(_value), WithJsonSchema({"type": [*_SCALAR, "null"]})]
 SetValue = Annotated[PropertyValue, PlainValidator(_property_value), WithJsonSchema({"type": _SCALAR})]
 Number = Annotated[int | float, PlainValidator(_number), WithJsonSchema({"type": "number"})]
 Positive = Annotated[float, Field(gt=0)]
+Quota = Annotated[float, Field(gt=0), must(lambda cpus: cpus >= MIN_CPUS, f"a quota is at least {MIN_CPUS:g} CPUs")]
 Count = Annotated[int, Field(ge=1)]
 Choices = Annotated[list[AnyValue], Field(min_length=1, max_length=MAX_VALUES)]
 WhenValues = Annotated[
@@ -167,11 +172,36 @@ WhenValues = Annotated[
         }
     ),
 ]
-Name = Annotated[str, AfterValidator(check_name), Field(json_schema_extra={"pattern": f"^{SAFE_NAME}$"})]
-Device = Annotated[str, AfterValidator(check_device), Field(json_schema_extra={"pattern": f"^{DEVICE}$"})]
-ModelPath = Annotated[str, AfterValidator(check_model_path), Field(json_schema_extra={"minLength": 1})]
-Command = Annotated[str, AfterValidator(check_command), Field(json_schema_extra={"minLength": 1})]
-Layout = Annotated[str, AfterValidator(check_layout), Field(json_schema_extra={"pattern": f"^{LAYOUT}$"})]
+Name = Annotated[
+    str,
+    must(
+        is_safe_name, "must be one plain folder name (letters, digits, `.`, `_` and `-`, at most 100, no `.` in front)"
+    ),
+    Field(json_schema_extra={"pattern": f"^{SAFE_NAME}$"}),
+]
+Device = Annotated[
+    str,
+    must(
+        re.compile(DEVICE).fullmatch,
+        "expected a device as OpenVINO names it, such as CPU, GPU, GPU.0, NPU or AUTO:GPU,CPU",
+    ),
+    Field(json_schema_extra={"pattern": f"^{DEVICE}$"}),
+]
+ModelPath = Annotated[
+    str,
+    must(str.strip, "expected a file, `package:FOLDER/FILE` or `builtin:mlp`"),
+    Field(json_schema_extra={"minLength": 1}),
+]
+Command = Annotated[
+    str,
+    must(str.strip, "expected a shell command that runs until it is stopped"),
+    Field(json_schema_extra={"minLength": 1}),
+]
+Layout = Annotated[
+    str,
+    must(_is_layout, "a layout has one capital letter a dimension, each once, `?` for any, such as NCHW"),
+    Field(json_schema_extra={"pattern": f"^{LAYOUT}$"}),
+]
 CpuSet = Annotated[
     tuple[int, ...],
     PlainValidator(_cpuset),
@@ -197,4 +227,4 @@ Memory = Annotated[
         }
     ),
 ]
-Range = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(check_value_range)]
+Range = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
