@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tuner.bench.protocol import DeploymentConfig, PropertyValue
 from tuner.study.candidate import to_config
+from tuner.study.own_parameters import OWN_PARAMETERS
 from tuner.study.space import Value
 
 VALUES = st.none() | st.booleans() | st.integers(1, 64) | st.floats(0, 1) | st.sampled_from(["LATENCY", "1", ""])
@@ -34,10 +35,6 @@ def test_null_requests_are_as_many_as_the_model_suggests() -> None:
     assert to_config({"infer_requests": None, "batch_size": None}, device="CPU", api="async").infer_requests is None
 
 
-def test_a_variant_is_named_by_the_assignment() -> None:
-    assert to_config({"model_variant": "int8"}, device="CPU", api="async").variant == "int8"
-
-
 def test_the_assignment_goes_before_what_is_fixed() -> None:
     fixed: dict[str, PropertyValue] = {"NUM_STREAMS": 1, "TBB_PARTITIONER": "STATIC", "ENABLE_CPU_PINNING": True}
     config = to_config({"NUM_STREAMS": 2, "ENABLE_CPU_PINNING": None}, device="CPU", api="async", fixed=fixed)
@@ -45,9 +42,17 @@ def test_the_assignment_goes_before_what_is_fixed() -> None:
     assert len(fixed) == 3
 
 
-def test_an_unknown_name_of_ours_is_refused() -> None:
-    with pytest.raises(ValueError, match="batchsize"):
-        to_config({"batchsize": 2}, device="CPU", api="async")
+@pytest.mark.parametrize("name", ["batchsize", "model_variant"])
+def test_an_unknown_name_of_ours_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        to_config({name: 2}, device="CPU", api="async")
+
+
+def test_every_parameter_of_ours_arrives() -> None:
+    own: dict[str, Value] = {"batch_size": 4, "infer_requests": 3, "replicas": 2, "affinity": "split"}
+    assert set(own) == set(OWN_PARAMETERS)
+    config = to_config(own, device="CPU", api="async")
+    assert {name: getattr(config, name) for name in own} == own
 
 
 @given(PROPERTIES)

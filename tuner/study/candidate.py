@@ -1,11 +1,16 @@
-"""From a point of the space to a configuration that can be measured. Knows neither the search nor OpenVINO."""
+"""A point of the space becomes a configuration that can be measured.
+
+Responsible for names and defaults. Must not import the search, a bench or OpenVINO.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tuner.bench.protocol import Calls, DeploymentConfig, PropertyValue
-from tuner.study.space import Assignment, Value
+from tuner.study.own_parameters import OWN_PARAMETERS
+from tuner.study.space import Assignment
 
 
 def to_config(
@@ -16,34 +21,18 @@ def to_config(
     fixed: Mapping[str, PropertyValue] | None = None,
     replicas: int = 1,
 ) -> DeploymentConfig:
-    """UPPER_CASE names are properties, None leaves one unset; lower_case names are ours.
+    """Returns the configuration of an assignment: UPPER_CASE names are properties, None leaves one unset.
 
-    `fixed` are properties of every candidate; what the assignment says of one, None too, goes first. `replicas` are
-    those of a deployment that the assignment says nothing of.
-    Raises `ValueError` for a lower_case name that is not ours.
+    `fixed` are properties of every candidate, over which the assignment has precedence, also with None. `replicas` is
+    the deployment's number, used unless the assignment gives its own.
+    Raises ValueError for a lower_case name that is no row of OWN_PARAMETERS.
     """
-    properties = dict(fixed or {})
-    own: dict[str, Value] = {}
-    for name, value in assignment.items():
-        if name != name.upper():
-            own[name] = value
-        elif value is None:
-            properties.pop(name, None)
-        else:
-            properties[name] = value
-    batch_size, infer_requests = own.pop("batch_size", None), own.pop("infer_requests", None)
-    variant = own.pop("model_variant", None)
-    replicas = int(own.pop("replicas", None) or replicas)
-    is_split = own.pop("affinity", None) == "split" and replicas > 1
-    if own:
-        raise ValueError(f"no parameter of ours: {', '.join(sorted(own))}")
-    return DeploymentConfig(
-        device=device,
-        properties=properties,
-        batch_size=1 if batch_size is None else int(batch_size),
-        infer_requests=None if infer_requests is None else int(infer_requests),
-        api=api,
-        variant="default" if variant is None else str(variant),
-        replicas=replicas,
-        affinity="split" if is_split else "shared",
-    )
+    if unknown := sorted(name for name in assignment if name != name.upper() and name not in OWN_PARAMETERS):
+        raise ValueError(f"no parameter of ours: {', '.join(unknown)}")
+    own: dict[str, Any] = {name: row.default for name, row in OWN_PARAMETERS.items()} | {"replicas": replicas}
+    own |= {name: value for name, value in assignment.items() if name in own and value is not None}
+    if own["affinity"] is None or own["replicas"] == 1:
+        own["affinity"] = "shared"
+    properties = {**(fixed or {}), **{name: value for name, value in assignment.items() if name not in own}}
+    given = {name: value for name, value in properties.items() if value is not None}
+    return DeploymentConfig(device=device, properties=given, api=api, **own)

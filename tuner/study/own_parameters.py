@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from tuner.bench.protocol import Affinity, Effective
-from tuner.study.space import Value
+from tuner.bench.value import Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
