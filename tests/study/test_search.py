@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from optuna.samplers import BaseSampler
 
 from tuner.study.axis import Axis
-from tuner.study.search import SAMPLERS, UNRECORDED, FinishedTrial, Search
+from tuner.study.search import UNRECORDED, FinishedTrial, Search, StrategySampler
 from tuner.study.space import Parameter, Space, Value
 from tuner.study.study import SamplerName
 
@@ -208,8 +208,15 @@ def test_what_is_told_is_what_is_known(answers: list[tuple[Value, float | None]]
     assert [(repr(t.assignment["P"]), t.value) for t in search.trials()] == [(repr(v), r) for v, r in answers]
 
 
-def test_the_table_names_every_sampler_and_makes_them() -> None:
-    made = {name: factory(SPACE, 1) for name, factory in SAMPLERS.items() if factory is not None}
-    assert set(made) == {"auto", "gp", "race", "tpe", "random"}
-    assert all(isinstance(sampler, BaseSampler) for sampler in made.values())
-    assert set(SAMPLERS) == {"auto", "gp", "race", "tpe", "random", "grid"}
+def test_optuna_asks_the_strategy_sampler_for_the_chosen_point() -> None:
+    sampler = StrategySampler()
+    study = optuna.create_study(sampler=sampler)
+    sampler.chosen = {"A": 2, "B": "x"}
+    trial = study.ask()
+    assert (trial.suggest_int("A", 0, 3), trial.suggest_categorical("B", ["x", "y"])) == (2, "x")
+
+
+def test_a_strategy_that_lets_optuna_choose_has_it_sample_by_tpe() -> None:
+    expected = answer(made(sampler="tpe", seed=3), 12)
+    assert all(answer(made(sampler=name, seed=3), 12) == expected for name in ("auto", "gp", "race"))
+    assert answer(made(sampler="random", seed=3), 12) != expected

@@ -16,7 +16,7 @@ from tuner.study.confirm import Confirmation, confirm, judge_round, open_confirm
 from tuner.study.decision import SESSIONS, gain_log, gain_pct, share_of
 from tuner.study.disturbance import count_disturbed, mean_load, windows_of
 from tuner.study.evidence import Candidate
-from tuner.study.explore import ALL_FAILED, explore
+from tuner.study.explore import explore
 from tuner.study.final import finalists, is_better, pick_winner, winner_of
 from tuner.study.front_confirm import Front, baselines_alone, confirm_front, judge_front, open_front, read_front
 from tuner.study.front_final import pick_points
@@ -29,6 +29,7 @@ from tuner.study.runner import SessionRunner
 from tuner.study.search import Search
 from tuner.study.session_plan import percentile_blocks, plan_session
 from tuner.study.state import Reference, StudyState
+from tuner.study.strategy import EndReason, SearchEnd
 from tuner.study.study import Budget
 from tuner.study.study_plan import study_plan
 from tuner.study.trial_session import finished_trials
@@ -84,14 +85,14 @@ def run_phases(runner: SessionRunner, search: Search) -> Result:
     plan = study_plan(state)
     for line in plan_lines(state, plan):
         runner.say(line)
-    why = ""
+    end = None
     search.restore(finished_trials(state), duplicates=state.log.duplicates())
     is_searched = bool(state.steps("final")) or runner_up(state) is not None
     if not is_searched and not has_confirmation(state, state.attempt):
-        why = explore(runner, plan, search, listing)
-        runner.say(f"search ended: {why}{_few(state, listing)}")
+        end = explore(runner, plan, search, listing)
+        runner.say(f"search ended: {end}{_few(state, listing)}")
     while True:
-        verdict = _conclude(runner, study_plan(state), why)
+        verdict = _conclude(runner, study_plan(state), end)
         for line in confirmation_lines(state):
             runner.say(line)
         runner.append(replace(verdict, duplicates=search.duplicates))
@@ -272,8 +273,8 @@ def plan_lines(state: StudyState, plan: StudyPlan) -> list[str]:
     ]
 
 
-def _conclude(runner: SessionRunner, plan: StudyPlan, why: str) -> VerdictLine:
-    failure = why if why.startswith(ALL_FAILED) else ""
+def _conclude(runner: SessionRunner, plan: StudyPlan, end: SearchEnd | None) -> VerdictLine:
+    failure = str(end) if end is not None and end.reason is EndReason.ALL_FAILED else ""
     state = runner.state
     if state.study.objective.has_several:
         front_head = state.log.front(state.attempt)

@@ -26,7 +26,7 @@ from tuner.study.space import Assignment, Space, Value
 from tuner.study.study import SamplerName
 from tuner.study.trial import FinishedTrial, Proposal, TrialSummary
 
-__all__ = ["SAMPLERS", "UNRECORDED", "FinishedTrial", "Proposal", "Search", "TrialSummary"]
+__all__ = ["SAMPLERS", "UNRECORDED", "FinishedTrial", "Proposal", "Search", "StrategySampler", "TrialSummary"]
 
 UNRECORDED = "not in sessions.jsonl"
 """Failure of a trial that fills a number which no session has; most such trials were answered from what was known."""
@@ -40,18 +40,16 @@ def _tpe(space: Space, seed: int) -> BaseSampler:
         return TPESampler(seed=seed, multivariate=True, constant_liar=True, group=is_conditional)
 
 
-SAMPLERS: Mapping[SamplerName, Callable[[Space, int], BaseSampler] | None] = {
-    "auto": _tpe,
-    "gp": _tpe,
+SAMPLERS: Mapping[SamplerName, Callable[[Space, int], BaseSampler]] = {
     "tpe": _tpe,
     "random": lambda _, seed: RandomSampler(seed=seed),
-    "grid": None,
-    "race": _tpe,
 }
-"""Sampler's name -> function of a space and a seed that makes it; None stands for the order of the space.
+"""Name -> function of a space and a seed that makes Optuna's sampler.
 
-`race`, `gp` and `auto` choose from a listed space themselves; a space that is too large to be listed is sampled by TPE.
+TPE also serves the strategies that choose by themselves, in a space that is too large to be listed.
 """
+IN_ORDER: SamplerName = "grid"
+"""Name that takes the points in the order of the space."""
 
 
 class Search:
@@ -79,7 +77,7 @@ class Search:
         self._database = database
         self._written = 0
         self._axes = {p.name: Axis.of(p) for p in space.parameters}
-        self._sampler = _ChosenOrSampled()
+        self._sampler = StrategySampler()
         self._study: Study = optuna.create_study(directions=["maximize"] * metrics, sampler=self._sampler)
         self._running: dict[int, Trial] = {}
 
@@ -114,15 +112,15 @@ class Search:
         A sampler may choose a point again; the order of the space starts again at its end. Raises `ValueError` where
         the given assignment is not a point of the space.
         """
-        if assignment is None and SAMPLERS[self._name] is None:
+        if assignment is None and self._name == IN_ORDER:
             assignment = self._next_in_order()
         if assignment is not None and not self._is_point(assignment):
             raise ValueError(f"{assignment} is not a point of the space")
         self._sampler.chosen = None if assignment is None else self._encode(assignment)
-        if assignment is None and self._sampler.sampled is None and (factory := SAMPLERS[self._name]):
+        if assignment is None and self._sampler.sampled is None:
             # From the number of trials too: a resumed study must not draw the same points again.
             digest = hashlib.sha256(f"{self._seed}:{len(self._trials())}".encode()).digest()
-            self._sampler.sampled = factory(self.space, int.from_bytes(digest[:4]))
+            self._sampler.sampled = SAMPLERS.get(self._name, _tpe)(self.space, int.from_bytes(digest[:4]))
         trial = self._study.ask()
         self._running[trial.number] = trial
         return Proposal(number=trial.number, assignment=self._suggested(trial))
@@ -228,8 +226,8 @@ class Search:
         return {name: self._axes[name].decode(choice) for name, choice in params.items()}
 
 
-class _ChosenOrSampled(BaseSampler):
-    """Answers Optuna with a point that was chosen elsewhere, or else with the point of another sampler."""
+class StrategySampler(BaseSampler):
+    """Answers Optuna with the point that a strategy chose, or else with the point of another sampler."""
 
     def __init__(self) -> None:
         self.chosen: Mapping[str, Any] | None = None
