@@ -28,8 +28,8 @@ OPENS_A_BENCH = {"study/run.py", "study/device_checks.py", "study/recorded.py", 
 MAKES_A_BEST_FILE = {
     "study/run.py",
     "study/finished.py",
-    "study/outcome.py",
-    "study/front_outcome.py",
+    "study/best_config.py",
+    "study/pareto_front.py",
     "study/show.py",
 }
 OPTUNA = {"study/search.py", "study/database.py"}

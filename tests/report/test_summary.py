@@ -20,13 +20,15 @@ from tuner.report.terminal import print_lines
 from tuner.study.baseline_ranking import BaselineRanking
 from tuner.study.budget import SessionCost
 from tuner.study.calibration import Calibration
-from tuner.study.confirm import Confirmation
+from tuner.study.confirmation import Confirmation
+from tuner.study.confirmation_plan import ConfirmationPlan
 from tuner.study.decision import Interval
-from tuner.study.evidence import Candidate, Comparison
+from tuner.study.evidence import Candidate, Comparison, MetricValues
 from tuner.study.finished import Outcome
 from tuner.study.measure import Measured
-from tuner.study.phases import Result
-from tuner.study.records import ConfirmationLine, VerdictLine
+from tuner.study.metrics_table import FinalMetrics
+from tuner.study.records import Reason, VerdictLine
+from tuner.study.result import Result
 from tuner.study.show import StudyRecord
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
 
@@ -56,21 +58,22 @@ KEPT = replace(
     infer_requests=2,
     gain=None,
 )
-LEVELS = {
-    "tuned": {"throughput": 265.3, "latency_p99_ms": 4.4},
-    "THROUGHPUT": {"throughput": 210.9, "latency_p99_ms": 5.0},
-    "default": {"throughput": 171.2, "latency_p99_ms": 6.0},
+WINNER = MetricValues(values={"throughput": 265.3, "latency_p99_ms": 4.4}, requests=700)
+BASELINES = {
+    "THROUGHPUT": MetricValues(values={"throughput": 210.9, "latency_p99_ms": 5.0}, requests=680),
+    "default": MetricValues(values={"throughput": 171.2, "latency_p99_ms": 6.0}, requests=670),
 }
 FOLDER = Path("results/quickstart")
 CONFIG = DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 2}, batch_size=4, infer_requests=8)
 
 
-def outcome(best: Best) -> Outcome:
+def outcome(best: Best, *, own: str = "default") -> Outcome:
+    """A run that ended with `best`; the baseline that is not the reference has the name `own`."""
     is_tuned = best.verdict == "tuned"
     line = VerdictLine(
         round=1,
         verdict=best.verdict,
-        reason="confirmed" if is_tuned else "futile",
+        reason=Reason.PROVED if is_tuned else Reason.FUTILE,
         detail=best.reason or "",
         minutes=2.0,
         trials=None,
@@ -82,7 +85,8 @@ def outcome(best: Best) -> Outcome:
         is_reference_feasible=True,
         confirmation=None,
     )
-    return Outcome(folder=FOLDER, best=best, result=result, levels=LEVELS)
+    metrics = FinalMetrics(winner=WINNER, reference=BASELINES["THROUGHPUT"], baselines={own: BASELINES["default"]})
+    return Outcome(folder=FOLDER, best=best, result=result, metrics=metrics)
 
 
 def candidate(trial: int, gain: float, *, violation: float = -1.0) -> Candidate:
@@ -144,7 +148,7 @@ SEARCHED = replace(
         is_tiny=False,
         unsteady=(),
     ),
-    baselines={name: LEVELS[name] for name in ("THROUGHPUT", "default")},
+    baselines=BASELINES,
     candidates=[candidate(3, 1.25), candidate(1, 0.9), candidate(2, 1.5, violation=1.0)],
     failures=[failed(5)],
     spent_s=61.7,
@@ -157,7 +161,8 @@ MEASURED = Measured(
         "THROUGHPUT": Interval(estimate=math.log(1.1), low=math.log(0.95), high=math.log(1.3), level=0.025, sessions=4),
         "today": Interval(estimate=math.log(2.0), low=math.log(1.8), high=math.log(2.2), level=0.025, sessions=4),
     },
-    levels={"measured": LEVELS["tuned"], "THROUGHPUT": LEVELS["THROUGHPUT"]},
+    metrics=WINNER,
+    baselines={"THROUGHPUT": BASELINES["THROUGHPUT"]},
     folder=FOLDER,
 )
 
@@ -208,16 +213,30 @@ def test_a_candidate_that_was_not_confirmed_is_not_called_tuned() -> None:
     text = text_of(summary.outcome_lines(outcome(KEPT)))
     assert row_of(text, "candidate") == ["candidate", "THROUGHPUT", "*", "default"]
     assert "tuned" not in text
-    assert set(summary.outcome_json(outcome(KEPT))["metrics"]) == {"candidate", "THROUGHPUT", "default"}
+    found = summary.outcome_json(outcome(KEPT))
+    assert set(found["metrics"]) == {"THROUGHPUT", "default"}
+    assert found["candidate"] == WINNER.row()
+    assert "tuned" not in found
+
+
+@pytest.mark.parametrize(("best", "name"), [(TUNED, "tuned"), (KEPT, "candidate")])
+def test_a_baseline_with_the_name_of_a_column_has_another_heading_and_its_own_place_in_json(
+    best: Best, name: str
+) -> None:
+    found = outcome(best, own=name)
+    text = text_of(summary.outcome_lines(found))
+    stars = ("*", "THROUGHPUT") if best is TUNED else ("THROUGHPUT", "*")
+    assert row_of(text, name) == [name, *stars, name, "(baseline)"]
+    values = json.loads(json.dumps(summary.outcome_json(found)))
+    assert values[name] == WINNER.row()
+    assert values["metrics"] == {"THROUGHPUT": BASELINES["THROUGHPUT"].row(), name: BASELINES["default"].row()}
 
 
 def test_the_candidate_that_was_turned_down_is_named() -> None:
-    head = ConfirmationLine(
-        round=1, winner=CONFIG, reference="THROUGHPUT", k_max=4, share=0.02, pairs=8, window_s=0.4, sd_floor=0.0
+    plan = ConfirmationPlan(
+        attempt=1, members=(CONFIG,), reference="THROUGHPUT", looks=(4,), alpha=0.02, pairs=8, window_s=0.4
     )
-    confirmation = Confirmation(
-        head=head, pairs=[], values=[], failures=[], lost=[], look=None, checks=[], is_reference_feasible=True
-    )
+    confirmation = Confirmation(plan=plan, sessions=[], failures=[[]], invalid=[], is_reference_feasible=True)
     kept = outcome(KEPT)
     found = replace(kept, result=replace(kept.result, confirmation=confirmation))
     assert f"  candidate, confirmed and not deployed: {CONFIG}\n" in text_of(summary.outcome_lines(found))
@@ -250,7 +269,7 @@ def test_the_json_of_a_run_says_what_the_lines_say(best: Best) -> None:
         "async",
     )
     assert (found["gain"] or {}).get("low_pct") == (best.gain.low_pct if best.gain else None)
-    assert found["metrics"]["THROUGHPUT"] == LEVELS["THROUGHPUT"]
+    assert found["metrics"]["THROUGHPUT"] == BASELINES["THROUGHPUT"].row()
 
 
 # A study's folder
@@ -333,8 +352,21 @@ def test_the_json_of_a_measurement_has_the_configuration_the_gain_and_all_figure
     assert found["gain"]["low_pct"] == pytest.approx(-5.0)
     assert found["gain"]["confidence"] == pytest.approx(0.95)
     assert found["gains"]["today"]["low_pct"] == pytest.approx(80.0)
-    assert found["metrics"] == MEASURED.levels
-    assert found["metrics"]["measured"].keys() <= METRICS.keys()
+    assert found["metrics"] == {"THROUGHPUT": BASELINES["THROUGHPUT"].row()}
+    assert found["measured"] == WINNER.row()
+    assert found["measured"].keys() <= {*METRICS, "requests"}
+
+
+def test_a_baseline_called_measured_is_told_from_the_configuration_that_was_measured() -> None:
+    called = replace(MEASURED, baselines={"THROUGHPUT": WINNER, "measured": BASELINES["default"]})
+    assert row_of(text_of(summary.measured_lines(called)), "measured") == [
+        "measured",
+        "THROUGHPUT",
+        "measured",
+        "(baseline)",
+    ]
+    found = summary.measured_json(called)
+    assert (found["measured"], found["metrics"]["measured"]) == (WINNER.row(), BASELINES["default"].row())
 
 
 def test_limits_that_nothing_keeps_come_first() -> None:

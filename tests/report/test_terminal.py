@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tuner.bench.metrics import METRICS
 from tuner.report.terminal import (
+    Column,
     TerminalReporter,
     few_requests,
     figure,
@@ -20,7 +21,7 @@ from tuner.report.terminal import (
     print_lines,
     status_line,
 )
-from tuner.study.evidence import REQUESTS
+from tuner.study.evidence import MetricValues
 from tuner.study.status import Status
 
 ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
@@ -37,10 +38,6 @@ MIDDLE = Status(
     noise=0.034,
     note="trial 8",
 )
-LEVELS = {
-    "tuned": {"throughput": 265.31, "latency_p99_ms": 4.4},
-    "THROUGHPUT": {"throughput": 210.94, "latency_p99_ms": 5.0},
-}
 
 
 class Screen(io.StringIO):
@@ -179,16 +176,23 @@ def test_an_interrupted_run_leaves_the_cursor_visible(monkeypatch: pytest.Monkey
 # Tables
 
 
+def column(title: str, requests: int = 0, **values: float) -> Column:
+    return Column(title=title, metrics=MetricValues(values=values, requests=requests))
+
+
+TUNED = column("tuned", throughput=265.31, latency_p99_ms=4.4)
+THROUGHPUT = column("THROUGHPUT", throughput=210.94, latency_p99_ms=5.0)
+
+
 def test_the_objective_comes_first_and_every_other_metric_follows() -> None:
-    levels = {"tuned": {**dict.fromkeys(METRICS, 1.0), REQUESTS: 700.0}}
-    table = metrics_table(levels, objective="latency_p99_ms", deployed="tuned")
+    table = metrics_table([column("tuned", 700, **dict.fromkeys(METRICS, 1.0))], objective="latency_p99_ms")
     rows = [line.split()[0] for line in printed(table)[1:]]
-    assert rows == ["latency_p99_ms", *(name for name in METRICS if name != "latency_p99_ms"), REQUESTS]
+    assert rows == ["latency_p99_ms", *(name for name in METRICS if name != "latency_p99_ms"), "requests"]
 
 
-def test_what_nobody_measured_has_no_row_but_the_objective_has() -> None:
-    levels = {"tuned": {"throughput": 2.0}, "default": {"latency_p50_ms": 1.0}}
-    rows = [line.split() for line in printed(metrics_table(levels, objective="peak_memory_mb", deployed=""))[1:]]
+def test_what_no_configuration_measured_has_no_row_but_the_objective_has() -> None:
+    columns = [column("tuned", throughput=2.0), column("default", latency_p50_ms=1.0)]
+    rows = [line.split() for line in printed(metrics_table(columns, objective="peak_memory_mb"))[1:]]
     assert rows == [
         ["peak_memory_mb", "-", "-"],
         ["throughput", "(samples/s)", "2.000", "-"],
@@ -197,36 +201,36 @@ def test_what_nobody_measured_has_no_row_but_the_objective_has() -> None:
 
 
 def test_a_percentile_of_too_few_requests_is_marked_and_the_mark_explained() -> None:
-    levels = {
-        "tuned": {"latency_p99_ms": 2.0, "latency_p999_ms": 3.0, "latency_max_ms": 4.0, REQUESTS: 700.0},
-        "default": {"latency_p99_ms": 2.5, "latency_p999_ms": 3.5, "latency_max_ms": 4.5, REQUESTS: 661.0},
-    }
-    table = printed(metrics_table(levels, objective="latency_p99_ms", deployed=""))
+    columns = [
+        column("tuned", 700, latency_p99_ms=2.0, latency_p999_ms=3.0, latency_max_ms=4.0),
+        column("default", 661, latency_p99_ms=2.5, latency_p999_ms=3.5, latency_max_ms=4.5),
+    ]
+    table = printed(metrics_table(columns, objective="latency_p99_ms"))
     assert [line.split()[1:] for line in table[1:]] == [
         ["2.000", "~2.500"],
         ["~3.000", "~3.500"],
         ["4.000", "4.500"],
         ["700", "661"],
     ]
-    assert few_requests(levels) == [
+    assert few_requests(columns) == [
         "  ~ too few requests for a claim: latency_p99_ms needs 662, latency_p999_ms needs 6636"
     ]
-    assert few_requests({"tuned": {"throughput": 1.0, "latency_p99_ms": 1.0}}) == []
+    assert few_requests([column("tuned", throughput=1.0, latency_p99_ms=1.0)]) == []
 
 
 def test_what_is_deployed_has_a_star_and_what_was_not_measured_a_dash() -> None:
-    levels = {"tuned": {**LEVELS["tuned"], "latency_mean_ms": 3.0}, "THROUGHPUT": LEVELS["THROUGHPUT"]}
-    header, first, second, *_ = printed(metrics_table(levels, objective="throughput", deployed="tuned"))
+    deployed = replace(column("tuned", throughput=265.31, latency_mean_ms=3.0), is_deployed=True)
+    header, first, second, *_ = printed(metrics_table([deployed, THROUGHPUT], objective="throughput"))
     assert header.split() == ["tuned", "*", "THROUGHPUT"]
     assert first.split() == ["throughput", "(samples/s)", "265.3", "210.9"]
-    assert second.split() == ["latency_mean_ms", "3.000", "-"]
+    assert [line.split() for line in (second, *_) if "mean" in line] == [["latency_mean_ms", "3.000", "-"]]
 
 
 def test_a_table_keeps_its_columns_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    levels = {f"baseline-{i}": LEVELS["tuned"] for i in range(7)}
-    header = printed(metrics_table(levels, objective="throughput", deployed=""))[0]
-    assert header.split() == list(levels)
+    columns = [replace(TUNED, title=f"baseline-{i}") for i in range(7)]
+    header = printed(metrics_table(columns, objective="throughput"))[0]
+    assert header.split() == [one.title for one in columns]
 
 
 def test_lines_are_printed_as_they_are() -> None:

@@ -102,7 +102,7 @@ def test_the_largest_rate_is_found_and_confirmed(tmp_path: Path) -> None:
     assert result.is_tuned
     assert result.confirmation is not None
     assert result.confirmation.interval is not None
-    assert len(result.confirmation.values) >= 4
+    assert len(result.confirmation.sessions) >= 4
     for line in study.sessions("confirm"):
         for member in line.session.members:
             assert isinstance(member, Windows)

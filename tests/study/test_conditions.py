@@ -26,7 +26,7 @@ from tuner.study.file import Draft, load_study, parse
 from tuner.study.finished import Outcome
 from tuner.study.folder import check_identity, write_text
 from tuner.study.identity import study_identity
-from tuner.study.outcome import standings
+from tuner.study.metrics_table import final_metrics
 from tuner.study.setting import make_setup
 from tuner.study.show import read_study
 from tuner.study.study import BaselineSpec, Limit, Objective, Study
@@ -442,7 +442,7 @@ def test_a_searched_number_of_replicas_is_found_shown_and_written(tmp_path: Path
         folder=tmp_path,
         best=best,
         result=result,
-        levels=standings(virtual.state(), result),
+        metrics=final_metrics(virtual.state(), result),
     )
     shown = outcome_json(outcome)
     assert (shown["replicas"], shown["affinity"]) == (2, best.affinity)

@@ -8,13 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.study.virtual import Meddler, PowerCut, Virtual, by_streams, calm, make_study, parameter, space_of, streams
+from tests.study.virtual import (
+    Fuse,
+    Meddler,
+    PowerCut,
+    Virtual,
+    by_streams,
+    calm,
+    crash,
+    make_study,
+    parameter,
+    space_of,
+    streams,
+)
 from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
-from tuner.study.confirm import Confirmation, is_decided, judge_round
+from tuner.study.confirmation import Confirmation, is_decided
+from tuner.study.confirmation_plan import ConfirmationPlan
 from tuner.study.constraint import Bound, ConstraintCheck, LimitOutcome
 from tuner.study.decision import SESSIONS, look, looks
-from tuner.study.records import ConfirmationLine
 from tuner.study.study import Budget, Limit
+from tuner.study.verdict import decide
+from tuner.study.verdict_words import verdict_words
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -29,7 +43,7 @@ def state(
     kept: bool = True,
     k_max: int = 12,
     failures: int = 0,
-    lost: int = 0,
+    invalid: int = 0,
     is_feasible: bool = True,
 ) -> Confirmation:
     """A confirmation after so many sessions, under one limit."""
@@ -43,19 +57,18 @@ def state(
         confidence_bound=2.0,
     )
     return Confirmation(
-        head=ConfirmationLine(
-            round=1,
-            winner=DeploymentConfig(device="CPU"),
+        plan=ConfirmationPlan(
+            attempt=1,
+            members=(DeploymentConfig(device="CPU"),),
             reference="default",
-            k_max=k_max,
-            share=0.02,
+            looks=looks(k_max),
+            alpha=0.02,
             pairs=8,
             window_s=0.4,
         ),
-        pairs=(),
-        values=values,
-        failures=["crash: boom"] * failures,
-        lost=["the reference failed"] * lost,
+        sessions=[()] * len(values),
+        failures=[[crash()] * failures],
+        invalid=[crash()] * invalid,
         look=look(values[: due[-1]], k_max=k_max, share=0.02, min_gain_log=0.01) if due else None,
         checks=(check,) if due else (),
         is_reference_feasible=is_feasible,
@@ -94,9 +107,9 @@ def test_it_ends_as_soon_as_more_sessions_cannot_help(
     assert first == next(n for n in looks(12) if is_decided(state(values[:n], kept=kept, is_feasible=is_feasible)))
 
 
-@pytest.mark.parametrize(("failures", "lost", "is_over"), [(1, 0, False), (2, 0, True), (0, 2, False), (0, 3, True)])
-def test_failures_and_lost_sessions_end_it_between_looks(failures: int, lost: int, is_over: bool) -> None:
-    assert is_decided(state(GAIN[:2], failures=failures, lost=lost)) == is_over
+@pytest.mark.parametrize(("failures", "invalid", "is_over"), [(1, 0, False), (2, 0, True), (0, 2, False), (0, 3, True)])
+def test_failures_and_invalid_sessions_end_it_between_looks(failures: int, invalid: int, is_over: bool) -> None:
+    assert is_decided(state(GAIN[:2], failures=failures, invalid=invalid)) == is_over
 
 
 @pytest.mark.parametrize(
@@ -120,8 +133,13 @@ def test_every_end_has_its_word(
     reason: str,
 ) -> None:
     found = state(values, kept=kept, is_feasible=is_feasible)
-    line = judge_round(Virtual(folder=tmp_path).state(), found, "")
-    assert (line.verdict, line.reason) == (verdict, reason)
+    study = Virtual(folder=tmp_path)
+    with pytest.raises(PowerCut):
+        study.run(Fuse(study.bench, 2))
+    ended = decide(study.state(), found)
+    assert ended.cause.reason == reason
+    assert ended.cause.reason.is_tuned == (verdict == "tuned")
+    assert verdict_words(ended)
 
 
 def test_a_limit_that_takes_more_sessions_gets_them(tmp_path: Path) -> None:
@@ -181,7 +199,7 @@ def test_after_a_winner_that_breaks_its_limit_the_runner_up_is_confirmed(tmp_pat
     first, second = study.log().verdicts()
     assert (first.verdict, first.reason) == ("baseline", "constraint")
     assert (second.verdict, streams(result.config)) == ("tuned", 3)
-    shares = [study.log().confirmation(i).share for i in (1, 2)]  # type: ignore[union-attr]
+    shares = [study.log().confirmation(i).alpha for i in (1, 2)]  # type: ignore[union-attr]
     assert shares == [0.02, 0.0025]
     assert study.log().spent_s() <= 600.0 + max(line.session.wall_s for line in study.sessions())
     assert any("the runner-up is" in line for line in study.listener.lines)
@@ -221,7 +239,7 @@ def test_a_study_killed_in_the_runner_ups_confirmation_goes_on_with_it(
     finals = len(study.sessions("final"))
     result = study.run(Meddler(study.bench, half_as_fast_when_fresh))
     assert (result.is_tuned, streams(result.config)) == (expected.is_tuned, 3) == (True, 3)
-    assert study.log().confirmation(2).k_max == whole.log().confirmation(2).k_max  # type: ignore[union-attr]
+    assert study.log().confirmation(2).looks == whole.log().confirmation(2).looks  # type: ignore[union-attr]
     assert len(study.sessions("final")) == finals, "neither search nor final ran again"
 
 

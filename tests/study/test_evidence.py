@@ -14,7 +14,17 @@ from tests.study.virtual import CLOSED, crash
 from tuner.bench import histogram
 from tuner.bench.metrics import request_count
 from tuner.bench.protocol import Costs, DeploymentConfig, Effective, Failure, Phase, Session, Window, Windows
-from tuner.study.evidence import REQUESTS, Candidate, Comparer, Comparison, Evidence, metrics_of, pool, pooled, ranked
+from tuner.study.evidence import (
+    Candidate,
+    Comparer,
+    Comparison,
+    Evidence,
+    MetricValues,
+    metrics_of,
+    pool,
+    pooled,
+    ranked,
+)
 from tuner.study.hopeless import COMPILE_SD
 from tuner.study.records import SessionLine
 from tuner.study.study import Limit, Objective
@@ -274,11 +284,11 @@ def test_pooling_takes_all_windows_of_a_configuration_over_sessions() -> None:
     found = pooled([one.session for one in lines], config(2))
     assert found is not None
     assert request_count(found.windows) == 500
-    assert metrics_of(found)["throughput"] == pytest.approx(500 / (2 * 1.0 + 3 * 0.5))
-    assert metrics_of(found)[REQUESTS] == 500
-    assert set(metrics_of(found)) == {*CLOSED, REQUESTS}, "as in old records"
+    assert metrics_of(found).values["throughput"] == pytest.approx(500 / (2 * 1.0 + 3 * 0.5))
+    assert metrics_of(found).requests == 500
+    assert set(metrics_of(found).values) == set(CLOSED), "as in old records"
     assert pooled([one.session for one in lines], config(3)) is None
-    assert metrics_of(ran(1.0, windows=0)) == {}
+    assert metrics_of(ran(1.0, windows=0)) == MetricValues(values={})
     with pytest.raises(ValueError, match="nobody"):
         pool([])
 

@@ -12,7 +12,7 @@ from tests.study.virtual import Fuse, PowerCut, Virtual, make_study
 from tuner.deploy.best_file import write_best
 from tuner.study.finished import read_finished
 from tuner.study.folder import check_identity
-from tuner.study.outcome import standings
+from tuner.study.metrics_table import final_metrics
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -30,7 +30,7 @@ def test_a_finished_study_says_the_same_without_its_device(tmp_path: Path) -> No
     assert found is not None
     assert found.result == result
     assert found.best == best
-    assert found.levels == standings(study.state(), result)
+    assert found.metrics == final_metrics(study.state(), result)
     for other in (make_study(minutes=3.0), replace(study.study, text="another file")):
         assert read_finished(other, tmp_path) is None
 

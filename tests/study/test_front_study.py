@@ -43,13 +43,12 @@ from tuner.bench.protocol import DeploymentConfig, Effective, Session, SessionPl
 from tuner.bench.synthetic import hill
 from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile, load_front, write_front
+from tuner.study.best_config import Deployed
+from tuner.study.confirmation import limit_checks
 from tuner.study.constraint import limit_level
 from tuner.study.decision import share_of
-from tuner.study.evidence import REQUESTS
-from tuner.study.front_outcome import knee_of, make_front
-from tuner.study.front_point import limit_checks
-from tuner.study.outcome import Deployed
-from tuner.study.phases import Result
+from tuner.study.pareto_front import knee_of, make_front
+from tuner.study.result import Result
 from tuner.study.session_plan import LINEUP
 from tuner.study.space import Space
 from tuner.study.study import Limit, SamplerName, Study
@@ -88,7 +87,7 @@ def test_a_study_ends_with_a_front_whose_knee_is_the_best_file(tmp_path: Path) -
     latencies = [p.metrics["latency_p90_ms"] for p in front.points]
     assert throughputs == sorted(throughputs, reverse=True)
     assert latencies == sorted(latencies, reverse=True), "no point is better in both"
-    assert all({*METRICS, REQUESTS} >= p.metrics.keys() >= {"throughput", "latency_p99_ms"} for p in front.points)
+    assert all({*METRICS, "requests"} >= p.metrics.keys() >= {"throughput", "latency_p99_ms"} for p in front.points)
     knee = next(p for p in front.points if p.name == front.knee)
     assert best.properties == knee.best.properties
     assert best.infer_requests == knee.best.infer_requests
@@ -109,10 +108,10 @@ def test_the_confirmation_has_fresh_sessions_of_all_points_and_its_size_is_fixed
     study = Virtual(folder=tmp_path, space=SMALL, study=several())
     study.run()
     log = study.log()
-    head = log.front(1)
+    head = log.confirmation(1)
     assert head is not None
     lines = log.sessions("confirm")
-    assert len(lines) == head.sessions
+    assert len(lines) == head.max_sessions
     assert {line.session.lineup for line in lines} == {(study.reference().configuration, *head.members)}
     assert len({line.session.process for line in lines}) == len(lines)
     assert all(len(line.session.lineup) <= LINEUP for line in study.sessions())
@@ -197,12 +196,12 @@ def test_points_that_break_a_limit_are_not_on_the_front(tmp_path: Path) -> None:
     assert all(p.metrics["latency_p99_ms"] <= 60.0 for p in front.points)
     assert all(p.best.constraints[0].max == 60.0 for p in front.points)
     assert best.constraints[0].measured <= 60.0
-    head = study.log().front(1)
-    assert head is not None
+    found = result.confirmation
+    assert found is not None
     assert result.front is not None
-    checks = [check for point in result.front.points for check in limit_checks(study.state(), head, point)]
-    assert {check.level for check in checks} == {limit_level(len(head.names), 1)}, "all points share it"
-    assert len(head.names) > 1
+    checks = [check for p in result.front.points for check in limit_checks(study.state(), found, p.position)]
+    assert {check.level for check in checks} == {limit_level(len(found.plan.names), 1)}, "all points share it"
+    assert len(found.plan.names) > 1
 
 
 def make_baseline(hint: str) -> DeploymentConfig:
@@ -237,7 +236,8 @@ def test_a_point_that_keeps_crashing_leaves_and_the_others_stay(tmp_path: Path) 
     study = Virtual(folder=tmp_path, space=SMALL, study=several())
     result = study.run(Meddler(study.bench, meddle))
     assert result.front is not None
-    assert any("it failed in" in why for why in result.front.left.values())
+    front, _ = files_of(study, result)
+    assert any("it failed in" in why for why in front.removed.values())
     assert all(p.config.batch_size != 4 for p in result.front.points)
     assert result.is_tuned
 
@@ -266,10 +266,10 @@ def test_a_finished_front_measures_nothing_and_a_larger_budget_spends_what_is_le
     assert files_of(study, again) == files_of(study, first)
     study.study = several(7.0)
     second = study.run()
-    heads = [study.log().front(round) for round in (1, 2)]
+    heads = [study.log().confirmation(round) for round in (1, 2)]
     assert heads[0] is not None
     assert heads[1] is not None
-    assert (heads[0].share, heads[1].share) == (share_of(0), share_of(1))
+    assert (heads[0].alpha, heads[1].alpha) == (share_of(0), share_of(1))
     assert second.line.round == 2
     assert second.is_tuned
 
@@ -333,16 +333,17 @@ def check_front(study: Virtual) -> None:
     """Beside what holds of every record: all the sessions that were fixed, and trials with all their values."""
     check_resumed(study)
     log = study.log()
-    head = log.front(1)
-    assert len(log.sessions("confirm")) == (head.sessions if head else 0)
+    head = log.confirmation(1)
+    assert len(log.sessions("confirm")) == (head.max_sessions if head else 0)
     assert all(len(t.others) == 1 for t in study.trials() if t.state == "complete")
 
 
 def test_windows_of_a_front_are_those_of_its_sessions(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, space=TINY, study=several(2.0))
     result = study.run()
-    assert result.front is not None
-    reference = result.front.measured[result.reference]
+    assert result.confirmation is not None
+    reference = result.confirmation.pooled(0)
+    assert reference is not None
     found = [line.session.members[0] for line in study.sessions("confirm")]
     assert reference.windows == tuple(w for m in found if isinstance(m, Windows) for w in m.windows)
     check_resumed(study)

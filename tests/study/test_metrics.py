@@ -15,7 +15,7 @@ from tuner.bench.synthetic import cpu_ms_of, effective_of, load_s_of, memory_mb_
 from tuner.errors import HostError, InputError
 from tuner.report.summary import study_lines
 from tuner.report.terminal import figure
-from tuner.study.outcome import standings
+from tuner.study.metrics_table import final_metrics
 from tuner.study.refusal import check_host
 from tuner.study.show import read_study
 from tuner.study.study import BaselineSpec, Limit, SpaceSpec
@@ -46,8 +46,9 @@ def test_as_little_cpu_as_possible_at_a_throughput_is_a_study(tmp_path: Path) ->
     reference_ms = cpu_ms_of(effective_of(study.setup.baselines[result.reference]))
     assert cost_ms < 0.95 * reference_ms
     assert study.bench.surface(result.config) >= 400.0
-    levels = standings(study.state(), result)
-    assert levels["tuned"]["cpu_ms_per_sample"] == pytest.approx(cost_ms, rel=0.02)
+    winner = final_metrics(study.state(), result).winner
+    assert winner is not None
+    assert winner.values["cpu_ms_per_sample"] == pytest.approx(cost_ms, rel=0.02)
 
 
 def test_memory_decides_where_it_is_the_objective(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_a_maximum_is_a_limit_with_its_requests_and_a_row_of_what_was_seen(tmp_p
     assert result.is_tuned
     assert result.confirmation is not None
     (check,) = result.confirmation.checks
-    windows = [w for winner, _ in result.confirmation.pairs for w in winner.windows]
+    windows = [w for winner, _ in result.confirmation.pairs() for w in winner.windows]
     assert check.measured == METRICS["latency_max_ms"].read(windows)
     assert check.confidence_bound is None
     assert check.requests == sum(sum(w.latency_counts.values()) for w in windows)
@@ -85,8 +86,9 @@ def test_records_without_the_new_fields_are_shown_and_end_in_the_same_verdict(tm
         study = Virtual(folder=folder, bench=calm())
         result = study.run(Meddler(study.bench, lambda plan, session, fields=fields: changed(session, **fields)))
         verdicts.append((result.line, result.config))
-        levels = standings(study.state(), result)
-        assert ("cpu_ms_per_sample" in levels["tuned"]) == (name == "new")
+        winner = final_metrics(study.state(), result).winner
+        assert winner is not None
+        assert ("cpu_ms_per_sample" in winner.values) == (name == "new")
         (folder / "study.yaml").write_text(
             "schema_version: 1\nmodel: builtin:mlp\ndevice: CPU\n"
             "objective: {maximize: throughput}\nspace: auto\nbudget: {minutes: 2}\n"
@@ -124,7 +126,7 @@ def test_the_quickest_start_wins_and_what_it_costs_stands_beside_it(tmp_path: Pa
     assert result.reference in ("default", "LATENCY"), "one stream is set up sooner than eight"
     assert all(config.api == "sync" for line in study.sessions() for config in line.session.lineup)
     assert all(line.session.costs.warm_up_s == 0.0 for line in study.sessions())
-    levels = standings(study.state(), result)
+    levels = {n: m.values for n, m in final_metrics(study.state(), result).named(result.reference).items()}
     assert levels["today"]["load_ms"] == pytest.approx(210.0, rel=0.03)
     assert levels[result.reference]["load_ms"] == pytest.approx(70.0, rel=0.03)
     assert levels["today"]["throughput"] == pytest.approx(100.0, rel=0.03)

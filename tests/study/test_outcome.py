@@ -33,14 +33,15 @@ from tuner.bench.synthetic import effective_of
 from tuner.deploy.best import Best, BestInput, BestModel
 from tuner.deploy.best_file import format_best, load_best, parse_best, write_best
 from tuner.model.host import HostFacts
+from tuner.study.best_config import Deployed, make_best
 from tuner.study.decision import gain_pct, interval, level
 from tuner.study.estimate import session_value
-from tuner.study.evidence import REQUESTS, pool
-from tuner.study.outcome import Deployed, make_best, standings
-from tuner.study.phases import Result
+from tuner.study.evidence import pool
+from tuner.study.metrics_table import final_metrics
+from tuner.study.result import Result
 from tuner.study.study import BaselineSpec, Limit
 
-USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING} | {REQUESTS}
+USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING}
 """What every window tells, without starts."""
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -96,17 +97,17 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     pairs, head = pairs_of(study), study.log().confirmation(1)
     assert head is not None
     values = [v for w, r in pairs if (v := session_value(METRICS["throughput"], w, r)) is not None]
-    expected = interval(values, level(head.k_max, head.share), sd_floor=head.sd_floor)
+    expected = interval(values, level(head.max_sessions, head.alpha), sd_floor=head.sd_floor)
 
     assert (best.study, best.verdict, best.reason, best.device) == ("virtual", "tuned", None, "CPU")
-    assert best.properties == {**head.winner.properties, "INFERENCE_PRECISION_HINT": "f32"}
-    assert (best.batch_size, best.infer_requests, best.api) == (1, head.winner.infer_requests, "async")
+    assert best.properties == {**head.members[0].properties, "INFERENCE_PRECISION_HINT": "f32"}
+    assert (best.batch_size, best.infer_requests, best.api) == (1, head.members[0].infer_requests, "async")
     assert best.effective == pairs[0][0].effective.properties
     assert best.gain is not None
     assert best.gain.estimate_pct == round(gain_pct(expected.estimate), 2)
     assert best.gain.low_pct == round(gain_pct(expected.low), 2) > 0
     assert best.gain.high_pct == round(gain_pct(expected.high), 2)
-    assert best.gain.confidence == round(1 - 2 * level(head.k_max, head.share), 4)
+    assert best.gain.confidence == round(1 - 2 * level(head.max_sessions, head.alpha), 4)
     assert best.gain.sessions == len(pairs)
     assert best.gain.pairs == sum(len(winner.windows) for winner, _ in pairs)
     assert best.objective.metric == "throughput"
@@ -145,13 +146,17 @@ def test_baselines_stand_beside_the_reference_at_its_confirmed_level(tmp_path: P
 
     study = Virtual(folder=tmp_path, bench=calm(), study=make_study(minutes=6.0))
     result = study.run(Meddler(study.bench, meddle))
-    levels = standings(study.state(), result)
-    for name in ("default", "LATENCY", "THROUGHPUT"):
+    metrics = final_metrics(study.state(), result)
+    baselines = metrics.named(result.reference)
+    assert set(baselines) == {"default", "LATENCY", "THROUGHPUT"}
+    for name, one in baselines.items():
         true = study.bench.surface(study.setup.baselines[name])
-        assert levels[name]["throughput"] == pytest.approx(true, rel=0.03)
-    assert levels["tuned"]["throughput"] == pytest.approx(study.bench.surface(result.config), rel=0.03)
-    assert all(set(level) == USUAL for level in levels.values())
-    assert next(iter(levels)) == "tuned"
+        assert one.values["throughput"] == pytest.approx(true, rel=0.03)
+    assert metrics.winner is not None
+    assert metrics.winner.values["throughput"] == pytest.approx(study.bench.surface(result.config), rel=0.03)
+    for one in (metrics.winner, *baselines.values()):
+        assert set(one.values) == USUAL
+        assert one.requests > 0
 
 
 def test_percentiles_of_a_baseline_stay_in_order_though_the_references_tail_was_another_beside_it(
@@ -176,8 +181,8 @@ def test_percentiles_of_a_baseline_stay_in_order_though_the_references_tail_was_
     study = Virtual(folder=tmp_path, bench=calm())
     result = study.run(Meddler(study.bench, meddle))
     assert result.reference == "THROUGHPUT"
-    level = standings(study.state(), result)["LATENCY"]
-    percentiles = [level[f"latency_{name}_ms"] for name in ("p50", "p90", "p95", "p99")]
+    values = final_metrics(study.state(), result).baselines["LATENCY"].values
+    percentiles = [values[f"latency_{name}_ms"] for name in ("p50", "p90", "p95", "p99")]
     assert percentiles == sorted(percentiles)
 
 
@@ -208,9 +213,10 @@ def test_a_candidate_that_was_not_confirmed_is_shown_but_not_deployed(tmp_path: 
     best = best_of(study, result)
     assert (best.verdict, best.gain) == ("baseline", None)
     assert "NUM_STREAMS" not in best.properties
-    levels = standings(study.state(), result)
-    assert levels["tuned"]["throughput"] < levels[result.reference]["throughput"]
-    assert "tuned" not in best.baselines
+    metrics = final_metrics(study.state(), result)
+    assert metrics.winner is not None
+    assert metrics.winner.values["throughput"] < metrics.reference.values["throughput"]
+    assert set(best.baselines) == {"default", "LATENCY", "THROUGHPUT"}
 
 
 def test_limits_are_written_with_what_the_confirmation_measured(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from tests.study.virtual import (
 from tuner.bench.protocol import DeploymentConfig, Phase, Session, SessionPlan, Windows
 from tuner.bench.synthetic import Noise, SyntheticBench, effective_of, hill
 from tuner.study.decision import LATER_SHARE, SESSIONS, share_of
-from tuner.study.phases import Result
+from tuner.study.result import Result
 from tuner.study.search import Search
 from tuner.study.space import Space
 from tuner.study.study import BaselineSpec, Limit, SamplerName
@@ -229,10 +229,10 @@ def test_a_larger_budget_searches_on_and_spends_only_what_is_left_of_the_error(t
     heads = [study.log().confirmation(round) for round in (1, 2)]
     assert heads[0] is not None
     assert heads[1] is not None
-    assert (heads[0].share, heads[1].share) == (share_of(0), LATER_SHARE / 2)
+    assert (heads[0].alpha, heads[1].alpha) == (share_of(0), LATER_SHARE / 2)
     assert [line.round for line in study.sessions("search")] == [1, 1, 2, 2, 2, 2]
     assert len(study.sessions("baselines")) == 1
-    assert streams(heads[1].winner) == 5
+    assert streams(heads[1].members[0]) == 5
     assert second.line.round == 2
     assert second.is_tuned
 
@@ -241,7 +241,7 @@ def test_a_confirmed_gain_is_not_replaced_by_a_smaller_one(tmp_path: Path) -> No
     study, first, second = searched_on(tmp_path, by_streams(s2=160.0, s3=110.0, s4=120.0, s5=130.0))
     head = study.log().confirmation(2)
     assert head is not None
-    assert streams(head.winner) == 5, "what was confirmed is not confirmed again"
+    assert streams(head.members[0]) == 5, "what was confirmed is not confirmed again"
     assert study.log().verdicts()[1].verdict == "tuned"
     assert second == first
     assert study.run(Fuse(study.bench, 1)) == first
@@ -272,7 +272,7 @@ def test_a_candidate_that_was_turned_down_is_not_confirmed_again(tmp_path: Path)
         study.study = make_study(minutes=2.0 * round)
         assert not study.run(Meddler(study.bench, meddle)).is_tuned
         head = study.log().confirmation(round)
-        winners.append(head and streams(head.winner))
+        winners.append(head and streams(head.members[0]))
     assert winners == [2, 3, 5, None]
     assert [study.log().verdicts()[i].reason for i in range(4)] == ["futile"] * 4
 
@@ -293,10 +293,10 @@ def test_a_candidate_whose_gain_was_not_significant_may_be_proved_with_a_larger_
     heads = [study.log().confirmation(round) for round in (1, 2)]
     assert heads[0] is not None
     assert heads[1] is not None
-    assert heads[0].winner == heads[1].winner
-    assert heads[1].share == LATER_SHARE / 2
+    assert heads[0].members[0] == heads[1].members[0]
+    assert heads[1].alpha == LATER_SHARE / 2
     assert second.confirmation is not None
-    assert len(second.confirmation.values) < 8, "fresh data: what was measured before counts no more"
+    assert len(second.confirmation.sessions) < 8, "fresh data: what was measured before counts no more"
 
 
 # What a person sees

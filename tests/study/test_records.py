@@ -26,12 +26,13 @@ from tuner.bench.protocol import (
     Windows,
 )
 from tuner.errors import OutputError, RecordError
+from tuner.study.confirmation_plan import ConfirmationLine, FrontLine
 from tuner.study.records import (
     SCHEMA_VERSION,
-    ConfirmationLine,
     HeaderLine,
     Line,
     Log,
+    Reason,
     SessionLine,
     VerdictLine,
     open_log,
@@ -115,7 +116,7 @@ def session_lines(draw: st.DrawFn) -> SessionLine:
     )
 
 
-heads = st.builds(
+confirmations = st.builds(
     ConfirmationLine,
     round=st.integers(1, 9),
     winner=configs,
@@ -129,11 +130,32 @@ verdicts = st.builds(
     VerdictLine,
     round=st.integers(1, 9),
     verdict=st.sampled_from(["tuned", "baseline"]),
-    reason=texts,
+    reason=st.sampled_from(Reason),
     detail=texts,
     minutes=st.none() | seconds,
     trials=st.none() | st.integers(1, 999),
 )
+
+
+fronts = st.builds(
+    FrontLine,
+    round=st.integers(1, 9),
+    members=st.lists(configs, min_size=2, max_size=2).map(tuple),
+    names=st.tuples(texts, texts),
+    reference=texts,
+    sessions=st.integers(1, 12),
+    share=st.floats(1e-6, 0.1),
+    pairs=st.integers(1, 99),
+    window_s=seconds,
+)
+
+
+@given(confirmations | fronts)
+def test_both_kinds_of_lines_are_two_forms_of_one_plan(line: ConfirmationLine | FrontLine) -> None:
+    plan = line.plan()
+    assert plan.line() == line
+    assert plan.is_front == isinstance(line, FrontLine)
+    assert len(plan.looks) == 1 or not plan.is_front
 
 
 def exactly(value: object) -> str:
@@ -142,7 +164,7 @@ def exactly(value: object) -> str:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=st.lists(st.one_of(session_lines(), heads, verdicts), max_size=3))
+@given(lines=st.lists(st.one_of(session_lines(), confirmations, fronts, verdicts), max_size=3))
 def test_every_line_is_read_back_as_it_was_written(tmp_path: Path, lines: list[Line]) -> None:
     path = tmp_path / "sessions.jsonl"
     path.unlink(missing_ok=True)
@@ -210,7 +232,7 @@ def test_every_round_with_a_confirmation_had_one_winner(tmp_path: Path) -> None:
         log.append(replace(head, round=round))
     assert [log.winners_before(round) for round in (1, 2, 3, 4)] == [0, 1, 1, 2]
     assert log.confirmation(2) is None
-    assert log.confirmation(3) == replace(head, round=3)
+    assert log.confirmation(3) == replace(head, round=3).plan()
 
 
 # Torn, damaged, newer
@@ -372,7 +394,7 @@ def test_a_log_of_version_1_stays_readable() -> None:
     assert [str(failure) for failure in failures] == ["crash: boom"]
     head = log.confirmation(1)
     assert head is not None
-    assert (head.k_max, head.reference, head.winner.properties) == (4, "THROUGHPUT", {"NUM_STREAMS": 8})
+    assert (head.max_sessions, head.reference, head.members[0].properties) == (4, "THROUGHPUT", {"NUM_STREAMS": 8})
     first = log.sessions("confirm")[0].session.members[0]
     assert isinstance(first, Windows)
     assert sum(first.windows[0].latency_counts.values()) > 0

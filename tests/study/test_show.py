@@ -13,12 +13,12 @@ from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Phase, Session, SessionPlan, Windows
 from tuner.errors import InputError, NoAnswerError, RecordError
 from tuner.report.summary import study_json, study_lines
-from tuner.study.evidence import REQUESTS, ranked
+from tuner.study.evidence import ranked
 from tuner.study.folder import check_identity, write_text
 from tuner.study.show import read_study
 from tuner.study.study import Budget
 
-USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING} | {REQUESTS}
+USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING}
 """What every window tells, without starts."""
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -66,7 +66,7 @@ def test_in_the_middle_of_a_study_what_is_known_so_far_is_shown(tmp_path: Path, 
     assert found.ranking is not None
     assert found.ranking.reference in found.baselines
     assert set(found.baselines) == {"default", "LATENCY", "THROUGHPUT", "today"}
-    assert all(set(levels) == USUAL for levels in found.baselines.values())
+    assert all(set(metrics.values) == USUAL for metrics in found.baselines.values())
     assert len(found.candidates) == (0 if phase == "race" else 6)
     assert found.spent_s == pytest.approx(study.log().spent_s())
     assert found.verdict is None

@@ -12,7 +12,7 @@ from tests.study.virtual import LARGE, Listener, Meddler, Virtual, make_study
 from tuner.bench.protocol import HostLoad, Phase, Session, SessionPlan, Windows
 from tuner.bench.synthetic import CompileEffect, FakeClock, Noise, SyntheticBench
 from tuner.study.baselines import baseline_configs
-from tuner.study.phases import run_phases
+from tuner.study.order import run_phases
 from tuner.study.records import SessionLine
 from tuner.study.watch import LOOK_S, PAUSE_LIMIT_S, QUIET_S, REST_S, HostWatch, NoWatch
 

@@ -25,8 +25,9 @@ from tuner.study.budget import StudyPlan
 from tuner.study.calibration import Calibration
 from tuner.study.candidate import to_config
 from tuner.study.database import StudyDatabase
-from tuner.study.phases import Result, run_phases
+from tuner.study.order import run_phases
 from tuner.study.records import Log, SessionLine, open_log
+from tuner.study.result import Result
 from tuner.study.runner import SessionRunner
 from tuner.study.search import Search
 from tuner.study.space import Assignment, Parameter, Space

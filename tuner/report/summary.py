@@ -17,13 +17,15 @@ from tuner.deploy.apply import NOT_KEPT
 from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile
 from tuner.report.front import front_json, front_lines, settings
-from tuner.report.terminal import few_requests, figure, metrics_table, percent
+from tuner.report.terminal import Column, few_requests, figure, metrics_table, percent
 from tuner.study.decision import Interval, gain_pct
 from tuner.study.finished import Outcome
 from tuner.study.host_words import disturbed_words
 from tuner.study.measure import Measured
 from tuner.study.show import StudyRecord
 
+TITLES = ("tuned", "candidate", "measured")
+"""Headings of columns that are no baseline's."""
 SHOWN_TRIALS = 15
 """Number of trials that `tuner show` lists, so that they fit on one screen; --json has all."""
 
@@ -40,16 +42,18 @@ def outcome_lines(outcome: Outcome) -> list[str | Table]:
             f"next:    tuner apply {folder / 'best.yaml'}",
             f"         tuner show {folder} --pick '{_example(outcome.front)}'",
         ]
-    deployed = "tuned" if outcome.result.is_tuned else outcome.result.reference
-    table = metrics_table(_levels(outcome), objective=best.objective.metric, deployed=deployed)
+    columns = _columns(outcome)
+    table = metrics_table(columns, objective=best.objective.metric)
+    deployed = next(column.title for column in columns if column.is_deployed)
     lines: list[str | Table] = [*verdict_lines(best), "", table, "  * is what best.yaml deploys"]
     reference = outcome.result.reference
-    if others := [name for name in outcome.levels if name not in ("tuned", reference)]:
-        lines.append(f"  {', '.join(others)}: as measured beside {reference} before, at the level it has here")
+    if outcome.metrics.baselines:
+        others = ", ".join(map(_title, outcome.metrics.baselines))
+        lines.append(f"  {others}: as measured beside {reference} before, at the level it has here")
     confirmed = outcome.result.confirmation
     if confirmed is not None and not outcome.result.is_tuned:
-        lines.append(f"  candidate, confirmed and not deployed: {confirmed.head.winner}")
-    lines += few_requests(_levels(outcome))
+        lines.append(f"  candidate, confirmed and not deployed: {confirmed.plan.members[0]}")
+    lines += few_requests(columns)
     lines += [
         f"limit {_limit(c)}: {deployed} measured {figure(c['measured'])}{_rests_on(c)}"
         for c in map(asdict, best.constraints)
@@ -92,8 +96,9 @@ def verdict_lines(best: Best) -> list[str]:
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
     """Returns a finished run as plain values for JSON."""
-    best = outcome.best
+    best, winner = outcome.best, outcome.metrics.winner
     front = {} if outcome.front is None else {"front": front_json(outcome.front)}
+    confirmed = {} if winner is None else {_winner_title(outcome): winner.row()}
     return {
         "folder": str(outcome.folder),
         "verdict": best.verdict,
@@ -106,7 +111,8 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "replicas": best.replicas,
         "affinity": best.affinity,
         "api": best.api,
-        "metrics": {name: dict(level) for name, level in _levels(outcome).items()},
+        "metrics": {name: one.row() for name, one in outcome.metrics.named(outcome.result.reference).items()},
+        **confirmed,
         "constraints": [asdict(c) for c in best.constraints],
         **front,
     }
@@ -129,10 +135,11 @@ def study_lines(found: StudyRecord) -> list[str | Table]:
     if found.disturbed:
         lines.append(disturbed_words(found.disturbed, found.windows))
     lines += ["", "baselines, as first measured (* is the reference):"]
-    lines.append(
-        metrics_table(found.baselines, objective=found.study.objective.metric, deployed=found.ranking.reference)
-    )
-    lines += few_requests(found.baselines)
+    columns = [
+        Column(title=name, metrics=metrics, is_deployed=name == found.ranking.reference)
+        for name, metrics in found.baselines.items()
+    ]
+    lines += [metrics_table(columns, objective=found.study.objective.metric), *few_requests(columns)]
     return [*lines, "", *_candidate_lines(found), "", *_end_lines(found)]
 
 
@@ -188,7 +195,7 @@ def study_json(found: StudyRecord) -> dict[str, Any]:
         "windows": found.windows,
         "disturbed_windows": found.disturbed,
         "reference": found.ranking.reference if found.ranking else None,
-        "baselines": {name: dict(level) for name, level in found.baselines.items()},
+        "baselines": {name: metrics.row() for name, metrics in found.baselines.items()},
         "candidates": [
             {
                 "trial": c.trial,
@@ -211,6 +218,8 @@ def measured_lines(measured: Measured) -> list[str | Table]:
     """Returns a measured configuration against each baseline, and all of them side by side."""
     gain = measured.gain
     metric = measured.metric
+    columns = [Column(title="measured", metrics=measured.metrics)]
+    columns += [Column(title=_title(name), metrics=one) for name, one in measured.baselines.items()]
     return [
         f"{measured.config}",
         f"  {metric} {percent(gain.estimate)} (positive is better) against {measured.reference}, the best baseline "
@@ -222,8 +231,8 @@ def measured_lines(measured: Measured) -> list[str | Table]:
             if name != measured.reference
         ),
         "",
-        metrics_table(measured.levels, objective=metric, deployed=""),
-        *few_requests(measured.levels),
+        metrics_table(columns, objective=metric),
+        *few_requests(columns),
         "",
         f"evidence: {measured.folder / 'measure.jsonl'}",
     ]
@@ -236,7 +245,8 @@ def measured_json(measured: Measured) -> dict[str, Any]:
         "reference": measured.reference,
         "gain": _interval_json(measured.gain),
         "gains": {name: _interval_json(one) for name, one in measured.gains.items()},
-        "metrics": {name: dict(level) for name, level in measured.levels.items()},
+        "metrics": {name: metrics.row() for name, metrics in measured.baselines.items()},
+        "measured": measured.metrics.row(),
     }
 
 
@@ -250,12 +260,23 @@ def _interval_json(found: Interval) -> dict[str, Any]:
     }
 
 
-def _levels(outcome: Outcome) -> dict[str, Mapping[str, float]]:
-    """Returns the metrics by name; a candidate that was not confirmed is not named like the deployed configuration."""
-    return {
-        "candidate" if name == "tuned" and not outcome.result.is_tuned else name: level
-        for name, level in outcome.levels.items()
-    }
+def _columns(outcome: Outcome) -> list[Column]:
+    """Returns the winner and the baselines; a candidate that is not deployed is not called tuned."""
+    metrics, result = outcome.metrics, outcome.result
+    columns = [Column(title=_title(result.reference), metrics=metrics.reference, is_deployed=not result.is_tuned)]
+    columns += [Column(title=_title(name), metrics=one) for name, one in metrics.baselines.items()]
+    if metrics.winner is not None:
+        columns.insert(0, Column(title=_winner_title(outcome), metrics=metrics.winner, is_deployed=result.is_tuned))
+    return columns
+
+
+def _winner_title(outcome: Outcome) -> str:
+    return "tuned" if outcome.result.is_tuned else "candidate"
+
+
+def _title(baseline: str) -> str:
+    """Returns the heading of a baseline's column, which no other column has."""
+    return f"{baseline} (baseline)" if baseline in TITLES else baseline
 
 
 def _rests_on(constraint: Mapping[str, Any]) -> str:

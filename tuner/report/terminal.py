@@ -6,7 +6,8 @@ It draws only when it is called: no thread of its own disturbs a window that is 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.bench.metrics import METRICS
-from tuner.study.evidence import REQUESTS
+from tuner.study.evidence import MetricValues
 from tuner.study.status import Status
 
 FEW = "~"
@@ -76,39 +77,45 @@ class TerminalReporter:
         self._last = line
 
 
-def metrics_table(levels: Mapping[str, Mapping[str, float]], *, objective: str, deployed: str) -> Table:
-    """Returns a table with winner, reference and the other baselines side by side.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One configuration of a table of metrics."""
 
-    The row of the objective comes first; metrics without a value have no row. A percentile of too few requests for a
-    claim is marked, see `few_requests`.
+    title: str
+    metrics: MetricValues
+    is_deployed: bool = False
+    """True if best.yaml deploys the configuration."""
+
+    def is_thin(self, row: str) -> bool:
+        """Returns True for a percentile of fewer requests than a claim about it needs."""
+        is_known = row in self.metrics.values and METRICS[row].quantile is not None
+        return is_known and 0 < self.metrics.requests < METRICS[row].min_requests
+
+
+def metrics_table(columns: Sequence[Column], *, objective: str) -> Table:
+    """Returns configurations side by side, the row of the objective first; what no column has gets no row.
+
+    A percentile of fewer requests than a claim needs is marked, see `few_requests`.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
-    names = list(levels)
-    for name in names:
-        table.add_column(name + (" *" if name == deployed else ""), justify="right")
-    rows = [objective, *(name for name in METRICS if name != objective)]
-    for row in rows:
+    for column in columns:
+        table.add_column(column.title + (" *" if column.is_deployed else ""), justify="right")
+    for row in [objective, *(name for name in METRICS if name != objective)]:
         unit = METRICS[row].unit
-        if row == objective or any(row in levels[name] for name in names):
-            cells = [f"{FEW if _is_thin(levels[n], row) else ''}{figure(levels[n].get(row))}" for n in names]
+        if row == objective or any(row in column.metrics.values for column in columns):
+            cells = [f"{FEW if c.is_thin(row) else ''}{figure(c.metrics.values.get(row))}" for c in columns]
             table.add_row(row if unit.lower() in row.split("_") else f"{row} ({unit})", *cells)
-    if any(REQUESTS in levels[name] for name in names):
-        counts = [levels[name].get(REQUESTS) for name in names]
-        table.add_row(REQUESTS, *("-" if n is None else f"{n:.0f}" for n in counts))
+    if any(column.metrics.requests for column in columns):
+        table.add_row("requests", *(f"{c.metrics.requests or '-'}" for c in columns))
     return table
 
 
-def few_requests(levels: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Returns a line that explains the mark, if a table of these metrics has one."""
-    rows = [row for row in METRICS.values() if any(_is_thin(level, row.name) for level in levels.values())]
+def few_requests(columns: Sequence[Column]) -> list[str]:
+    """Returns what the mark means, in one line, if a table of these columns has one."""
+    rows = [row for row in METRICS.values() if any(column.is_thin(row.name) for column in columns)]
     needed = ", ".join(f"{row.name} needs {row.min_requests}" for row in rows)
     return [f"  {FEW} too few requests for a claim: {needed}"] if rows else []
-
-
-def _is_thin(level: Mapping[str, float], row: str) -> bool:
-    is_known = row in level and METRICS[row].quantile is not None
-    return is_known and level.get(REQUESTS, math.inf) < METRICS[row].min_requests
 
 
 def figure(value: float | None) -> str:

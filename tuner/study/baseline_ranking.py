@@ -34,6 +34,10 @@ class BaselineRanking:
     others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Metric of each objective after the first -> as `values`."""
 
+    def keeps_limits(self, name: str) -> bool:
+        """Returns True if a baseline that ran keeps every limit, as it was first measured."""
+        return max(self.violations[name].values(), default=-math.inf) <= 0.0
+
     @property
     def best_ratios_log(self) -> dict[str, float]:
         """Metric of a limit -> how much better the reference is on it than the best baseline; at most 0."""

@@ -27,9 +27,6 @@ LOST_ALLOWED = 1
 FORGIVEN = (FailureKind.TIMEOUT, FailureKind.MEMORY)
 """What a slow moment of the host or a crowded session may do to a candidate that ran before: once it is only lost."""
 
-REQUESTS = "requests"
-"""Beside the metrics of a member: how many requests they rest on. A percentile of too few is no claim."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -38,6 +35,20 @@ class Estimate:
 
     value: float
     sd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricValues:
+    """Every metric of one configuration that was measured."""
+
+    values: Mapping[str, float]
+    """Name of a metric -> its value in the metric's unit."""
+    requests: int = 0
+    """Number of requests that the values rest on; a percentile of too few is no claim. 0 if nothing was measured."""
+
+    def row(self) -> dict[str, float]:
+        """Returns the values and, after them, the number of requests, as files and JSON have them."""
+        return {**self.values, "requests": float(self.requests)} if self.values else {}
 
 
 def mean_of(estimates: Sequence[Estimate]) -> Estimate:
@@ -244,14 +255,16 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(alive, key=lambda c: (not c.is_feasible, -c.rank if c.is_feasible else c.violation, c.key))
 
 
-def metrics_of(windows: Windows) -> dict[str, float]:
-    """Every metric that a member's windows carry, pooled over them, and `REQUESTS`, which they rest on; where the
-    largest rate was looked for, over those that kept the limits."""
+def metrics_of(windows: Windows) -> MetricValues:
+    """Returns every metric that a member's windows carry, pooled over them.
+
+    If the largest rate was looked for, over the windows that kept the limits.
+    """
     ran = windows.windows
     kept = [w for w in ran if w.served is None or w.served.is_kept is not False] or ran
     rows = [row for row in METRICS.values() if row.is_in(ran)]
-    found = {row.name: row.read(ran if row.is_whole else kept) for row in rows}
-    return {**found, REQUESTS: float(request_count(kept))} if found else {}
+    values = {row.name: row.read(ran if row.is_whole else kept) for row in rows}
+    return MetricValues(values=values, requests=request_count(kept) if values else 0)
 
 
 def pooled(sessions: Iterable[Session], config: DeploymentConfig) -> Windows | None:

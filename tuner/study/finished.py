@@ -5,7 +5,6 @@ Knows the files of a results folder; opens neither device nor model, and so take
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from tuner.deploy.best_file import load_best
 from tuner.deploy.front_file import FrontFile, load_front
 from tuner.study.folder import read_environment
 from tuner.study.identity import calls_identity
-from tuner.study.outcome import standings
-from tuner.study.phases import Result, is_finished, read_result
+from tuner.study.metrics_table import FinalMetrics, final_metrics
 from tuner.study.records import read_log
+from tuner.study.result import Result, is_finished, read_result
 from tuner.study.state import StudyState
 from tuner.study.study import Study
 from tuner.study.study_setup import StudySetup
@@ -29,7 +28,7 @@ class Outcome:
     folder: Path
     best: Best
     result: Result
-    levels: Mapping[str, Mapping[str, float]]
+    metrics: FinalMetrics
     front: FrontFile | None = None
     """Of a study with several objectives; `best` is its knee then."""
 
@@ -55,4 +54,5 @@ def read_finished(study: Study, folder: Path) -> Outcome | None:
         return None
     result = read_result(state)
     front = load_front(folder / "front.yaml") if result.front is not None else None
-    return Outcome(folder=folder, best=load_best(best), result=result, levels=standings(state, result), front=front)
+    metrics = final_metrics(state, result)
+    return Outcome(folder=folder, best=load_best(best), result=result, metrics=metrics, front=front)

@@ -18,7 +18,7 @@ from tuner.study.decision import Interval, interval
 from tuner.study.device_checks import probe_properties
 from tuner.study.document import read_document
 from tuner.study.estimate import session_value
-from tuner.study.evidence import metrics_of, pooled
+from tuner.study.evidence import MetricValues, metrics_of, pool, pooled
 from tuner.study.own_parameters import OWN_PARAMETERS
 from tuner.study.problem import closest
 from tuner.study.records import open_log
@@ -36,14 +36,17 @@ LEVEL = 0.025
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One configuration against the baselines. `levels`: name -> metrics, pooled over all sessions."""
+    """One configuration against the baselines, each pooled over all sessions."""
 
     config: DeploymentConfig
     metric: str
     reference: str
     gains: Mapping[str, Interval]
     """Over each baseline, the reference among them; those that failed are left out."""
-    levels: Mapping[str, Mapping[str, float]]
+    metrics: MetricValues
+    """The metrics of the configuration."""
+    baselines: Mapping[str, MetricValues]
+    """The metrics of each baseline that ran, by name."""
     folder: Path
 
     @property
@@ -121,14 +124,14 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
                 advice="a baseline failed beside it, or a window was empty; sessions are in measure.jsonl",
             )
         gains = {name: interval(found, LEVEL) for name, found in values.items() if len(found) == SESSIONS}
-        named = {"measured": config, **baselines}
-        pools = {name: pooled(sessions, one) for name, one in named.items()}
+        pools = {name: pooled(sessions, one) for name, one in baselines.items()}
         return Measured(
             config=config,
             metric=metric.name,
             reference=reference,
             gains=gains,
-            levels={name: metrics_of(member) for name, member in pools.items() if member is not None},
+            metrics=metrics_of(pool([m for s in sessions if isinstance(m := s.members[0], Windows)])),
+            baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
             folder=folder,
         )
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from tuner.study.calibration import PRIOR_SD
 from tuner.study.decision import gain_log
+from tuner.study.description import plan_lines
 from tuner.study.listing import list_space
-from tuner.study.phases import is_finished, plan_lines
 from tuner.study.power import smallest_provable_gain_pct
+from tuner.study.result import is_finished
 from tuner.study.runner import SessionRunner
 from tuner.study.study_plan import study_plan, usual_plan
 

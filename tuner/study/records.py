@@ -5,6 +5,7 @@ Knows how lines are written, flushed and read back; not what they mean for the s
 
 from __future__ import annotations
 
+import enum
 import errno
 import json
 import os
@@ -15,8 +16,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tuner.bench.protocol import DeploymentConfig, Phase, PropertyValue, Session
+from tuner.bench.protocol import Phase, PropertyValue, Session
 from tuner.errors import OutputError, RecordError
+from tuner.study.confirmation_plan import ConfirmationLine, ConfirmationPlan, FrontLine
 from tuner.study.study_setup import KnownNoise
 
 SCHEMA_VERSION = 1
@@ -60,51 +62,41 @@ class CalibrationLine:
     """The smallest gain that the budget can prove with a probability of 80 %."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmationLine:
-    """Fixed before the first confirmation session: who is confirmed against whom, in how many sessions."""
+class Reason(enum.StrEnum):
+    """Why an attempt ended with its verdict, as the record has it."""
 
-    kind: Literal["confirmation"] = "confirmation"
-    round: int
-    winner: DeploymentConfig
-    reference: str
-    """The baseline's name."""
-    k_max: int
-    share: float
-    pairs: int
-    window_s: float
-    sd_floor: float = 0.0
-    """The spread between sessions that is assumed at least (log-ratio): four that agree by luck prove nothing."""
+    PROVED = ""
+    FIRST_FEASIBLE = "first_feasible"
+    """A configuration keeps the limits, which no baseline does; no gain is claimed."""
+    CONSTRAINT = "constraint"
+    """No configuration is shown to keep the limits."""
+    UNSTABLE = "unstable"
+    """The winner of the final failed in fresh processes."""
+    FUTILE = "futile"
+    """Nothing that was tried gains enough to matter."""
+    NOT_SIGNIFICANT = "not_significant"
+    """The gain may be noise."""
+    KNEE = "knee"
+    """The knee of the front is a baseline, beside which points are proved."""
+    FAILED = "failed"
+    """Every configuration failed."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontLine:
-    """What a ConfirmationLine is where there are several objectives: fixed before the first session, which points are
-    confirmed beside the reference, and in how many sessions."""
-
-    kind: Literal["front"] = "front"
-    round: int
-    members: tuple[DeploymentConfig, ...]
-    """Without the reference, which is the first of each lineup."""
-    names: tuple[str, ...]
-    """Parallel to them: a baseline's, or `trial 12`."""
-    reference: str
-    sessions: int
-    share: float
-    pairs: int
-    window_s: float
-    sd_floor: float = 0.0
+    @property
+    def is_tuned(self) -> bool:
+        """True if the verdict deploys a candidate."""
+        return self in (Reason.PROVED, Reason.FIRST_FEASIBLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictLine:
-    """The end of a round. `reason` is a word of measurement.md for a baseline verdict, `detail` a sentence."""
+    """The end of an attempt."""
 
     kind: Literal["verdict"] = "verdict"
     round: int
     verdict: Literal["tuned", "baseline"]
-    reason: str
+    reason: Reason
     detail: str
+    """Sentence that says to a user what `reason` rests on."""
     minutes: float | None
     trials: int | None
     """The budget that led here: a larger one searches on."""
@@ -195,14 +187,10 @@ class Log:
     def verdicts(self) -> list[VerdictLine]:
         return [line for line in self.lines if isinstance(line, VerdictLine)]
 
-    def confirmation(self, round: int) -> ConfirmationLine | None:
-        found = [line for line in self.lines if isinstance(line, ConfirmationLine) and line.round == round]
-        return found[-1] if found else None
-
-    def front(self, round: int) -> FrontLine | None:
-        """The confirmation of a round, where there are several objectives."""
-        found = [line for line in self.lines if isinstance(line, FrontLine) and line.round == round]
-        return found[-1] if found else None
+    def confirmation(self, attempt: int) -> ConfirmationPlan | None:
+        """Returns the plan of an attempt's confirmation; None if none was opened."""
+        found = [line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine)]
+        return next((line.plan() for line in reversed(found) if line.round == attempt), None)
 
 
 def open_log(path: Path) -> Log:

@@ -24,7 +24,7 @@ from tuner.study.baselines import baseline_configs
 from tuner.study.candidate import to_config
 from tuner.study.evaluation import Equals, Evaluation, Replays, evaluate
 from tuner.study.evidence import ranked
-from tuner.study.phases import run_phases
+from tuner.study.order import run_phases
 from tuner.study.recorded import read_recorded
 from tuner.study.records import Log
 from tuner.study.replayed import NEAR, Replayed
@@ -164,7 +164,7 @@ def _study(task: Task) -> Replayed:
     search = Search(space=setup.space, sampler=setup.study.sampler, seed=task.seed)
     result = run_phases(runner, search)
     deployed, shown = table.row_of(result.config), result.confirmation.interval if result.confirmation else None
-    winner = table.row_of(result.confirmation.head.winner) if result.confirmation else None
+    winner = table.row_of(result.confirmation.plan.members[0]) if result.confirmation else None
     against = table.row_of(setup.baselines[result.reference])
     rows, path = _path(state, table)
     return Replayed(

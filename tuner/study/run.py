@@ -24,6 +24,7 @@ from tuner.deploy.front_file import write_front
 from tuner.errors import BusyError, InputError, NoAnswerError
 from tuner.model.host import host_facts
 from tuner.model.locate import sha256
+from tuner.study.best_config import Deployed, make_best
 from tuner.study.calibration import Calibration, noise_cache
 from tuner.study.conditions import as_written, under
 from tuner.study.database import StudyDatabase
@@ -31,10 +32,10 @@ from tuner.study.device_checks import DeviceInspector, check_model_file
 from tuner.study.file import load_study, parse
 from tuner.study.finished import Outcome, read_finished
 from tuner.study.folder import check_identity, locked, not_left_empty, prepare, read_environment, write_text
-from tuner.study.front_outcome import knee_of, make_front
 from tuner.study.identity import study_identity
-from tuner.study.outcome import Deployed, make_best, standings
-from tuner.study.phases import FINISHED, run_phases
+from tuner.study.metrics_table import final_metrics
+from tuner.study.order import FINISHED, run_phases
+from tuner.study.pareto_front import knee_of, make_front
 from tuner.study.plan import describe_plan
 from tuner.study.records import open_log, read_log
 from tuner.study.refusal import check_host
@@ -99,7 +100,8 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
         else:
             best = make_best(state, result, deployed, resolve(result.config))
         write_best(folder / "best.yaml", best)
-        return Outcome(folder=folder, best=best, result=result, levels=standings(state, result), front=front)
+        metrics = final_metrics(state, result)
+        return Outcome(folder=folder, best=best, result=result, metrics=metrics, front=front)
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from tuner.bench.protocol import Clock
 from tuner.study.budget import StudyPlan
 from tuner.study.confirmation_size import beyond_plan_s
-from tuner.study.final import finalists
-from tuner.study.front_final import front_beyond_plan_s
 from tuner.study.known import KnownConfigurations
 from tuner.study.listing import GIVE_UP_AFTER
+from tuner.study.pareto_selection import front_finalists
+from tuner.study.selection import finalists
 from tuner.study.session_plan import PROBES
 from tuner.study.state import StudyState
 from tuner.study.strategy import GROUP, EndReason, SearchEnd
@@ -52,10 +52,8 @@ class SearchTime:
             return None
         recorded_s = sum(line.session.wall_s for line in state.log.sessions("search", "race"))
         spent_s = recorded_s + (self.clock() - self.begin_s - self.measured_s)
-        if state.study.objective.has_several:
-            reserve_s = front_beyond_plan_s(state, plan)
-        else:
-            reserve_s = beyond_plan_s(state, plan, finalists(state, plan))
+        chosen = front_finalists(state, plan) if state.study.objective.has_several else finalists(state, plan)
+        reserve_s = beyond_plan_s(state, plan, chosen)
         return max(SEARCH_AT_LEAST * plan.search_s, plan.search_s - reserve_s) - spent_s
 
     def member_s(self) -> float:

@@ -18,7 +18,7 @@ from tuner.errors import InputError
 from tuner.study.baseline_ranking import BaselineRanking
 from tuner.study.calibration import Calibration
 from tuner.study.disturbance import count_disturbed, windows_of
-from tuner.study.evidence import Candidate, metrics_of
+from tuner.study.evidence import Candidate, MetricValues, metrics_of
 from tuner.study.file import load_study
 from tuner.study.finished import read_state
 from tuner.study.folder import read_environment
@@ -36,7 +36,7 @@ class StudyRecord:
     environment: Mapping[str, Any]
     ranking: BaselineRanking | None
     noise: Calibration | None
-    baselines: Mapping[str, Mapping[str, float]]
+    baselines: Mapping[str, MetricValues]
     candidates: Sequence[Candidate]
     failures: Sequence[Candidate]
     spent_s: float

@@ -63,7 +63,7 @@ def answer_of(state: StudyState, line: SessionLine, i: int) -> Answer:
     if comparison is None:
         return Answer(failure="not measured beside the reference", record=record)
     record["sd"] = comparison.sd
-    record["metrics"] = metrics_of(member)
+    record["metrics"] = metrics_of(member).row()
     others = tuple(estimate.value for estimate in comparison.others.values())
     return Answer(value=comparison.value, others=others, constraints=comparison.violations, record=record)
 

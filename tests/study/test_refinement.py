@@ -1,4 +1,4 @@
-"""The play-off: who is still in question after the final, and when nothing is left to tell."""
+"""The final refinement: which candidates may still be the best after the final, and when nothing is left to tell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from tests.study.virtual import (
 from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind, Session, SessionPlan
 from tuner.bench.synthetic import SyntheticBench
 from tuner.study.evidence import Candidate, Comparison
-from tuner.study.play_off import FIELD, WORTH_A_SESSION, contest
+from tuner.study.knowledge_gradient import knowledge_gradient
+from tuner.study.selection import REFINED_AT_MOST, WORTH_A_SESSION
 from tuner.study.study import Limit
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -42,11 +43,11 @@ def candidate(value: float, sd: float = 0.01) -> Candidate:
     )
 
 
-def contest_of(candidates: Sequence[Candidate]) -> tuple[list[Candidate], float]:
-    """Those that may be the best, and what one more session of them is worth."""
+def gradient_of(candidates: Sequence[Candidate]) -> tuple[list[Candidate], float]:
+    """The candidates that may be the best, and what one more session of them is worth."""
     values, sds, last_sds = zip(*((c.value, c.sd, c.comparisons[-1].sd) for c in candidates), strict=True)
-    found = contest(np.array(values), np.array(sds), np.array(last_sds), seed=0)
-    return [candidates[i] for i in found.meeting], found.worth
+    found = knowledge_gradient(np.array(values), np.array(sds), np.array(last_sds), seed=0, most=REFINED_AT_MOST)
+    return [candidates[i] for i in found.contenders], found.worth
 
 
 def near(folder: Path, *, minutes: float = 10.0) -> Virtual:
@@ -58,40 +59,40 @@ def near(folder: Path, *, minutes: float = 10.0) -> Virtual:
 def test_a_session_of_two_equals_is_worth_what_the_larger_of_two_normals_is() -> None:
     """A second session like the first moves each mean by 1 / sqrt(2) of its sd; E[max] of two standard normals is
     1 / sqrt(pi)."""
-    meeting, worth = contest_of([candidate(0.3, 0.01), candidate(0.3, 0.01)])
+    contenders, worth = gradient_of([candidate(0.3, 0.01), candidate(0.3, 0.01)])
     assert worth == pytest.approx(0.01 / math.sqrt(2 * math.pi), rel=0.05)
-    assert len(meeting) == 2
+    assert len(contenders) == 2
 
 
 def test_what_is_known_well_is_worth_no_session() -> None:
     known = candidate(0.3, 0.01)
     known.comparisons.extend(known.comparisons * 24)
-    assert contest_of([known, known])[1] < WORTH_A_SESSION
+    assert gradient_of([known, known])[1] < WORTH_A_SESSION
 
 
-def test_a_leader_that_is_clearly_ahead_has_no_rivals_and_nothing_to_lose() -> None:
+def test_a_leader_that_is_clearly_ahead_has_no_contenders_beside_it() -> None:
     leader, second = candidate(0.3), candidate(0.2)
-    meeting, worth = contest_of([leader, second])
-    assert meeting == [leader]
+    contenders, worth = gradient_of([leader, second])
+    assert contenders == [leader]
     assert worth < WORTH_A_SESSION
 
 
-def test_the_field_holds_the_leader_and_the_likeliest_of_the_others() -> None:
+def test_the_contenders_are_the_leader_and_the_likeliest_of_the_others() -> None:
     known = [candidate(0.30 - 0.001 * n) for n in range(10)]
-    meeting, _ = contest_of(known)
-    assert len(meeting) == FIELD
-    assert meeting[0] is known[0]
-    assert known[9] not in meeting
+    contenders, _ = gradient_of(known)
+    assert len(contenders) == REFINED_AT_MOST
+    assert contenders[0] is known[0]
+    assert known[9] not in contenders
 
 
 def test_one_that_is_little_known_may_be_the_best_and_is_looked_at_again() -> None:
     unsure = candidate(0.28, 0.04)
-    assert unsure in contest_of([candidate(0.3, 0.005), unsure])[0]
+    assert unsure in gradient_of([candidate(0.3, 0.005), unsure])[0]
 
 
 def test_no_candidate_to_compare_is_an_error() -> None:
     with pytest.raises(ValueError, match="no candidate"):
-        contest(np.array([]), np.array([]), np.array([]), seed=0)
+        knowledge_gradient(np.array([]), np.array([]), np.array([]), seed=0, most=REFINED_AT_MOST)
 
 
 def test_near_candidates_meet_again_in_fresh_processes_until_the_best_is_told(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_near_candidates_meet_again_in_fresh_processes_until_the_best_is_told(tm
     assert sum(line.session.wall_s for line in study.sessions()) < 600.0
 
 
-def test_who_breaks_a_limit_is_no_rival_however_fast(tmp_path: Path) -> None:
+def test_one_that_breaks_a_limit_is_not_refined_however_fast(tmp_path: Path) -> None:
     """64 requests in flight are a fifth faster and wait four times as long as allowed."""
     study = near(tmp_path)
     study.space = space_of(parameter("NUM_STREAMS", 2, 3, 6), parameter("infer_requests", 8, 64))
@@ -121,8 +122,8 @@ def test_who_breaks_a_limit_is_no_rival_however_fast(tmp_path: Path) -> None:
     assert {config.infer_requests for line in later for config in line.session.lineup[1:]} == {8}
 
 
-def spoil(place: int) -> Callable[[SessionPlan, Session], Session]:
-    """The member at this place of the lineup is too slow in the first session of the play-off."""
+def slow_down(place: int) -> Callable[[SessionPlan, Session], Session]:
+    """The member at this place of the lineup is too slow in the first session of the refinement."""
     seen: list[Session] = []
 
     def change(plan: SessionPlan, session: Session) -> Session:
@@ -139,7 +140,7 @@ def spoil(place: int) -> Callable[[SessionPlan, Session], Session]:
 
 def test_a_leader_that_was_too_slow_once_is_not_out(tmp_path: Path) -> None:
     study = near(tmp_path)
-    assert study.run(Meddler(study.bench, spoil(1))).is_tuned
+    assert study.run(Meddler(study.bench, slow_down(1))).is_tuned
     third = study.sessions("final")[2]
     leader = third.session.lineup[1]
     later = study.sessions("final", "confirm")[3:]
@@ -148,7 +149,7 @@ def test_a_leader_that_was_too_slow_once_is_not_out(tmp_path: Path) -> None:
 
 def test_a_session_that_told_nothing_is_the_last(tmp_path: Path) -> None:
     study = near(tmp_path)
-    assert study.run(Meddler(study.bench, spoil(0))).is_tuned
+    assert study.run(Meddler(study.bench, slow_down(0))).is_tuned
     assert len(study.sessions("final")) == 3
 
 
@@ -166,7 +167,7 @@ def test_a_gain_that_is_not_clear_leaves_the_time_to_the_confirmation(tmp_path: 
 
 
 @pytest.mark.parametrize("calls", [3, 4])
-def test_an_interrupted_play_off_goes_on(tmp_path: Path, calls: int) -> None:
+def test_an_interrupted_refinement_goes_on(tmp_path: Path, calls: int) -> None:
     study = near(tmp_path)
     with pytest.raises(PowerCut):
         study.run(PhaseFuse(study.bench, "final", calls))
