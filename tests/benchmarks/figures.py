@@ -110,7 +110,7 @@ def equals_intervals(folder: Path) -> list[tuple[float, float, float]]:
     for plan, values in session_values(folder):
         due = [n for n in plan.looks if n <= len(values)]
         if due:
-            one = interval(values[: due[-1]], level(plan.max_sessions, plan.alpha), sd_floor=plan.sd_floor)
+            one = interval(values[: due[-1]], level(plan.looks[-1], plan.alpha), sd_floor=plan.sd_floor)
             found.append((gain_pct(one.low), gain_pct(one.high), gain_pct(one.estimate)))
     return found
 

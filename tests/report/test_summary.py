@@ -21,7 +21,7 @@ from tuner.study.baseline_ranking import BaselineRanking
 from tuner.study.budget import SessionCost
 from tuner.study.calibration import Calibration
 from tuner.study.confirmation import Confirmation
-from tuner.study.confirmation_plan import ConfirmationPlan
+from tuner.study.confirmation_plan import ConfirmationLine
 from tuner.study.decision import Interval
 from tuner.study.evidence import Candidate, Comparison, MetricValues
 from tuner.study.finished import Outcome
@@ -233,9 +233,7 @@ def test_a_baseline_with_the_name_of_a_column_has_another_heading_and_its_own_pl
 
 
 def test_the_candidate_that_was_turned_down_is_named() -> None:
-    plan = ConfirmationPlan(
-        attempt=1, members=(CONFIG,), reference="THROUGHPUT", looks=(4,), alpha=0.02, pairs=8, window_s=0.4
-    )
+    plan = ConfirmationLine(round=1, winner=CONFIG, reference="THROUGHPUT", k_max=4, share=0.02, pairs=8, window_s=0.4)
     confirmation = Confirmation(plan=plan, sessions=[], failures=[[]], invalid=[], is_reference_feasible=True)
     kept = outcome(KEPT)
     found = replace(kept, result=replace(kept.result, confirmation=confirmation))

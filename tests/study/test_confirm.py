@@ -23,7 +23,7 @@ from tests.study.virtual import (
 )
 from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
 from tuner.study.confirmation import Confirmation, is_decided
-from tuner.study.confirmation_plan import ConfirmationPlan
+from tuner.study.confirmation_plan import ConfirmationLine
 from tuner.study.constraint import Bound, ConstraintCheck, LimitOutcome
 from tuner.study.decision import SESSIONS, look, looks
 from tuner.study.study import Budget, Limit
@@ -57,12 +57,12 @@ def state(
         confidence_bound=2.0,
     )
     return Confirmation(
-        plan=ConfirmationPlan(
-            attempt=1,
-            members=(DeploymentConfig(device="CPU"),),
+        plan=ConfirmationLine(
+            round=1,
+            winner=DeploymentConfig(device="CPU"),
             reference="default",
-            looks=looks(k_max),
-            alpha=0.02,
+            k_max=k_max,
+            share=0.02,
             pairs=8,
             window_s=0.4,
         ),

@@ -115,10 +115,10 @@ def test_a_winner_with_long_windows_gets_the_sessions_that_fit(tmp_path: Path) -
     head = study.log().confirmation(1)
     assert head is not None
     assert study.plan().k_max == SESSIONS[-1]
-    assert SESSIONS[0] <= head.max_sessions < SESSIONS[-1]
+    assert SESSIONS[0] <= head.looks[-1] < SESSIONS[-1]
     planned_s = 12 * study.plan().session_cost_s
     longest_s = max(line.session.wall_s for line in study.sessions("confirm"))
-    assert head.max_sessions * longest_s <= 1.2 * planned_s
+    assert head.looks[-1] * longest_s <= 1.2 * planned_s
 
 
 def test_a_winner_with_usual_windows_is_confirmed_as_planned(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_in_a_short_budget_long_windows_shorten_the_search_and_the_sessions(tmp_
     study.run()
     head = study.log().confirmation(1)
     assert head is not None
-    assert (head.max_sessions, head.pairs) == (SESSIONS[0], SHORT_PAIRS)
+    assert (head.looks[-1], head.pairs) == (SESSIONS[0], SHORT_PAIRS)
     state, plan = study.state(), study.plan()
     assert beyond_plan_s(state, plan, finalists(state, plan)) > 0.0
 
@@ -148,7 +148,7 @@ def test_a_budget_of_trials_has_the_sessions_it_was_promised_however_long(tmp_pa
     study.run()
     head = study.log().confirmation(1)
     assert head is not None
-    assert (head.max_sessions, head.pairs) == (6, 8)
+    assert (head.looks[-1], head.pairs) == (6, 8)
 
 
 def test_who_was_fast_enough_for_the_search_is_not_turned_down_for_a_slower_moment(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_time_that_is_left_makes_the_sessions_of_a_faint_gain_longer(tmp_path: P
     study.run()
     head = study.log().confirmation(1)
     assert head is not None
-    assert (head.max_sessions, head.pairs) == (SESSIONS[-1], MOST_PAIRS)
+    assert (head.looks[-1], head.pairs) == (SESSIONS[-1], MOST_PAIRS)
     assert {
         len(m.windows) for line in study.sessions("confirm") for m in line.session.members if isinstance(m, Windows)
     } == {MOST_PAIRS}
@@ -203,7 +203,7 @@ def test_a_short_study_has_more_sessions_where_its_search_left_time(tmp_path: Pa
     study.run()
     head = study.log().confirmation(1)
     assert head is not None
-    assert study.plan().k_max < head.max_sessions
+    assert study.plan().k_max < head.looks[-1]
     assert head.pairs == study.plan().pairs
 
 

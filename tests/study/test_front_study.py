@@ -111,7 +111,7 @@ def test_the_confirmation_has_fresh_sessions_of_all_points_and_its_size_is_fixed
     head = log.confirmation(1)
     assert head is not None
     lines = log.sessions("confirm")
-    assert len(lines) == head.max_sessions
+    assert len(lines) == head.looks[-1]
     assert {line.session.lineup for line in lines} == {(study.reference().configuration, *head.members)}
     assert len({line.session.process for line in lines}) == len(lines)
     assert all(len(line.session.lineup) <= LINEUP for line in study.sessions())
@@ -334,7 +334,7 @@ def check_front(study: Virtual) -> None:
     check_resumed(study)
     log = study.log()
     head = log.confirmation(1)
-    assert len(log.sessions("confirm")) == (head.max_sessions if head else 0)
+    assert len(log.sessions("confirm")) == (head.looks[-1] if head else 0)
     assert all(len(t.others) == 1 for t in study.trials() if t.state == "complete")
 
 

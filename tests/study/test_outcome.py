@@ -97,7 +97,7 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     pairs, head = pairs_of(study), study.log().confirmation(1)
     assert head is not None
     values = [v for w, r in pairs if (v := session_value(METRICS["throughput"], w, r)) is not None]
-    expected = interval(values, level(head.max_sessions, head.alpha), sd_floor=head.sd_floor)
+    expected = interval(values, level(head.looks[-1], head.alpha), sd_floor=head.sd_floor)
 
     assert (best.study, best.verdict, best.reason, best.device) == ("virtual", "tuned", None, "CPU")
     assert best.properties == {**head.members[0].properties, "INFERENCE_PRECISION_HINT": "f32"}
@@ -107,7 +107,7 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     assert best.gain.estimate_pct == round(gain_pct(expected.estimate), 2)
     assert best.gain.low_pct == round(gain_pct(expected.low), 2) > 0
     assert best.gain.high_pct == round(gain_pct(expected.high), 2)
-    assert best.gain.confidence == round(1 - 2 * level(head.max_sessions, head.alpha), 4)
+    assert best.gain.confidence == round(1 - 2 * level(head.looks[-1], head.alpha), 4)
     assert best.gain.sessions == len(pairs)
     assert best.gain.pairs == sum(len(winner.windows) for winner, _ in pairs)
     assert best.objective.metric == "throughput"

@@ -110,7 +110,7 @@ def is_decided(found: Confirmation) -> bool:
     session.
     """
     count = len(found.sessions)
-    if found.is_invalid or count >= found.plan.max_sessions:
+    if found.is_invalid or count >= found.plan.looks[-1]:
         return True
     if found.plan.is_front:
         return False
@@ -162,7 +162,7 @@ def _with_look(state: StudyState, found: Confirmation) -> Confirmation:
         return found
     last = look(
         gaps_between(state, found, 1, 0)[0][: due[-1]],
-        k_max=plan.max_sessions,
+        k_max=plan.looks[-1],
         share=plan.alpha,
         min_gain_log=gain_log(state.study.min_gain_pct),
         sd_floor=plan.sd_floor,

@@ -29,9 +29,9 @@ def run_confirmation(runner: SessionRunner, plan: ConfirmationPlan) -> Confirmat
 def _show(runner: SessionRunner, found: Confirmation) -> None:
     plan, number = found.plan, len(found.sessions) + 1
     if plan.is_front:
-        note, incumbent = f"session {number} of {plan.max_sessions}, {len(plan.members)} points", ""
+        note, incumbent = f"session {number} of {plan.looks[-1]}, {len(plan.members)} points", ""
     else:
-        note, incumbent = f"session {number} of at most {plan.max_sessions}", str(plan.members[0])
+        note, incumbent = f"session {number} of at most {plan.looks[-1]}", str(plan.members[0])
     runner.show(
         "confirm",
         note,

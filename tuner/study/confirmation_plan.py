@@ -12,25 +12,35 @@ from tuner.bench.protocol import DeploymentConfig
 from tuner.study.decision import looks
 
 
+class _Plan:
+    """What both kinds of lines say in the words of the program; their fields have the names on disk."""
+
+    __slots__ = ()
+    round: int
+    share: float
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt."""
+        return self.round
+
+    @property
+    def alpha(self) -> float:
+        """Probability of a false win that the study may spend here, one-sided."""
+        return self.share
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmationPlan:
-    """The members, the size and the error of a confirmation.
+class ConfirmationLine(_Plan):
+    """The plan of a confirmation of one objective: one member, and up to four looks."""
 
-    A confirmation of one objective has one member and up to four looks, one of several objectives has the points of a
-    front and one look, at its end.
-    """
-
-    attempt: int
+    kind: Literal["confirmation"] = "confirmation"
+    round: int
+    winner: DeploymentConfig
     reference: str
     """Name of the baseline that is the first member of every session."""
-    members: tuple[DeploymentConfig, ...]
-    """Configurations that are confirmed, without the reference."""
-    names: tuple[str, ...] = ()
-    """Names of the members of a front, a baseline's or `trial 12`; empty for one objective."""
-    looks: tuple[int, ...]
-    """Numbers of sessions after which the evidence is judged, ascending."""
-    alpha: float
-    """Probability of a false win that the study may spend here, one-sided."""
+    k_max: int
+    share: float
     pairs: int
     """Number of pairs of windows in a session."""
     window_s: float
@@ -39,76 +49,35 @@ class ConfirmationPlan:
 
     @property
     def is_front(self) -> bool:
-        """True if the study has several objectives."""
-        return bool(self.names)
+        """False: the study has one objective."""
+        return False
 
     @property
-    def max_sessions(self) -> int:
-        """Number of sessions at most."""
-        return self.looks[-1]
+    def members(self) -> tuple[DeploymentConfig, ...]:
+        """Configurations that are confirmed, without the reference."""
+        return (self.winner,)
 
-    def line(self) -> ConfirmationLine | FrontLine:
-        """Returns the line that records the plan."""
-        if self.is_front:
-            return FrontLine(
-                round=self.attempt,
-                members=self.members,
-                names=self.names,
-                reference=self.reference,
-                sessions=self.max_sessions,
-                share=self.alpha,
-                pairs=self.pairs,
-                window_s=self.window_s,
-                sd_floor=self.sd_floor,
-            )
-        return ConfirmationLine(
-            round=self.attempt,
-            winner=self.members[0],
-            reference=self.reference,
-            k_max=self.max_sessions,
-            share=self.alpha,
-            pairs=self.pairs,
-            window_s=self.window_s,
-            sd_floor=self.sd_floor,
-        )
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the members: one winner has none."""
+        return ()
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of sessions after which the evidence is judged. Raises ValueError for an unknown largest one."""
+        return looks(self.k_max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmationLine:
-    """The plan of a confirmation of one objective as it is written, see `ConfirmationPlan`."""
-
-    kind: Literal["confirmation"] = "confirmation"
-    round: int
-    winner: DeploymentConfig
-    reference: str
-    k_max: int
-    share: float
-    pairs: int
-    window_s: float
-    sd_floor: float = 0.0
-
-    def plan(self) -> ConfirmationPlan:
-        """Returns the plan that the line records. Raises ValueError for a number of sessions without looks."""
-        return ConfirmationPlan(
-            attempt=self.round,
-            reference=self.reference,
-            members=(self.winner,),
-            looks=looks(self.k_max),
-            alpha=self.share,
-            pairs=self.pairs,
-            window_s=self.window_s,
-            sd_floor=self.sd_floor,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontLine:
-    """The plan of a confirmation of several objectives as it is written, see `ConfirmationPlan`."""
+class FrontLine(_Plan):
+    """The plan of a confirmation of several objectives: the points of a front, and one look at the end."""
 
     kind: Literal["front"] = "front"
     round: int
     members: tuple[DeploymentConfig, ...]
+    """Configurations that are confirmed, without the reference, which is the first of each session."""
     names: tuple[str, ...]
+    """Name of each member, a baseline's or `trial 12`."""
     reference: str
     sessions: int
     share: float
@@ -116,16 +85,16 @@ class FrontLine:
     window_s: float
     sd_floor: float = 0.0
 
-    def plan(self) -> ConfirmationPlan:
-        """Returns the plan that the line records."""
-        return ConfirmationPlan(
-            attempt=self.round,
-            reference=self.reference,
-            members=self.members,
-            names=self.names,
-            looks=(self.sessions,),
-            alpha=self.share,
-            pairs=self.pairs,
-            window_s=self.window_s,
-            sd_floor=self.sd_floor,
-        )
+    @property
+    def is_front(self) -> bool:
+        """True: the study has several objectives."""
+        return True
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of sessions after which the evidence is judged: all of them."""
+        return (self.sessions,)
+
+
+ConfirmationPlan = ConfirmationLine | FrontLine
+"""The members, the size and the error of a confirmation."""

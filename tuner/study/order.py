@@ -67,7 +67,7 @@ def _conclude(runner: SessionRunner, end: SearchEnd | None) -> VerdictLine:
     plan = state.log.confirmation(state.attempt)
     if plan is None and (plan := next_confirmation(runner, study_plan(state))) is not None:
         # Fixed on disk before the first session: what is confirmed, and in how many sessions.
-        runner.append(plan.line())
+        runner.append(plan)
     found = run_confirmation(runner, plan) if plan else None
     failure = end.cause if end is not None and end.reason is EndReason.ALL_FAILED else ""
     verdict = decide(state, found, failure=failure)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tuner.bench.protocol import DeploymentConfig, Windows
 from tuner.study.budget import SD_FLOOR, StudyPlan
-from tuner.study.confirmation_plan import ConfirmationPlan
+from tuner.study.confirmation_plan import FrontLine
 from tuner.study.confirmation_size import front_size
 from tuner.study.decision import share_of
 from tuner.study.evidence import Candidate, Estimate, mean_of
@@ -49,17 +49,17 @@ def confirmed_points(state: StudyState, plan: StudyPlan) -> list[FrontCandidate]
     return [*(c for c in points if c.candidate is None), *candidates] if candidates else []
 
 
-def plan_front_confirmation(state: StudyState, plan: StudyPlan, points: Sequence[FrontCandidate]) -> ConfirmationPlan:
+def plan_front_confirmation(state: StudyState, plan: StudyPlan, points: Sequence[FrontCandidate]) -> FrontLine:
     """Returns the plan of a front's confirmation: the first points, as many as fit into the time that there is."""
     size = front_size(state, plan, [point.candidate for point in points])
     confirmed = points[: size.members]
-    return ConfirmationPlan(
-        attempt=state.attempt,
-        reference=state.reference.name,
+    return FrontLine(
+        round=state.attempt,
         members=tuple(point.config for point in confirmed),
         names=tuple(point.name for point in confirmed),
-        looks=(size.sessions,),
-        alpha=share_of(state.log.winners_before(state.attempt)),
+        reference=state.reference.name,
+        sessions=size.sessions,
+        share=share_of(state.log.winners_before(state.attempt)),
         pairs=size.pairs,
         window_s=plan.window_s,
         sd_floor=SD_FLOOR * state.reference.noise.session_sd,

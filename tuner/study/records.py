@@ -190,7 +190,7 @@ class Log:
     def confirmation(self, attempt: int) -> ConfirmationPlan | None:
         """Returns the plan of an attempt's confirmation; None if none was opened."""
         found = [line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine)]
-        return next((line.plan() for line in reversed(found) if line.round == attempt), None)
+        return next((line for line in reversed(found) if line.round == attempt), None)
 
 
 def open_log(path: Path) -> Log:

@@ -13,9 +13,9 @@ import numpy as np
 
 from tuner.study.baseline_ranking import rank_baselines
 from tuner.study.budget import PAIRS, SD_FLOOR, SMALL_FINAL, StudyPlan
-from tuner.study.confirmation_plan import ConfirmationPlan
+from tuner.study.confirmation_plan import ConfirmationLine
 from tuner.study.confirmation_size import confirmation_s, due_size, sessions_to_keep
-from tuner.study.decision import SESSIONS, looks, share_of
+from tuner.study.decision import SESSIONS, share_of
 from tuner.study.evidence import Candidate, ranked
 from tuner.study.knowledge_gradient import knowledge_gradient
 from tuner.study.records import Reason, SessionLine, VerdictLine
@@ -99,15 +99,15 @@ def best_finalist(state: StudyState, candidates: Sequence[Candidate]) -> Finalis
     return Finalist(candidate=good[0], reference=_strongest_baseline(state)) if good else None
 
 
-def plan_confirmation(state: StudyState, plan: StudyPlan, finalist: Finalist) -> ConfirmationPlan:
+def plan_confirmation(state: StudyState, plan: StudyPlan, finalist: Finalist) -> ConfirmationLine:
     """Returns the plan of a finalist's confirmation, with as many sessions as fit into the time that there is."""
     size = due_size(state, plan, finalist.candidate)
-    return ConfirmationPlan(
-        attempt=state.attempt,
+    return ConfirmationLine(
+        round=state.attempt,
+        winner=finalist.candidate.config,
         reference=finalist.reference,
-        members=(finalist.candidate.config,),
-        looks=looks(size.sessions),
-        alpha=share_of(state.log.winners_before(state.attempt)),
+        k_max=size.sessions,
+        share=share_of(state.log.winners_before(state.attempt)),
         pairs=size.pairs,
         window_s=plan.window_s,
         sd_floor=SD_FLOOR * state.reference.noise.session_sd_of(size.pairs),

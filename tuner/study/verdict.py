@@ -22,7 +22,6 @@ class Cause(enum.Enum):
 
     ALL_FAILED = 1, Reason.FAILED
     NONE_FEASIBLE = 2, Reason.CONSTRAINT
-    """No configuration that was tried keeps the limits."""
     NONE_BETTER = 3, Reason.FUTILE
     """No candidate was worth confirming."""
     UNSTABLE = 4, Reason.UNSTABLE
@@ -35,18 +34,14 @@ class Cause(enum.Enum):
     """The winner gains, and is not shown to keep a limit."""
     PROVED = 9, Reason.PROVED
     TOO_LITTLE = 10, Reason.FUTILE
-    """The gain is too small to matter."""
     NOISE = 11, Reason.NOT_SIGNIFICANT
-    """The gain may be noise."""
     NO_POINT_FEASIBLE = 12, Reason.CONSTRAINT
     """No point of the front may be deployed."""
     FIRST_KNEE = 13, Reason.FIRST_FEASIBLE
     """The knee of those that keep the limits, which no baseline does."""
     KNEE_PROVED = 14, Reason.PROVED
     KNEE_IS_BASELINE = 15, Reason.KNEE
-    """Points beside the knee are proved."""
     ALL_BEATEN = 16, Reason.FUTILE
-    """Every candidate was beaten by another point."""
     NONE_PROVED = 17, Reason.NOT_SIGNIFICANT
     """Candidates are on the front, and none is proved."""
 
@@ -82,7 +77,8 @@ def decide(state: StudyState, found: Confirmation | None, *, failure: str = "") 
     """
     front = read_front(state, found) if state.study.objective.has_several else None
     if found is None:
-        cause = Cause.ALL_FAILED if failure else _cause_without_confirmation(state)
+        without = Cause.NONE_BETTER if state.reference.ranking.is_feasible else Cause.NONE_FEASIBLE
+        cause = Cause.ALL_FAILED if failure else without
     else:
         cause = _cause_of(found) if front is None else _cause_of_front(found, front)
     return Verdict(
@@ -95,10 +91,6 @@ def decide(state: StudyState, found: Confirmation | None, *, failure: str = "") 
         rate_per_s=state.study.load.rate_per_s if state.study.load else None,
         capacity_per_s=_capacity_per_s(state),
     )
-
-
-def _cause_without_confirmation(state: StudyState) -> Cause:
-    return Cause.NONE_BETTER if state.reference.ranking.is_feasible else Cause.NONE_FEASIBLE
 
 
 def _cause_of(found: Confirmation) -> Cause:

@@ -6,6 +6,7 @@ Knows verdicts as values; decides nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from tuner.bench.metrics import METRICS
 from tuner.study.confirmation import Confirmation
@@ -15,6 +16,8 @@ from tuner.study.pareto_confirmation import Front
 from tuner.study.pareto_point import ParetoPoint, RemovalReason
 from tuner.study.study import Objective
 from tuner.study.verdict import Cause, Verdict
+
+T = TypeVar("T")
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -41,8 +44,7 @@ def unproven_words(objective: Objective, front: Front, point: ParetoPoint) -> st
 
 
 def _removal(objective: Objective, front: Front, name: str) -> str:
-    removal, found = front.removed[name], front.confirmation
-    assert found is not None
+    removal, found = front.removed[name], _given(front.confirmation)
     if removal.reason is RemovalReason.FAILED:
         failures = found.failures[found.plan.names.index(name)]
         return f"it failed in {len(failures)} sessions, last: {failures[-1]}"
@@ -89,57 +91,50 @@ def _none_better(verdict: Verdict) -> str:
 
 
 def _unstable(verdict: Verdict) -> str:
-    failures = _confirmation(verdict).failures[0]
+    failures = _given(verdict.confirmation).failures[0]
     return f"the winner failed in {len(failures)} sessions, last: {failures[-1]}"
 
 
 def _broken(verdict: Verdict) -> str:
-    return next(limit_words(check) for check in _confirmation(verdict).checks if not check.is_kept)
+    return next(limit_words(check) for check in _given(verdict.confirmation).checks if not check.is_kept)
 
 
 def _proved(verdict: Verdict) -> str:
-    failures = _confirmation(verdict).failures[0]
+    failures = _given(verdict.confirmation).failures[0]
     once = f"; one session failed and is left out: {failures[0]}" if failures else ""
     return f"{verdict.objective.row.name} is better, and fresh data confirm it{once}"
 
 
 def _bounds(verdict: Verdict) -> str:
-    interval = _confirmation(verdict).interval
-    assert interval is not None
+    interval = _given(_given(verdict.confirmation).interval)
     return f"{gain_pct(interval.low):+.1f} to {gain_pct(interval.high):+.1f} %"
 
 
 def _no_point(verdict: Verdict) -> str:
-    whys = removal_words(verdict.objective, _front(verdict)).items()
+    whys = removal_words(verdict.objective, _given(verdict.front)).items()
     return f"none that was tried was shown to keep the limits: {'; '.join(f'{name}: {why}' for name, why in whys)}"
 
 
 def _beside_knee(verdict: Verdict) -> str:
-    count = sum(point.is_proven for point in _front(verdict).points)
+    count = sum(point.is_proven for point in _given(verdict.front).points)
     points = "one point" if count == 1 else f"{count} points"
     return f"the knee of the front is {_knee(verdict)}; front.yaml holds {points} beside it"
 
 
 def _none_proved(verdict: Verdict) -> str:
-    front = _front(verdict)
+    front = _given(verdict.front)
     first = next(point for point in front.points if not point.is_baseline)
     return f"of the points beside the baselines none is proved: {unproven_words(verdict.objective, front, first)}"
 
 
 def _knee(verdict: Verdict) -> str:
-    knee = _front(verdict).knee
-    assert knee is not None
-    return knee.name
+    return _given(_given(verdict.front).knee).name
 
 
-def _confirmation(verdict: Verdict) -> Confirmation:
-    assert verdict.confirmation is not None
-    return verdict.confirmation
-
-
-def _front(verdict: Verdict) -> Front:
-    assert verdict.front is not None
-    return verdict.front
+def _given(evidence: T | None) -> T:
+    """Returns the evidence that a cause implies."""
+    assert evidence is not None
+    return evidence
 
 
 _WORDS: Mapping[Cause, Callable[[Verdict], str]] = {
@@ -147,7 +142,9 @@ _WORDS: Mapping[Cause, Callable[[Verdict], str]] = {
     Cause.NONE_FEASIBLE: _none_feasible,
     Cause.NONE_BETTER: _none_better,
     Cause.UNSTABLE: _unstable,
-    Cause.INVALID: lambda verdict: f"nothing could be proved: {_invalid(verdict.objective, _confirmation(verdict))}",
+    Cause.INVALID: lambda verdict: (
+        f"nothing could be proved: {_invalid(verdict.objective, _given(verdict.confirmation))}"
+    ),
     Cause.NOT_SHOWN_FEASIBLE: lambda verdict: f"none that was tried was shown to keep the limits: {_broken(verdict)}",
     Cause.FIRST_FEASIBLE: lambda _: "the first configuration that keeps the limits; no gain is claimed",
     Cause.LIMIT_BROKEN: _broken,
