@@ -21,7 +21,7 @@ from hypothesis import settings
 
 from tests.short_windows import shorten
 from tuner import cli
-from tuner.study.folder import locked
+from tuner.records.locks import locked
 
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -78,8 +78,8 @@ class Done:
 Tuner = Callable[..., Done]
 COMMAND = """
 import pathlib, tempfile
-from tuner.study import folder
-folder.locked.__wrapped__.__kwdefaults__["host_lock"] = pathlib.Path(tempfile.gettempdir(), "host.lock")
+from tuner.records import locks
+locks.locked.__wrapped__.__kwdefaults__["host_lock"] = pathlib.Path(tempfile.gettempdir(), "host.lock")
 import tuner.__main__
 """
 """`python -m tuner` with the host's lock in TMPDIR: no test that calls it asserts how fast anything is, and nobody's
@@ -120,6 +120,12 @@ def call(words: list[str], *, cwd: Path, env: Mapping[str, str], limits: Callabl
 
 
 @pytest.fixture
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out waiting for the disk, which takes longer than all else in a virtual study."""
+    monkeypatch.setattr("tuner.records.session_log.os.fsync", lambda fd: None)
+
+
+@pytest.fixture
 def tuner(tmp_path: Path) -> Tuner:
     """Runs the command line in a process and a temporary folder of its own; no expected failure shows a traceback."""
 
@@ -144,7 +150,7 @@ def tuner_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("tuner.study.run.locked", partial(locked, host_lock=tmp_path / "host.lock"))
+    monkeypatch.setattr("tuner.commands.run.locked", partial(locked, host_lock=tmp_path / "host.lock"))
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
     yield run
     for signum, handler in before.items():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan
-from tuner.bench.worker_bench import WorkerBench
-from tuner.study import run
+from tuner.bench.configuration import DeploymentConfig
+from tuner.bench.measurement import Session
+from tuner.bench.protocol import SessionPlan
+from tuner.bench.worker.worker_bench import WorkerBench
+from tuner.commands import run
 
 EVERYTHING = 10.0
 """Is steady: windows so short differ by more than what is waited for, up to 5 s for each member."""

@@ -46,7 +46,7 @@ def signalled(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
         os.kill(os.getpid(), request.param)
         raise AssertionError("the signal has been handled")
 
-    monkeypatch.setattr("tuner.study.run.run_study", run_study)
+    monkeypatch.setattr("tuner.commands.run.run_study", run_study)
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_an_answer_that_is_no_exits_1_and_a_failure_that_nothing_expects_exits_3
 
         return read_study
 
-    monkeypatch.setattr("tuner.study.show.read_study", raises(NoAnswerError("no", advice="ask again")))
+    monkeypatch.setattr("tuner.outcome.study_report.read_study", raises(NoAnswerError("no", advice="ask again")))
     assert call("show", "x") == Done(code=1, out="", err="tuner: no\n       ask again\n")
-    monkeypatch.setattr("tuner.study.show.read_study", raises(KeyError("what")))
+    monkeypatch.setattr("tuner.outcome.study_report.read_study", raises(KeyError("what")))
     done = call("show", "x")
     assert done.code == 3
     assert "KeyError: 'what'" in done.err
-    monkeypatch.setattr("tuner.study.show.read_study", raises(OSError(28, "No space left on device", "file")))
+    monkeypatch.setattr("tuner.outcome.study_report.read_study", raises(OSError(28, "No space left on device", "file")))
     assert call("show", "x") == Done(code=3, out="", err="tuner: file: No space left on device\n")

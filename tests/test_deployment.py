@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, Tuner, command, environment, wait_for
-from tuner.bench.cgroup import _hierarchies, open_group
+from tuner.bench.host.cgroup import _hierarchies, open_group
 from tuner.errors import HostError
-from tuner.study.records import read_log
+from tuner.records.session_log import read_log
 
 SPACE = "space: {NUM_STREAMS: {choices: [1, 2]}, INFERENCE_NUM_THREADS: {choices: [1, 2]}}\n"
 

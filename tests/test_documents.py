@@ -30,8 +30,8 @@ from tests.documents import (
 )
 from tuner.bench.metrics import METRICS
 from tuner.cli import app
-from tuner.study.file import load_study
-from tuner.study.schema import json_schema
+from tuner.study.file.loader import load_study
+from tuner.study.file.schema import json_schema
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 STUDIES = "configs/README.md"

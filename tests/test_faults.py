@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT, Tuner, call, command, environment
 from tuner.model.locate import locate
 from tuner.model.spec import ModelSpec
-from tuner.study.records import read_log
+from tuner.records.session_log import read_log
 
 SILERO = ModelSpec(path="package:silero_vad/data/silero_vad.onnx", folder=Path())
 
@@ -147,7 +147,7 @@ def test_a_study_whose_every_configuration_fails_stops_early_with_the_cause(
     tuner_here: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_windows: None
 ) -> None:
     """Of values that are refused only with the model itself."""
-    monkeypatch.setattr("tuner.study.device_checks.probe_properties", lambda device, values: {})
+    monkeypatch.setattr("tuner.study.file.device_checks.probe_properties", lambda device, values: {})
     more = "space:\n  NUM_STREAMS: {choices: [a, b, c, d, e, f, g, h]}\n  infer_requests: {choices: [1, 2, 4, 8]}\n"
     done = tuner_here("run", write_study(tmp_path, more=more), "--results", tmp_path / "results")
     assert done.code == 1, done.err

@@ -16,7 +16,7 @@ import yaml
 
 from tests.conftest import ROOT, Life, Tuner, environment
 from tests.documents import WRITTEN, blocks, commands
-from tuner.study.records import read_log
+from tuner.records.session_log import read_log
 
 pytestmark = pytest.mark.openvino
 
@@ -136,7 +136,7 @@ def test_every_command_of_the_documents_runs(
 ) -> None:
     """The replicas serve a small model here: each of their members has two processes of its own. `--pick` needs a
     front, which test_readme.py has."""
-    monkeypatch.setattr("tuner.study.measure.SESSIONS", 2)
+    monkeypatch.setattr("tuner.commands.measure.SESSIONS", 2)
     replicas = tmp_path / "squeezenet-cpu-replicas.yaml"
     text = (ROOT / "configs" / replicas.name).read_text()
     replicas.write_text(re.sub(r"model:\n(  .*\n)+", "model: builtin:mlp\n", text))

@@ -15,7 +15,7 @@ from tests.conftest import ROOT, Tuner
 from tests.documents import WRITTEN, blocks, commands, text_of
 from tuner.cli import app
 from tuner.deploy.front_file import load_front
-from tuner.study.file import load_study
+from tuner.study.file.loader import load_study
 
 README = text_of("README.md")
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

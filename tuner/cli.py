@@ -62,9 +62,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Start or resume a study; Ctrl-C is safe."""
+    from tuner.commands.run import RunOptions, plan_study, run_study
     from tuner.report import summary
     from tuner.report.terminal import TerminalReporter, print_lines
-    from tuner.study.run import RunOptions, plan_study, run_study
 
     options = RunOptions(results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait)
     with TerminalReporter(sys.stderr) as reporter:
@@ -89,8 +89,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Baselines, best, trials and noise of a study, from its folder; or, with --pick, another point of its front."""
+    from tuner.outcome.study_report import pick_point, read_study
     from tuner.report import front, summary
-    from tuner.study.show import pick_point, read_study
 
     if picks:
         print_result(pick_point(folder, picks, out), as_json, front.picked_json, front.picked_lines)
@@ -109,10 +109,10 @@ def measure(
     as_json: Json = False,
 ) -> None:
     """One configuration against the baselines, without a search."""
+    from tuner.commands.measure import measure_study
+    from tuner.commands.run import RunOptions
     from tuner.report import summary
     from tuner.report.terminal import TerminalReporter
-    from tuner.study.measure import measure_study
-    from tuner.study.run import RunOptions
 
     with TerminalReporter(sys.stderr) as reporter:
         measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
@@ -148,8 +148,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Evaluate search strategies on recorded spaces, without hardware: results folders, or tables as CSV files."""
+    from tuner.replay.studies import ReplayOptions, replay_tables
     from tuner.report import replay as words
-    from tuner.study.replay import ReplayOptions, replay_tables
 
     options = ReplayOptions(
         minutes=tuple(minutes or (2.0, 5.0, 10.0)),
@@ -167,7 +167,7 @@ def replay(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of study files, for editors."""
-    from tuner.study.schema import json_schema
+    from tuner.study.file.schema import json_schema
 
     print_json(json_schema())
 

@@ -21,8 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tuner.bench.backend import CompiledMember, StartTimes
-from tuner.bench.protocol import DeploymentConfig, Effective
+from tuner.bench.backends.protocol import CompiledMember, StartTimes
+from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.bench.turn import TurnPlan, TurnResult
 from tuner.errors import ModelError
 from tuner.model.spec import ModelSpec

@@ -12,17 +12,10 @@ import psutil
 import pytest
 
 from tuner.bench import histogram
-from tuner.bench.protocol import (
-    DeploymentConfig,
-    Effective,
-    Failure,
-    PropertyValue,
-    Session,
-    SessionPlan,
-    Window,
-    Windows,
-)
-from tuner.bench.worker_bench import WorkerBench
+from tuner.bench.configuration import DeploymentConfig, Effective, Failure, PropertyValue
+from tuner.bench.measurement import Session, Window, Windows
+from tuner.bench.protocol import SessionPlan
+from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.model.spec import ModelSpec
 
 HERE = Path(__file__).resolve().parent

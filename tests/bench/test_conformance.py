@@ -14,21 +14,13 @@ import pytest
 
 from tests.bench.conftest import BACKEND, MLP, blocks_of, config, failed, quick_plan, resolved, whole
 from tuner.bench import histogram
-from tuner.bench.protocol import (
-    Bench,
-    DeploymentConfig,
-    Effective,
-    Failure,
-    FailureKind,
-    Load,
-    Session,
-    SessionPlan,
-    Windows,
-)
-from tuner.bench.replay import ReplayBench, replay_of
-from tuner.bench.synthetic import Drift, Noise, SyntheticBench
-from tuner.bench.worker_bench import WorkerBench
-from tuner.study.records import SessionLine, open_log, read_log
+from tuner.bench.configuration import DeploymentConfig, Effective, Failure, FailureKind
+from tuner.bench.measurement import Load, Session, Windows
+from tuner.bench.protocol import Bench, SessionPlan
+from tuner.bench.simulated.replay import ReplayBench, replay_of
+from tuner.bench.simulated.synthetic import Drift, Noise, SyntheticBench
+from tuner.bench.worker.worker_bench import WorkerBench
+from tuner.records.session_log import SessionLine, open_log, read_log
 
 REFERENCE = config()
 OTHER = config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=4)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.bench.conftest import window
+from tuner.bench.measurement import Served
 from tuner.bench.metrics import METRICS, log_ratio, request_count, requests_needed
-from tuner.bench.protocol import Served
 
 STARTS = {"compile_s": 0.2, "load_s": 0.3, "first_inference_s": 0.01, "load_cached_s": 0.1}
 OTHER_STARTS = {"compile_s": 0.4, "load_s": 0.5, "first_inference_s": 0.03, "load_cached_s": 0.2}

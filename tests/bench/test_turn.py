@@ -10,11 +10,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.bench.conftest import config
-from tuner.bench.backend import CompiledMember, StartTimes
-from tuner.bench.crew import ProcessMode
+from tuner.bench.backends.protocol import CompiledMember, StartTimes
+from tuner.bench.configuration import DeploymentConfig, Effective
+from tuner.bench.measurement import Arrivals, Window
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import Arrivals, DeploymentConfig, Effective, Window
 from tuner.bench.turn import TurnPlan, TurnResult
+from tuner.bench.worker.pool import ProcessMode
 
 ARRIVALS = Arrivals(pattern="poisson", rate_per_s=50.0, seed=3, part=1, parts=2)
 

@@ -16,10 +16,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tuner.study.database import StudyDatabase
-from tuner.study.expected_improvement import Model, Observation
-from tuner.study.search import FinishedTrial, Search
-from tuner.study.space import Parameter, Space, Value
+from tuner.bench.value import Value
+from tuner.search.expected_improvement import Model, Observation
+from tuner.search.optuna_study import Search
+from tuner.search.study_database import StudyDatabase
+from tuner.study.space import Parameter, Space
+from tuner.study.trial import FinishedTrial
 
 SPACE = Space(
     parameters=(

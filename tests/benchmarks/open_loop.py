@@ -24,16 +24,16 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.bench.queueing import exponential_p99_s, lindley_s, nearest_rank, sojourns_s
+from tests.bench.loadgen.queueing import exponential_p99_s, lindley_s, nearest_rank, sojourns_s
 from tuner.bench import histogram
-from tuner.bench.arrivals import arrival_times_s
-from tuner.bench.loop import count, run_async
-from tuner.bench.open_loop import count_open, is_late, run_open
-from tuner.bench.protocol import Arrivals
-from tuner.bench.synthetic import FakeClock
-from tuner.bench.timer import exact_timers, sleep_until
+from tuner.bench.loadgen.arrivals import arrival_times_s
+from tuner.bench.loadgen.closed_loop import count, run_async
+from tuner.bench.loadgen.open_loop import count_open, is_late, run_open
+from tuner.bench.loadgen.timer import exact_timers, sleep_until
+from tuner.bench.measurement import Arrivals
+from tuner.bench.simulated.synthetic import FakeClock
+from tuner.bench.simulated.virtual_queue import Service, VirtualQueue, VirtualRequest
 from tuner.bench.turn import TurnPlan
-from tuner.bench.virtual_queue import Service, VirtualQueue, VirtualRequest
 
 SERVICE_S = 0.010
 STALL_S, EVERY_S = 0.250, 10.0

@@ -16,7 +16,7 @@ from typing import Any
 from figures import draw, pick, read_all
 
 from tuner.model.host import host_facts
-from tuner.study.distributions import upper_bound
+from tuner.statistics.distributions import upper_bound
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 TABLES = ("ocr-angle", "squeezenet", "voice-activity", "mlp")

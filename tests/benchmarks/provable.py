@@ -17,14 +17,17 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from tuner.bench.configuration import DeploymentConfig
+from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import DeploymentConfig, SessionPlan, Windows
-from tuner.bench.worker_bench import WorkerBench
-from tuner.study.budget import SD_FLOOR, WINDOW_S
-from tuner.study.confirmation_size import MOST_PAIRS
-from tuner.study.estimate import session_value
-from tuner.study.file import load_study
-from tuner.study.power import smallest_provable_gain_pct
+from tuner.bench.protocol import SessionPlan
+from tuner.bench.worker.worker_bench import WorkerBench
+from tuner.evidence.session_cost import WINDOW_S
+from tuner.planning.budget import SD_FLOOR
+from tuner.planning.confirmation_size import MOST_PAIRS
+from tuner.statistics.power import smallest_provable_gain_pct
+from tuner.statistics.session_effect import session_value
+from tuner.study.file.loader import load_study
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 STUDIES = ("squeezenet-cpu-throughput", "resnet50-cpu-throughput")

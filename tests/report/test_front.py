@@ -12,9 +12,9 @@ import pytest
 from tests.report.test_summary import TUNED
 from tuner.deploy.best import BestGain, BestObjective
 from tuner.deploy.front_file import Bound, FrontFile, FrontPoint
+from tuner.outcome.study_report import Picked
 from tuner.report.front import front_json, front_lines, picked_lines
 from tuner.report.terminal import print_lines
-from tuner.study.show import Picked
 
 
 def gain(metric: str, low: float, estimate: float, high: float) -> BestGain:

@@ -11,25 +11,25 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
+from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind
+from tuner.decision.confirmation import Confirmation
+from tuner.decision.result import Result
 from tuner.deploy.best import Best, BestBaseline, BestConstraint, BestGain, BestInput, BestModel, BestObjective
+from tuner.evidence.baseline_ranking import BaselineRanking
+from tuner.evidence.candidates import Candidate, Comparison, MetricValues
+from tuner.evidence.noise import Calibration
+from tuner.evidence.session_cost import SessionCost
 from tuner.model.spec import ModelSpec
+from tuner.outcome.finished import Outcome
+from tuner.outcome.measured import Measured
+from tuner.outcome.metrics_table import FinalMetrics
+from tuner.outcome.study_report import StudyRecord
+from tuner.records.confirmation_plan import ConfirmationLine
+from tuner.records.session_log import Reason, VerdictLine
 from tuner.report import summary
 from tuner.report.terminal import print_lines
-from tuner.study.baseline_ranking import BaselineRanking
-from tuner.study.budget import SessionCost
-from tuner.study.calibration import Calibration
-from tuner.study.confirmation import Confirmation
-from tuner.study.confirmation_plan import ConfirmationLine
-from tuner.study.decision import Interval
-from tuner.study.evidence import Candidate, Comparison, MetricValues
-from tuner.study.finished import Outcome
-from tuner.study.measure import Measured
-from tuner.study.metrics_table import FinalMetrics
-from tuner.study.records import Reason, VerdictLine
-from tuner.study.result import Result
-from tuner.study.show import StudyRecord
+from tuner.statistics.sequential_test import Interval
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
 
 GAIN = BestGain(estimate_pct=25.8, low_pct=22.1, high_pct=29.4, confidence=0.96, sessions=6, pairs=48)

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.bench.metrics import METRICS
+from tuner.evidence.candidates import MetricValues
+from tuner.phases.progress import Status
 from tuner.report.terminal import (
     Column,
     TerminalReporter,
@@ -21,8 +23,6 @@ from tuner.report.terminal import (
     print_lines,
     status_line,
 )
-from tuner.study.evidence import MetricValues
-from tuner.study.status import Status
 
 ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
 START = Status(phase="baselines", remaining_s=None)

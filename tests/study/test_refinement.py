@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.study.virtual import (
+from tests.virtual import (
     Fuse,
     Meddler,
     PhaseFuse,
@@ -22,11 +22,13 @@ from tests.study.virtual import (
     parameter,
     space_of,
 )
-from tuner.bench.protocol import DeploymentConfig, Failure, FailureKind, Session, SessionPlan
-from tuner.bench.synthetic import SyntheticBench
-from tuner.study.evidence import Candidate, Comparison
-from tuner.study.knowledge_gradient import knowledge_gradient
-from tuner.study.selection import REFINED_AT_MOST, WORTH_A_SESSION
+from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
+from tuner.bench.measurement import Session
+from tuner.bench.protocol import SessionPlan
+from tuner.bench.simulated.synthetic import SyntheticBench
+from tuner.evidence.candidates import Candidate, Comparison
+from tuner.planning.selection import REFINED_AT_MOST, WORTH_A_SESSION
+from tuner.statistics.knowledge_gradient import knowledge_gradient
 from tuner.study.study import Limit
 
 pytestmark = pytest.mark.usefixtures("quick_disk")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.study.space import Parameter, Space, Value, is_same
+from tuner.bench.value import Value, is_same
+from tuner.study.space import Parameter, Space
 
 VALUES: list[Value] = [None, True, False, 0, 1, 2, 8, 1.0, 0.5, "LATENCY", "1"]
 ABSENT = object()

@@ -1,1 +1,4 @@
-"""How are sessions measured, on real processes, in simulation and from records?"""
+"""How is a configuration measured?
+
+The modules of the package itself hold the values that cross the seam; its folders do the work.
+"""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 WIDTH = math.log(1.005)
 """Width of a bucket as a difference of logarithms: a few hundred buckets cover all latencies to within 0.25 %."""
+
 FLOOR_MS = 1e-4
 """Latency below which all requests share a bucket: no clock resolves 0.1 microseconds."""
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Literal
 
 from tuner.bench import histogram
-from tuner.bench.protocol import Window
+from tuner.bench.measurement import Window
 
 Kind = Literal["throughput", "latency", "cost", "start-up", "arrivals"]
 """Family of a metric."""
@@ -159,11 +159,13 @@ BACKLOG_AT_MOST_PCT = 10.0
 A stable queue leaves the requests of one moment: by Little's law latency over window length, 1 to 5 % in windows of 100
 arrivals and more. A load of 10 % above the capacity leaves 9 % more.
 """
+
 LOAD_AT_MOST_PCT = 98.0
 """Implicit limit of `load_pct` in per cent: the upper end of the search for the largest rate (tuner/README.md).
 
 A queue at its capacity grows without bound, but too slowly for a window of seconds to show it.
 """
+
 FLOOR_PCT = 0.1
 """Smallest value of a share in per cent, because shares are compared by their logarithms."""
 
@@ -239,6 +241,7 @@ _ROWS = (
         is_present=lambda w: w.served is not None and w.served.capacity_per_s > 0.0,
     ),
 )
+
 METRICS = {metric.name: metric for metric in _ROWS}
 """Metrics by name; a new metric is one more row."""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from tuner.bench.protocol import Arrivals, HostLoad, Served, Window
+from tuner.bench.measurement import Arrivals, HostLoad, Served, Window
 
 
 class TooSlow(Exception):

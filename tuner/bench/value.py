@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuner.bench.protocol import PropertyValue
+from tuner.bench.configuration import PropertyValue
 
 Value = PropertyValue | None
 """Value of one parameter; None leaves it to the device."""

@@ -1,1 +1,1 @@
-"""How does an application use what was tuned, and does that still hold on its host?"""
+"""How is a best.yaml used?"""

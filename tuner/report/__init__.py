@@ -1,1 +1,1 @@
-"""How is a study shown to a person or to a program?"""
+"""How is it shown?"""

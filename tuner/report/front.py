@@ -10,8 +10,8 @@ from rich.table import Table
 from tuner.bench.metrics import METRICS
 from tuner.deploy.best import Best, BestGain
 from tuner.deploy.front_file import FrontFile, FrontPoint
+from tuner.outcome.study_report import Picked
 from tuner.report.terminal import figure
-from tuner.study.show import Picked
 
 
 def front_lines(front: FrontFile) -> list[str | Table]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from tuner.study.distributions import upper_bound
-from tuner.study.evaluation import Equals, Evaluation, Replays
+from tuner.replay.evaluation import Equals, Evaluation, Replays
+from tuner.statistics.distributions import upper_bound
 
 COLUMNS = ("regret", "p90", "to 2 %", "near", "tuned", "harmed", "claimed", "true", "coverage")
 """Headings of the table; the lines below it say what each means."""

@@ -16,13 +16,13 @@ from tuner.bench.metrics import METRICS
 from tuner.deploy.apply import NOT_KEPT
 from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile
+from tuner.outcome.finished import Outcome
+from tuner.outcome.measured import Measured
+from tuner.outcome.study_report import StudyRecord
 from tuner.report.front import front_json, front_lines, settings
 from tuner.report.terminal import Column, few_requests, figure, metrics_table, percent
-from tuner.study.decision import Interval, gain_pct
-from tuner.study.finished import Outcome
-from tuner.study.host_words import disturbed_words
-from tuner.study.measure import Measured
-from tuner.study.show import StudyRecord
+from tuner.report.words.host import disturbed_words
+from tuner.statistics.sequential_test import Interval, gain_pct
 
 TITLES = ("tuned", "candidate", "measured")
 """Headings of columns that are no baseline's."""

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.bench.metrics import METRICS
-from tuner.study.evidence import MetricValues
-from tuner.study.status import Status
+from tuner.evidence.candidates import MetricValues
+from tuner.phases.progress import Status
 
 FEW = "~"
 """Mark before a percentile that rests on fewer requests than a claim about it needs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.bench.protocol import DeploymentConfig
+from tuner.bench.configuration import DeploymentConfig
 from tuner.study.study import Study
 
 HINTS = {"default": None, "LATENCY": "LATENCY", "THROUGHPUT": "THROUGHPUT"}

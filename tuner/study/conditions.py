@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tuner.bench.protocol import Conditions
+from tuner.bench.configuration import Conditions
 from tuner.model.host import HostFacts, cpu_ranges
 
 

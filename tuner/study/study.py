@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tuner.bench.configuration import Affinity, Calls, Conditions, PropertyValue
+from tuner.bench.measurement import Load
 from tuner.bench.metrics import METRICS, Metric
-from tuner.bench.protocol import Affinity, Calls, Conditions, Load, PropertyValue
 from tuner.model.spec import ModelSpec
 from tuner.study.space import Parameter
 

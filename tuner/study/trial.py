@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tuner.study.space import Assignment, Value
+from tuner.bench.value import Value
+from tuner.study.space import Assignment
 
 TrialStateName = Literal["running", "complete", "fail"]
 
@@ -58,3 +59,14 @@ class TrialSummary:
     constraints: Mapping[str, float]
     record: Mapping[str, object]
     others: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What Optuna is told: a value (log-ratio) with its constraints, or a failure; with the trial's record."""
+
+    value: float | None = None
+    others: tuple[float, ...] = ()
+    failure: str | None = None
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    record: Mapping[str, object] = field(default_factory=dict)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tuner.bench.protocol import Load
-from tuner.study.study_setup import StudySetup
+from tuner.bench.measurement import Load
+from tuner.study.setup import StudySetup
 
 WINDOW_S = 0.4
 """Length of a window (s) until the noise of the host is known: the middle of the lengths that are chosen from then."""
+
 QUOTA_WINDOW_S = 1.0
 """Length of a window (s) under a CPU quota: it covers ten scheduler periods of 100 ms (tuner/README.md)."""
+
 OPEN_ARRIVALS, OPEN_WINDOW_S, OPEN_WINDOW_AT_MOST_S = 100, 1.0, 3.0
 """Arrivals that a window holds where requests arrive, so that a backlog shows; its least and largest length (s)."""
 

@@ -1,0 +1,321 @@
+"""What OpenVINO really does with what it is asked, through worker processes, on tiny models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+from openvino import opset13
+
+from tests.bench.conftest import HERE, MLP, blocks_of, config, failed, quick_plan, resolved, whole
+from tuner.bench.configuration import DeploymentConfig, Effective
+from tuner.bench.metrics import METRICS
+from tuner.bench.worker.pool import ProcessMode
+from tuner.bench.worker.worker_bench import WorkerBench
+from tuner.errors import DeviceError, ModelError
+from tuner.model.host import cpus_allowed
+from tuner.model.spec import InputSpec, ModelSpec
+
+pytestmark = pytest.mark.openvino
+Save = Callable[..., ModelSpec]
+
+
+@pytest.fixture(scope="module")
+def mlp() -> Iterator[WorkerBench]:
+    with WorkerBench(MLP) as bench:
+        yield bench
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    def save_model(output: openvino.Node, parameters: list[openvino.Node], **fields: object) -> ModelSpec:
+        openvino.save_model(openvino.Model([output], parameters), tmp_path / "model.xml", compress_to_fp16=False)
+        return ModelSpec(path="model.xml", folder=tmp_path, **fields)
+
+    return save_model
+
+
+def on(device: str, **properties: str | int | bool) -> DeploymentConfig:
+    return DeploymentConfig(device=device, properties=properties, infer_requests=4)
+
+
+def effective(bench: WorkerBench, one: DeploymentConfig) -> Effective:
+    return resolved(bench.resolve(one))
+
+
+# Identity: the effective configuration, read back.
+
+
+def test_nothing_and_the_latency_hint_are_one_configuration(mlp: WorkerBench) -> None:
+    assert effective(mlp, config()).key == effective(mlp, config({"PERFORMANCE_HINT": "LATENCY"})).key
+
+
+def test_too_many_streams_are_clamped_to_the_key_of_the_clamp(mlp: WorkerBench) -> None:
+    clamped = effective(mlp, config({"NUM_STREAMS": 4096}))
+    streams = int(clamped.properties["NUM_STREAMS"])
+    assert streams <= cpus_allowed()
+    assert clamped.infer_requests == streams
+    assert clamped.key == effective(mlp, config({"NUM_STREAMS": streams})).key
+
+
+def test_a_hint_and_what_it_stands_for_are_one_configuration(mlp: WorkerBench) -> None:
+    hint = effective(mlp, config({"PERFORMANCE_HINT": "THROUGHPUT"}))
+    streams = int(hint.properties["NUM_STREAMS"])
+    assert hint.key == effective(mlp, config({"NUM_STREAMS": streams})).key
+    both = effective(mlp, config({"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": 1}))
+    assert both.properties["NUM_STREAMS"] == "1"
+
+
+@pytest.mark.skipif(cpus_allowed() < 2, reason="one CPU has one stream")
+def test_the_hints_differ_where_there_is_more_than_one_cpu(mlp: WorkerBench) -> None:
+    hint = effective(mlp, config({"PERFORMANCE_HINT": "THROUGHPUT"}))
+    assert int(hint.properties["NUM_STREAMS"]) > 1
+    assert hint.key != effective(mlp, config()).key
+
+
+def test_what_cannot_be_read_back_counts_with_the_value_asked_for(mlp: WorkerBench) -> None:
+    keys = {effective(mlp, config({"CPU_RUNTIME_CACHE_CAPACITY": n})).key for n in (10, 20, 20)}
+    assert len(keys) == 2
+    assert effective(mlp, config()).key not in keys
+
+
+@pytest.mark.parametrize("field", [{"batch_size": 2}, {"infer_requests": 7}, {"api": "sync"}, {"variant": "int8"}])
+def test_batch_requests_api_and_variant_are_part_of_the_identity(mlp: WorkerBench, field: dict[str, object]) -> None:
+    assert effective(mlp, config(**field)).key != effective(mlp, config()).key
+
+
+def test_no_request_asked_for_is_the_number_that_the_device_suggests(mlp: WorkerBench) -> None:
+    suggested = effective(mlp, config()).infer_requests
+    assert effective(mlp, config(infer_requests=suggested)).key == effective(mlp, config()).key
+
+
+def test_values_read_back_are_text_without_reporting(mlp: WorkerBench) -> None:
+    properties = effective(mlp, config({"INFERENCE_PRECISION_HINT": "f32"})).properties
+    assert properties["INFERENCE_PRECISION_HINT"] == "f32"
+    assert properties["NUM_STREAMS"] == "1"
+    assert not any("<" in value for value in properties.values())
+    assert not {"PERFORMANCE_HINT", "NETWORK_NAME", "SUPPORTED_PROPERTIES", "EXECUTION_DEVICES"} & properties.keys()
+    assert "unreadable" not in properties.values()
+
+
+def test_a_device_that_only_passes_down_is_identified_by_what_was_asked(mlp: WorkerBench) -> None:
+    hints = [on("AUTO:CPU", PERFORMANCE_HINT=hint) for hint in ("LATENCY", "THROUGHPUT")]
+    assert len({effective(mlp, one).key for one in (*hints, on("AUTO:CPU"))}) == 3
+    assert effective(mlp, hints[1]).properties == {"PERFORMANCE_HINT": "THROUGHPUT"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("properties", [{}, {"PERFORMANCE_HINT": "THROUGHPUT"}, {"NUM_STREAMS": 1}])
+def test_a_batch_needs_no_compile_of_its_own_to_be_resolved(
+    mlp: WorkerBench, properties: dict[str, str | int], batch_size: int
+) -> None:
+    one = config(properties, batch_size=batch_size)
+    session = mlp.measure([config(), one], quick_plan(blocks=1))
+    assert whole(session.members[1]).effective == effective(mlp, one)
+
+
+# Facts of model and device.
+
+
+def test_an_inspection_tells_what_goes_in_and_what_the_device_is(mlp: WorkerBench) -> None:
+    facts = mlp.inspect("CPU", [4, 2])
+    assert facts.inputs == [{"name": "x", "shape": [1, 64], "dtype": "f32", "batch_axis": 0}]
+    assert facts.precision in ("f32", "bf16", "f16")
+    assert "NUM_STREAMS" in facts.device_properties
+    assert facts.device_name
+    assert facts.batch_legal
+
+
+def test_an_inspection_refutes_a_batch_that_the_model_folds_away(save: Save) -> None:
+    x = opset13.parameter([1, 8], np.float32, name="x")
+    fixed = opset13.reshape(x, opset13.constant(np.array([1, 8])), False)
+    with WorkerBench(save(fixed, [x])) as bench:
+        facts = bench.inspect("CPU", [4])
+        assert not facts.batch_legal
+        assert facts.batch_reason
+        session = bench.measure([config(), config(batch_size=4), config(infer_requests=2)], quick_plan(blocks=1))
+        assert blocks_of(session) == [[0], "compile", [0]]
+
+
+def test_unknown_is_what_compiling_calls_unsupported(mlp: WorkerBench) -> None:
+    names = ["FOO", "CACHE_DIR", "AFFINITY", "CPU_RUNTIME_CACHE_CAPACITY", "NUM_STREAMS", "ENABLE_CPU_PINNING"]
+    assert mlp.unknown_properties("CPU", names) == ["FOO", "AFFINITY"]
+
+
+def test_a_value_is_refused_where_the_device_says_so_and_names_it(mlp: WorkerBench) -> None:
+    settings = [
+        *(("PERFORMANCE_HINT", "TROUGHPUT"), ("NUM_STREAMS", "lots"), ("NUM_STREAMS", True), ("NUM_STREAMS", 2)),
+        *(("ENABLE_CPU_PINNING", False), ("ENABLE_CPU_PINNING", 1), ("INFERENCE_PRECISION_HINT", "f99"), ("FOO", 1)),
+    ]
+    found = mlp.refused_values("CPU", settings)
+    assert [bool(words) for words in found] == [True, True, True, False, False, True, True, False]
+    assert "LATENCY/THROUGHPUT" in found[0]
+
+
+def test_a_second_input_and_integers_are_fed(save: Save) -> None:
+    x = opset13.parameter([1, 8], np.float32, name="x")
+    ids = opset13.parameter([1, 8], np.int64, name="ids")
+    table = opset13.constant(np.arange(100, dtype=np.float32))
+    looked_up = opset13.gather(table, ids, opset13.constant(0))
+    spec = save(opset13.add(x, looked_up), [x, ids], inputs={"ids": InputSpec(range=(0, 99))})
+    with WorkerBench(spec) as bench:
+        facts = bench.inspect("CPU", [])
+        assert {one["name"]: one["dtype"] for one in facts.inputs} == {"x": "f32", "ids": "i64"}
+        assert blocks_of(bench.measure([config(), config(infer_requests=3)], quick_plan())) == [[0, 1, 2]] * 2
+
+
+# Measuring.
+
+
+def test_a_synchronous_caller_waits_for_most_of_the_window(mlp: WorkerBench) -> None:
+    sync = config(api="sync", infer_requests=1)
+    member = whole(mlp.measure([sync, config()], quick_plan(window_s=0.1)).members[0])
+    for window in member.windows:
+        busy = window.latency_sum_ms / 1e3 / window.duration_s
+        assert 0.3 < busy <= 1.01
+
+
+@pytest.mark.parametrize(("hint", "api"), [("LATENCY", "sync"), ("THROUGHPUT", "async")])
+def test_calls_go_by_the_number_of_requests_that_the_device_suggests(mlp: WorkerBench, hint: str, api: str) -> None:
+    one = config({"PERFORMANCE_HINT": hint, "INFERENCE_NUM_THREADS": 2}, api="by_requests")
+    effective = whole(mlp.measure([one], quick_plan(blocks=1)).members[0]).effective
+    assert effective == mlp.resolve(one)
+    assert (effective.api, effective.infer_requests == 1) == (api, api == "sync")
+
+
+def test_requests_in_flight_are_rate_times_latency(mlp: WorkerBench) -> None:
+    """Little's law, from the outside: no more than were started can have been in flight."""
+    lineup = [config(infer_requests=n) for n in (1, 4, 16)]
+    for one, member in zip(lineup, mlp.measure(lineup, quick_plan(window_s=0.1)).members, strict=True):
+        windows = whole(member).windows
+        rate_per_s = METRICS["throughput"].read(windows)
+        in_flight = rate_per_s * METRICS["latency_mean_ms"].read(windows) / 1e3
+        assert 0.02 * one.infer_requests < in_flight <= 1.25 * one.infer_requests
+
+
+def test_cpu_time_is_that_of_all_threads_for_the_samples_that_count(mlp: WorkerBench) -> None:
+    """No more than all CPUs for the time, and at least most of one: the loop itself is never idle here."""
+    lineup = [config({"INFERENCE_NUM_THREADS": 1}, infer_requests=n) for n in (2, 8)]
+    lineup.append(config({"INFERENCE_NUM_THREADS": 1}, infer_requests=1, api="sync"))
+    for member in mlp.measure(lineup, quick_plan(window_s=0.1)).members:
+        for window in whole(member).windows:
+            assert window.cpu_s is not None
+            assert 0.3 * window.duration_s < window.cpu_s < 1.1 * cpus_allowed() * window.duration_s
+        per_sample_ms = METRICS["cpu_ms_per_sample"].read(whole(member).windows)
+        assert 0.0 < per_sample_ms < 10.0
+
+
+def test_memory_is_reported_only_for_a_member_alone_in_its_process(save: Save) -> None:
+    shape = [1 << 12, 1 << 12]
+    x = opset13.parameter([1, shape[0]], np.float32, name="x")
+    weights = opset13.constant(np.ones(shape, np.float32))
+    large = save(opset13.matmul(x, weights, False, False), [x])
+    peaks = []
+    for model in (MLP, large):
+        with WorkerBench(model, mode=ProcessMode.OWN) as bench:
+            members = bench.measure([config(), config({"PERFORMANCE_HINT": "THROUGHPUT"})], quick_plan()).members
+            peaks.append([METRICS["peak_memory_mb"].read(whole(member).windows) for member in members])
+    weights_mb = 4 * shape[0] * shape[1] / 1e6
+    assert all(20.0 < peak < 1000.0 for peak in peaks[0])
+    assert all(small + 0.9 * weights_mb < big for small, big in zip(*peaks, strict=True))
+    with WorkerBench(MLP) as bench:
+        for member in bench.measure([config(), config(infer_requests=2)], quick_plan()).members:
+            assert not METRICS["peak_memory_mb"].is_in(whole(member).windows)
+
+
+def test_a_start_reads_compiles_and_serves_and_a_model_cache_is_really_loaded_from() -> None:
+    lineup = [config(infer_requests=1, api="sync"), config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=2)]
+    with WorkerBench(MLP, mode=ProcessMode.COLD_START_CACHED) as bench:
+        session = bench.measure(lineup, quick_plan(blocks=2, warm_up_s=0.0))
+        for one, member in zip(lineup, session.members, strict=True):
+            assert whole(member).effective == bench.resolve(one)
+            for w in whole(member).windows:
+                assert w.compile_s is not None
+                assert w.load_s is not None
+                assert w.first_inference_s is not None
+                assert w.load_cached_s is not None
+                assert 0.0 < w.compile_s < w.load_s < 10.0
+                assert 0.0 < w.first_inference_s < w.load_s
+                assert 0.0 < w.load_cached_s < 10.0
+                assert w.peak_memory_bytes is not None, "its process is its own"
+                assert w.samples > 0
+
+
+def test_a_member_of_auto_is_measured_on_the_device_it_settles_on(mlp: WorkerBench) -> None:
+    session = mlp.measure([on("AUTO:CPU"), on("AUTO:CPU", PERFORMANCE_HINT="THROUGHPUT")], quick_plan(blocks=1))
+    assert blocks_of(session) == [[0], [0]]
+
+
+def test_a_property_that_the_device_does_not_know_is_a_failure_to_compile(mlp: WorkerBench) -> None:
+    bad = config({"NO_SUCH_PROPERTY": 1})
+    session = mlp.measure([config(), bad, config(infer_requests=2)], quick_plan())
+    assert blocks_of(session) == [[0, 1, 2], "compile", [0, 1, 2]]
+    assert failed(session.members[1]).message == "Unsupported property NO_SUCH_PROPERTY by CPU plugin."
+    assert mlp.resolve(bad) == session.members[1]
+
+
+def test_a_hang_inside_the_runtime_is_ended_and_is_that_member_s_timeout(mlp: WorkerBench) -> None:
+    """The device waits for four requests without an end, and only one is ever sent."""
+    hanging = DeploymentConfig(device="BATCH:CPU(4)", properties={"AUTO_BATCH_TIMEOUT": -1}, infer_requests=1)
+    session = mlp.measure([config(), hanging, config(infer_requests=2)], quick_plan())
+    assert blocks_of(session) == [[0, 1, 2], "timeout", [0, 1, 2]]
+    assert failed(session.members[1]).message.startswith("settle did not end within 1 s")
+
+
+def test_a_reservation_of_cpus_does_not_reach_the_other_members(mlp: WorkerBench) -> None:
+    reserving = config({"ENABLE_CPU_RESERVATION": True})
+    session = mlp.measure([config(), reserving, config({"PERFORMANCE_HINT": "THROUGHPUT"})], quick_plan())
+    assert blocks_of(session) == [[0, 1, 2]] * 3
+    assert len(session.process.split(",")) == 2
+
+
+def test_a_member_that_needs_more_memory_than_the_limit_fails_for_memory(save: Save) -> None:
+    x = opset13.parameter([1, 1], np.float32, name="x")
+    wide = opset13.broadcast(x, opset13.constant(np.array([1, 1 << 27])))
+    with WorkerBench(save(wide, [x]), memory_limit_bytes=448 << 20) as bench:
+        session = bench.measure([config(), config(infer_requests=2)], quick_plan(has_reference=False))
+        assert blocks_of(session) == ["memory", "memory"]
+
+
+# A broken environment is an exception with advice.
+
+
+@pytest.mark.parametrize("device", ["NOPE", "AUTO:NOPE", "BATCH:NOPE(4)"])
+def test_a_device_that_is_not_there_is_a_device_error_with_those_that_are(mlp: WorkerBench, device: str) -> None:
+    with pytest.raises(DeviceError, match="NOPE") as no:
+        mlp.inspect(device, [])
+    assert "CPU" in no.value.advice
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.onnx", b"\x00\x01garbage" * 100),
+        ("model.xml", b'<?xml version="1.0"?><net name="m" version="11"><layers><layer id="0"'),
+        ("model.xml", b"not even xml"),
+        ("model.onnx", b""),
+    ],
+)
+def test_a_damaged_model_is_a_model_error_in_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with WorkerBench(ModelSpec(path=name, folder=tmp_path)) as bench, pytest.raises(ModelError, match=name) as no:
+        bench.inspect("CPU", [])
+    assert "\n" not in str(no.value)
+    assert no.value.advice
+
+
+def test_a_model_without_its_weights_is_a_model_error(save: Save, tmp_path: Path) -> None:
+    x = opset13.parameter([1, 8], np.float32, name="x")
+    weights = opset13.constant(np.ones((8, 8), np.float32))
+    spec = save(opset13.matmul(x, weights, False, False), [x])
+    (tmp_path / "model.bin").unlink()
+    with WorkerBench(spec) as bench, pytest.raises(ModelError, match=r"model\.bin is missing"):
+        bench.inspect("CPU", [])
+
+
+def test_a_missing_model_is_a_model_error_in_a_session_too() -> None:
+    with WorkerBench(ModelSpec(path="nowhere.onnx", folder=HERE)) as bench, pytest.raises(ModelError, match="nowhere"):
+        bench.measure([config(), config(infer_requests=2)], quick_plan())

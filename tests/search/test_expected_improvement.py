@@ -1,0 +1,176 @@
+"""Tests of the features of points, and of which point is proposed next."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.virtual import parameter, space_of
+from tuner.search.expected_improvement import FEWEST, FEWEST_TO_FIT, MOST_VALUES, Model, Observation, features
+from tuner.study.space import Assignment, Parameter, Space
+
+GRID = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("infer_requests", 1, 2, 4, 8, 16, 32))
+POINTS: dict[str, Assignment] = {str(i): point for i, point in enumerate(GRID.assignments())}
+
+
+def seen(point: Assignment, value: float, sd: float = 0.01, **excess: float) -> Observation:
+    return Observation(point=point, value=value, sd=sd, excess=excess)
+
+
+def hill(point: Assignment) -> float:
+    """Best at 4 streams and 8 requests."""
+    streams, requests = point["NUM_STREAMS"], point["infer_requests"]
+    assert isinstance(streams, int)
+    assert isinstance(requests, int)
+    return -0.1 * (math.log2(streams) - 2) ** 2 - 0.1 * (math.log2(requests) - 3) ** 2
+
+
+# Features
+
+
+def test_numbers_lie_on_a_log_grid_and_other_values_have_a_column_each() -> None:
+    space = space_of(parameter("batch_size", 1, 2, 4, 8, 16), parameter("ENABLE_CPU_PINNING", True, False))
+    assert features(space, {"batch_size": 4, "ENABLE_CPU_PINNING": False}) == pytest.approx(
+        [0.5, 0.0, 1 / math.sqrt(2)]
+    )
+
+
+def test_a_parameter_that_is_not_asked_is_in_the_middle_and_says_so() -> None:
+    space = Space(
+        parameters=(
+            parameter("PERFORMANCE_HINT", "THROUGHPUT", None),
+            Parameter(name="batch_size", values=(1, 4), when={"PERFORMANCE_HINT": (None,)}),
+        )
+    )
+    asked = features(space, {"PERFORMANCE_HINT": None, "batch_size": 4})
+    unasked = features(space, {"PERFORMANCE_HINT": "THROUGHPUT"})
+    assert asked[2:] == [1.0, 1.0]
+    assert unasked[2:] == [0.0, 0.5]
+
+
+def test_requests_count_per_stream() -> None:
+    a, b = (features(GRID, {"NUM_STREAMS": s, "infer_requests": 2 * s}) for s in (1, 8))
+    assert a[-1] == pytest.approx(b[-1])
+    assert len(a) == 3
+
+
+@given(st.integers(0, len(POINTS) - 1))
+def test_every_feature_lies_between_zero_and_one(i: int) -> None:
+    assert all(0.0 <= value <= 1.0 for value in features(GRID, POINTS[str(i)]))
+
+
+# What it expects
+
+
+def test_with_few_observations_any_point_will_do_and_with_none_left_there_is_none() -> None:
+    model = Model(GRID, POINTS, seed=1)
+    assert model.most_promising([], POINTS) in POINTS.values()
+    assert model.most_promising([seen(POINTS["0"], 0.0)] * (FEWEST_TO_FIT - 1), POINTS) in POINTS.values()
+    assert model.most_promising([], {}) is None
+
+
+def test_it_climbs_to_the_best_point_in_half_of_the_trials_that_all_would_take() -> None:
+    for seed in range(5):
+        rng = random.Random(seed)
+        model, left = Model(GRID, POINTS, seed=seed), dict(POINTS)
+        observations: list[Observation] = []
+        for _ in range(len(POINTS) // 2):
+            point = model.most_promising(observations, left)
+            if point is None:
+                break
+            del left[next(key for key, other in left.items() if other is point)]
+            observations.append(seen(point, hill(point) + rng.gauss(0.0, 0.01)))
+        assert max(hill(o.point) for o in observations) == 0.0, seed
+
+
+def test_near_the_best_it_expects_more_than_far_from_it() -> None:
+    rng = random.Random(3)
+    known = [p for p in POINTS.values() if p["NUM_STREAMS"] != 4]
+    model = Model(GRID, POINTS, seed=0)
+    gains = model.expected_improvement([seen(p, hill(p) + rng.gauss(0.0, 0.005), 0.005) for p in known])
+    by_point = {(p["NUM_STREAMS"], p["infer_requests"]): g for p, g in zip(POINTS.values(), gains, strict=True)}
+    assert by_point[4, 8] > 10 * by_point[4, 1]
+    assert all(g >= 0.0 for g in gains)
+
+
+def test_where_everything_is_known_and_clear_nothing_is_left_to_expect() -> None:
+    model = Model(GRID, POINTS, seed=0)
+    observations = [seen(p, hill(p), 0.002) for p in POINTS.values() if p["infer_requests"] != 1]
+    assert len(observations) >= FEWEST
+    left = {key: p for key, p in POINTS.items() if p["infer_requests"] == 1}
+    assert model.most_promising(observations, left) is None
+
+
+def test_while_half_of_the_points_are_unknown_the_model_is_not_believed_that_nothing_is_left() -> None:
+    wide = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("infer_requests", *range(1, 17)))
+    points = {str(i): point for i, point in enumerate(wide.assignments())}
+    model = Model(wide, points, seed=0)
+    known = [seen(p, 0.0 if p["NUM_STREAMS"] == 8 else 1.0, 0.002) for p in points.values()]
+    left = {key: p for key, p in points.items() if p["NUM_STREAMS"] == 8}
+    asked = [o for o in known if o.point["NUM_STREAMS"] != 8] + known[-4:]
+    assert model.most_promising(asked[: len(points) // 2 - 1], left) is not None
+    assert model.most_promising(asked, left) is None
+
+
+def test_what_is_likely_to_break_a_limit_is_not_promising() -> None:
+    """More requests are faster here, and from 16 on they break the limit."""
+    model = Model(GRID, POINTS, seed=0)
+    observations = []
+    for point in POINTS.values():
+        requests = point["infer_requests"]
+        assert isinstance(requests, int)
+        if point["NUM_STREAMS"] != 4:
+            observations.append(seen(point, 0.1 * math.log2(requests), excess=math.log(requests / 12)))
+    left = {key: p for key, p in POINTS.items() if p["NUM_STREAMS"] == 4}
+    assert model.most_promising(observations, left) == {"NUM_STREAMS": 4, "infer_requests": 8}
+
+
+def test_where_nothing_keeps_the_limits_the_likeliest_to_keep_them_is_next() -> None:
+    model = Model(GRID, POINTS, seed=0)
+    known = [p for p in POINTS.values() if p["infer_requests"] in (8, 16, 32)]
+    observations = [seen(p, 0.5, excess=math.log(float(p["infer_requests"] or 0))) for p in known]
+    left = {key: p for key, p in POINTS.items() if p["infer_requests"] in (1, 4)}
+    found = model.most_promising(observations, left)
+    assert found is not None
+    assert found["infer_requests"] == 1
+
+
+def test_what_failed_is_no_answer_that_keeps_the_limits() -> None:
+    model = Model(GRID, POINTS, seed=0)
+    known = [p for p in POINTS.values() if p["infer_requests"] in (8, 16, 32)]
+    observations = [seen(p, 0.5, excess=math.log(float(p["infer_requests"] or 0))) for p in known]
+    observations.append(Observation(point=POINTS["1"], value=0.5, sd=0.1, is_failed=True))
+    left = {key: p for key, p in POINTS.items() if p["infer_requests"] in (1, 4)}
+    assert model.most_promising(observations, left) is not None
+
+
+def test_the_mean_at_a_known_point_is_drawn_to_its_neighbours_as_far_as_its_error_allows() -> None:
+    """Exact values are believed; of values with errors far beyond their spread only the mean is."""
+    model = Model(GRID, POINTS, seed=0)
+    exact = seen(POINTS["5"], 0.3, 1e-6)
+    (first, *_) = model._predictions([exact, seen(POINTS["20"], 0.1, 1e-6)], [0.3, 0.1], "")
+    assert first[3] == pytest.approx([0.3, 0.1], abs=1e-3)
+    (first, *_) = model._predictions([seen(POINTS["5"], 0.3, 10.0), seen(POINTS["20"], 0.1, 10.0)], [0.3, 0.1], "")
+    assert first[3] == pytest.approx([0.2, 0.2], abs=1e-2)
+
+
+def test_the_same_seed_and_observations_propose_the_same_point() -> None:
+    observations = [seen(p, hill(p)) for p in list(POINTS.values())[::3]]
+    found = [Model(GRID, POINTS, seed=7).expected_improvement(observations) for _ in range(2)]
+    assert np.array_equal(*found)
+
+
+@pytest.mark.slow
+def test_thousands_of_values_are_thinned_out_and_keep_the_best() -> None:
+    space = space_of(parameter("infer_requests", *range(1, 1001)))
+    points = {str(i): point for i, point in enumerate(space.assignments())}
+    observations = [seen(p, -abs(i - 300) / 1000) for i, p in enumerate(points.values())][:700]
+    (prediction, *_) = Model(space, points, seed=0)._predictions(observations[:MOST_VALUES], [0.0] * MOST_VALUES, "x")
+    assert len(prediction[1]) == len(points)
+    gains = Model(space, points, seed=0).expected_improvement(observations)
+    assert gains[999] <= max(gains[290:310])

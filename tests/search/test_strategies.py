@@ -1,0 +1,101 @@
+"""Strategies on a record that ends before its search: what they choose, how many, and why they end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.virtual import LARGE, SMALL, TINY, PhaseFuse, PowerCut, Virtual, make_study
+from tuner.search.enumeration import list_space
+from tuner.search.known import KnownConfigurations
+from tuner.search.strategies import GROUP, STRATEGIES, EndReason, Knowledge, SearchEnd
+from tuner.study.space import Assignment, Space
+from tuner.study.study import SamplerName
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+SEED: Assignment = {"NUM_STREAMS": 8, "infer_requests": 16, "batch_size": 4}
+
+
+def known_before(folder: Path, space: Space, *, seeds: tuple[Assignment, ...] = (), trials: int = 30) -> Knowledge:
+    """What is known once the baselines have run."""
+    study = Virtual(folder=folder, space=space, seeds=seeds, study=make_study(minutes=None, trials=trials))
+    with pytest.raises(PowerCut):
+        study.run(PhaseFuse(study.bench, "race" if space is not LARGE else "search", 1))
+    runner, state = study.runner(), study.state()
+    names = {key: name for name, key in state.reference.baseline_keys.items()}
+    known = KnownConfigurations(state=state, resolve=runner.resolve, baselines=names)
+    return Knowledge(state=state, configurations=known, listing=list_space(runner), trials_left=trials)
+
+
+def chosen(name: SamplerName, known: Knowledge, *pending: Assignment, n: int = 1) -> list[Assignment | None]:
+    found = STRATEGIES[name](known).choose(known, pending, n)
+    assert not isinstance(found, SearchEnd)
+    return list(found)
+
+
+def test_every_sampler_of_a_study_file_has_a_strategy() -> None:
+    assert set(STRATEGIES) == set(get_args(SamplerName))
+
+
+def test_a_race_chooses_different_points_and_no_baseline(tmp_path: Path) -> None:
+    known = known_before(tmp_path, SMALL)
+    points = chosen("race", known, n=100)
+    assert known.listing is not None
+    assert len({str(point) for point in points}) == len(points) == len(known.listing.distinct) - 1
+    assert len(chosen("race", known, n=GROUP)) == 6
+
+
+def test_a_race_of_few_trials_leaves_points_out(tmp_path: Path) -> None:
+    assert len(chosen("race", known_before(tmp_path, SMALL, trials=5), n=100)) == 5
+
+
+@pytest.mark.parametrize("name", ["race", "gp", "tpe", "random", "grid", "auto"])
+def test_seeds_come_first(tmp_path: Path, name: SamplerName) -> None:
+    assert chosen(name, known_before(tmp_path, SMALL, seeds=(SEED,))) == [SEED]
+
+
+@pytest.mark.parametrize("name", ["race", "gp"])
+def test_what_is_being_measured_is_not_chosen_again(tmp_path: Path, name: SamplerName) -> None:
+    known = known_before(tmp_path, TINY)
+    (first,) = chosen(name, known)
+    assert first is not None
+    (second,) = chosen(name, known, first)
+    assert second not in (None, first)
+
+
+@pytest.mark.parametrize("name", ["race", "gp", "tpe"])
+def test_while_all_that_is_left_is_being_measured_the_search_waits(tmp_path: Path, name: SamplerName) -> None:
+    known = known_before(tmp_path, TINY)
+    assert known.listing is not None
+    assert chosen(name, known, *known.listing.distinct.values()) == []
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "grid"])
+def test_optuna_chooses_until_it_repeats_itself(tmp_path: Path, name: SamplerName) -> None:
+    known = known_before(tmp_path, LARGE)
+    assert chosen(name, known) == [None]
+    (point,) = chosen(name, replace(known, repeats=20))
+    assert point is not None
+
+
+@pytest.mark.parametrize("name", ["race", "gp", "auto"])
+def test_without_a_listing_optuna_chooses(tmp_path: Path, name: SamplerName) -> None:
+    assert chosen(name, replace(known_before(tmp_path, LARGE), listing=None)) == [None]
+
+
+def test_choosing_twice_from_the_same_knowledge_chooses_the_same(tmp_path: Path) -> None:
+    known = known_before(tmp_path, LARGE)
+    for name in STRATEGIES:
+        assert chosen(name, known) == chosen(name, known)
+
+
+def test_every_end_has_its_words() -> None:
+    ends = [SearchEnd(reason=reason) for reason in EndReason]
+    assert len({str(end) for end in ends}) == 7
+    assert str(SearchEnd(reason=EndReason.TRIALS_DONE, trials=12)) == "12 trials done"
+    failed = SearchEnd(reason=EndReason.ALL_FAILED, cause="compile: not supported")
+    assert str(failed) == "every configuration failed: compile: not supported"

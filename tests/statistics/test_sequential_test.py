@@ -1,0 +1,303 @@
+"""Tests of the sequential test: levels, intervals, outcomes, and how often a win is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.statistics.distributions import t_quantile
+from tuner.statistics.sequential_test import (
+    FIRST_SHARE,
+    FUTILE_GAIN_LOG,
+    LATER_SHARE,
+    LEVELS,
+    SESSIONS,
+    Look,
+    Outcome,
+    gain_log,
+    gain_pct,
+    interval,
+    level,
+    look,
+    looks,
+    share_of,
+)
+
+session_values = st.lists(st.floats(min_value=-2.0, max_value=2.0, allow_nan=False), min_size=2, max_size=12)
+
+
+# Looks, shares and levels
+
+
+def test_looks_are_after_4_6_9_and_12_sessions() -> None:
+    assert [looks(k) for k in SESSIONS] == [(4,), (4, 6), (4, 6, 9), (4, 6, 9, 12)]
+
+
+@pytest.mark.parametrize("k_max", [0, 3, 5, 13])
+def test_a_number_of_sessions_without_levels_is_refused(k_max: int) -> None:
+    with pytest.raises(ValueError, match="4, 6, 9, 12"):
+        looks(k_max)
+
+
+def test_a_study_spends_at_most_two_and_a_half_per_cent_on_any_number_of_winners() -> None:
+    assert [share_of(r) for r in range(4)] == [0.02, 0.0025, 0.00125, 0.000625]
+    assert math.fsum(share_of(r) for r in range(60)) <= FIRST_SHARE + LATER_SHARE
+
+
+def test_winners_before_cannot_be_negative() -> None:
+    with pytest.raises(ValueError, match="-1"):
+        share_of(-1)
+
+
+@pytest.mark.parametrize("share", LEVELS)
+def test_each_look_gets_less_than_the_share_and_more_than_its_even_part(share: float) -> None:
+    assert level(4, share) == share
+    for n, k_max in enumerate(SESSIONS, start=1):
+        assert share / n <= level(k_max, share) <= share
+
+
+@pytest.mark.parametrize("k_max", SESSIONS)
+def test_later_winners_never_get_a_more_generous_level(k_max: int) -> None:
+    levels = [level(k_max, share_of(r)) for r in range(8)]
+    assert levels == sorted(levels, reverse=True)
+
+
+def test_a_share_outside_the_table_is_divided_by_the_looks() -> None:
+    assert level(12, share_of(4)) == pytest.approx(LATER_SHARE / 16 / 4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, -0.1, 1.0])
+def test_a_share_that_is_no_share_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="share"):
+        level(4, share)
+
+
+# Gains
+
+
+def test_a_log_ratio_is_shown_as_a_gain_in_per_cent() -> None:
+    assert gain_pct(math.log(1.258)) == pytest.approx(25.8)
+    assert gain_pct(0.0) == 0.0
+
+
+@given(st.floats(min_value=-90.0, max_value=1000.0))
+def test_gain_log_undoes_gain_pct(pct: float) -> None:
+    assert gain_pct(gain_log(pct)) == pytest.approx(pct, abs=1e-9)
+
+
+# Intervals
+
+
+def test_interval_of_four_sessions_by_hand() -> None:
+    # mean 0.04, sd 0.01291, se 0.006455, t(0.975, 3) = 3.1824
+    found = interval([0.025, 0.035, 0.045, 0.055], 0.025)
+    assert found.estimate == pytest.approx(0.04)
+    assert found.low == pytest.approx(0.04 - 3.1824 * 0.0064550, abs=1e-5)
+    assert found.high == pytest.approx(0.04 + 3.1824 * 0.0064550, abs=1e-5)
+    assert found.sessions == 4
+    assert found.confidence == pytest.approx(0.95)
+
+
+@given(session_values, st.sampled_from([0.025, 0.01, 0.001]))
+def test_an_interval_contains_its_estimate(values: list[float], one_sided: float) -> None:
+    found = interval(values, one_sided)
+    assert found.low <= found.estimate <= found.high
+
+
+@given(session_values)
+def test_an_interval_does_not_depend_on_the_order_of_sessions(values: list[float]) -> None:
+    assert interval(values, 0.01) == interval(values[::-1], 0.01) == interval(sorted(values), 0.01)
+
+
+@given(session_values)
+def test_exchanging_the_sides_mirrors_the_interval(values: list[float]) -> None:
+    found, mirrored = interval(values, 0.01), interval([-v for v in values], 0.01)
+    assert (mirrored.low, mirrored.estimate, mirrored.high) == (-found.high, -found.estimate, -found.low)
+
+
+@given(session_values)
+def test_a_smaller_level_gives_an_interval_that_is_no_narrower(values: list[float]) -> None:
+    narrow, wide = interval(values, 0.025), interval(values, 0.001)
+    assert wide.low <= narrow.low
+    assert narrow.high <= wide.high
+
+
+@pytest.mark.parametrize(("values", "one_sided"), [([0.1], 0.02), ([], 0.02), ([0.1, 0.2], 0.5), ([0.1, 0.2], 0.0)])
+def test_an_interval_without_a_meaning_is_refused(values: list[float], one_sided: float) -> None:
+    with pytest.raises(ValueError, match=r"two sessions|level"):
+        interval(values, one_sided)
+
+
+# Outcomes
+
+
+def first_look(values: list[float], *, k_max: int = 12, min_gain_log: float = gain_log(1.0)) -> Look:
+    return look(values, k_max=k_max, share=FIRST_SHARE, min_gain_log=min_gain_log)
+
+
+def test_a_clear_gain_wins_at_the_first_look() -> None:
+    found = first_look([0.10, 0.11, 0.09, 0.10])
+    assert found.outcome is Outcome.WIN
+    assert found.interval.low > 0.0
+    assert found.interval.level == level(12, FIRST_SHARE)
+
+
+def test_no_gain_is_futile_at_the_first_look() -> None:
+    found = first_look([0.001, -0.001, 0.0, 0.0])
+    assert found.outcome is Outcome.FUTILE
+    assert found.futile_bound < FUTILE_GAIN_LOG
+
+
+def test_less_than_one_per_cent_is_futile_even_where_any_gain_would_do() -> None:
+    found = first_look([0.004, 0.002, -0.001, 0.003], min_gain_log=0.0)
+    assert 0.0 < found.futile_bound < FUTILE_GAIN_LOG
+    assert found.outcome is Outcome.FUTILE
+
+
+def test_the_futile_bound_is_the_upper_90_per_cent_one() -> None:
+    values = [0.01, 0.02, -0.01, 0.0]
+    se = float(np.std(values, ddof=1)) / 2.0
+    assert first_look(values).futile_bound == pytest.approx(0.005 + t_quantile(0.9, 3) * se)
+
+
+def test_a_noisy_gain_asks_for_more_sessions_and_after_the_last_is_not_significant() -> None:
+    values = [0.10, -0.05, 0.12, 0.01]
+    assert first_look(values, k_max=6).outcome is Outcome.UNDECIDED
+    assert first_look(values, k_max=4).outcome is Outcome.NOT_SIGNIFICANT
+
+
+def test_a_gain_proved_but_smaller_than_min_gain_is_no_win() -> None:
+    values = [0.0200, 0.0201, 0.0199, 0.0200]
+    assert first_look(values).outcome is Outcome.WIN
+    assert first_look(values, min_gain_log=gain_log(3.0)).outcome is Outcome.FUTILE
+
+
+def test_without_a_min_gain_a_proved_half_per_cent_wins_before_it_can_be_futile() -> None:
+    assert first_look([0.0050, 0.0051, 0.0049, 0.0050], min_gain_log=0.0).outcome is Outcome.WIN
+
+
+def test_a_loss_is_futile_and_never_a_win() -> None:
+    assert first_look([-0.10, -0.11, -0.09, -0.10]).outcome is Outcome.FUTILE
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 7, 12])
+def test_looking_at_another_time_is_refused(n: int) -> None:
+    with pytest.raises(ValueError, match="no look after"):
+        first_look([0.1] * n, k_max=9)
+
+
+@given(st.lists(st.floats(min_value=-0.2, max_value=0.2), min_size=4, max_size=4), st.sampled_from(SESSIONS))
+def test_a_win_always_has_a_lower_bound_above_zero_and_an_estimate_above_min_gain(
+    values: list[float], k_max: int
+) -> None:
+    found = first_look(values, k_max=k_max)
+    is_proved = found.interval.low > 0.0 and found.interval.estimate >= gain_log(1.0)
+    assert (found.outcome is Outcome.WIN) == is_proved
+
+
+# How often it is wrong
+
+
+STUDIES = 8000
+
+
+@cache
+def noisy_sessions(kind: str) -> npt.NDArray[np.float64]:
+    """Returns session values without a gain, shape [STUDIES, 12].
+
+    A value is the Hodges-Lehmann estimate over 8 heavy-tailed pairs, plus the effect of a compile. Tests add a gain to
+    the values: a gain moves every pair, and with the pairs their estimate.
+    """
+    rng = np.random.default_rng(NOISES.index(kind))
+    shape = (STUDIES, SESSIONS[-1])
+    if kind == "calm":
+        compiles, noise = np.zeros(shape), 0.02
+    elif kind == "compiles differ":
+        compiles, noise = rng.normal(0.0, 0.015, shape), 0.03
+    else:
+        compiles, noise = rng.choice([-0.01, 0.01], shape) + rng.normal(0.0, 0.005, shape), 0.03
+    pairs = noise * rng.standard_t(3, (*shape, 8))
+    is_burst = rng.random(pairs.shape) < 0.05
+    pairs += np.where(is_burst, rng.normal(0.0, 0.3, pairs.shape), 0.0)
+    rows, columns = np.triu_indices(8)
+    means = np.sort((pairs[..., rows] + pairs[..., columns]) / 2.0, axis=-1)  # much faster than np.median
+    middle = len(rows) // 2
+    values: npt.NDArray[np.float64] = means[..., middle - 1 : middle + 1].mean(axis=-1) + compiles
+    return values
+
+
+def verdict(values: list[float], *, k_max: int, min_gain_log: float) -> Look:
+    for n in looks(k_max):
+        found = look(values[:n], k_max=k_max, share=FIRST_SHARE, min_gain_log=min_gain_log)
+        if found.outcome is not Outcome.UNDECIDED:
+            break
+    return found
+
+
+def may_win(values: npt.NDArray[np.float64], k_max: int) -> npt.NDArray[np.bool_]:
+    """Whose mean is more than one standard error above zero at some look: a win needs more than two."""
+    highest = np.full(len(values), -np.inf)
+    for n in looks(k_max):
+        early = values[:, :n]
+        highest = np.maximum(highest, early.mean(axis=1) / (early.std(axis=1, ddof=1) / math.sqrt(n)))
+    return highest > 1.0
+
+
+NOISES = ["calm", "compiles differ", "two kinds of compiles"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k_max", SESSIONS)
+@pytest.mark.parametrize("kind", NOISES)
+def test_without_a_gain_at_most_two_per_cent_of_studies_win(kind: str, k_max: int) -> None:
+    values = noisy_sessions(kind)
+    is_doubtful = may_win(values, k_max)
+    others = values[~is_doubtful]
+
+    def wins(studies: npt.NDArray[np.float64]) -> int:
+        found = (verdict(v, k_max=k_max, min_gain_log=0.0) for v in studies.tolist())
+        return sum(one.outcome is Outcome.WIN for one in found)
+
+    assert wins(others[:: len(others) // 500]) == 0, "those left out below cannot win"
+    assert wins(values[is_doubtful]) / STUDIES <= FIRST_SHARE + 3 * math.sqrt(FIRST_SHARE / STUDIES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", NOISES)
+def test_the_interval_shown_holds_the_true_gain_as_often_as_it_says(kind: str) -> None:
+    gain = gain_log(3.0)
+    found = [verdict(v, k_max=12, min_gain_log=gain_log(1.0)) for v in (noisy_sessions(kind) + gain).tolist()]
+    missed = sum(not look.interval.low <= gain <= look.interval.high for look in found)
+    nominal = 2.0 * FIRST_SHARE
+    assert missed / STUDIES <= nominal + 3 * math.sqrt(nominal / STUDIES)
+    assert sum(look.outcome is Outcome.WIN for look in found) > STUDIES / 2
+
+
+def levels_script() -> ModuleType:
+    path = Path(__file__).parents[1] / "benchmarks" / "confirmation_levels.py"
+    spec = importlib.util.spec_from_file_location("confirmation_levels", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_the_table_of_levels_is_what_the_simulation_gives() -> None:
+    script, studies = levels_script(), 4_000_000
+    found = script.simulate(studies, seed=1)
+    published = {0.025: (0.025, 0.0148, 0.0107, 0.0086)}
+    for share, levels in (LEVELS | published).items():
+        for p, expected in zip(found, levels, strict=True):
+            simulated, error = script.level_and_error(p, share, studies)
+            assert expected == pytest.approx(simulated, abs=4 * error + 0.012 * simulated)

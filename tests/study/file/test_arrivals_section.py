@@ -1,0 +1,156 @@
+"""`load` in a study file: what it means, and what is said where it does not fit the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from tuner.bench.loadgen.arrivals import LOADS
+from tuner.bench.measurement import Load
+from tuner.errors import StudyFileError
+from tuner.study.file.arrivals_section import STABLE, LoadSection
+from tuner.study.file.loader import load_study
+from tuner.study.file.schema import json_schema
+from tuner.study.study import Limit, Study
+
+POISSON = "{poisson: {rate_per_s: 120}}"
+FIND_MAX = "{poisson: {find_max: true}}"
+BASE = {
+    "schema_version": "1",
+    "name": "x",
+    "model": "m.onnx",
+    "device": "CPU",
+    "objective": "{minimize: latency_p99_ms}",
+    "baselines": "{}",
+    "space": "auto",
+    "budget": "{minutes: 5}",
+    "load": POISSON,
+}
+MAX_RATE = "{maximize: max_rate_per_s, subject_to: {latency_p95_ms: {max: 50}}}"
+
+
+def read(tmp_path: Path, **sections: str) -> Study:
+    path = tmp_path / "study.yaml"
+    path.write_text("\n".join(f"{key}: {value}" for key, value in {**BASE, **sections}.items() if value))
+    return load_study(path)
+
+
+def problems_of(tmp_path: Path, **sections: str) -> list[str]:
+    with pytest.raises(StudyFileError) as caught:
+        read(tmp_path, **sections)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("load", ["", "closed_loop"])
+def test_without_a_load_the_loop_is_closed(tmp_path: Path, load: str) -> None:
+    study = read(tmp_path, load=load)
+    assert study.load is None
+    assert study.is_single
+    assert study.objective.limits == ()
+
+
+@pytest.mark.parametrize("pattern", LOADS)
+def test_a_rate_is_read_and_brings_the_limits_of_a_stable_queue(tmp_path: Path, pattern: str) -> None:
+    study = read(tmp_path, load=f"{{{pattern}: {{rate_per_s: 120}}}}")
+    assert study.load == Load(pattern=pattern, rate_per_s=120.0)
+    assert not study.load.finds_max
+    assert not study.is_single, "several requests may be in flight, whatever the objective"
+    assert study.objective.limits == STABLE
+
+
+def test_a_limit_of_the_users_own_stands(tmp_path: Path) -> None:
+    study = read(tmp_path, objective="{minimize: latency_p99_ms, subject_to: {backlog_pct: {max: 5}}}")
+    assert study.objective.limits == (Limit(metric="backlog_pct", max=5.0), STABLE[1])
+
+
+def test_where_the_largest_rate_is_looked_for_the_limits_are_what_each_rate_keeps(tmp_path: Path) -> None:
+    study = read(tmp_path, load=FIND_MAX, objective=MAX_RATE)
+    assert study.load == Load(pattern="poisson", keep=(("latency_p95_ms", 50.0),))
+    assert study.load.finds_max
+    assert (study.objective.metric, study.objective.limits) == ("max_rate_per_s", ())
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"load": "open"}, ["9:7: expected `closed_loop` or a pattern of arrivals, such as {poisson:"]),
+        ({"load": "{}"}, ["9:1: the load needs a pattern: poisson, constant; or write `load: closed_loop`"]),
+        ({"load": "{poison: {rate_per_s: 9}}"}, ['9:8: unknown key "poison"; did you mean poisson? allowed: poisson']),
+        ({"load": "{poisson: {}}"}, ["9:8: arrivals need one of rate_per_s and find_max, such as `rate_per_s: 120`"]),
+        (
+            {"load": "{poisson: {rate_per_m: 9}}"},
+            ['9:18: unknown key "rate_per_m"; did you mean rate_per_s?'],
+        ),
+        ({"load": "{poisson: {rate_per_s: 0}}"}, ["9:30: must be greater than 0, got 0"]),
+        ({"load": "{poisson: {rate_per_s: '9'}}"}, ['9:30: expected a number, got "9"; remove the quotes']),
+        ({"load": "{poisson: {rate_per_s: .inf}}"}, ["9:30: expected a finite number, got .inf"]),
+        ({"load": "{poisson: {find_max: false}}"}, ["9:28: false is not allowed"]),
+        (
+            {"load": "{poisson: {rate_per_s: 9, find_max: true}}"},
+            ["9:33: arrivals have one of rate_per_s and"],
+        ),
+        (
+            {"load": "{poisson: {rate_per_s: 9}, constant: {rate_per_s: 9}}"},
+            ["9:34: a load has one pattern; poisson is already given"],
+        ),
+        (
+            {"objective": "{maximize: throughput}"},
+            ["5:23: under arriving requests the throughput is the rate they arrive at; minimize a latency instead"],
+        ),
+        ({"objective": MAX_RATE}, ["5:23: max_rate_per_s is what `load: {poisson: {find_max: true}}` looks for"]),
+        ({"objective": MAX_RATE, "load": ""}, ["5:23: max_rate_per_s is what `load: {poisson: {find_max: true}}`"]),
+        (
+            {"objective": "{maximize: throughput, subject_to: {backlog_pct: {max: 5}}}", "load": ""},
+            ["5:48: backlog_pct needs requests that arrive by themselves, such as `load: {poisson:"],
+        ),
+        (
+            {"load": FIND_MAX},
+            ["5:23: with find_max the objective is `maximize: max_rate_per_s`"],
+        ),
+        (
+            {"load": FIND_MAX, "objective": "{maximize: max_rate_per_s}"},
+            ["5:1: find_max needs a latency limit, such as `subject_to: {latency_p95_ms: {max: 50}}`"],
+        ),
+        (
+            {"load": FIND_MAX, "objective": "{maximize: max_rate_per_s, subject_to: {latency_p95_ms: {max_ratio: 2}}}"},
+            ["5:52: with find_max the limits are `max` of latencies"],
+        ),
+        (
+            {"load": FIND_MAX, "objective": "{maximize: max_rate_per_s, subject_to: {throughput: {min: 2}}}"},
+            ["5:52: with find_max the limits are `max` of latencies"],
+        ),
+        (
+            {"space": "{batch_size: {choices: [1, 4]}}"},
+            ["7:31: a request that arrives is one sample: under this load batch_size is 1"],
+        ),
+        ({"space": "{batch_size: {low: 1, high: 8}}"}, ["7:36: a request that arrives is one sample"]),
+        ({"baselines": "{a: {batch_size: 2}}"}, ["6:29: a request that arrives is one sample"]),
+    ],
+)
+def test_what_does_not_fit_is_reported_at_its_position(
+    tmp_path: Path, sections: dict[str, str], expected: list[str]
+) -> None:
+    found = [problem.removeprefix("study.yaml:") for problem in problems_of(tmp_path, **sections)]
+    assert len(found) == len(expected), found
+    for problem, start in zip(sorted(found), sorted(expected), strict=True):
+        assert problem.startswith(start), problem
+
+
+def test_every_pattern_has_a_key() -> None:
+    assert tuple(LoadSection.model_fields) == tuple(LOADS)
+
+
+def test_the_schema_for_editors_knows_the_load() -> None:
+    schema = json_schema()
+    load = schema["properties"]["load"]
+    assert load["default"] == "closed_loop"
+    assert {"const": "closed_loop", "type": "string"} in load["anyOf"]
+    assert set(schema["$defs"]["LoadSection"]["properties"]) == set(LOADS)
+
+
+def test_a_load_can_be_written_and_read() -> None:
+    load = Load(pattern="poisson", keep=(("latency_p95_ms", 50.0),))
+    adapter = TypeAdapter(Load)
+    assert adapter.validate_json(adapter.dump_json(load)) == load

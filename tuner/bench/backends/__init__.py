@@ -1,0 +1,1 @@
+"""What must a runtime offer to be measured?"""

@@ -1,0 +1,1 @@
+"""How does OpenVINO compile a configuration and run its requests?"""

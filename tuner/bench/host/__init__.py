@@ -1,0 +1,1 @@
+"""What else does the host do, and which limits does it set?"""

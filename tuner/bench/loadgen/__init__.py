@@ -1,0 +1,1 @@
+"""When does each request of a window start, and what did it take?"""

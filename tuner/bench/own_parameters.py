@@ -1,0 +1,84 @@
+"""The parameters of a configuration that are no properties of the device, one row each.
+
+Responsible for their names, legal values and meaning. Must not import the study file, the search or a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from tuner.bench.configuration import Affinity, Effective
+from tuner.bench.value import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnParameter:
+    """One parameter beside the properties: a count, or one of a few words."""
+
+    name: str
+    description: str
+    """Meaning for a reader of the JSON schema, valid for a baseline and for a space."""
+    read: Callable[[Effective], Value]
+    """Returns the parameter's value in an effective configuration."""
+    words: tuple[str, ...] = ()
+    """Legal values of a parameter that is no count, the default first; empty for a count."""
+    lowest: int = 1
+    """Smallest legal value of a count."""
+    default: Value = None
+    """Value where nothing is said. None: the model (infer_requests), the deployment (replicas) or the first word."""
+    is_nullable: bool = False
+    """True if null is a value of a space, with the meaning of leaving the parameter out."""
+    needs_compile: bool = False
+    """True if another value needs another compiled model; otherwise one compiled model serves every value."""
+    is_per_stream: bool = False
+    """True if the ratio to NUM_STREAMS explains the parameter's effect better than the number itself."""
+
+    @property
+    def is_count(self) -> bool:
+        """True for a whole number, false for a word."""
+        return not self.words
+
+    @property
+    def allowed(self) -> str:
+        """The legal values as the end of a message, such as `a whole number from 1`."""
+        return f"a whole number from {self.lowest}" if self.is_count else f"one of {', '.join(self.words)}"
+
+    def is_legal(self, value: object) -> bool:
+        """Returns true if a configuration may have this value; null is judged by `is_nullable`, not here."""
+        if self.is_count:
+            return isinstance(value, int) and not isinstance(value, bool) and value >= self.lowest
+        return value in self.words
+
+
+_ROWS = (
+    OwnParameter(
+        name="batch_size",
+        description="Samples in one request.",
+        read=lambda effective: effective.batch_size,
+        default=1,
+        needs_compile=True,
+    ),
+    OwnParameter(
+        name="infer_requests",
+        description="Requests in flight. Default, and null in a space: as many as the compiled model suggests.",
+        read=lambda effective: effective.infer_requests,
+        is_nullable=True,
+        is_per_stream=True,
+    ),
+    OwnParameter(
+        name="replicas",
+        description="Identical processes that serve at the same time. Default: those of the deployment.",
+        read=lambda effective: effective.replicas,
+    ),
+    OwnParameter(
+        name="affinity",
+        description="shared, the default: every replica uses all CPUs; split: each has a part of its own.",
+        read=lambda effective: effective.affinity,
+        words=get_args(Affinity),
+    ),
+)
+
+OWN_PARAMETERS: Mapping[str, OwnParameter] = {row.name: row for row in _ROWS}
+"""Every parameter beside the properties by its name, in the order in which messages list them: a closed set."""

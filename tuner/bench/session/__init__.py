@@ -1,0 +1,1 @@
+"""In which order do the members of one session take their turns?"""

@@ -1,0 +1,1 @@
+"""How are sessions made without hardware?"""

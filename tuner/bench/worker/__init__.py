@@ -1,0 +1,1 @@
+"""In which process does a member run, and what happens when that process dies?"""

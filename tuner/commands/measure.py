@@ -1,0 +1,168 @@
+"""`tuner measure`: one configuration beside the baselines, in fresh processes, without a search.
+
+Knows sessions and one t-interval; keeps its evidence apart from the study's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tuner.bench.configuration import DeploymentConfig, Effective, Failure
+from tuner.bench.measurement import Session, Windows
+from tuner.bench.metrics import Metric, request_count
+from tuner.bench.own_parameters import OWN_PARAMETERS
+from tuner.bench.value import Value
+from tuner.commands.run import RunOptions, prepared_study
+from tuner.errors import InputError, NoAnswerError, StudyFileError
+from tuner.evidence.baseline_ranking import rank_baselines
+from tuner.evidence.pooled_metrics import metrics_of, pool, pooled
+from tuner.evidence.state import StudyState
+from tuner.outcome.measured import Measured
+from tuner.phases.progress import Reporter
+from tuner.planning.session_plan import PROBES, plan_session
+from tuner.records.session_log import open_log
+from tuner.statistics.sequential_test import interval
+from tuner.statistics.session_effect import session_value
+from tuner.study.file.device_checks import probe_properties
+from tuner.study.file.problems import closest
+from tuner.study.file.yaml_document import read_document
+
+SESSIONS, BLOCKS, MOST_BLOCKS = 4, 4, 60
+"""A percentile takes more blocks than four until it has its requests, up to a minute for four members."""
+
+LEVEL = 0.025
+"""A plain two-sided 95 % interval: nothing was selected, there is one look."""
+
+
+def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
+    """`NUM_STREAMS=2` -> {"NUM_STREAMS": 2}, values read as in a study file. Raises InputError."""
+    assignment: dict[str, Value] = {}
+    for text in sets:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value.strip():
+            raise InputError(f"--set {text}: write NAME=VALUE, as in --set NUM_STREAMS=2; null leaves a property unset")
+        if name in assignment:
+            raise InputError(f"--set {name} is given twice")
+        if not name.isupper() and name not in OWN_PARAMETERS:
+            close = closest(name, OWN_PARAMETERS)
+            question = f"; did you mean {close}?" if close else ""
+            ours = ", ".join(OWN_PARAMETERS)
+            raise InputError(f"--set {name}: neither an OpenVINO property (UPPER_CASE) nor one of {ours}{question}")
+        found = _scalar(text, value)
+        if name in OWN_PARAMETERS and not OWN_PARAMETERS[name].is_legal(found):
+            raise InputError(f"--set {text}: {name} is {OWN_PARAMETERS[name].allowed}")
+        assignment[name] = found
+    return assignment
+
+
+def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter: Reporter) -> Measured:
+    """Measures the configuration of `sets` against the study's baselines. Raises TunerError."""
+    assignment = parse_sets(sets)
+    batch_size = assignment.get("batch_size", 1)
+    assert isinstance(batch_size, int)
+    asked = {name: [] if v is None else [v] for name, v in assignment.items() if name not in OWN_PARAMETERS}
+    with prepared_study(path, options, reporter, "measure", batch_size=batch_size) as prepared:
+        folder = prepared.folder
+        state = StudyState(setup=prepared.runner.state.setup, log=open_log(folder / "measure.jsonl"))
+        runner = replace(prepared.runner, state=state)
+        if unknown := probe_properties(state.study.device, asked):
+            raise InputError("\n".join(f"--set {name}: {message}" for name, message in unknown.items()))
+        config = state.setup.configuration(assignment)
+        if config.batch_size > 1 and state.study.load is not None:
+            raise InputError("a request that arrives is one sample: under this load batch_size is 1")
+        if config.batch_size > 1 and not prepared.facts.batch_legal:
+            raise InputError(
+                f"batch_size {config.batch_size} is not legal for this model: {prepared.facts.batch_reason}"
+            )
+        resolved = runner.resolve(config)
+        if isinstance(resolved, Failure):
+            raise NoAnswerError(f"this configuration does not compile: {resolved}")
+        baselines = _distinct(state.setup.baselines, runner.resolve)
+        sessions = []
+        metric = state.study.objective.row
+
+        def enough(members: Sequence[Windows | Failure]) -> bool:
+            ran = [m for m in members if isinstance(m, Windows)]
+            has_requests = all(request_count(m.windows) >= metric.min_requests for m in ran)
+            return all(len(m.windows) >= (PROBES if metric.is_whole else BLOCKS) for m in ran) and has_requests
+
+        for i in range(SESSIONS):
+            runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", remaining_s=None)
+            plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, enough=enough)
+            session = runner.measure([config, *baselines.values()], plan).session
+            if isinstance(session.members[0], Failure):
+                raise NoAnswerError(f"this configuration fails: {session.members[0]}")
+            _refuse_few_requests(metric, session)
+            sessions.append(session)
+        members = [dict(zip(baselines, session.members[1:], strict=True)) for session in sessions]
+        reference = rank_baselines(state.study.objective, *members).reference
+        values = {name: _values(metric, sessions, place) for place, name in enumerate(baselines, start=1)}
+        if len(values[reference]) < SESSIONS:
+            raise NoAnswerError(
+                f"{SESSIONS - len(values[reference])} of {SESSIONS} sessions gave no {metric.name} for both sides",
+                advice="a baseline failed beside it, or a window was empty; sessions are in measure.jsonl",
+            )
+        gains = {name: interval(found, LEVEL) for name, found in values.items() if len(found) == SESSIONS}
+        pools = {name: pooled(sessions, one) for name, one in baselines.items()}
+        return Measured(
+            config=config,
+            metric=metric.name,
+            reference=reference,
+            gains=gains,
+            metrics=metrics_of(pool([m for s in sessions if isinstance(m := s.members[0], Windows)])),
+            baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
+            folder=folder,
+        )
+
+
+def _values(metric: Metric, sessions: Sequence[Session], place: int) -> list[float]:
+    """Of the first member against the one at `place`, a log-ratio of each session that had both."""
+    pairs = [(session.members[0], session.members[place]) for session in sessions]
+    found = [
+        session_value(metric, ours, theirs)
+        for ours, theirs in pairs
+        if isinstance(ours, Windows) and isinstance(theirs, Windows)
+    ]
+    return [value for value in found if value is not None]
+
+
+def _refuse_few_requests(metric: Metric, session: Session) -> None:
+    """After the first session, not after four that say no more."""
+    ours, *theirs = [request_count(m.windows) for m in session.members if isinstance(m, Windows)]
+    if (fewest := min(ours, max(theirs, default=ours))) < metric.min_requests:
+        raise NoAnswerError(
+            f"a claim about {metric.name} needs {metric.min_requests} requests on each side of a session, "
+            f"there were {fewest}",
+            advice="the model is too slow for this percentile here; decide by a lower one",
+        )
+
+
+def _distinct(
+    baselines: Mapping[str, DeploymentConfig], resolve: Callable[[DeploymentConfig], Effective | Failure]
+) -> dict[str, DeploymentConfig]:
+    """One baseline of each effective configuration: on a CPU LATENCY is the default under another name."""
+    found: dict[str, DeploymentConfig] = {}
+    seen: set[str] = set()
+    for name, config in baselines.items():
+        effective = resolve(config)
+        key = str(effective) if isinstance(effective, Failure) else effective.key
+        if key not in seen:
+            seen.add(key)
+            found[name] = config
+    return found
+
+
+def _scalar(text: str, value: str) -> Value:
+    """One value as a study file would have it."""
+    try:
+        document = read_document(f"value: {value}".encode(), name="--set")
+    except StudyFileError as error:
+        raise InputError(f"--set {text}: the value cannot be read: {error.problems[0].message}") from error
+    found = document.value.get("value")
+    is_finite = not isinstance(found, float) or math.isfinite(found)
+    if document.problems or len(document.value) != 1 or isinstance(found, list | dict) or not is_finite:
+        raise InputError(f"--set {text}: a value is one finite number, word, true, false or null")
+    return found

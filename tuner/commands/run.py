@@ -1,0 +1,237 @@
+"""`tuner run` and `tuner measure`, put together: file, folder, locks, worker bench, phases, best.yaml.
+
+The only module of the search side that measures on a real bench and writes what `deploy` reads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from tuner.bench.configuration import DeploymentConfig, Effective, Failure
+from tuner.bench.host.energy import EnergyReader
+from tuner.bench.protocol import ModelFacts
+from tuner.bench.worker.pool import ProcessMode
+from tuner.bench.worker.worker_bench import WorkerBench
+from tuner.commands.plan import describe_plan
+from tuner.deploy.best import BestInput, BestModel, portable_path
+from tuner.deploy.best_file import write_best
+from tuner.deploy.front_file import write_front
+from tuner.errors import BusyError, InputError, NoAnswerError
+from tuner.evidence.noise import Calibration
+from tuner.evidence.state import StudyState
+from tuner.model.host import host_facts
+from tuner.model.locate import sha256
+from tuner.outcome.best_config import Deployed, make_best
+from tuner.outcome.finished import Outcome, read_finished
+from tuner.outcome.metrics_table import final_metrics
+from tuner.outcome.pareto_front import knee_of, make_front
+from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
+from tuner.phases.order import FINISHED, run_phases
+from tuner.phases.progress import Reporter, RunLog, Status
+from tuner.phases.runner import SessionRunner
+from tuner.planning.feasibility import check_host
+from tuner.records.folder import not_left_empty, prepare, write_text
+from tuner.records.identity import check_identity, read_environment, study_identity
+from tuner.records.locks import locked
+from tuner.records.noise_cache import noise_cache
+from tuner.records.session_log import open_log, read_log
+from tuner.search.optuna_study import Search
+from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
+from tuner.search.study_database import StudyDatabase
+from tuner.study.conditions import as_written, under
+from tuner.study.file.device_checks import DeviceInspector, check_model_file
+from tuner.study.file.loader import load_study, parse
+from tuner.study.setup import KnownNoise
+from tuner.study.study import Budget, Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line adds to a study file. None keeps the file's budget."""
+
+    results: Path
+    minutes: float | None = None
+    trials: int | None = None
+    is_fresh: bool = False
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A study whose model has run once on its device: nothing that follows can fail for a reason known before."""
+
+    runner: SessionRunner
+    facts: ModelFacts
+    folder: Path
+    model_sha256: str
+
+
+def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
+    """Starts or resumes a study and writes its best.yaml; one that is finished prints its verdict also while another
+    study measures. Raises TunerError."""
+    try:
+        return _run(path, options, reporter)
+    except BusyError:
+        study = _with_budget(load_study(path), options)
+        folder = options.results / study.name
+        found = None if options.is_fresh else read_finished(study, folder)
+        if found is None:
+            raise
+        reporter.say(FINISHED)
+        return found
+
+
+def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
+    with prepared_study(path, options, reporter, "run") as prepared:
+        runner, folder = prepared.runner, prepared.folder
+        with _search(runner, folder) as search:
+            result = run_phases(runner, search)
+        state, deployed = runner.state, _deployed(prepared)
+        resolve = partial(_resolved, runner)
+        front = None
+        if result.front is not None:
+            front = make_front(state, result, deployed, resolve)
+            write_front(folder / "front.yaml", front)
+            best = knee_of(state, result, front, deployed, resolve)
+        else:
+            best = make_best(state, result, deployed, resolve(result.config))
+        write_best(folder / "best.yaml", best)
+        metrics = final_metrics(state, result)
+        return Outcome(folder=folder, best=best, result=result, metrics=metrics, front=front)
+
+
+def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:
+    """What `tuner run` would do, in lines: nothing is timed. Raises TunerError."""
+    with prepared_study(path, options, reporter, "plan") as prepared:
+        return describe_plan(prepared.runner)
+
+
+Purpose = Literal["run", "plan", "measure"]
+
+
+@contextmanager
+def prepared_study(
+    path: Path, options: RunOptions, reporter: Reporter, purpose: Purpose, *, batch_size: int = 1
+) -> Iterator[Prepared]:
+    """Phase 0: file, folder, locks, model, one inference, identity. The folder is proved writable before OpenVINO is
+    even imported, and earlier results are moved aside only when everything else is known to work. `plan` writes
+    nothing; `measure` leaves what a study has written alone. `batch_size`: one more that is to be proved legal."""
+    draft = parse(path)
+    draft.check_host(host_facts())
+    check_model_file(draft)
+    inspector = DeviceInspector(draft)
+    with inspector.everything_wrong():
+        study = _with_budget(draft.study(), options)
+    folder = options.results / study.name
+    if purpose != "plan":
+        prepare(folder)
+    with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say), not_left_empty(folder):
+        check_host(study, EnergyReader().refusal)
+        reporter.show(Status(phase="preflight", remaining_s=None, note="one inference on the device"))
+        with inspector.everything_wrong():
+            inspector.check_device()
+            draft.refuse_problems()
+        with WorkerBench(
+            study.model,
+            seed=study.seed,
+            conditions=study.conditions,
+            mode=ProcessMode.for_metrics(study.objective.decided_by),
+        ) as bench:
+            with inspector.everything_wrong():
+                facts = bench.inspect(study.device, proof_sizes(study, batch_size))
+            host = under(host_facts(), study.conditions)
+            said = [f"warning: {warning}" for warning in study.warnings]
+            setup = make_setup(study, facts, host, bench.resolve, said.append)
+            digest = sha256(study.model)
+            inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
+            cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
+            setup = replace(setup, known_noise=cache.read(time.time()))
+
+            def remember(noise: Calibration) -> None:
+                # Never what was read itself: it would not grow older than a day.
+                if noise.session_df > (setup.known_noise.df if setup.known_noise else 0):
+                    found = KnownNoise(session_sd=noise.session_sd, df=noise.session_df)
+                    cache.write(found, time.time())
+
+            if purpose == "run":
+                if options.is_fresh:
+                    prepare(folder, is_fresh=True)
+                log = open_log(folder / "sessions.jsonl")
+                identity = study_identity(setup, facts, host, digest)
+                check_identity(folder, identity, asdict(host), is_started=bool(log.all_sessions()))
+                write_text(folder / "study.yaml", study.text)
+                reporter = RunLog(inner=reporter, path=folder / "run.log")
+            else:
+                log = read_log(folder / "sessions.jsonl")
+            if log.dropped_torn_line:
+                said.append("the last line of sessions.jsonl was torn by an interruption and is dropped")
+            for words in said:
+                reporter.say(words)
+            minutes = study.budget.minutes
+            watch = HostWatch(
+                now=time.perf_counter,
+                sleep=time.sleep,
+                look=bench.load_over,
+                limit_s=PAUSE_LIMIT_S if minutes is None else min(PAUSE_LIMIT_S, PAUSE_SHARE * 60 * minutes),
+            )
+            runner = SessionRunner(
+                state=StudyState(setup=setup, log=log),
+                bench=bench,
+                reporter=reporter,
+                clock=watch.clock,
+                watch=watch,
+                remember=remember,
+            )
+            yield Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
+
+
+def _with_budget(study: Study, options: RunOptions) -> Study:
+    if options.minutes is not None and not math.isfinite(options.minutes):
+        raise InputError(f"--minutes {options.minutes}: a budget is a finite number of minutes")
+    budget = Budget(
+        minutes=study.budget.minutes if options.minutes is None else options.minutes,
+        trials=study.budget.trials if options.trials is None else options.trials,
+    )
+    return replace(study, budget=budget)
+
+
+def _search(runner: SessionRunner, folder: Path) -> Search:
+    """Returns a search without trials that will be mirrored in the folder's study.db."""
+    setup, study = runner.state.setup, runner.state.study
+    metrics = study.objective.metrics
+    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, say=runner.say)
+    return Search(space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(metrics), database=database)
+
+
+def _deployed(prepared: Prepared) -> Deployed:
+    """What every file that this run writes has in common."""
+    study, facts = prepared.runner.state.study, prepared.facts
+    inputs = {}
+    for given in facts.inputs:
+        spec = study.model.inputs.get(given["name"])
+        inputs[given["name"]] = BestInput(
+            shape=tuple(given["shape"]),
+            batch_axis=given["batch_axis"],
+            layout=spec.layout if spec else None,
+            range=spec.range if spec else (0.0, 1.0),
+        )
+    return Deployed(
+        inputs=inputs,
+        model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
+        precision="" if facts.precision in NO_PRECISION else facts.precision,
+        environment=read_environment(prepared.folder)["host"],
+    )
+
+
+def _resolved(runner: SessionRunner, config: DeploymentConfig) -> Effective:
+    effective = runner.resolve(config)
+    if isinstance(effective, Failure):
+        raise NoAnswerError(f"the configuration to deploy no longer compiles: {effective}")
+    return effective

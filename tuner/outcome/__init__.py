@@ -1,0 +1,1 @@
+"""What is written at the end, and how is it read back?"""

@@ -1,0 +1,123 @@
+"""Every metric of what a study compared, side by side: the winner, the baselines and the points of a front.
+
+Knows the evidence; writes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tuner.bench.configuration import DeploymentConfig
+from tuner.bench.measurement import Windows
+from tuner.bench.metrics import METRICS, Metric
+from tuner.decision.result import Result
+from tuner.evidence.candidates import MetricValues
+from tuner.evidence.pooled_metrics import metrics_of
+from tuner.evidence.state import StudyState
+from tuner.statistics.session_effect import session_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalMetrics:
+    """The metrics of what a study compared, as the confirmation or the last session before it measured them."""
+
+    winner: MetricValues | None
+    """The candidate that was confirmed, deployed or not; None without a confirmation, and for several objectives."""
+    reference: MetricValues
+    baselines: Mapping[str, MetricValues]
+    """The other baselines that were measured, by name."""
+    candidates: Mapping[str, MetricValues] = field(default_factory=dict)
+    """The candidates of a front, and those that were removed from it, by name."""
+
+    def named(self, reference: str) -> dict[str, MetricValues]:
+        """Returns all but the winner by name, the reference first. Names of candidates have a space in them."""
+        return {reference: self.reference, **self.baselines, **self.candidates}
+
+
+def final_metrics(state: StudyState, result: Result) -> FinalMetrics:
+    """Returns the metrics of winner, reference, baselines and points.
+
+    What the confirmation measured comes from there. The other baselines were last measured beside the reference in the
+    final or the baselines' session, and are moved to what the reference measures in the confirmation.
+    """
+    configs, found = state.setup.baselines, result.confirmation
+    beside = _beside(state, configs[result.reference])
+    confirmed: dict[str, MetricValues] = {}
+    winner = reference = None
+    if found is not None:
+        reference = found.pooled(0)
+        pools = [found.pooled(position) for position in range(1, 1 + len(found.plan.members))]
+        if found.plan.is_front:
+            named = zip(found.plan.names, pools, strict=True)
+            confirmed = {name: metrics_of(windows) for name, windows in named if windows is not None}
+        elif pools[0] is not None:
+            winner = metrics_of(pools[0])
+    here = metrics_of(reference or beside[configs[result.reference]][1])
+    baselines = {}
+    for name, config in configs.items():
+        if name in confirmed:
+            baselines[name] = confirmed[name]
+        elif name != result.reference and (pair := beside.get(config) or _same_effective(state, name, beside)):
+            baselines[name] = _moved(*pair, here, state.study.objective.row)
+    return FinalMetrics(
+        winner=winner,
+        reference=here,
+        baselines=baselines,
+        candidates={name: metrics for name, metrics in confirmed.items() if name not in configs},
+    )
+
+
+def _moved(theirs: Windows, ours: Windows, reference: MetricValues, objective: Metric) -> MetricValues:
+    """Returns a baseline's metrics as they would be beside the reference of the confirmation.
+
+    Throughput and latencies are moved together, by the factor that gives the objective (or the throughput) its ratio to
+    the reference `ours`, measured in the same session: a p50 then stays below its p90. Any other metric is its own
+    ratio to the reference times the value of `reference`. A maximum is what was seen.
+    """
+    there = reference.values
+
+    def paired(row: Metric) -> float | None:
+        ratio = session_value(row, theirs, ours, min_requests=1)
+        return there[row.name] * math.exp(row.sign * ratio) if ratio is not None and row.name in there else None
+
+    seen = metrics_of(theirs)
+    speed = objective if _is_speed(objective) else METRICS["throughput"]
+    wanted = paired(speed)
+    faster = (wanted / seen.values[speed.name]) ** speed.sign if wanted is not None else 1.0
+    found = {}
+    for name, value in seen.values.items():
+        row = METRICS[name]
+        if row.is_extreme:
+            found[name] = value
+        elif _is_speed(row):
+            found[name] = value * faster**row.sign
+        elif (moved := paired(row)) is not None:
+            found[name] = moved
+    return MetricValues(values=found, requests=seen.requests)
+
+
+def _is_speed(row: Metric) -> bool:
+    return row.name == "throughput" or row.name.startswith("latency_")
+
+
+def _beside(state: StudyState, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:
+    """Returns the windows of each configuration and of the reference, of the last session before that had both."""
+    found: dict[DeploymentConfig, tuple[Windows, Windows]] = {}
+    for line in state.log.sessions("baselines", "final"):
+        members = dict(zip(line.session.lineup, line.session.members, strict=True))
+        ours = members.get(reference)
+        if not isinstance(ours, Windows) or not ours.windows:
+            continue
+        for config, theirs in members.items():
+            if isinstance(theirs, Windows) and theirs.windows:
+                found[config] = (theirs, ours)
+    return found
+
+
+def _same_effective(
+    state: StudyState, name: str, beside: Mapping[DeploymentConfig, tuple[Windows, Windows]]
+) -> tuple[Windows, Windows] | None:
+    key = state.reference.baseline_keys.get(name)
+    return next((pair for pair in beside.values() if pair[0].effective.key == key), None)

@@ -1,0 +1,115 @@
+"""Phase 4, the final: the best few candidates and the baselines, interleaved.
+
+Acts: it measures the candidates that `selection.py` and `pareto_selection.py` choose. Of one objective they are halved
+until one is left and then refined, of several they fill as many sessions as they need.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tuner.evidence.candidates import Candidate
+from tuner.evidence.session_cost import PAIRS
+from tuner.phases.audit import audit_lines, equal_requests
+from tuner.phases.runner import SessionRunner
+from tuner.planning.budget import FULL_FINAL, StudyPlan
+from tuner.planning.pareto_selection import confirmed_points, front_finalists, plan_front_confirmation
+from tuner.planning.selection import (
+    Finalist,
+    best_finalist,
+    candidates_in,
+    final_baselines,
+    finalists,
+    plan_confirmation,
+    refinement_finalists,
+    runner_up,
+)
+from tuner.planning.session_plan import LINEUP, plan_session
+from tuner.records.confirmation_plan import ConfirmationPlan
+from tuner.records.session_log import SessionLine
+from tuner.study.space import Assignment
+
+
+def next_confirmation(runner: SessionRunner, plan: StudyPlan) -> ConfirmationPlan | None:
+    """Runs what is missing of the final and returns the confirmation that follows.
+
+    None if no candidate can be better than the reference within the limits.
+    """
+    state = runner.state
+    if state.study.objective.has_several:
+        _run_front_final(runner, plan)
+        points = confirmed_points(state, plan)
+        return plan_front_confirmation(state, plan, points) if points else None
+    following = runner_up(state)
+    finalist = best_finalist(state, [following]) if following else _run_final(runner, plan)
+    return plan_confirmation(state, plan, finalist) if finalist else None
+
+
+def _run_final(runner: SessionRunner, plan: StudyPlan) -> Finalist | None:
+    state = runner.state
+    chosen = finalists(state, plan)
+    for stage, size in enumerate(plan.final.stages):
+        if not chosen:
+            return None
+        if stage == state.steps("final"):
+            _measure_stage(runner, plan, chosen[:size])
+        chosen = candidates_in(state, state.log.sessions("final", round=state.attempt)[stage : stage + 1])
+    while refined := refinement_finalists(state, plan):
+        before = _comparison_count(runner)
+        note = f"{len(refined)} candidates, the best from the second best"
+        # A fresh process: only several of those average out what differs between two compiles.
+        _measure(runner, [state.reference.name], refined, note=note, blocks=PAIRS, is_fresh=True)
+        if _comparison_count(runner) == before:
+            break  # the reference failed
+    met = candidates_in(state, state.log.sessions("final", round=state.attempt))
+    return best_finalist(state, met or chosen)
+
+
+def _run_front_final(runner: SessionRunner, plan: StudyPlan) -> None:
+    state = runner.state
+    baselines = final_baselines(state.reference, plan)
+    room = LINEUP - len(baselines)
+    while state.steps("final") < math.ceil(plan.final.top / room):
+        lines = state.log.sessions("final", round=state.attempt)
+        done = {number for line in lines for number in line.trials if number is not None}
+        waiting = [c for c in front_finalists(state, plan) if c.trial not in done][:room]
+        if not waiting:
+            return
+        _measure(runner, baselines, waiting, blocks=plan.final.stage_rounds)
+
+
+def _measure_stage(runner: SessionRunner, plan: StudyPlan, chosen: Sequence[Candidate]) -> None:
+    """Measures a stage of the final, in a long one with requests that should make no difference."""
+    baselines = final_baselines(runner.state.reference, plan)
+    is_long = plan.final == FULL_FINAL
+    audited = equal_requests(runner, chosen, LINEUP - len(baselines) - len(chosen)) if is_long else []
+    line = _measure(runner, baselines, chosen, audited=audited, blocks=plan.final.stage_rounds)
+    for words in audit_lines(runner.state, line):
+        runner.say(words)
+
+
+def _measure(
+    runner: SessionRunner,
+    baselines: Sequence[str],
+    chosen: Sequence[Candidate],
+    *,
+    audited: Sequence[Assignment] = (),
+    note: str = "",
+    blocks: int,
+    is_fresh: bool = False,
+) -> SessionLine:
+    """Measures one session of baselines, candidates and audited requests."""
+    state = runner.state
+    runner.show("final", note or f"{len(chosen)} candidates")
+    configs = [state.setup.baselines[name] for name in baselines]
+    return runner.measure(
+        [*configs, *(c.config for c in chosen), *(state.setup.configuration(assignment) for assignment in audited)],
+        plan_session(state, state.reference, "final", blocks=blocks, is_fresh=is_fresh),
+        trials=[*(None for _ in configs), *(c.trial for c in chosen), *(None for _ in audited)],
+        assignments=[*(None for _ in configs), *(c.assignment for c in chosen), *audited],
+    )
+
+
+def _comparison_count(runner: SessionRunner) -> int:
+    return sum(len(candidate.comparisons) for candidate in runner.state.candidates.values())

@@ -1,0 +1,186 @@
+"""Which candidates and baselines take part in the final and are confirmed, where there is one objective.
+
+Knows what is believed of candidates; measures nothing. Several objectives are in `pareto_selection.py`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.evidence.baseline_ranking import rank_baselines
+from tuner.evidence.candidates import Candidate, ranked
+from tuner.evidence.session_cost import PAIRS
+from tuner.evidence.state import Reference, StudyState
+from tuner.planning.budget import SD_FLOOR, SMALL_FINAL, StudyPlan
+from tuner.planning.confirmation_size import confirmation_s, due_size, sessions_to_keep
+from tuner.planning.session_plan import LINEUP, WARM_UP_WINDOWS, longer_s
+from tuner.planning.study_plan import study_plan
+from tuner.records.confirmation_plan import ConfirmationLine
+from tuner.records.session_log import Reason, SessionLine, VerdictLine
+from tuner.statistics.knowledge_gradient import knowledge_gradient
+from tuner.statistics.sequential_test import SESSIONS, share_of
+from tuner.study.study import Budget
+
+BEHIND_SDS = 3.0
+"""Standard deviations behind the reference beyond which a candidate takes no time in the final."""
+
+BASELINES_AT_MOST = 4
+"""Number of baselines in a final, the strongest: half of its places belong to candidates."""
+
+REFINED_AT_MOST = LINEUP - 1
+"""Number of candidates in a session of the final refinement, beside the reference."""
+
+WORTH_A_SESSION = 0.0003
+"""Expected improvement of what is deployed (log-ratio) below which a session of the final refinement is not run.
+
+Two equal candidates that differ by 1 % from session to session then end after some twenty sessions.
+"""
+
+REJECTING = (Reason.CONSTRAINT, Reason.UNSTABLE)
+"""Reasons of a verdict that say nothing of the candidates behind the winner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalist:
+    """The candidate that is confirmed, and the baseline that it is confirmed against."""
+
+    candidate: Candidate
+    reference: str
+
+
+def final_baselines(reference: Reference, plan: StudyPlan) -> list[str]:
+    """Returns the baselines that take part, by name, the reference first: all that differ, or the reference alone."""
+    return reference.distinct_baselines()[:BASELINES_AT_MOST] if plan.final.has_baselines else [reference.name]
+
+
+def finalists(state: StudyState, plan: StudyPlan) -> list[Candidate]:
+    """Returns the best candidates that are still open, as many as the final takes."""
+    room = LINEUP - len(final_baselines(state.reference, plan))
+    return open_candidates(state)[: min(plan.final.top or SMALL_FINAL.top, room)]
+
+
+def open_candidates(state: StudyState) -> list[Candidate]:
+    """Returns the measured candidates that no earlier confirmation has decided about, best first.
+
+    A candidate whose gain was not significant is still open: more sessions may prove it. A candidate far behind the
+    reference is left out, except under limits that no baseline keeps, where it need not be faster.
+    """
+    undecided = {line.round for line in state.log.verdicts() if line.reason is Reason.NOT_SIGNIFICANT}
+    attempts = [attempt for attempt in range(1, state.attempt) if attempt not in undecided]
+    decided = {plan.members[0] for attempt in attempts if (plan := state.log.confirmation(attempt))}
+    known = [c for c in state.candidates.values() if c.config not in decided]
+    if state.reference.ranking.is_feasible:
+        known = [c for c in known if c.is_measured and c.value + BEHIND_SDS * c.sd > 0.0]
+    return ranked(known)
+
+
+def candidates_in(state: StudyState, lines: Sequence[SessionLine]) -> list[Candidate]:
+    """Returns the candidates of these sessions, best first."""
+    numbers = {number for line in lines for number in line.trials if number is not None}
+    return ranked(c for c in state.candidates.values() if c.trial in numbers)
+
+
+def is_better(candidate: Candidate, reference: Reference) -> bool:
+    """Returns True if a candidate beats the reference within the limits; where no baseline keeps them, if it does."""
+    return candidate.is_feasible and (candidate.value > 0.0 or not reference.ranking.is_feasible)
+
+
+def may_win(candidates: Sequence[Candidate], reference: Reference) -> list[Candidate]:
+    """Returns the candidates that are better than the reference, in the same order.
+
+    The confirmation is strict where the search was lenient: if any keep their limits as measured, the others are out.
+    """
+    good = [c for c in candidates if is_better(c, reference)]
+    return [c for c in good if c.excess <= 0.0] or good
+
+
+def best_finalist(state: StudyState, candidates: Sequence[Candidate]) -> Finalist | None:
+    """Returns the first of the candidates, best first, that may win, and its reference; None if none may."""
+    good = may_win(candidates, state.reference)
+    return Finalist(candidate=good[0], reference=_strongest_baseline(state)) if good else None
+
+
+def plan_confirmation(state: StudyState, plan: StudyPlan, finalist: Finalist) -> ConfirmationLine:
+    """Returns the plan of a finalist's confirmation, with as many sessions as fit into the time that there is."""
+    size = due_size(state, plan, finalist.candidate)
+    return ConfirmationLine(
+        round=state.attempt,
+        winner=finalist.candidate.config,
+        reference=finalist.reference,
+        k_max=size.sessions,
+        share=share_of(state.log.winners_before(state.attempt)),
+        pairs=size.pairs,
+        window_s=plan.window_s,
+        sd_floor=SD_FLOOR * state.reference.noise.session_sd_of(size.pairs),
+    )
+
+
+def refinement_finalists(state: StudyState, plan: StudyPlan) -> Sequence[Candidate]:
+    """Returns the candidates of one more session of the final, of those that may win.
+
+    Empty if a session would tell nothing, or if the confirmation of the best candidate may need the time.
+    """
+    known = may_win(open_candidates(state), state.reference)
+    remaining_s, reference = state.remaining_s(), state.reference
+    if remaining_s is None or len(known) < 2 or (kept := sessions_to_keep(reference, known[0])) is None:
+        return []
+    found = knowledge_gradient(
+        np.array([c.value for c in known]),
+        np.array([c.sd for c in known]),
+        np.array([c.comparisons[-1].sd for c in known]),
+        seed=zlib.crc32(f"{state.study.seed}/{state.attempt}/{state.steps('final')}".encode()),
+        most=REFINED_AT_MOST,
+    )
+    if found.worth < WORTH_A_SESSION:
+        return []
+    chosen = [known[i] for i in found.contenders]
+    spare_s = remaining_s - confirmation_s(state, plan, known[0], kept)
+    sizes = range(len(chosen), 1, -1)
+    return next((chosen[:n] for n in sizes if _refinement_s(reference, chosen[:n]) <= spare_s), [])
+
+
+def runner_up(state: StudyState) -> Candidate | None:
+    """Returns the candidate that is confirmed next, within the same budget, after a winner that was rejected.
+
+    A winner that broke its limits or crashed says nothing of the others: the best of them follows, if there is time
+    for four sessions. After a winner that gained too little none follows.
+    """
+    verdicts = state.log.verdicts()
+    if not verdicts or verdicts[-1].reason not in REJECTING or is_larger(state.study.budget, verdicts[-1]):
+        return None
+    last, remaining_s = verdicts[-1].round, state.remaining_s()
+    if not state.has_reference or state.study.objective.has_several or state.log.confirmation(last) is None:
+        return None
+    plan = study_plan(state, last)
+    if remaining_s is not None and remaining_s < SESSIONS[0] * plan.session_cost_s:
+        return None
+    return next((c for c in finalists(state, plan) if is_better(c, state.reference)), None)
+
+
+def is_larger(budget: Budget, line: VerdictLine) -> bool:
+    """Returns True if a budget goes beyond the one that led to a verdict, in time or in trials."""
+    more_time = line.minutes is not None and (budget.minutes is None or budget.minutes > line.minutes)
+    more_trials = line.trials is not None and (budget.trials is None or budget.trials > line.trials)
+    return more_time or more_trials
+
+
+def _strongest_baseline(state: StudyState) -> str:
+    """Returns the baseline that the baselines' session and the final together found strongest.
+
+    Sessions with one baseline alone tell nothing: the host might have slowed the others down as well.
+    """
+    configs = state.setup.baselines
+    lines = (state.reference.line, *state.log.sessions("final", round=state.attempt))
+    members = [dict(zip(line.session.lineup, line.session.members, strict=True)) for line in lines]
+    found = [{name: met[config] for name, config in configs.items() if config in met} for met in members]
+    return rank_baselines(state.study.objective, *(baselines for baselines in found if len(baselines) > 1)).reference
+
+
+def _refinement_s(reference: Reference, candidates: Sequence[Candidate]) -> float:
+    """Returns the seconds of one session of the final refinement."""
+    longer = sum(longer_s(reference, c) for c in candidates)
+    return reference.noise.cost.of(PAIRS, reference.window_s, 1 + len(candidates)) + (PAIRS + WARM_UP_WINDOWS) * longer

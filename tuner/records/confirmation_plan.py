@@ -1,0 +1,100 @@
+"""What is fixed on disk before the first session of a confirmation, for one objective and for several.
+
+Knows the two kinds of lines that sessions.jsonl has for it; not what the sessions show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tuner.bench.configuration import DeploymentConfig
+from tuner.statistics.sequential_test import looks
+
+
+class _Plan:
+    """What both kinds of lines say in the words of the program; their fields have the names on disk."""
+
+    __slots__ = ()
+    round: int
+    share: float
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt."""
+        return self.round
+
+    @property
+    def alpha(self) -> float:
+        """Probability of a false win that the study may spend here, one-sided."""
+        return self.share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationLine(_Plan):
+    """The plan of a confirmation of one objective: one member, and up to four looks."""
+
+    kind: Literal["confirmation"] = "confirmation"
+    round: int
+    winner: DeploymentConfig
+    reference: str
+    """Name of the baseline that is the first member of every session."""
+    k_max: int
+    share: float
+    pairs: int
+    """Number of pairs of windows in a session."""
+    window_s: float
+    sd_floor: float = 0.0
+    """Least standard deviation between sessions (log-ratio) that is assumed: four that agree by luck prove nothing."""
+
+    @property
+    def is_front(self) -> bool:
+        """False: the study has one objective."""
+        return False
+
+    @property
+    def members(self) -> tuple[DeploymentConfig, ...]:
+        """Configurations that are confirmed, without the reference."""
+        return (self.winner,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the members: one winner has none."""
+        return ()
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of sessions after which the evidence is judged. Raises ValueError for an unknown largest one."""
+        return looks(self.k_max)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontLine(_Plan):
+    """The plan of a confirmation of several objectives: the points of a front, and one look at the end."""
+
+    kind: Literal["front"] = "front"
+    round: int
+    members: tuple[DeploymentConfig, ...]
+    """Configurations that are confirmed, without the reference, which is the first of each session."""
+    names: tuple[str, ...]
+    """Name of each member, a baseline's or `trial 12`."""
+    reference: str
+    sessions: int
+    share: float
+    pairs: int
+    window_s: float
+    sd_floor: float = 0.0
+
+    @property
+    def is_front(self) -> bool:
+        """True: the study has several objectives."""
+        return True
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of sessions after which the evidence is judged: all of them."""
+        return (self.sessions,)
+
+
+ConfirmationPlan = ConfirmationLine | FrontLine
+"""The members, the size and the error of a confirmation."""

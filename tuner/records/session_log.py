@@ -1,0 +1,243 @@
+"""sessions.jsonl: the append-only evidence of a study and its only source of truth. Every line is one fact.
+
+Knows how lines are written, flushed and read back; not what they mean for the search.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from tuner.bench.configuration import PropertyValue
+from tuner.bench.measurement import Session
+from tuner.bench.protocol import Phase
+from tuner.errors import OutputError, RecordError
+from tuner.records.confirmation_plan import ConfirmationLine, ConfirmationPlan, FrontLine
+from tuner.study.setup import KnownNoise
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderLine:
+    """The first line of every file."""
+
+    kind: Literal["header"] = "header"
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLine:
+    """One session, failures too. `trials` and `assignments` run parallel to `session.lineup`; None for baselines."""
+
+    kind: Literal["session"] = "session"
+    phase: Phase
+    round: int
+    """Counts verdicts: 1 until the first, then one more each time a larger budget searches on."""
+    step: int
+    """Which session of its phase and round, from 0."""
+    trials: tuple[int | None, ...]
+    assignments: tuple[Mapping[str, PropertyValue | None] | None, ...]
+    session: Session
+    duplicates: Annotated[int, Field(exclude_if=lambda count: count == 0)] = 0
+    """Number of proposals that had been answered from what was known when this session of a search began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationLine:
+    """The end of the calibration: what follows from it is fixed, whatever other studies find in the meantime."""
+
+    kind: Literal["calibration"] = "calibration"
+    known: KnownNoise | None
+    """What an earlier study of the last day knew."""
+    session_sd: float
+    session_df: int
+    provable_gain_pct: float
+    """The smallest gain that the budget can prove with a probability of 80 %."""
+
+
+class Reason(enum.StrEnum):
+    """Why an attempt ended with its verdict, as the record has it."""
+
+    PROVED = ""
+    FIRST_FEASIBLE = "first_feasible"
+    """A configuration keeps the limits, which no baseline does; no gain is claimed."""
+    CONSTRAINT = "constraint"
+    """No configuration is shown to keep the limits."""
+    UNSTABLE = "unstable"
+    """The winner of the final failed in fresh processes."""
+    FUTILE = "futile"
+    """Nothing that was tried gains enough to matter."""
+    NOT_SIGNIFICANT = "not_significant"
+    """The gain may be noise."""
+    KNEE = "knee"
+    """The knee of the front is a baseline, beside which points are proved."""
+    FAILED = "failed"
+    """Every configuration failed."""
+
+    @property
+    def is_tuned(self) -> bool:
+        """True if the verdict deploys a candidate."""
+        return self in (Reason.PROVED, Reason.FIRST_FEASIBLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictLine:
+    """The end of an attempt."""
+
+    kind: Literal["verdict"] = "verdict"
+    round: int
+    verdict: Literal["tuned", "baseline"]
+    reason: Reason
+    detail: str
+    """Sentence that says to a user what `reason` rests on."""
+    minutes: float | None
+    trials: int | None
+    """The budget that led here: a larger one searches on."""
+    duplicates: int = 0
+    """Proposals that were answered from what was known."""
+
+
+Line = HeaderLine | SessionLine | CalibrationLine | ConfirmationLine | FrontLine | VerdictLine
+
+_ADAPTER: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
+
+
+def full_disk_advice(error: OSError) -> str:
+    """What to do about a failed write, in one line."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free some space and run the same command: it continues after the last finished session"
+    return "make the folder writable, or name another with --results"
+
+
+@dataclass(slots=True)
+class Log:
+    """The lines of one study, in memory and on disk. `append` returns once the line is on the disk."""
+
+    path: Path | None
+    """None keeps them in memory alone, as replays do."""
+    lines: list[Line] = field(default_factory=list)
+    dropped_torn_line: bool = False
+    _size: int = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.lines)
+
+    def append(self, line: Line) -> None:
+        """Writes, flushes and syncs. Raises OutputError; what was half-written is taken back."""
+        if self.path is not None:
+            self._write(self.path, line)
+        self.lines.append(line)
+
+    def _write(self, path: Path, line: Line) -> None:
+        data = _ADAPTER.dump_json(line) + b"\n"
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                # What is left of a torn line may be longer than the line to come.
+                os.ftruncate(fd, self._size)
+                os.lseek(fd, self._size, os.SEEK_SET)
+                try:
+                    rest = data
+                    while rest:
+                        rest = rest[os.write(fd, rest) :]
+                    os.fsync(fd)
+                except OSError:
+                    os.ftruncate(fd, self._size)
+                    raise
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {path}: {error.strerror or error}", advice=full_disk_advice(error)
+            ) from error
+        self._size += len(data)
+
+    def sessions(self, *phases: Phase, round: int | None = None) -> list[SessionLine]:
+        return [
+            line
+            for line in self.lines
+            if isinstance(line, SessionLine) and line.phase in phases and round in (None, line.round)
+        ]
+
+    def all_sessions(self) -> list[SessionLine]:
+        return [line for line in self.lines if isinstance(line, SessionLine)]
+
+    def spent_s(self) -> float:
+        """What the sessions of all phases and rounds took. A killed session cost nothing."""
+        return sum(line.session.wall_s for line in self.all_sessions())
+
+    def winners_before(self, round: int) -> int:
+        """How many went into a confirmation in earlier rounds: each has had its share of the error."""
+        heads = (line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine))
+        return len({line.round for line in heads if line.round < round})
+
+    def calibration(self) -> CalibrationLine | None:
+        return next((line for line in self.lines if isinstance(line, CalibrationLine)), None)
+
+    def duplicates(self) -> int:
+        """Returns how many proposals were answered from what was known, up to the last line that says so."""
+        return max((line.duplicates for line in self.lines if isinstance(line, SessionLine | VerdictLine)), default=0)
+
+    def verdicts(self) -> list[VerdictLine]:
+        return [line for line in self.lines if isinstance(line, VerdictLine)]
+
+    def confirmation(self, attempt: int) -> ConfirmationPlan | None:
+        """Returns the plan of an attempt's confirmation; None if none was opened."""
+        found = [line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine)]
+        return next((line for line in reversed(found) if line.round == attempt), None)
+
+
+def open_log(path: Path) -> Log:
+    """Reads what is there; a file that does not exist is an empty log. A torn last line, as `kill -9` leaves it, is
+    dropped, and overwritten by the next append. Raises RecordError for damage anywhere else and for newer files."""
+    log = read_log(path)
+    if not log.lines:
+        log.append(HeaderLine())
+    return log
+
+
+def read_log(path: Path) -> Log:
+    """As `open_log`, but leaves the file as it is."""
+    log = Log(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return log
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+    pieces = data.split(b"\n")
+    log.dropped_torn_line = bool(pieces.pop())
+    for number, piece in enumerate(pieces, start=1):
+        _refuse_newer(path, piece)
+        try:
+            log.lines.append(_ADAPTER.validate_json(piece))
+        except ValidationError as error:
+            raise RecordError(
+                f"{path}:{number}: damaged: {error.errors()[0]['msg']}",
+                advice="tuner run --fresh moves these results aside and starts anew",
+            ) from error
+        log._size += len(piece) + 1
+    return log
+
+
+def _refuse_newer(path: Path, piece: bytes) -> None:
+    if not piece.startswith(b'{"kind":"header"'):
+        return
+    try:
+        version = json.loads(piece)["schema_version"]
+    except (ValueError, KeyError):
+        return
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RecordError(
+            f"{path}: written by a newer tuner (schema {version}, this one reads {SCHEMA_VERSION})",
+            advice="update tuner, or use tuner run --fresh to move these results aside",
+        )

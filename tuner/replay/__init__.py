@@ -1,0 +1,1 @@
+"""How good is a search strategy on a table whose truth is known?"""

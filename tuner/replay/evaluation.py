@@ -1,0 +1,150 @@
+"""What many replayed studies say of a strategy: how far from the best it ends, how soon it is near, and how often its
+claims are true. Knows the outcomes of replays; runs none.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuner.replay.replayed import NEAR, WORSE, Replayed
+
+CLAIM_FROM = math.log(1.05)
+"""The bias of claims is told for gains from 5 %: smaller ones are claimed only where noise lifted them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Of one strategy on one table with one budget. Regrets in per cent of the best's speed, None where nothing can be
+    said: no claims, no intervals, never near."""
+
+    table: str
+    strategy: str
+    noise: str
+    minutes: float
+    studies: int
+    regret_median_pct: float
+    regret_p90_pct: float
+    tried_regret_median_pct: float
+    tried_regret_p90_pct: float
+    """Of the best that was tried: what is beyond it was lost by the choice among those tried."""
+    search_regret_median_pct: float
+    """Of what search and final thought best, confirmed or not."""
+    trials_median: float
+    trials_to_near_median: float | None
+    """Trials to within 2 % of the best; studies that never got there count as infinitely many."""
+    near_pct: float
+    """Of the studies, those that did."""
+    time_to_near_median_s: float | None
+    """Until the search's best stayed within 2 % of the best."""
+    tuned_pct: float
+    harmed_pct: float
+    """Of the studies, those that deploy what is worse than the strongest baseline by more than 1 %."""
+    claims: int
+    claimed_pct: float | None
+    true_pct: float | None
+    """Mean gain claimed, and mean true gain of the same configurations."""
+    large_claims: int
+    """Claims of true gains of 5 % or more; the bias is told of these."""
+    bias_points: float | None
+    """Mean of 100 times the log of claimed over true speed-up: a point is 1 % of the speed, however large the gain."""
+    bias_se_points: float | None
+    """Its standard error: how much of it may be the luck of these studies."""
+    intervals: int
+    held: int
+    """Intervals that were shown, and those that hold the true gain."""
+    coverage_pct: float | None
+    wall_median_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equals:
+    """Studies of copies of one configuration: every claim is false."""
+
+    table: str
+    """Whose noise it was."""
+    noise: str
+    minutes: float
+    studies: int
+    false_wins: int
+    confirmed: int
+    """Studies that reached the confirmation: the others could not err."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replays:
+    evaluations: Sequence[Evaluation]
+    equals: Sequence[Equals]
+
+
+def evaluate(found: Sequence[Replayed], *, table: str, strategy: str, noise: str, minutes: float) -> Evaluation:
+    """Raises ValueError where there is nothing to evaluate."""
+    if not found:
+        raise ValueError("no study was replayed")
+    regrets = sorted(_regret_pct(one.regret) for one in found)
+    near = sorted(one.trials_to_near if one.trials_to_near is not None else math.inf for one in found)
+    stays = sorted(_time_to_near(one) for one in found)
+    claims = [(one.claim, one.true_gain) for one in found if one.claim is not None]
+    large = [100.0 * (claim - truth) for claim, truth in claims if truth >= CLAIM_FROM]
+    tried = sorted(_regret_pct(one.tried_regret) for one in found)
+    shown = [one for one in found if one.interval is not None and one.interval_truth is not None]
+    held = [one for one in shown if one.interval[0] <= one.interval_truth <= one.interval[1]]  # type: ignore[index,operator]
+    return Evaluation(
+        table=table,
+        strategy=strategy,
+        noise=noise,
+        minutes=minutes,
+        studies=len(found),
+        regret_median_pct=statistics.median(regrets),
+        regret_p90_pct=quantile(regrets, 0.9),
+        tried_regret_median_pct=statistics.median(tried),
+        tried_regret_p90_pct=quantile(tried, 0.9),
+        search_regret_median_pct=statistics.median(
+            _regret_pct(one.path[-1][1] if one.path else one.regret) for one in found
+        ),
+        trials_median=statistics.median(one.trials for one in found),
+        trials_to_near_median=_finite(statistics.median(near)),
+        near_pct=100.0 * sum(n < math.inf for n in near) / len(found),
+        time_to_near_median_s=_finite(statistics.median(stays)),
+        tuned_pct=100.0 * sum(one.is_tuned for one in found) / len(found),
+        harmed_pct=100.0 * sum(one.true_gain < WORSE for one in found) / len(found),
+        claims=len(claims),
+        claimed_pct=_mean([100.0 * math.expm1(claim) for claim, _ in claims]),
+        true_pct=_mean([100.0 * math.expm1(truth) for _, truth in claims]),
+        large_claims=len(large),
+        bias_points=_mean(large),
+        bias_se_points=statistics.stdev(large) / math.sqrt(len(large)) if len(large) > 1 else None,
+        intervals=len(shown),
+        held=len(held),
+        coverage_pct=100.0 * len(held) / len(shown) if shown else None,
+        wall_median_s=statistics.median(one.wall_s for one in found),
+    )
+
+
+def quantile(ordered: Sequence[float], q: float) -> float:
+    """The nearest-rank quantile of ascending values."""
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+
+
+def _regret_pct(regret: float) -> float:
+    return -100.0 * math.expm1(-regret)
+
+
+def _time_to_near(one: Replayed) -> float:
+    """Since when the search's best has been within 2 % of the best; inf where it is not at the end."""
+    since = math.inf
+    for at_s, regret in reversed(one.path):
+        if regret > NEAR:
+            break
+        since = at_s
+    return since
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Which sentence says what a value means?"""

@@ -1,0 +1,120 @@
+"""From a study, its model, device and host to the space that is searched, its seeds and its pinned precision.
+
+Knows what a device allows; opens no bench and measures nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from tuner.bench.configuration import Conditions, DeploymentConfig, Effective, Failure
+from tuner.bench.protocol import ModelFacts
+from tuner.errors import ModelError
+from tuner.model.host import HostFacts, has_smt, is_hybrid
+from tuner.search.auto_space import auto_space, extend
+from tuner.search.seeds import merged, seeds
+from tuner.study.baselines import baseline_configs
+from tuner.study.setup import StudySetup
+from tuner.study.space import Parameter, Space
+from tuner.study.study import Study
+
+PROOF_BATCH = 4
+"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (openvino.md)."""
+
+NO_PRECISION = ("unreadable", "dynamic", "")
+
+
+def make_setup(
+    study: Study,
+    facts: ModelFacts,
+    host: HostFacts,
+    resolve: Callable[[DeploymentConfig], Effective | Failure],
+    say: Callable[[str], None],
+) -> StudySetup:
+    """The space that this device, host and model allow, its seeds, and the pinned precision."""
+    is_latency = study.is_single
+    is_batch_legal = facts.batch_legal and not is_latency and study.load is None
+    if study.load is not None and study.space.is_auto:
+        say("batch_size leaves the space: requests arrive by themselves, each of them one sample")
+    elif not facts.batch_legal and facts.batch_reason:
+        say(f"batch_size leaves the space: {facts.batch_reason}")
+    searched = next((p.values for p in study.space.parameters if p.name == "replicas"), ())
+    replicas = max(study.conditions.replicas, *(n for n in searched if isinstance(n, int)), 1)
+    if study.space.is_auto:
+        cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
+        space = auto_space(
+            device=study.device,
+            is_latency=is_latency,
+            is_open=study.load is not None,
+            cpus=cpus,
+            is_batch_legal=is_batch_legal,
+            has_smt=has_smt(),
+            is_hybrid=is_hybrid(),
+            device_properties=facts.device_properties,
+            replicas=replicas,
+        )
+        space = extend(space, study.space.parameters)
+    else:
+        space = Space(parameters=study.space.parameters)
+    if not facts.batch_legal:
+        space = Space(parameters=tuple(map(_without_batches, space.parameters)))
+    for name, baseline in study.baselines.items():
+        if baseline.batch_size > 1 and not facts.batch_legal:
+            raise ModelError(
+                f"baseline {name}: batch_size {baseline.batch_size} is not legal for this model: {facts.batch_reason}",
+                advice="a batch that changes results is no baseline; take it out of the study file",
+            )
+    throughput = resolve(baseline_configs(study)["THROUGHPUT"])
+    ask = partial(
+        seeds,
+        space,
+        cpus=host.cpus_allowed,
+        quota=host.cpu_quota,
+        throughput=throughput if isinstance(throughput, Effective) else None,
+        replicas=replicas,
+        replica_quota=_replica_quota(study.conditions, host, replicas),
+    )
+    # What suits throughput and what suits latency are the two ends of a front.
+    kinds = (False, True) if study.objective.has_several and not is_latency else (is_latency,)
+    ends = [ask(is_latency=kind) for kind in kinds]
+    return StudySetup(
+        study=study,
+        space=space,
+        seeds=merged(ends),
+        fixed=_pinned_precision(space, facts),
+        cpu_quota=host.cpu_quota,
+    )
+
+
+def _replica_quota(conditions: Conditions, host: HostFacts, replicas: int) -> float | None:
+    """What is stated is each replica's; the quota that this process lives under is shared."""
+    if conditions.cpus is not None or host.cpu_quota is None:
+        return conditions.cpus
+    return host.cpu_quota / replicas
+
+
+def _pinned_precision(space: Space, facts: ModelFacts) -> dict[str, str | int | float | bool]:
+    """The device's own precision, spelled out, unless the space decides about it."""
+    names = {p.name for p in space.parameters}
+    if facts.precision in NO_PRECISION or names & {"INFERENCE_PRECISION_HINT", "EXECUTION_MODE_HINT"}:
+        return {}
+    return {"INFERENCE_PRECISION_HINT": facts.precision}
+
+
+def _without_batches(parameter: Parameter) -> Parameter:
+    return replace(parameter, values=(1,)) if parameter.name == "batch_size" else parameter
+
+
+def proof_sizes(study: Study, batch_size: int) -> list[int]:
+    """Which batch size is proved legal, where anything would use one."""
+    offered = [v for p in study.space.parameters if p.name == "batch_size" for v in p.values if isinstance(v, int)]
+    offered += [batch_size, *(b.batch_size for b in study.baselines.values())]
+    explicit = [size for size in offered if size > 1]
+    if explicit:
+        return [max(min(explicit), min(PROOF_BATCH, max(explicit)))]
+    names = {p.name for p in study.space.parameters}
+    wants_auto = study.space.is_auto and "batch_size" not in names and not (study.is_single or study.load)
+    return [PROOF_BATCH] if wants_auto else []

@@ -1,0 +1,245 @@
+"""Strategies of a search: which points are tried next, given what is known.
+
+Must not know how a point is measured, nor how long that takes. Strategies choose; Optuna asks and is told every trial.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from tuner.bench.configuration import Failure
+from tuner.evidence.candidates import ranked_for
+from tuner.evidence.state import StudyState
+from tuner.planning.session_plan import LINEUP, RACE_UP_TO
+from tuner.search.enumeration import Listing
+from tuner.search.expected_improvement import Model
+from tuner.search.known import KnownConfigurations
+from tuner.search.observations import fast_enough, observations
+from tuner.study.space import Assignment
+from tuner.study.study import SamplerName
+
+STRAIGHT_UP_TO = 12
+"""Number of configurations up to which each is raced once and the best go to the final (tuner/README.md)."""
+
+RACE_KEEP = 0.4
+"""Share of the field of a race that is measured again."""
+
+GROUP = LINEUP - 1
+"""Number of candidates of one session at most, beside the reference."""
+
+DIRECTIONS = 8
+"""Number of random weights of several objectives in which nothing better must be expected before a search ends."""
+
+REPEATS = 20
+"""Number of known answers in a row after which a sampler is handed a point that was never measured."""
+
+
+class EndReason(Enum):
+    """Why a search has ended."""
+
+    ALL_FAILED = "every configuration failed"
+    TRIALS_DONE = "trials done"
+    TIME_USED = "the time for the search is used up"
+    ALL_MEASURED = "every distinct configuration has been measured"
+    TOO_SLOW = "what is left is too slow for a window of this budget"
+    NOTHING_BETTER = "no configuration is expected to be better than the best found"
+    NOTHING_NEW = "the sampler finds nothing that is not known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchEnd:
+    """The end of a search."""
+
+    reason: EndReason
+    trials: int | None = None
+    """Budget of trials, where it is used up."""
+    cause: str = ""
+    """Failure of the last configuration, where all of them failed."""
+
+    def __str__(self) -> str:
+        """Returns the end as a user reads it."""
+        count = "" if self.trials is None else f"{self.trials} "
+        return f"{count}{self.reason.value}{f': {self.cause}' if self.cause else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What a strategy may know."""
+
+    state: StudyState
+    configurations: KnownConfigurations
+    listing: Listing | None
+    """Space as the device sees it; None where it is too large to be listed."""
+    proposals: int = 0
+    """Number of proposals so far, which random numbers are drawn from."""
+    repeats: int = 0
+    """Number of proposals that were answered since the last measured one."""
+    trials_left: int | None = None
+    """Number of trials left of the budget; None where trials are not budgeted."""
+
+    def left(self, pending: Sequence[Assignment]) -> dict[str, Assignment]:
+        """Returns the listed points that are neither known nor pending, by effective key."""
+        listed = self.listing.distinct if self.listing else {}
+        return {k: a for k, a in listed.items() if a not in pending and not self.configurations.is_known(k)}
+
+
+Chosen = Sequence[Assignment | None] | SearchEnd
+"""Points to measure next, or the end of the search. None stands for the choice of Optuna's sampler; no points at all
+ask to wait for what is being measured."""
+
+Choose = Callable[[Knowledge, Sequence[Assignment], int], Chosen]
+"""Function of what is known, of the points that are being measured, and of the number of points wanted at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """A strategy that was made for one search.
+
+    It keeps nothing but the survivors of its race and the parameters of its last fit; a new one goes on from what is
+    known.
+    """
+
+    choose: Choose
+    is_race: bool = False
+    """True if points are measured in groups and measured again; otherwise one by one, and what is known is answered."""
+
+
+def sampled(known: Knowledge) -> Strategy:
+    """Tries seeds, then the points of Optuna's sampler; one that repeats itself is handed a new point."""
+
+    def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
+        left = known.left(pending)
+        if known.listing is not None and not left:
+            return _end(EndReason.ALL_MEASURED, pending)
+        if (seeds := _new_seeds(known, pending)) or known.repeats < REPEATS:
+            return seeds[:n] or [None]
+        point = next(iter(left.values()), None) or _unmeasured(known)
+        return _end(EndReason.NOTHING_NEW, pending) if point is None else [point]
+
+    return Strategy(choose=choose)
+
+
+def expected_improvement(known: Knowledge) -> Strategy:
+    """Tries seeds, then the points of which a Gaussian process over the listed space expects most."""
+    if known.listing is None:
+        return sampled(known)
+    setup = known.state.setup
+    model = Model(setup.space, known.listing.distinct, seed=setup.study.seed)
+
+    def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
+        left, state = known.left(pending), known.state
+        if not left:
+            return _end(EndReason.ALL_MEASURED, pending)
+        if seeds := _new_seeds(known, pending):
+            return seeds[:n]
+        in_time = fast_enough(state, left, known.configurations.incumbent())
+        if not in_time:
+            return _end(EndReason.TOO_SLOW, pending)
+        candidates = list(state.candidates.values())
+        seen = (observations(state.reference, candidates, model.points, weights) for weights in _directions(known))
+        promising = (model.most_promising(observed, in_time) for observed in seen)
+        point = next((point for point in promising if point is not None), None)
+        return _end(EndReason.NOTHING_BETTER, pending) if point is None else [point]
+
+    return Strategy(choose=choose)
+
+
+def race(known: Knowledge, *, stages: int | None = None) -> Strategy:
+    """Halves the listed points by races in groups, each stage with the best 40 % of the last, until a final's are left.
+
+    Each stage wants one session more of each candidate than the stage before.
+    """
+    if known.listing is None:
+        return sampled(known)
+    distinct, seeds = known.listing.distinct, _seed_keys(known)
+    keys = [key for key in distinct if key not in known.configurations.baselines]
+    random.Random(known.state.study.seed).shuffle(keys)
+    keys.sort(key=lambda key: key not in seeds)
+    room, total = known.trials_left, known.state.study.budget.trials
+    new = [key for key in keys if known.configurations.candidate(key) is None]
+    left_out = set() if room is None else set(new[room:])
+    stage, survivors = 0, [key for key in keys if key not in left_out]
+
+    def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
+        nonlocal stage, survivors
+        while True:
+            waiting = [key for key in survivors if known.configurations.sessions_of(key) <= stage]
+            if waiting:
+                return [distinct[key] for key in waiting if distinct[key] not in pending][:n]
+            found = {c.key: key for key in survivors if (c := known.configurations.candidate(key)) is not None}
+            candidates = [c for c in known.state.candidates.values() if c.key in found]
+            alive = ranked_for(known.state.study.objective, candidates)
+            if len(alive) <= GROUP or stage + 1 == stages:
+                break
+            survivors = [found[c.key] for c in alive[: max(GROUP, round(RACE_KEEP * len(alive)))]]
+            stage += 1
+        if left_out:
+            return SearchEnd(reason=EndReason.TRIALS_DONE, trials=total)
+        return SearchEnd(reason=EndReason.ALL_MEASURED)
+
+    return Strategy(choose=choose, is_race=True)
+
+
+def by_size(known: Knowledge) -> Strategy:
+    """Races a small space, once where it is tiny; of a larger one a Gaussian process chooses."""
+    count = len(known.listing.distinct) if known.listing else None
+    if count is None or count > RACE_UP_TO:
+        return expected_improvement(known)
+    return race(known, stages=1 if count <= STRAIGHT_UP_TO else None)
+
+
+STRATEGIES: Mapping[SamplerName, Callable[[Knowledge], Strategy]] = {
+    "auto": by_size,
+    "race": race,
+    "gp": expected_improvement,
+    "tpe": sampled,
+    "random": sampled,
+    "grid": sampled,
+}
+"""Name in a study file -> how its strategy is made from what is known when the search begins or goes on."""
+
+NEED_LISTING: frozenset[SamplerName] = frozenset({"race", "gp"})
+"""Names that a space which is too large to be listed cannot have; a user who asked for one is told."""
+
+
+def _end(reason: EndReason, pending: Sequence[Assignment]) -> Chosen:
+    """Returns the end of a search, or no points while others are pending: their results may change it."""
+    return [] if pending else SearchEnd(reason=reason)
+
+
+def _new_seeds(known: Knowledge, pending: Sequence[Assignment]) -> list[Assignment]:
+    """Returns the seeds of the space of which nothing is known, none of them asked for before."""
+    setup, asked = known.state.setup, known.state.evidence.requests
+    return [
+        seed
+        for seed in setup.seeds
+        if seed not in pending and setup.configuration(seed) not in asked and known.configurations.is_new(seed)
+    ]
+
+
+def _seed_keys(known: Knowledge) -> set[str]:
+    """Returns the effective keys of the seeds."""
+    found = map(known.configurations.resolve, map(known.state.setup.configuration, known.state.setup.seeds))
+    return {effective.key for effective in found if not isinstance(effective, Failure)}
+
+
+def _directions(known: Knowledge) -> Iterator[Sequence[float]]:
+    """Yields weights of several objectives for the next proposal; with one objective there is nothing to weigh."""
+    study = known.state.study
+    if not study.objective.has_several:
+        yield ()
+        return
+    rng = random.Random(f"{study.seed}/{known.proposals}")
+    for _ in range(DIRECTIONS):
+        yield [1.0 - rng.random() for _ in study.objective.metrics]
+
+
+def _unmeasured(known: Knowledge) -> Assignment | None:
+    """Returns a new point of a space too large to be listed, drawn blindly; None if some draws find none."""
+    rng = random.Random(f"{known.state.study.seed}/{known.proposals}")
+    space = known.state.setup.space
+    drawn = (space.nearest({p.name: rng.choice(p.values) for p in space.parameters}) for _ in range(REPEATS))
+    return next((point for point in drawn if known.configurations.is_new(point)), None)

@@ -1,0 +1,140 @@
+"""study.db: a mirror of the search for optuna-dashboard and `optuna.load_study`, written and never read.
+
+Responsible for a file that may be missing, locked, foreign, damaged or on a full disk: none of it ends a study. Must
+not know what is proposed, nor what the numbers of a trial mean.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+LOCK_WAIT_S = 1.0
+"""Seconds to wait for a lock. Readers (optuna-dashboard) hold none for long; Optuna writes a trial in five attempts."""
+
+ASIDE = ".aside"
+"""Suffix of a file that was in the way of study.db."""
+
+FAILURES = (sqlite3.Error, SQLAlchemyError, StorageInternalError, OSError, KeyError)
+"""Exceptions of a failed write; Optuna raises KeyError where another program has deleted the study."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StudyDatabase:
+    """Writes every finished trial to study.db once; for one process and one thread."""
+
+    path: Path
+    name: str
+    """Name of the study in the file."""
+    metrics: Sequence[str]
+    """Names of the objectives, all of which are maximized: every value is a log-ratio."""
+    say: Callable[[str], None]
+    """Receives one line where the file had to be replaced or is given up."""
+    _connection: sqlite3.Connection | None = field(default=None, init=False)
+    _study: optuna.Study | None = field(default=None, init=False)
+    """None before `renew`, and once the file is given up."""
+
+    def renew(self, trials: Sequence[FrozenTrial]) -> None:
+        """Makes study.db hold these trials and nothing else.
+
+        The trials are written in memory and copied by one transaction of SQLite, which a program that has the file
+        open survives. A file that refuses the copy is moved aside.
+        """
+        is_missing = bool(trials) and not self.path.exists()
+        self._connection = memory = sqlite3.connect(":memory:")
+        # One connection, ours: its pragmas hold, and it is closed even where Optuna refuses the file.
+        engine = {"creator": lambda: self._connection, "poolclass": StaticPool}
+        storage = RDBStorage("sqlite:///study.db", engine)
+        study = optuna.create_study(storage=storage, study_name=self.name, directions=["maximize"] * len(self.metrics))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(self.metrics))
+        study.add_trials(trials)
+        try:
+            file = self._replaced(memory)
+        except FAILURES as error:
+            self._give_up(error)
+            return
+        storage.engine.dispose()
+        self._connection, self._study = file, study
+        if is_missing:
+            self.say(f"{self.path.name} was missing: it is written again from sessions.jsonl")
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Appends a finished trial; the first failure gives the file up until the next run."""
+        if self._study is None:
+            return
+        try:
+            self._study.add_trial(trial)
+        except FAILURES as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Closes the file; trials that are added later are not written."""
+        self._study = None
+        if self._connection is not None:
+            self._connection.close()
+
+    def _replaced(self, memory: sqlite3.Connection) -> sqlite3.Connection:
+        """Returns a connection to the file, whose content is now that of `memory`."""
+        try:
+            return self._copied(memory)
+        except FAILURES as error:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                with suppress(FileNotFoundError):
+                    self.path.with_name(f"{self.path.name}{suffix}").rename(
+                        self.path.with_name(f"{self.path.name}{ASIDE}{suffix}")
+                    )
+            file = self._copied(memory)
+            self.say(
+                f"{self.path.name} cannot be used ({_cause(error)}): it is moved to {self.path.name}{ASIDE} and "
+                "written again from sessions.jsonl"
+            )
+            return file
+
+    def _copied(self, memory: sqlite3.Connection) -> sqlite3.Connection:
+        """Raises `sqlite3.Error` where the file is no database, one of another program, or cannot be written."""
+        file = sqlite3.connect(self.path, timeout=LOCK_WAIT_S)
+        try:
+            tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables and "studies" not in tables:
+                raise sqlite3.DatabaseError("a database of another program")
+            # Commits wait for the disk only at checkpoints: a power cut may cost the last ones.
+            file.execute("PRAGMA journal_mode = WAL")
+            file.execute("PRAGMA synchronous = NORMAL")
+            memory.backup(file, progress=_refuse_lock)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _give_up(self, error: Exception) -> None:
+        self.close()
+        self.say(
+            f"warning: {self.path} cannot be written ({_cause(error)}): the study goes on without it, and the next "
+            "run writes it again from sessions.jsonl"
+        )
+
+
+def _refuse_lock(status: int, remaining: int, total: int) -> None:
+    """Raises where a copy is locked out: Python would try again for ever. SQLite has waited `LOCK_WAIT_S` before."""
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise sqlite3.OperationalError("database is locked")
+
+
+def _cause(error: BaseException) -> str:
+    """Returns what SQLite or the system said, in one line, however Optuna wrapped it."""
+    while error.__cause__ is not None and not isinstance(error, sqlite3.Error | OSError):
+        error = error.__cause__
+    return " ".join(str(error).split())

@@ -1,0 +1,4 @@
+"""What do numbers say?
+
+Pure functions over windows and arrays.
+"""

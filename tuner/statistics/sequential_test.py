@@ -1,0 +1,162 @@
+"""The sequential test of a confirmation: at which looks a gain is proved, futile, or needs more sessions.
+
+Responsible for looks, levels, intervals and outcomes over session values (log-ratios, positive = better).
+Must not import windows, metrics, phases or the search.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuner.statistics.distributions import t_quantile
+
+SESSIONS = (4, 6, 9, 12)
+"""Number of sessions at each look; with fewer than four, t is so wide that nothing below 10 % is provable."""
+
+FIRST_SHARE = 0.020
+"""One-sided error that a study may spend on its first winner."""
+
+LATER_SHARE = 0.005
+"""One-sided error that all later winners (runner-up, more budget after a verdict) may spend together."""
+
+FUTILE_CONFIDENCE = 0.90
+"""One-sided confidence with which a gain must be too small to matter before the confirmation stops."""
+
+FUTILE_GAIN_LOG = math.log(1.01)
+"""Gain (log-ratio, 1 %) below which a winner is not worth more sessions, even if `min_gain` is smaller."""
+
+LEVELS: dict[float, tuple[float, float, float, float]] = {
+    FIRST_SHARE: (0.02, 0.01166, 0.00831, 0.00668),
+    LATER_SHARE / 2: (0.0025, 0.001337, 0.000920, 0.000724),
+    LATER_SHARE / 4: (0.00125, 0.000656, 0.000450, 0.000351),
+    LATER_SHARE / 8: (0.000625, 0.000324, 0.000220, 0.000172),
+}
+"""Share -> one-sided level of each look, for 1, 2, 3 and 4 looks.
+
+The level is the same at every look of a t test (Pocock, Biometrika 64, 1977). Simulated with 2e8 studies
+(`tests/benchmarks/confirmation_levels.py`), less two standard errors. For a share of 2.5 % the same simulation gives
+.0148, .0106 and .0085 for 2, 3 and 4 looks.
+"""
+
+
+class Outcome(enum.StrEnum):
+    """The result of one look."""
+
+    WIN = "win"
+    FUTILE = "futile"
+    NOT_SIGNIFICANT = "not_significant"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A two-sided t-interval for the gain (log-ratio); each side misses the true gain with probability `level`."""
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+    sessions: int
+
+    @property
+    def confidence(self) -> float:
+        """Probability that the interval holds the true gain."""
+        return 1.0 - 2.0 * self.level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The result of one look at the confirmation."""
+
+    outcome: Outcome
+    interval: Interval
+    """Repeated confidence interval, at the look's own level."""
+    futile_bound: float
+    """Upper 90 % bound (log-ratio) of the gain, which is compared with the gain worth waiting for."""
+
+
+def gain_pct(value: float) -> float:
+    """Returns a log-ratio as a gain in per cent: 100 (exp(value) - 1)."""
+    return 100.0 * math.expm1(value)
+
+
+def gain_log(pct: float) -> float:
+    """Returns a gain in per cent (above -100) as a log-ratio."""
+    return math.log1p(pct / 100.0)
+
+
+def looks(k_max: int) -> tuple[int, ...]:
+    """Returns after how many sessions a confirmation of at most `k_max` sessions has a look.
+
+    Raises ValueError unless `k_max` is 4, 6, 9 or 12, for which the levels were computed.
+    """
+    if k_max not in SESSIONS:
+        raise ValueError(f"a confirmation has at most {', '.join(map(str, SESSIONS))} sessions, not {k_max}")
+    return SESSIONS[: SESSIONS.index(k_max) + 1]
+
+
+def share_of(earlier_winners: int) -> float:
+    """Returns the error a study may spend on its next winner: 2 % on the first, then 0.5 % / 2, / 4, ...; 2.5 % in all.
+
+    Raises ValueError for a negative number of earlier winners.
+    """
+    if earlier_winners < 0:
+        raise ValueError(f"winners confirmed before cannot be {earlier_winners}")
+    return FIRST_SHARE if earlier_winners == 0 else LATER_SHARE / 2.0**earlier_winners
+
+
+def level(k_max: int, share: float) -> float:
+    """Returns the one-sided level of every look with which a winner without gain is confirmed with chance `share`.
+
+    A share that `LEVELS` lacks is divided by the number of looks (Bonferroni), which is always safe. Raises ValueError
+    for a share outside (0, 0.5).
+    """
+    n = len(looks(k_max))
+    if share in LEVELS:
+        return LEVELS[share][n - 1]
+    if not 0.0 < share < 0.5:
+        raise ValueError(f"a share lies between 0 and 0.5, got {share}")
+    return share / n
+
+
+def interval(values: Sequence[float], level: float, *, sd_floor: float = 0.0) -> Interval:
+    """Returns the t-interval over session values (log-ratios) that misses on each side with probability `level`.
+
+    `sd_floor` is the least standard deviation between sessions that is assumed. Raises ValueError for fewer than two
+    values or a level outside (0, 0.5).
+    """
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"an interval needs two sessions, got {n}")
+    if not 0.0 < level < 0.5:
+        raise ValueError(f"a one-sided level lies between 0 and 0.5, got {level}")
+    mean = math.fsum(values) / n
+    se = max(sd_floor, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))) / math.sqrt(n)
+    half = t_quantile(1.0 - level, n - 1) * se
+    return Interval(estimate=mean, low=mean - half, high=mean + half, level=level, sessions=n)
+
+
+def look(values: Sequence[float], *, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0) -> Look:
+    """Returns the result of a look at a confirmation after 4, 6, 9 or 12 sessions.
+
+    `values` holds one log-ratio per session, in any order. A win needs the lower bound above zero and the estimate at
+    least `min_gain_log`. `sd_floor` is as in `interval`, for the win alone. Raises ValueError for any other number of
+    sessions: an extra look is an extra chance to be wrong.
+    """
+    n = len(values)
+    if n not in looks(k_max):
+        raise ValueError(f"no look after {n} sessions; of at most {k_max} the looks are after {looks(k_max)}")
+    found = interval(values, level(k_max, share), sd_floor=sd_floor)
+    futile_bound = interval(values, 1.0 - FUTILE_CONFIDENCE).high
+    if found.low > 0.0 and found.estimate >= min_gain_log:
+        outcome = Outcome.WIN
+    elif futile_bound < max(FUTILE_GAIN_LOG, min_gain_log):
+        outcome = Outcome.FUTILE
+    elif n == k_max:
+        outcome = Outcome.NOT_SIGNIFICANT
+    else:
+        outcome = Outcome.UNDECIDED
+    return Look(outcome=outcome, interval=found, futile_bound=futile_bound)

@@ -1,0 +1,176 @@
+"""The `load` section of a study file: its rules, its demands on other sections, and the values it becomes.
+
+Responsible for what a file says of arriving requests. Must not know when they arrive, nor how they are served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from tuner.bench.loadgen.arrivals import LOADS
+from tuner.bench.measurement import Load
+from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, LOAD_AT_MOST_PCT, METRICS
+from tuner.study.file.objective_section import LimitSection, ObjectiveSection
+from tuner.study.file.problems import ProblemList, listed
+from tuner.study.file.scalars import Maybe, Positive, wrong
+from tuner.study.file.sections import BaselineSection, Faults, Section, absent, at_key, one_of
+from tuner.study.file.space_section import SpaceSection
+from tuner.study.study import Limit, Objective
+from tuner.yaml_text import NodePath
+
+CLOSED_LOOP = "closed_loop"
+"""Short form of the load without arrivals."""
+
+MAX_RATE = "max_rate_per_s"
+"""Metric of a study that looks for the largest rate."""
+
+OF_ARRIVALS = ("backlog_pct", "load_pct")
+"""Metrics that only arriving requests have."""
+
+STABLE = (Limit(metric="backlog_pct", max=BACKLOG_AT_MOST_PCT), Limit(metric="load_pct", max=LOAD_AT_MOST_PCT))
+"""Limits of every study under a given rate. A configuration that cannot keep up is no answer, whatever its latency was
+during the few seconds of a window."""
+
+ONE_SAMPLE = "a request that arrives is one sample: under this load batch_size is 1"
+
+
+class ArrivalsSection(Section):
+    """How fast requests arrive: one of rate_per_s and find_max."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("rate_per_s", "find_max"))
+
+    rate_per_s: Maybe[Positive] = Field(default=None, description="Requests per second, one sample each.")
+    find_max: Maybe[Literal[True]] = Field(
+        default=None, description="Look for the largest rate that keeps the limits: `maximize: max_rate_per_s`."
+    )
+
+    def _faults(self) -> Faults:
+        if len(self.model_fields_set) == 2:
+            yield at_key("arrivals have one of rate_per_s and find_max", "find_max")
+        if not self.model_fields_set:
+            yield absent("arrivals need one of rate_per_s and find_max, such as `rate_per_s: 120`")
+
+
+class LoadSection(Section):
+    """Requests that arrive whether or not others have been answered; latency counts from the arrival."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("poisson", "constant"))
+
+    poisson: Maybe[ArrivalsSection] = Field(default=None, description="Independent of each other, as many users are.")
+    constant: Maybe[ArrivalsSection] = Field(default=None, description="Evenly spaced, as a camera's frames are.")
+
+    @property
+    def arrivals(self) -> ArrivalsSection | None:
+        """The section of the pattern that is given, None for the closed loop."""
+        return self.poisson or self.constant
+
+    @classmethod
+    def expanded(cls, given: Any) -> Any:
+        """Returns the closed loop, a section without a pattern, for its name. Raises the error of another text."""
+        if not isinstance(given, str):
+            return given
+        if given != CLOSED_LOOP:
+            raise wrong(f"expected `{CLOSED_LOOP}` or a pattern of arrivals, such as {{poisson: {{rate_per_s: 120}}}}")
+        return cls.model_construct()
+
+    def _faults(self) -> Faults:
+        names = [name for name in self._context.keys if name in LOADS]
+        if len(names) > 1:
+            yield at_key(f"a load has one pattern; {names[0]} is already given", names[1])
+        if not names:
+            yield absent(f"the load needs a pattern: {listed(list(LOADS))}; or write `load: {CLOSED_LOOP}`")
+
+
+def check_load(
+    problems: ProblemList,
+    load: LoadSection,
+    objective: ObjectiveSection | None,
+    *,
+    space: SpaceSection,
+    baselines: Mapping[str, BaselineSection],
+) -> None:
+    """Reports what the load demands of objective, space and baselines; nothing for a load that is wrong itself."""
+    if "load" in problems.document.value and not problems.is_right(("load",)):
+        return
+    arrivals = load.arrivals
+    if objective is not None:
+        _check_metrics(problems, arrivals, objective)
+    if arrivals is None:
+        return
+    if problems.find(("objectives",)) is not None:
+        problems.at_key(("load",), "several objectives go with the closed loop alone; give one `objective`")
+    _check_batches(problems, space, baselines)
+
+
+def _check_metrics(problems: ProblemList, arrivals: ArrivalsSection | None, objective: ObjectiveSection) -> None:
+    for key, name in objective.metrics.items():
+        path: NodePath = ("objective", key)
+        if problems.is_right(path) and (message := _refused_metric(name, arrivals, None)):
+            problems.at_value(path, message)
+    limits = {("objective", "subject_to", name): (name, limit) for name, limit in objective.subject_to.items()}
+    right = {path: limit for path, limit in limits.items() if problems.is_right(path)}
+    for path, (name, limit) in right.items():
+        if message := _refused_metric(name, arrivals, limit):
+            problems.at_key(path, message)
+    if arrivals is not None and arrivals.find_max and not right and problems.is_right(("objective",)):
+        message = "find_max needs a latency limit, such as `subject_to: {latency_p95_ms: {max: 50}}`"
+        problems.at_key(("objective",), message)
+
+
+def _refused_metric(name: str, arrivals: ArrivalsSection | None, limit: LimitSection | None) -> str:
+    """Returns why a metric cannot be a limit, or the objective where `limit` is None; an empty text if it can."""
+    finds_max = arrivals is not None and arrivals.find_max is True
+    if name == MAX_RATE and not finds_max:
+        return f"{MAX_RATE} is what `load: {{poisson: {{find_max: true}}}}` looks for; this load does not"
+    if name == MAX_RATE and limit is not None:
+        return f"{MAX_RATE} is the objective here and no limit"
+    if name in OF_ARRIVALS and arrivals is None:
+        return f"{name} needs requests that arrive by themselves, such as `load: {{poisson: {{rate_per_s: 120}}}}`"
+    if METRICS[name].needs_start_up and arrivals is not None:
+        return f"{name} is about the start of a process, before any request arrives; leave the load out"
+    if name == "throughput" and limit is None and arrivals is not None:
+        return "under arriving requests the throughput is the rate they arrive at; minimize a latency instead"
+    if finds_max and limit is None and name != MAX_RATE:
+        return f"with find_max the objective is `maximize: {MAX_RATE}`"
+    is_latency_maximum = limit is not None and name.startswith("latency_") and limit.model_fields_set == {"max"}
+    if finds_max and limit is not None and not is_latency_maximum:
+        return "with find_max the limits are `max` of latencies, which every rate is tried against"
+    return ""
+
+
+def _check_batches(problems: ProblemList, space: SpaceSection, baselines: Mapping[str, BaselineSection]) -> None:
+    """Reports batches: each arrival is one sample, and a server that waits to fill a batch is another system."""
+    given: dict[NodePath, list[Any]] = {}
+    if (parameter := space.parameters.get("batch_size")) is not None:
+        path: NodePath = ("space", "batch_size")
+        given = {(*path, "choices"): parameter.choices or [], (*path, "low"): [parameter.low]}
+        given[*path, "high"] = [parameter.high]
+    given |= {("baselines", name, "batch_size"): [one.own("batch_size")] for name, one in baselines.items()}
+    for path, sizes in given.items():
+        if any(isinstance(size, int) and size > 1 for size in sizes) and problems.is_right(path):
+            problems.at_value(path, ONE_SAMPLE)
+
+
+def load_of(section: LoadSection, objective: ObjectiveSection | None) -> Load | None:
+    """Returns how requests arrive, None for the closed loop; the largest rate is looked for within the limits."""
+    for pattern in LOADS:
+        arrivals: ArrivalsSection | None = getattr(section, pattern)
+        if arrivals is not None:
+            limits = objective.subject_to.items() if arrivals.find_max and objective is not None else ()
+            keep = tuple((name, limit.max) for name, limit in limits if limit.max is not None)
+            return Load(pattern=pattern, rate_per_s=arrivals.rate_per_s, keep=keep)
+    return None
+
+
+def objective_under(objective: Objective, load: LoadSection) -> Objective:
+    """Returns the objective with the limits of a stable queue; a rate that is looked for keeps its limits by itself."""
+    if load.arrivals is None:
+        return objective
+    if load.arrivals.find_max:
+        return replace(objective, limits=())
+    named = {limit.metric for limit in objective.limits}
+    return replace(objective, limits=(*objective.limits, *(limit for limit in STABLE if limit.metric not in named)))
