@@ -19,9 +19,9 @@ def shorten(set_attribute: Callable[[object, str, object], None] = setattr) -> N
     """From now on in this process; `set_attribute` may take it back."""
     measure = WorkerBench.measure
 
-    def measure_shortly(bench: WorkerBench, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure_shortly(bench: WorkerBench, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         shorter = {name: getattr(plan, name) / 10 for name in ("window_s", "warm_up_s", "drop_s")}
-        return measure(bench, lineup, replace(plan, **shorter, steady_tolerance=EVERYTHING))
+        return measure(bench, configurations, replace(plan, **shorter, steady_tolerance=EVERYTHING))
 
     set_attribute(WorkerBench, "measure", measure_shortly)
     set_attribute(run, "PAUSE_LIMIT_S", 0.0)

@@ -80,7 +80,7 @@ def test_a_study_of_two_replicas_under_a_quota_ends_in_a_file_that_says_so(
     assert best["environment"]["cpu_quota"] == 0.9
     assert "replicas=2" in done.out
     sessions = read_log(folder / "sessions.jsonl").sessions("baselines", "race", "search", "final", "confirm")
-    assert {config.replicas for line in sessions for config in line.session.lineup} == {2}
+    assert {config.replicas for line in sessions for config in line.session.configurations} == {2}
     windows = [w for line in sessions for m in line.session.members if hasattr(m, "windows") for w in m.windows]
     assert sum(w.quota_throttles for w in windows) > 0
 

@@ -45,7 +45,7 @@ def test_ci_runs_the_two_commands_of_the_first_screen() -> None:
 @pytest.mark.openvino
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem != "quickstart"], ids=lambda p: p.stem)
 def test_every_study_file_is_ready_to_run(path: Path, tuner_here: Tuner, tmp_path: Path) -> None:
-    """Preflight, batching proof and listing with the real model; whole runs of all are a benchmark's affair. The
+    """Preflight, batching proof and enumeration with the real model; whole runs of all are a benchmark's affair. The
     quickstart is planned and run in test_life.py."""
     done = tuner_here("run", path, "--plan", "--results", tmp_path / "results")
     assert done.code == 0, done.err

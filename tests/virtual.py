@@ -136,11 +136,11 @@ class Fuse:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.inner.resolve(config)
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         self.measured += 1
         if self.measured == self.calls:
             raise PowerCut
-        return self.inner.measure(lineup, plan)
+        return self.inner.measure(configurations, plan)
 
 
 @dataclass(slots=True)
@@ -154,11 +154,11 @@ class PhaseFuse:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.inner.resolve(config)
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         self.calls -= plan.phase == self.phase
         if self.calls == 0:
             raise PowerCut
-        return self.inner.measure(lineup, plan)
+        return self.inner.measure(configurations, plan)
 
 
 @dataclass(slots=True)
@@ -171,8 +171,8 @@ class Meddler:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.inner.resolve(config)
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        return self.change(plan, self.inner.measure(lineup, plan))
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        return self.change(plan, self.inner.measure(configurations, plan))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -295,7 +295,7 @@ def slowed(session: Session, name: str, factor: float) -> Session:
         windows = tuple(replace(w, duration_s=w.duration_s / factor) for w in member.windows)
         return replace(member, windows=windows)
 
-    members = tuple(slow(c, m) for c, m in zip(session.lineup, session.members, strict=True))
+    members = tuple(slow(c, m) for c, m in zip(session.configurations, session.members, strict=True))
     return replace(session, members=members)
 
 

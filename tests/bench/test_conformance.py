@@ -15,7 +15,7 @@ import pytest
 from tests.bench.conftest import BACKEND, MLP, blocks_of, config, failed, quick_plan, resolved, whole
 from tuner.bench import histogram
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure, FailureKind
-from tuner.bench.measurement import Load, Session, Windows
+from tuner.bench.measurement import ArrivalProcess, Session, Windows
 from tuner.bench.protocol import Bench, SessionPlan
 from tuner.bench.simulated.replay import ReplayBench, replay_of
 from tuner.bench.simulated.synthetic import Drift, Noise, SyntheticBench
@@ -26,7 +26,7 @@ REFERENCE = config()
 OTHER = config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=4)
 LARGE = config({"NUM_STREAMS": 1}, batch_size=4)
 SYNC = config(api="sync", infer_requests=1)
-LINEUP = (REFERENCE, OTHER, LARGE, SYNC)
+MEMBERS_AT_MOST = (REFERENCE, OTHER, LARGE, SYNC)
 NO = Failure(kind=FailureKind.COMPILE, message="no")
 
 
@@ -47,9 +47,9 @@ class Twice:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.inner.resolve(dataclasses.replace(config, replicas=2))
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        session = self.inner.measure([dataclasses.replace(config, replicas=2) for config in lineup], plan)
-        return dataclasses.replace(session, lineup=tuple(lineup))
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        session = self.inner.measure([dataclasses.replace(config, replicas=2) for config in configurations], plan)
+        return dataclasses.replace(session, configurations=tuple(configurations))
 
 
 def synthetic(bad: DeploymentConfig) -> SyntheticBench:
@@ -65,7 +65,7 @@ def open_replay() -> Iterator[Subject]:
     bad = config({"NUM_STREAMS": 3})
     recorder = synthetic(bad)
     for seed in range(3):
-        recorder.measure([*LINEUP, bad], quick_plan(seed=seed, blocks=5, max_window_s=3.0))
+        recorder.measure([*MEMBERS_AT_MOST, bad], quick_plan(seed=seed, blocks=5, max_window_s=3.0))
     yield Subject(bench=replay_of(recorder.sessions), bad=bad)
 
 
@@ -104,10 +104,10 @@ def subject(request: pytest.FixtureRequest, backends: None) -> Iterator[Subject]
 
 
 def test_the_members_run_parallel_to_the_lineup(subject: Subject) -> None:
-    session = subject.bench.measure(LINEUP, quick_plan())
-    assert session.lineup == LINEUP
-    assert len(session.members) == len(LINEUP)
-    for asked, member in zip(LINEUP, session.members, strict=True):
+    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
+    assert session.configurations == MEMBERS_AT_MOST
+    assert len(session.members) == len(MEMBERS_AT_MOST)
+    for asked, member in zip(MEMBERS_AT_MOST, session.members, strict=True):
         assert whole(member).effective.batch_size == asked.batch_size
         assert whole(member).effective.api == asked.api
         assert asked.infer_requests in (None, whole(member).effective.infer_requests)
@@ -115,12 +115,12 @@ def test_the_members_run_parallel_to_the_lineup(subject: Subject) -> None:
 
 @pytest.mark.parametrize("is_fresh", [True, False])
 def test_every_member_has_one_window_in_each_block(subject: Subject, is_fresh: bool) -> None:
-    session = subject.bench.measure(LINEUP, quick_plan(blocks=4, is_fresh=is_fresh))
+    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan(blocks=4, is_fresh=is_fresh))
     assert blocks_of(session) == [[0, 1, 2, 3]] * 4
 
 
 def test_turns_are_numbered_in_the_order_in_which_they_began(subject: Subject) -> None:
-    session = subject.bench.measure(LINEUP, quick_plan())
+    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
     windows = sorted((w for m in session.members for w in whole(m).windows), key=lambda w: w.turn)
     assert [w.turn for w in windows] == list(range(12))
     assert [w.started_s for w in windows] == sorted(w.started_s for w in windows)
@@ -130,7 +130,7 @@ def test_turns_are_numbered_in_the_order_in_which_they_began(subject: Subject) -
 
 
 def test_windows_take_time_and_their_samples_are_their_requests(subject: Subject) -> None:
-    session = subject.bench.measure(LINEUP, quick_plan())
+    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
     for member in map(whole, session.members):
         for window in member.windows:
             assert window.duration_s > 0.0
@@ -146,7 +146,7 @@ def test_windows_take_time_and_their_samples_are_their_requests(subject: Subject
 
 
 def test_the_sum_of_the_latencies_is_that_of_their_buckets(subject: Subject) -> None:
-    session = subject.bench.measure(LINEUP, quick_plan())
+    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
     for window in (w for m in session.members for w in whole(m).windows):
         by_bucket = sum(n * math.exp((b + 0.5) * histogram.WIDTH) for b, n in window.latency_counts.items())
         assert window.latency_sum_ms == pytest.approx(by_bucket, rel=0.006)
@@ -156,14 +156,14 @@ OPEN_LINEUP = (REFERENCE, OTHER)
 REPLICATED = config(replicas=2)
 
 
-def arriving(subject: Subject, load: Load, **more: Any) -> Session:
+def arriving(subject: Subject, load: ArrivalProcess, **more: Any) -> Session:
     if isinstance(subject.bench, ReplayBench):
         pytest.skip("a replay has the windows that were recorded")
     return subject.bench.measure(OPEN_LINEUP, quick_plan(window_s=0.2, drop_s=0.02, load=load, **more))
 
 
 def test_under_a_load_every_arrival_of_a_window_counts(subject: Subject) -> None:
-    session = arriving(subject, Load(pattern="constant", rate_per_s=60.0))
+    session = arriving(subject, ArrivalProcess(pattern="constant", rate_per_s=60.0))
     for window in (w for m in session.members for w in whole(m).windows):
         served = window.served
         assert served is not None
@@ -178,18 +178,18 @@ def test_under_a_load_every_arrival_of_a_window_counts(subject: Subject) -> None
 
 
 def test_the_members_of_a_block_see_the_same_arrivals_in_every_session_of_that_seed(subject: Subject) -> None:
-    session = arriving(subject, Load(pattern="poisson", rate_per_s=100.0), blocks=6, seed=3)
+    session = arriving(subject, ArrivalProcess(pattern="poisson", rate_per_s=100.0), blocks=6, seed=3)
     counts = [[w.served.arrivals for w in whole(m).windows if w.served] for m in session.members]
     assert counts[0] == counts[1]
     assert [len(c) for c in counts] == [6, 6]
-    again = arriving(subject, Load(pattern="poisson", rate_per_s=100.0), blocks=6, seed=3)
+    again = arriving(subject, ArrivalProcess(pattern="poisson", rate_per_s=100.0), blocks=6, seed=3)
     assert [[w.served.arrivals for w in whole(m).windows if w.served] for m in again.members] == counts
 
 
 def test_the_arrivals_are_those_of_all_replicas_together(subject: Subject) -> None:
     if isinstance(subject.bench, ReplayBench):
         pytest.skip("a replay has the windows that were recorded")
-    load = Load(pattern="constant", rate_per_s=60.0)
+    load = ArrivalProcess(pattern="constant", rate_per_s=60.0)
     session = subject.bench.measure([REFERENCE, REPLICATED], quick_plan(window_s=0.2, load=load))
     for window in (w for m in session.members for w in whole(m).windows):
         assert window.served is not None
@@ -197,7 +197,7 @@ def test_the_arrivals_are_those_of_all_replicas_together(subject: Subject) -> No
 
 
 def test_a_search_for_the_largest_rate_narrows_until_it_presses_against_its_end(subject: Subject) -> None:
-    load = Load(pattern="poisson", keep=(("latency_mean_ms", 1e6),))
+    load = ArrivalProcess(pattern="poisson", keep=(("latency_mean_ms", 1e6),))
     session = arriving(subject, load, blocks=4)
     for member in map(whole, session.members):
         served = [w.served for w in member.windows if w.served is not None]
@@ -215,24 +215,24 @@ def test_a_search_for_the_largest_rate_narrows_until_it_presses_against_its_end(
 
 
 def test_a_member_that_keeps_the_limits_at_no_rate_fails_and_says_so(subject: Subject) -> None:
-    session = arriving(subject, Load(pattern="poisson", keep=(("latency_mean_ms", 1e-3),)))
+    session = arriving(subject, ArrivalProcess(pattern="poisson", keep=(("latency_mean_ms", 1e-3),)))
     for member in session.members:
         assert "keeps latency_mean_ms <= 0.001" in failed(member).message
 
 
 def test_resolving_is_deterministic_and_agrees_with_what_was_measured(subject: Subject) -> None:
-    session = subject.bench.measure(LINEUP, quick_plan())
-    for asked, member in zip(LINEUP, session.members, strict=True):
+    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
+    for asked, member in zip(MEMBERS_AT_MOST, session.members, strict=True):
         assert subject.bench.resolve(asked) == subject.bench.resolve(asked) == whole(member).effective
         assert resolved(subject.bench.resolve(asked)).key == whole(member).effective.key
-    assert len({resolved(subject.bench.resolve(asked)).key for asked in LINEUP}) == len(LINEUP)
+    assert len({resolved(subject.bench.resolve(asked)).key for asked in MEMBERS_AT_MOST}) == len(MEMBERS_AT_MOST)
 
 
 @pytest.mark.parametrize("place", [1, 3])
 def test_a_failing_member_has_its_failure_and_the_others_are_whole(subject: Subject, place: int) -> None:
-    lineup = [*LINEUP[:3]]
-    lineup.insert(place, subject.bad)
-    session = subject.bench.measure(lineup, quick_plan())
+    configurations = [*MEMBERS_AT_MOST[:3]]
+    configurations.insert(place, subject.bad)
+    session = subject.bench.measure(configurations, quick_plan())
     assert failed(session.members[place]).kind is FailureKind.COMPILE
     assert failed(session.members[place]).message
     assert [blocks for i, blocks in enumerate(blocks_of(session)) if i != place] == [[0, 1, 2]] * 3
@@ -259,19 +259,19 @@ def test_enough_sees_every_member_after_every_block_and_ends_the_session(subject
         shown.append([len(whole(member).windows) for member in members])
         return len(shown) == 2
 
-    session = subject.bench.measure(LINEUP, quick_plan(blocks=50, enough=enough))
+    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan(blocks=50, enough=enough))
     assert shown == [[1] * 4, [2] * 4]
     assert blocks_of(session) == [[0, 1]] * 4
 
 
 def test_the_same_lineup_again_and_a_configuration_beside_itself_are_fine(subject: Subject) -> None:
-    for lineup in (LINEUP, LINEUP, (REFERENCE, REFERENCE), (OTHER, REFERENCE, REFERENCE)):
-        session = subject.bench.measure(lineup, quick_plan())
-        assert blocks_of(session) == [[0, 1, 2]] * len(lineup)
+    for configurations in (MEMBERS_AT_MOST, MEMBERS_AT_MOST, (REFERENCE, REFERENCE), (OTHER, REFERENCE, REFERENCE)):
+        session = subject.bench.measure(configurations, quick_plan())
+        assert blocks_of(session) == [[0, 1, 2]] * len(configurations)
 
 
 def test_the_costs_lie_within_the_wall_time(subject: Subject) -> None:
-    session = subject.bench.measure(LINEUP, quick_plan())
+    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
     costs = dataclasses.astuple(session.costs)
     assert min(costs) >= 0.0
     assert session.costs.total_s == pytest.approx(sum(costs))
@@ -285,7 +285,7 @@ def test_what_comes_back_cannot_be_changed(subject: Subject) -> None:
     values = (
         session,
         session.costs,
-        session.lineup[0],
+        session.configurations[0],
         session.members[1],
         member,
         member.windows[0],
@@ -296,16 +296,16 @@ def test_what_comes_back_cannot_be_changed(subject: Subject) -> None:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, name, None)
     assert isinstance(session.members, tuple)
-    assert isinstance(session.lineup, tuple)
+    assert isinstance(session.configurations, tuple)
     assert isinstance(member.windows, tuple)
 
 
 def test_a_session_comes_back_from_the_record_as_it_was(subject: Subject, tmp_path: Path) -> None:
-    lineup = (*LINEUP, subject.bad)
+    configurations = (*MEMBERS_AT_MOST, subject.bad)
     line = SessionLine(
         phase="search",
-        round=1,
-        step=0,
+        attempt=1,
+        index_in_phase=0,
         trials=(None, 0, 1, 2, 3),
         assignments=(
             None,
@@ -314,7 +314,7 @@ def test_a_session_comes_back_from_the_record_as_it_was(subject: Subject, tmp_pa
             {},
             None,
         ),
-        session=subject.bench.measure(lineup, quick_plan()),
+        session=subject.bench.measure(configurations, quick_plan()),
     )
     log = open_log(tmp_path / "sessions.jsonl")
     log.append(line)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.bench.conftest import window
-from tuner.bench.measurement import Served
+from tuner.bench.measurement import OpenLoopStats
 from tuner.bench.metrics import METRICS, log_ratio, request_count, requests_needed
 
 STARTS = {"compile_s": 0.2, "load_s": 0.3, "first_inference_s": 0.01, "load_cached_s": 0.1}
@@ -55,7 +55,7 @@ BY_HAND = {
 SERVED = tuple(
     replace(
         window([1.0] * 50, block=block),
-        served=Served(
+        served=OpenLoopStats(
             rate_per_s=rate,
             arrivals=50,
             waiting=waiting,

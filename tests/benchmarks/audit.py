@@ -4,9 +4,9 @@
 
 Two questions, on a real model, in fresh processes that alternate:
 
-- the log-ratio of one configuration to another in a lineup of two, and in a lineup of seven where five more are
+- the log-ratio of one configuration to another in a session of two, and in a session of seven where five more are
   compiled and take turns: what the others change about it;
-- in the lineups of seven, six members are equal: what being compiled first or last, and having the first or the last
+- in the sessions of seven, six members are equal: what being compiled first or last, and having the first or the last
   turn of a block, is worth.
 
 FOLDER/audit.json holds each answer with its 95 % t-interval, in per cent. Takes about 5 min.
@@ -62,7 +62,7 @@ def ratio(session: Session) -> float:
 
 def slopes(session: Session, seed: int) -> tuple[float, float]:
     """(compile order, turn order): log-speed of the last over the first, by least squares over the equal members."""
-    order = list(range(len(session.lineup)))
+    order = list(range(len(session.configurations)))
     random.Random(seed).shuffle(order)  # as the session shuffles where all is fresh
     compiled: list[tuple[float, float]] = []
     turns: list[tuple[float, float]] = []
@@ -103,7 +103,10 @@ def main() -> None:
     with WorkerBench(MODEL) as bench:
         for i in range(given.sessions):
             lineups = [[A, B], [A, B, *EQUALS]]
-            found = {len(lineup): bench.measure(lineup, plan(i)) for lineup in (lineups if i % 2 else lineups[::-1])}
+            found = {
+                len(configurations): bench.measure(configurations, plan(i))
+                for configurations in (lineups if i % 2 else lineups[::-1])
+            }
             differences.append(ratio(found[7]) - ratio(found[2]))
             by_compile, by_turn = slopes(found[7], i)
             compiled.append(by_compile)

@@ -1,6 +1,6 @@
 """Computes the one-sided levels of the confirmation's looks by simulation, and their Monte-Carlo error.
 
-Prints the table `tuner.statistics.sequential_test.LEVELS`: python tests/benchmarks/confirmation_levels.py [studies]
+Prints the table `ALPHA_PER_LOOK` of tuner/statistics: python tests/benchmarks/confirmation_levels.py [studies]
 
 A study without any gain is twelve standard normal session values; a look after n of them is a one-sample t test with
 p-value p_n. With the same level at every look, a study is a false positive if the smallest p_n of its looks is below
@@ -18,12 +18,12 @@ import numpy.typing as npt
 from scipy.special import stdtr
 
 from tuner.statistics.distributions import t_quantile
-from tuner.statistics.sequential_test import FIRST_SHARE, LATER_SHARE, SESSIONS
+from tuner.statistics.sequential_test import FIRST_ALPHA, LATER_ALPHA, SESSIONS
 
 Floats = npt.NDArray[np.float64]
 
 CHECK_SHARE = 0.025
-SHARES = (CHECK_SHARE, FIRST_SHARE, *(LATER_SHARE / 2.0**r for r in (1, 2, 3, 4)))
+SHARES = (CHECK_SHARE, FIRST_ALPHA, *(LATER_ALPHA / 2.0**r for r in (1, 2, 3, 4)))
 CHUNK = 50_000
 """Number of studies at a time; their p-values stay in the processor's cache."""
 KEEP_BELOW = 0.03

@@ -112,18 +112,21 @@ class Run:
     settings: Settings
     record: Record
 
-    def steps(self, contender: str) -> list[dict[str, Any]]:
+    def session_count(self, contender: str) -> list[dict[str, Any]]:
         return self.record.of("step", self.name, contender=contender)
 
     def step(self, contender: str, config: Config, number: float | None, wall_s: float, **more: Any) -> None:
         line = {"kind": "step", "model": self.name, "contender": contender, "config": asdict(config)}
         self.record.append({**line, "number_per_s": number, "wall_s": wall_s, **more})
         shown = f"{number:.0f} samples/s" if number else f"failed: {more.get('error')}"
-        print(f"{self.name} {contender} {len(self.steps(contender))}: {config}: {shown}, {wall_s:.1f} s", flush=True)
+        print(
+            f"{self.name} {contender} {len(self.session_count(contender))}: {config}: {shown}, {wall_s:.1f} s",
+            flush=True,
+        )
 
     def plan(self, contender: str, todo: Sequence[tuple[Config, Callable[[], float]]]) -> None:
         """Measures what is not on record yet; what fails is on record as failed."""
-        for config, measure in todo[len(self.steps(contender)) :]:
+        for config, measure in todo[len(self.session_count(contender)) :]:
             number, wall_s, error = attempt(measure)
             self.step(contender, config, number, wall_s, error=error)
 

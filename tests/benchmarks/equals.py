@@ -45,8 +45,8 @@ def main() -> None:
         found.append({"seed": seed, "minutes": given.minutes, **result})
         out.write_text(json.dumps(found, indent=1))
         print(f"study {seed}: {result['verdict']} ({result['reason']}), {result['gain']}", flush=True)
-    false_wins = sum(one["verdict"] == "tuned" for one in found)
-    print(f"{false_wins} of {len(found)} studies claimed a gain where there is none")
+    false_positives = sum(one["verdict"] == "tuned" for one in found)
+    print(f"{false_positives} of {len(found)} studies claimed a gain where there is none")
 
 
 if __name__ == "__main__":

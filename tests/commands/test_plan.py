@@ -50,9 +50,9 @@ def test_the_processes_of_replicas_take_their_time_in_the_plan(tmp_path: Path) -
     virtual = Virtual(folder=tmp_path, study=replicas)
     plan = next(line for line in describe_plan(virtual.runner()) if line.startswith("plan"))
     assert "confirmation 168 s (at most 12 sessions)" in plan
-    assert (study.is_apart, replicas.is_apart) == (False, True)
-    assert replace(study, conditions=Conditions(memory_bytes=1 << 30)).is_apart
-    assert make_study(metric="peak_memory_mb").is_apart
+    assert (study.has_own_processes, replicas.has_own_processes) == (False, True)
+    assert replace(study, conditions=Conditions(memory_bytes=1 << 30)).has_own_processes
+    assert make_study(metric="peak_memory_mb").has_own_processes
 
 
 def test_after_the_baselines_the_plan_is_that_of_the_record(tmp_path: Path) -> None:

@@ -43,13 +43,13 @@ def state(
     values: Sequence[float],
     *,
     kept: bool = True,
-    k_max: int = 12,
+    max_sessions: int = 12,
     failures: int = 0,
     invalid: int = 0,
     is_feasible: bool = True,
 ) -> Confirmation:
     """A confirmation after so many sessions, under one limit."""
-    due = [n for n in looks(k_max) if n <= len(values)]
+    due = [n for n in looks(max_sessions) if n <= len(values)]
     check = ConstraintCheck(
         bound=Bound(metric="latency_p90_ms", kind="max", limit=1.0),
         outcome=LimitOutcome.PROVED if kept else LimitOutcome.BROKEN,
@@ -60,35 +60,37 @@ def state(
     )
     return Confirmation(
         plan=ConfirmationLine(
-            round=1,
+            attempt=1,
             winner=DeploymentConfig(device="CPU"),
             reference="default",
-            k_max=k_max,
-            share=0.02,
+            max_sessions=max_sessions,
+            alpha=0.02,
             pairs=8,
             window_s=0.4,
         ),
         sessions=[()] * len(values),
         failures=[[crash()] * failures],
         invalid=[crash()] * invalid,
-        look=look(values[: due[-1]], k_max=k_max, share=0.02, min_gain_log=0.01) if due else None,
+        look=look(values[: due[-1]], max_sessions=max_sessions, alpha=0.02, min_gain_log=0.01) if due else None,
         checks=(check,) if due else (),
         is_reference_feasible=is_feasible,
     )
 
 
-@pytest.mark.parametrize("k_max", SESSIONS)
+@pytest.mark.parametrize("max_sessions", SESSIONS)
 @pytest.mark.parametrize("values", [GAIN, NOTHING, NOISE])
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("is_feasible", [True, False])
 def test_a_confirmation_ends_at_a_look_and_at_the_last_one_at_the_latest(
-    k_max: int, values: Sequence[float], kept: bool, is_feasible: bool
+    max_sessions: int, values: Sequence[float], kept: bool, is_feasible: bool
 ) -> None:
     decided = [
-        n for n in range(k_max + 1) if is_decided(state(values[:n], kept=kept, k_max=k_max, is_feasible=is_feasible))
+        n
+        for n in range(max_sessions + 1)
+        if is_decided(state(values[:n], kept=kept, max_sessions=max_sessions, is_feasible=is_feasible))
     ]
-    assert set(decided) <= set(looks(k_max))
-    assert k_max in decided
+    assert set(decided) <= set(looks(max_sessions))
+    assert max_sessions in decided
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_a_limit_that_takes_more_sessions_gets_them(tmp_path: Path) -> None:
 
 def half_as_fast_when_fresh(plan: SessionPlan, session: Session) -> Session:
     """What has five streams takes its limit twice over as soon as nobody searches any more."""
-    if plan.phase != "confirm" or streams(session.lineup[1]) != 5:
+    if plan.phase != "confirm" or streams(session.configurations[1]) != 5:
         return session
     winner = session.members[1]
     assert isinstance(winner, Windows)
@@ -229,7 +231,7 @@ def test_a_study_killed_in_the_runner_ups_confirmation_goes_on_with_it(
 
     def cut(plan: SessionPlan, session: Session) -> Session:
         nonlocal measured
-        if plan.phase == "confirm" and streams(session.lineup[1]) == 3:
+        if plan.phase == "confirm" and streams(session.configurations[1]) == 3:
             measured += 1
             if measured > sessions:
                 raise PowerCut

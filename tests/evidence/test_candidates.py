@@ -61,7 +61,7 @@ def line(
 ) -> SessionLine:
     """One session of the reference and members, each with its trial."""
     session = Session(
-        lineup=(config(0), *(c for c, _, _ in members)),
+        configurations=(config(0), *(c for c, _, _ in members)),
         members=(reference, *(m for _, _, m in members)),
         started_unix_s=0.0,
         wall_s=1.0,
@@ -70,8 +70,8 @@ def line(
     )
     return SessionLine(
         phase=phase,
-        round=1,
-        step=0,
+        attempt=1,
+        index_in_phase=0,
         trials=(None, *(trial for _, trial, _ in members)),
         assignments=(None, *({"trial": trial} for _, trial, _ in members)),
         session=session,
@@ -156,7 +156,7 @@ def test_a_failure_concerns_the_request_not_others_that_resolve_alike() -> None:
 def test_a_candidate_without_its_reference_is_not_known_and_after_twice_it_has_failed() -> None:
     lost = line((config(2), 0, ran(120.0, streams=2)), reference=crash("gone"))
     once, twice = only(lost), only(lost, lost)
-    assert (once.is_known, once.is_measured, once.lost) == (False, False, 1)
+    assert (once.is_known, once.is_measured, once.invalid_sessions) == (False, False, 1)
     assert twice.failure is not None
     assert "never measured beside the reference: crash: gone" in twice.failure.message
 

@@ -191,7 +191,7 @@ def test_a_longer_budget_measures_the_reference_beside_itself(tmp_path: Path, mi
     study.run()
     lines = study.sessions("calibration")
     assert len(lines) == twins
-    assert all(line.session.lineup[0] == line.session.lineup[1] for line in lines)
+    assert all(line.session.configurations[0] == line.session.configurations[1] for line in lines)
     spent_s = sum(line.session.wall_s for line in study.sessions("baselines", "calibration"))
     assert spent_s < 0.1 * 60 * minutes or twins == 0
     fixed = study.log().calibration()

@@ -39,7 +39,7 @@ from tuner.evidence.pooled_metrics import pool
 from tuner.model.host import HostFacts
 from tuner.outcome.best_config import Deployed, make_best
 from tuner.outcome.metrics_table import final_metrics
-from tuner.statistics.sequential_test import gain_pct, interval, level
+from tuner.statistics.sequential_test import alpha_per_look, gain_pct, interval
 from tuner.statistics.session_effect import session_value
 from tuner.study.study import BaselineSpec, Limit
 
@@ -79,7 +79,7 @@ def best_of(study: Virtual, result: Result, *, precision: str = "f32") -> Best:
 def pairs_of(study: Virtual, *, round: int = 1) -> list[tuple[Windows, Windows]]:
     """(winner, reference) of every confirmation session on disk."""
     pairs = []
-    for line in study.log().sessions("confirm", round=round):
+    for line in study.log().sessions("confirm", attempt=round):
         reference, winner = line.session.members
         assert isinstance(reference, Windows)
         assert isinstance(winner, Windows)
@@ -99,7 +99,7 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     pairs, head = pairs_of(study), study.log().confirmation(1)
     assert head is not None
     values = [v for w, r in pairs if (v := session_value(METRICS["throughput"], w, r)) is not None]
-    expected = interval(values, level(head.looks[-1], head.alpha), sd_floor=head.sd_floor)
+    expected = interval(values, alpha_per_look(head.looks[-1], head.alpha), sd_floor=head.sd_floor)
 
     assert (best.study, best.verdict, best.reason, best.device) == ("virtual", "tuned", None, "CPU")
     assert best.properties == {**head.members[0].properties, "INFERENCE_PRECISION_HINT": "f32"}
@@ -109,7 +109,7 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     assert best.gain.estimate_pct == round(gain_pct(expected.estimate), 2)
     assert best.gain.low_pct == round(gain_pct(expected.low), 2) > 0
     assert best.gain.high_pct == round(gain_pct(expected.high), 2)
-    assert best.gain.confidence == round(1 - 2 * level(head.looks[-1], head.alpha), 4)
+    assert best.gain.confidence == round(1 - 2 * alpha_per_look(head.looks[-1], head.alpha), 4)
     assert best.gain.sessions == len(pairs)
     assert best.gain.pairs == sum(len(winner.windows) for winner, _ in pairs)
     assert best.objective.metric == "throughput"
@@ -176,7 +176,7 @@ def test_percentiles_of_a_baseline_stay_in_order_though_the_references_tail_was_
             replace(m, windows=tuple(replace(w, latency_counts=with_tail(w.latency_counts)) for w in m.windows))
             if isinstance(m, Windows) and config.properties.get("PERFORMANCE_HINT") == "THROUGHPUT"
             else m
-            for config, m in zip(session.lineup, session.members, strict=True)
+            for config, m in zip(session.configurations, session.members, strict=True)
         )
         return replace(session, members=members)
 
@@ -285,7 +285,7 @@ def test_a_servers_file_says_how_its_winner_and_its_reference_were_called(tmp_pa
     assert (best.verdict, best.infer_requests, best.api) == ("tuned", 1, "sync")
     assert (best.baseline.name, best.baseline.infer_requests, best.baseline.api) == ("THROUGHPUT", None, "async")
     sessions = [line.session for line in study.sessions()]
-    assert {config.api for s in sessions for config in s.lineup} == {"by_requests", "sync", "async"}
+    assert {config.api for s in sessions for config in s.configurations} == {"by_requests", "sync", "async"}
     called = {
         (m.effective.infer_requests == 1, m.effective.api)
         for s in sessions

@@ -9,7 +9,7 @@ import pytest
 
 from tests.virtual import Virtual, by_streams, make_study, parameter, quiet, space_of
 from tuner.bench.configuration import DeploymentConfig
-from tuner.bench.measurement import Load, Windows
+from tuner.bench.measurement import ArrivalProcess, Windows
 from tuner.bench.simulated.synthetic import SyntheticBench
 from tuner.errors import NoAnswerError
 from tuner.planning.session_plan import plan_session
@@ -29,7 +29,7 @@ def by_requests(config: DeploymentConfig) -> float:
 
 
 def arriving(
-    folder: Path, load: Load, *, metric: str = "latency_p90_ms", minutes: float = 10.0, **more: object
+    folder: Path, load: ArrivalProcess, *, metric: str = "latency_p90_ms", minutes: float = 10.0, **more: object
 ) -> Virtual:
     limits = () if load.finds_max else STABLE
     study = replace(make_study(metric=metric, limits=limits, minutes=minutes), load=load)
@@ -37,8 +37,8 @@ def arriving(
     return Virtual(folder=folder, study=study, **{**usual, **more})  # type: ignore[arg-type]
 
 
-def at(rate_per_s: float) -> Load:
-    return Load(pattern="poisson", rate_per_s=rate_per_s)
+def at(rate_per_s: float) -> ArrivalProcess:
+    return ArrivalProcess(pattern="poisson", rate_per_s=rate_per_s)
 
 
 def test_several_requests_are_in_flight_whatever_the_objective(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_first_configuration_that_keeps_up_is_an_answer_without_a_gain(tmp_p
 
 def test_the_largest_rate_is_found_and_confirmed(tmp_path: Path) -> None:
     """One server of 10 ms keeps p90 below 40 ms up to about 80/s; two of 8 ms more than twice as many."""
-    load = Load(pattern="poisson", keep=(("latency_p90_ms", 40.0),))
+    load = ArrivalProcess(pattern="poisson", keep=(("latency_p90_ms", 40.0),))
     study = arriving(tmp_path, load, metric="max_rate_per_s", minutes=15.0)
     result = study.run()
     assert result.is_tuned
@@ -115,7 +115,7 @@ def test_the_largest_rate_is_found_and_confirmed(tmp_path: Path) -> None:
 
 
 def test_limits_that_no_rate_keeps_are_no_answer(tmp_path: Path) -> None:
-    load = Load(pattern="poisson", keep=(("latency_p90_ms", 5.0),))
+    load = ArrivalProcess(pattern="poisson", keep=(("latency_p90_ms", 5.0),))
     study = arriving(tmp_path, load, metric="max_rate_per_s", minutes=5.0)
     with pytest.raises(NoAnswerError, match=r"every baseline failed: .*keeps latency_p90_ms <= 5"):
         study.run()

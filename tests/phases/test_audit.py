@@ -12,7 +12,7 @@ from tuner.bench.measurement import Session, Windows
 from tuner.bench.protocol import SessionPlan
 from tuner.evidence.candidates import ranked
 from tuner.phases.audit import PAIRS_AT_MOST, equal_requests
-from tuner.planning.session_plan import LINEUP
+from tuner.planning.session_plan import MEMBERS_AT_MOST
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -36,7 +36,7 @@ def test_a_long_final_measures_two_requests_for_one_configuration_and_says_how_t
     assert 0 < len(twins) <= PAIRS_AT_MOST
     keys = [m.effective.key for m in last.session.members if isinstance(m, Windows)]
     assert all(keys.count(keys[i]) == 2 for i in twins)
-    assert len(last.session.lineup) <= LINEUP
+    assert len(last.session.configurations) <= MEMBERS_AT_MOST
     audits = [line for line in study.listener.lines if line.startswith("audit: two requests")]
     assert len(audits) == len(twins)
     assert not any("warning: audit" in line for line in study.listener.lines)
@@ -54,7 +54,7 @@ def test_a_pair_that_is_not_equal_is_a_warning(tmp_path: Path) -> None:
 
     def meddle(plan: SessionPlan, session: Session) -> Session:
         def slow(i: int) -> bool:
-            config = session.lineup[i]
+            config = session.configurations[i]
             return int(config.properties.get("NUM_STREAMS", 0)) > int(
                 config.properties.get("INFERENCE_NUM_THREADS", 99)
             )
@@ -80,4 +80,4 @@ def test_what_has_no_equal_has_no_audit(tmp_path: Path) -> None:
     runner = study.runner()
     field = ranked(runner.state.candidates.values())
     assert field
-    assert equal_requests(runner, field, LINEUP) == []
+    assert equal_requests(runner, field, MEMBERS_AT_MOST) == []

@@ -17,7 +17,7 @@ from tuner.bench.protocol import ModelFacts
 from tuner.bench.simulated.synthetic import effective_of
 from tuner.errors import StudyChangedError, StudyFileError
 from tuner.model.host import HostFacts
-from tuner.outcome.finished import Outcome
+from tuner.outcome.finished import RunReport
 from tuner.outcome.metrics_table import final_metrics
 from tuner.outcome.study_report import read_study
 from tuner.records.folder import write_text
@@ -440,7 +440,7 @@ def test_a_searched_number_of_replicas_is_found_shown_and_written(tmp_path: Path
     assert best.replicas == 2
     assert (best.baseline.replicas, best.baseline.affinity) == (1, None)
     assert dict(best.deployment) == {"background": "./other"}
-    outcome = Outcome(
+    outcome = RunReport(
         folder=tmp_path,
         best=best,
         result=result,

@@ -30,7 +30,7 @@ from tuner.evidence.session_cost import PAIRS
 from tuner.planning.budget import FULL_FINAL, SD_FLOOR, SHORT_PAIRS, SMALL_FINAL
 from tuner.planning.confirmation_size import MOST_PAIRS, beyond_plan_s, confirmation_size, sessions_to_keep
 from tuner.planning.selection import BASELINES_AT_MOST, finalists
-from tuner.planning.session_plan import LINEUP, WINDOW_LIMIT_S, percentile_blocks
+from tuner.planning.session_plan import MEMBERS_AT_MOST, WINDOW_LIMIT_S, percentile_blocks
 from tuner.statistics.sequential_test import SESSIONS
 from tuner.study.study import BaselineSpec, Limit, Objective
 
@@ -50,9 +50,9 @@ def test_the_full_final_has_every_distinct_baseline_and_halves_the_field(tmp_pat
     study = Virtual(folder=tmp_path, space=SMALL, study=make_study(minutes=15.0))
     study.run()
     first, second = study.sessions("final")
-    baselines = [c for c, n in zip(first.session.lineup, first.trials, strict=True) if n is None]
+    baselines = [c for c, n in zip(first.session.configurations, first.trials, strict=True) if n is None]
     assert len(baselines) == 2, "default and LATENCY are one effective configuration"
-    assert len(first.trials) == LINEUP
+    assert len(first.trials) == MEMBERS_AT_MOST
     assert len(numbers_of([second])) == FULL_FINAL.keep[0]
     assert set(numbers_of([second])) < set(numbers_of([first]))
 
@@ -63,7 +63,7 @@ def test_many_own_baselines_leave_room_for_candidates(tmp_path: Path) -> None:
     assert study.run().is_tuned
     final = study.sessions("final")[0]
     assert final.trials.count(None) == BASELINES_AT_MOST
-    assert len(numbers_of([final])) == LINEUP - BASELINES_AT_MOST
+    assert len(numbers_of([final])) == MEMBERS_AT_MOST - BASELINES_AT_MOST
 
 
 def test_candidates_far_behind_the_reference_take_no_time(tmp_path: Path) -> None:
@@ -76,7 +76,9 @@ def test_candidates_far_behind_the_reference_take_no_time(tmp_path: Path) -> Non
     )
     study.run()
     first = study.sessions("final")[0]
-    asked = {config.properties.get("NUM_STREAMS") for config in first.session.lineup[first.trials.count(None) :]}
+    asked = {
+        config.properties.get("NUM_STREAMS") for config in first.session.configurations[first.trials.count(None) :]
+    }
     assert asked == {2, 3}
 
 
@@ -117,7 +119,7 @@ def test_a_winner_with_long_windows_gets_the_sessions_that_fit(tmp_path: Path) -
     assert result.is_tuned
     head = study.log().confirmation(1)
     assert head is not None
-    assert study.plan().k_max == SESSIONS[-1]
+    assert study.plan().max_sessions == SESSIONS[-1]
     assert SESSIONS[0] <= head.looks[-1] < SESSIONS[-1]
     planned_s = 12 * study.plan().session_cost_s
     longest_s = max(line.session.wall_s for line in study.sessions("confirm"))
@@ -130,7 +132,7 @@ def test_a_winner_with_usual_windows_is_confirmed_as_planned(tmp_path: Path) -> 
     state, plan = study.state(), study.plan()
     best = ranked(state.candidates.values())[0]
     size = confirmation_size(state, plan, best)
-    assert (size.sessions, size.pairs) == (plan.k_max, plan.pairs)
+    assert (size.sessions, size.pairs) == (plan.max_sessions, plan.pairs)
     assert beyond_plan_s(state, plan, []) == 0.0
 
 
@@ -206,7 +208,7 @@ def test_a_short_study_has_more_sessions_where_its_search_left_time(tmp_path: Pa
     study.run()
     head = study.log().confirmation(1)
     assert head is not None
-    assert study.plan().k_max < head.looks[-1]
+    assert study.plan().max_sessions < head.looks[-1]
     assert head.pairs == study.plan().pairs
 
 

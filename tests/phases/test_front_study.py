@@ -49,9 +49,9 @@ from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile, load_front, write_front
 from tuner.outcome.best_config import Deployed
 from tuner.outcome.pareto_front import knee_of, make_front
-from tuner.planning.session_plan import LINEUP
+from tuner.planning.session_plan import MEMBERS_AT_MOST
 from tuner.statistics.limits import limit_level
-from tuner.statistics.sequential_test import share_of
+from tuner.statistics.sequential_test import alpha_of
 from tuner.study.space import Space
 from tuner.study.study import Limit, SamplerName, Study
 
@@ -114,9 +114,9 @@ def test_the_confirmation_has_fresh_sessions_of_all_points_and_its_size_is_fixed
     assert head is not None
     lines = log.sessions("confirm")
     assert len(lines) == head.looks[-1]
-    assert {line.session.lineup for line in lines} == {(study.reference().configuration, *head.members)}
+    assert {line.session.configurations for line in lines} == {(study.reference().configuration, *head.members)}
     assert len({line.session.process for line in lines}) == len(lines)
-    assert all(len(line.session.lineup) <= LINEUP for line in study.sessions())
+    assert all(len(line.session.configurations) <= MEMBERS_AT_MOST for line in study.sessions())
     kinds = [line.kind for line in log]
     assert kinds.index("front") < kinds.index("session", kinds.index("front"))
     longest_s = max(line.session.wall_s for line in lines)
@@ -231,7 +231,7 @@ def test_a_point_that_keeps_crashing_leaves_and_the_others_stay(tmp_path: Path) 
             return session
         members = tuple(
             crash() if config.batch_size == 4 else member
-            for config, member in zip(session.lineup, session.members, strict=True)
+            for config, member in zip(session.configurations, session.members, strict=True)
         )
         return replace(session, members=members)
 
@@ -271,8 +271,8 @@ def test_a_finished_front_measures_nothing_and_a_larger_budget_spends_what_is_le
     heads = [study.log().confirmation(round) for round in (1, 2)]
     assert heads[0] is not None
     assert heads[1] is not None
-    assert (heads[0].alpha, heads[1].alpha) == (share_of(0), share_of(1))
-    assert second.line.round == 2
+    assert (heads[0].alpha, heads[1].alpha) == (alpha_of(0), alpha_of(1))
+    assert second.line.attempt == 2
     assert second.is_tuned
 
 

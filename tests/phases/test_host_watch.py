@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.virtual import LARGE, Listener, Meddler, Virtual, make_study
-from tuner.bench.measurement import HostLoad, Session, Windows
+from tuner.bench.measurement import HostActivity, Session, Windows
 from tuner.bench.protocol import Phase, SessionPlan
 from tuner.bench.simulated.synthetic import CompileEffect, FakeClock, Noise, SyntheticBench
 from tuner.phases.host_watch import LOOK_S, PAUSE_LIMIT_S, QUIET_S, REST_S, HostWatch, NoWatch
@@ -19,7 +19,7 @@ from tuner.study.baselines import baseline_configs
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
-BUSY, CALM = HostLoad(other_cpu_pct=74.0), HostLoad(other_cpu_pct=2.0)
+BUSY, CALM = HostActivity(other_cpu_pct=74.0), HostActivity(other_cpu_pct=2.0)
 SESSION_S = 5.0
 
 
@@ -27,7 +27,7 @@ SESSION_S = 5.0
 class Host:
     """A host with a mood for every second, seen by looks and by the windows of sessions that take five seconds."""
 
-    mood: Callable[[float], HostLoad] = lambda now_s: CALM
+    mood: Callable[[float], HostActivity] = lambda now_s: CALM
     clock: FakeClock = field(default_factory=FakeClock)
     looks: int = 0
     heard: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Host:
     def __post_init__(self) -> None:
         self.watch = HostWatch(now=self.clock, sleep=self.clock.advance, look=self.look, limit_s=self.limit_s)
 
-    def look(self, seconds: float) -> HostLoad:
+    def look(self, seconds: float) -> HostActivity:
         self.looks += 1
         found = self.mood(self.clock())
         self.clock.advance(seconds)
@@ -80,10 +80,12 @@ class Host:
 def measured(phase: Phase) -> SessionLine:
     configs = list(baseline_configs(make_study()).values())[:2]
     session = SyntheticBench().measure(configs, SessionPlan(phase=phase, seed=1, blocks=4))
-    return SessionLine(phase=phase, round=1, step=0, trials=(None,) * 2, assignments=(None,) * 2, session=session)
+    return SessionLine(
+        phase=phase, attempt=1, index_in_phase=0, trials=(None,) * 2, assignments=(None,) * 2, session=session
+    )
 
 
-def busy_until(end_s: float, load: HostLoad = BUSY, *, from_s: float = 0.0) -> Callable[[float], HostLoad]:
+def busy_until(end_s: float, load: HostActivity = BUSY, *, from_s: float = 0.0) -> Callable[[float], HostActivity]:
     return lambda now_s: load if from_s <= now_s < end_s else CALM
 
 
@@ -152,12 +154,12 @@ def test_many_short_pauses_are_a_minute_together_at_most() -> None:
 
 
 def test_what_the_baselines_were_measured_under_is_no_reason_to_pause() -> None:
-    permanent = HostLoad(other_cpu_pct=40.0)
+    permanent = HostActivity(other_cpu_pct=40.0)
     host = Host(lambda now_s: permanent, limit_s=0.0)
     host.session("baselines")
     host.watch.limit_s = PAUSE_LIMIT_S
     assert [host.session() for _ in range(3)] == [0.0] * 3
-    host.mood = lambda now_s: HostLoad(other_cpu_pct=81.0)
+    host.mood = lambda now_s: HostActivity(other_cpu_pct=81.0)
     host.session()
     assert host.session() > 0.0
 
@@ -165,12 +167,12 @@ def test_what_the_baselines_were_measured_under_is_no_reason_to_pause() -> None:
 @pytest.mark.parametrize(
     ("load", "why"),
     [
-        (HostLoad(steal_pct=31.0), "paused: the hypervisor gives 31 % of the CPUs to other guests; waiting 10 s"),
-        (HostLoad(thermal_throttles=1), "paused: the CPUs were slowed down by heat; waiting 10 s"),
+        (HostActivity(steal_pct=31.0), "paused: the hypervisor gives 31 % of the CPUs to other guests; waiting 10 s"),
+        (HostActivity(thermal_throttles=1), "paused: the CPUs were slowed down by heat; waiting 10 s"),
     ],
     ids=["steal", "heat"],
 )
-def test_what_an_idle_process_cannot_see_is_given_a_rest(load: HostLoad, why: str) -> None:
+def test_what_an_idle_process_cannot_see_is_given_a_rest(load: HostActivity, why: str) -> None:
     host = Host(busy_until(10.6, load, from_s=8.0))
     host.session("baselines")
     host.session()
@@ -180,7 +182,7 @@ def test_what_an_idle_process_cannot_see_is_given_a_rest(load: HostLoad, why: st
 
 
 def test_rests_too_are_a_minute_together_at_most() -> None:
-    host = Host(lambda now_s: HostLoad(steal_pct=40.0) if now_s >= 4.0 else CALM)
+    host = Host(lambda now_s: HostActivity(steal_pct=40.0) if now_s >= 4.0 else CALM)
     host.session("baselines")
     waits = [host.session() for _ in range(20)]
     assert sum(waits) == PAUSE_LIMIT_S
@@ -215,7 +217,7 @@ def test_the_clock_of_the_study_stands_still_during_looks_and_pauses() -> None:
 def test_an_interrupted_pause_does_not_count_either() -> None:
     host = Host(lambda now_s: BUSY)
 
-    def interrupted(seconds: float) -> HostLoad:
+    def interrupted(seconds: float) -> HostActivity:
         host.clock.advance(seconds)
         raise KeyboardInterrupt
 
@@ -229,7 +231,9 @@ def test_without_a_host_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
     assert isinstance(Virtual(folder=tmp_path).runner().watch, NoWatch)
 
 
-def watched(folder: Path, look: Callable[[FakeClock, float], HostLoad], *, burst: bool) -> tuple[Virtual, HostWatch]:
+def watched(
+    folder: Path, look: Callable[[FakeClock, float], HostActivity], *, burst: bool
+) -> tuple[Virtual, HostWatch]:
     """A whole study under a watch; with `burst`, the windows of its trials say that the host is busy."""
     # Without drift, which goes on during a pause: the same study sees the same noise with one and without.
     bench = SyntheticBench(effects=[Noise(0.01), CompileEffect(0.003)])
@@ -256,11 +260,11 @@ def watched(folder: Path, look: Callable[[FakeClock, float], HostLoad], *, burst
 
 
 def test_a_pause_costs_the_search_no_trial(tmp_path: Path) -> None:
-    def busy(clock: FakeClock, seconds: float) -> HostLoad:
+    def busy(clock: FakeClock, seconds: float) -> HostActivity:
         clock.advance(seconds)
         return BUSY
 
-    def calm(clock: FakeClock, seconds: float) -> HostLoad:
+    def calm(clock: FakeClock, seconds: float) -> HostActivity:
         return CALM
 
     folders = [tmp_path / name for name in ("calm", "busy")]

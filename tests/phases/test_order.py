@@ -37,7 +37,7 @@ from tuner.bench.protocol import Phase, SessionPlan
 from tuner.bench.simulated.synthetic import Noise, SyntheticBench, effective_of, hill
 from tuner.decision.result import Result
 from tuner.search.optuna_study import Search
-from tuner.statistics.sequential_test import LATER_SHARE, SESSIONS, share_of
+from tuner.statistics.sequential_test import LATER_ALPHA, SESSIONS, alpha_of
 from tuner.study.space import Space
 from tuner.study.study import BaselineSpec, Limit, SamplerName
 
@@ -231,11 +231,11 @@ def test_a_larger_budget_searches_on_and_spends_only_what_is_left_of_the_error(t
     heads = [study.log().confirmation(round) for round in (1, 2)]
     assert heads[0] is not None
     assert heads[1] is not None
-    assert (heads[0].alpha, heads[1].alpha) == (share_of(0), LATER_SHARE / 2)
-    assert [line.round for line in study.sessions("search")] == [1, 1, 2, 2, 2, 2]
+    assert (heads[0].alpha, heads[1].alpha) == (alpha_of(0), LATER_ALPHA / 2)
+    assert [line.attempt for line in study.sessions("search")] == [1, 1, 2, 2, 2, 2]
     assert len(study.sessions("baselines")) == 1
     assert streams(heads[1].members[0]) == 5
-    assert second.line.round == 2
+    assert second.line.attempt == 2
     assert second.is_tuned
 
 
@@ -296,7 +296,7 @@ def test_a_candidate_whose_gain_was_not_significant_may_be_proved_with_a_larger_
     assert heads[0] is not None
     assert heads[1] is not None
     assert heads[0].members[0] == heads[1].members[0]
-    assert heads[1].alpha == LATER_SHARE / 2
+    assert heads[1].alpha == LATER_ALPHA / 2
     assert second.confirmation is not None
     assert len(second.confirmation.sessions) < 8, "fresh data: what was measured before counts no more"
 

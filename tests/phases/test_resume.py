@@ -50,7 +50,7 @@ def test_every_candidate_is_an_optuna_trial_with_its_whole_record(tmp_path: Path
     measured = set(numbers_of(lines))
     assert measured
     for line in lines:
-        for number, assignment, config in zip(line.trials, line.assignments, line.session.lineup, strict=True):
+        for number, assignment, config in zip(line.trials, line.assignments, line.session.configurations, strict=True):
             if number is None:
                 continue
             trial = trials[number]
@@ -76,14 +76,14 @@ def check_resumed(study: Virtual) -> None:
     """What must hold of a record however often its study was interrupted."""
     log = study.log()
     lines = log.sessions(*ORDER)
-    steps = [(line.round, line.phase, line.step) for line in lines]
+    steps = [(line.attempt, line.phase, line.index_in_phase) for line in lines]
     assert len(set(steps)) == len(steps), "nothing is measured twice"
     for phase in ORDER:
-        assert [line.step for line in lines if line.phase == phase] == list(range(len(log.sessions(phase))))
+        assert [line.index_in_phase for line in lines if line.phase == phase] == list(range(len(log.sessions(phase))))
     assert [line.phase for line in lines] == sorted((line.phase for line in lines), key=ORDER.index)
     heads = [line for line in log if line.kind in ("confirmation", "front")]
     assert len(heads) <= 1, "the number of sessions is fixed once"
-    most = [line.k_max if line.kind == "confirmation" else line.sessions for line in heads]
+    most = [line.max_sessions if line.kind == "confirmation" else line.sessions for line in heads]
     assert len(log.sessions("confirm")) <= sum(most)
     assert len(log.verdicts()) == 1
     finals = [set(numbers_of([line])) for line in log.sessions("final")]
@@ -188,10 +188,10 @@ class Camera:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.study.bench.resolve(config)
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         shutil.copytree(self.study.folder, self.album / str(len(self.hosts)))
         self.hosts.append(copy.deepcopy(replace(self.study.bench, sessions=[])))
-        return self.study.bench.measure(lineup, plan)
+        return self.study.bench.measure(configurations, plan)
 
 
 def photographed(folder: Path, name: str, *, has_database: bool) -> tuple[Virtual, Camera]:

@@ -22,7 +22,10 @@ def test_a_session_is_on_disk_when_it_is_returned(tmp_path: Path) -> None:
     plan = plan_session(runner.state, None, "baselines", blocks=2)
     lines = [runner.measure(list(study.setup.baselines.values()), plan) for _ in range(2)]
     assert study.sessions() == lines
-    assert [(line.phase, line.round, line.step) for line in lines] == [("baselines", 1, 0), ("baselines", 1, 1)]
+    assert [(line.phase, line.attempt, line.index_in_phase) for line in lines] == [
+        ("baselines", 1, 0),
+        ("baselines", 1, 1),
+    ]
 
 
 def test_the_status_is_shown_between_blocks_whatever_the_stop_rule_is(tmp_path: Path) -> None:

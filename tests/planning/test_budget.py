@@ -33,8 +33,8 @@ def test_the_cost_of_a_lineup_is_scaled_to_two_members() -> None:
 def test_members_with_processes_of_their_own_start_each() -> None:
     costs = Costs(start_s=4.0, compile_s=1.0, warm_up_s=9.0, timed_s=7.6)
     shared, apart = (
-        measured_cost(costs, wall_s=22.0, members=4, turns=12, window_s=0.4, is_apart=is_apart)
-        for is_apart in (False, True)
+        measured_cost(costs, wall_s=22.0, members=4, turns=12, window_s=0.4, has_own_processes=has_own_processes)
+        for has_own_processes in (False, True)
     )
     assert shared.fixed_s - apart.fixed_s == pytest.approx(2.0), "of four that started two are in a session of two"
 
@@ -43,8 +43,8 @@ def test_the_usual_cost_of_replicas_is_about_what_was_measured() -> None:
     """Squeezenet on two busy CPUs, fresh sessions of two: 4.7 to 5.0 s beside the turns of two replicas and 6.5 of
     three, 0.24 s beside each window."""
     assert usual_cost() == usual_cost(replicas=1) == SessionCost()
-    assert usual_cost(is_apart=True).fixed_s == pytest.approx(2.6)
-    two, three = (usual_cost(replicas=n, is_apart=True) for n in (2, 3))
+    assert usual_cost(has_own_processes=True).fixed_s == pytest.approx(2.6)
+    two, three = (usual_cost(replicas=n, has_own_processes=True) for n in (2, 3))
     assert (two.fixed_s, two.turn_s) == pytest.approx((4.4, 0.2))
     assert (three.fixed_s, three.turn_s) == pytest.approx((5.6, 0.2))
 
@@ -59,7 +59,7 @@ def test_a_cost_needs_a_turn() -> None:
 
 def test_42_seconds_are_the_least_that_hold_four_short_sessions_of_6_3_s() -> None:
     plan = plan_budget(42.0, SessionCost(fixed_s=1.5, turn_s=0.1))
-    assert (plan.k_max, plan.pairs, plan.window_s) == (4, 6, 0.3)
+    assert (plan.max_sessions, plan.pairs, plan.window_s) == (4, 6, 0.3)
     assert not plan.overruns
     assert plan.final == NO_FINAL
     assert (plan.baselines_s, plan.search_s, plan.confirm_s) == pytest.approx((4.2, 12.6, 25.2))
@@ -68,14 +68,14 @@ def test_42_seconds_are_the_least_that_hold_four_short_sessions_of_6_3_s() -> No
 
 def test_a_minute_is_6_22_and_32_s_where_a_session_takes_8_s() -> None:
     plan = plan_budget(60.0, EIGHT_SECONDS)
-    assert (plan.k_max, plan.pairs, plan.window_s) == (4, 8, 0.4)
+    assert (plan.max_sessions, plan.pairs, plan.window_s) == (4, 8, 0.4)
     assert (plan.baselines_s, plan.search_s, plan.final_s, plan.confirm_s) == pytest.approx((6.0, 22.0, 0.0, 32.0))
     assert plan.notes == ()
 
 
 def test_two_minutes_hold_a_small_final_and_six_sessions_of_8_s() -> None:
     plan = plan_budget(120.0, EIGHT_SECONDS)
-    assert (plan.k_max, plan.final) == (6, SMALL_FINAL)
+    assert (plan.max_sessions, plan.final) == (6, SMALL_FINAL)
     assert (plan.baselines_s, plan.search_s, plan.final_s, plan.confirm_s) == pytest.approx((12.0, 52.0, 8.0, 48.0))
 
 
@@ -85,14 +85,14 @@ def test_a_small_final_takes_about_nine_seconds() -> None:
 
 def test_a_minute_with_sessions_of_ten_seconds_makes_them_shorter() -> None:
     plan = plan_budget(60.0, TEN_SECONDS)
-    assert (plan.k_max, plan.pairs, plan.window_s) == (4, 6, 0.3)
+    assert (plan.max_sessions, plan.pairs, plan.window_s) == (4, 6, 0.3)
     assert not plan.overruns
     assert "6 pairs of 0.3 s" in plan.notes[0]
 
 
 def test_five_minutes_hold_the_full_final_and_twelve_sessions() -> None:
     plan = plan_budget(300.0, TEN_SECONDS)
-    assert (plan.final, plan.k_max, plan.pairs) == (FULL_FINAL, 12, 8)
+    assert (plan.final, plan.max_sessions, plan.pairs) == (FULL_FINAL, 12, 8)
     # 4 rounds of 6 + 3 and 4 of 3 + 3 members, 0.5 s each; 9 members started.
     assert plan.final_s == pytest.approx(60 * 0.5 + 9 * 1.0)
 
@@ -100,7 +100,7 @@ def test_five_minutes_hold_the_full_final_and_twelve_sessions() -> None:
 def test_a_budget_too_small_for_four_short_sessions_overruns_and_says_so() -> None:
     plan = plan_budget(20.0, TEN_SECONDS)
     assert plan.overruns
-    assert plan.k_max == 4
+    assert plan.max_sessions == 4
     assert plan.overrun_s == pytest.approx(4 * 6.8 - 12.0)
     assert plan.search_s == pytest.approx(20.0 * 0.3)
     assert "15 s longer" in plan.notes[-1]
@@ -124,7 +124,7 @@ def test_what_the_baselines_really_took_is_given_to_or_taken_from_the_search() -
 
 def test_a_budget_of_trials_alone_has_six_sessions_and_the_full_final() -> None:
     plan = plan_budget(None, TEN_SECONDS)
-    assert (plan.k_max, plan.final, plan.search_s, plan.total_s) == (6, FULL_FINAL, None, None)
+    assert (plan.max_sessions, plan.final, plan.search_s, plan.total_s) == (6, FULL_FINAL, None, None)
     assert plan.confirm_s == pytest.approx(60.0)
     assert not plan.overruns
 
@@ -143,7 +143,7 @@ def test_the_parts_of_a_plan_fill_the_budget_and_what_it_overruns(
     parts = plan.baselines_s + plan.search_s + plan.final_s + plan.confirm_s
     assert parts == pytest.approx(total_s + plan.overrun_s)
     assert plan.search_s + plan.final_s >= 0.3 * total_s - 1e-6
-    assert plan.k_max in SESSIONS
+    assert plan.max_sessions in SESSIONS
     assert plan.window_s >= window_s
     assert plan.confirm_s <= max(0.6 * total_s, 4 * plan.session_cost_s) + 1e-6
     assert plan.overruns == (plan.confirm_s > 0.6 * total_s + 1e-9)
@@ -152,4 +152,4 @@ def test_the_parts_of_a_plan_fill_the_budget_and_what_it_overruns(
 @given(budgets, costs_of_sessions)
 def test_a_larger_budget_never_proves_less(total_s: float, cost: SessionCost) -> None:
     smaller, larger = plan_budget(total_s, cost), plan_budget(2.0 * total_s, cost)
-    assert larger.k_max * larger.pairs >= smaller.k_max * smaller.pairs
+    assert larger.max_sessions * larger.pairs >= smaller.max_sessions * smaller.pairs

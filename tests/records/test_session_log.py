@@ -93,12 +93,12 @@ def session_lines(draw: st.DrawFn) -> SessionLine:
 
     return SessionLine(
         phase=draw(st.sampled_from(get_args(Phase))),
-        round=draw(st.integers(1, 9)),
-        step=draw(st.integers(0, 99)),
+        attempt=draw(st.integers(1, 9)),
+        index_in_phase=draw(st.integers(0, 99)),
         trials=many(st.none() | st.integers(0, 999)),  # type: ignore[arg-type]
         assignments=many(points),  # type: ignore[arg-type]
         session=Session(
-            lineup=many(configs),  # type: ignore[arg-type]
+            configurations=many(configs),  # type: ignore[arg-type]
             members=many(members),  # type: ignore[arg-type]
             started_unix_s=draw(seconds),
             wall_s=draw(seconds),
@@ -110,17 +110,17 @@ def session_lines(draw: st.DrawFn) -> SessionLine:
 
 confirmations = st.builds(
     ConfirmationLine,
-    round=st.integers(1, 9),
+    attempt=st.integers(1, 9),
     winner=configs,
     reference=texts,
-    k_max=st.sampled_from([4, 6, 9, 12]),
-    share=st.floats(1e-6, 0.1),
+    max_sessions=st.sampled_from([4, 6, 9, 12]),
+    alpha=st.floats(1e-6, 0.1),
     pairs=st.integers(1, 99),
     window_s=seconds,
 )
 verdicts = st.builds(
     VerdictLine,
-    round=st.integers(1, 9),
+    attempt=st.integers(1, 9),
     verdict=st.sampled_from(["tuned", "baseline"]),
     reason=st.sampled_from(Reason),
     detail=texts,
@@ -131,12 +131,12 @@ verdicts = st.builds(
 
 fronts = st.builds(
     FrontLine,
-    round=st.integers(1, 9),
+    attempt=st.integers(1, 9),
     members=st.lists(configs, min_size=2, max_size=2).map(tuple),
     names=st.tuples(texts, texts),
     reference=texts,
     sessions=st.integers(1, 12),
-    share=st.floats(1e-6, 0.1),
+    alpha=st.floats(1e-6, 0.1),
     pairs=st.integers(1, 99),
     window_s=seconds,
 )
@@ -144,7 +144,7 @@ fronts = st.builds(
 
 @given(confirmations | fronts)
 def test_both_kinds_of_lines_are_plans_of_a_confirmation(plan: ConfirmationLine | FrontLine) -> None:
-    assert (plan.attempt, plan.alpha) == (plan.round, plan.share)
+    assert (plan.attempt, plan.alpha) == (plan.attempt, plan.alpha)
     assert plan.is_front == isinstance(plan, FrontLine) == bool(plan.names)
     assert len(plan.members) == (len(plan.names) or 1)
     assert list(plan.looks) == sorted(plan.looks)
@@ -172,26 +172,30 @@ def test_every_line_is_read_back_as_it_was_written(tmp_path: Path, lines: list[L
 def make_line(step: int = 0, *, name: str = "X", message: str = "boom") -> SessionLine:
     config = DeploymentConfig(device="CPU", properties={name: 1})
     session = Session(
-        lineup=(config,),
+        configurations=(config,),
         members=(Failure(kind=FailureKind.CRASH, message=message),),
         started_unix_s=1.0,
         wall_s=2.5,
         costs=Costs(),
         process="p",
     )
-    return SessionLine(phase="search", round=1, step=step, trials=(step,), assignments=({name: 1},), session=session)
+    return SessionLine(
+        phase="search", attempt=1, index_in_phase=step, trials=(step,), assignments=({name: 1},), session=session
+    )
 
 
 @pytest.mark.parametrize("value", [1, True, "1", 1.0, "true", False, 0, "", 0.1, 10**18])
 def test_values_that_look_alike_stay_apart(tmp_path: Path, value: str | int | float | bool) -> None:
     log = open_log(tmp_path / "log")
     line = make_line()
-    config = replace(line.session.lineup[0], properties={"X": value})
+    config = replace(line.session.configurations[0], properties={"X": value})
     log.append(
-        replace(line, assignments=({"X": value, "UNSET": None},), session=replace(line.session, lineup=(config,)))
+        replace(
+            line, assignments=({"X": value, "UNSET": None},), session=replace(line.session, configurations=(config,))
+        )
     )
     (found,) = read_log(log.path).sessions("search")
-    assert found.session.lineup[0] == config
+    assert found.session.configurations[0] == config
     assert found.assignments[0] is not None
     assert exactly(found.assignments[0]["X"]) == exactly(value)
     assert found.assignments[0]["UNSET"] is None
@@ -203,9 +207,9 @@ def test_values_that_look_alike_stay_apart(tmp_path: Path, value: str | int | fl
 def test_sessions_are_found_by_phase_and_round_and_their_time_is_added_up(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
     for round, phase in ((1, "search"), (1, "final"), (2, "search"), (2, "confirm")):
-        log.append(replace(make_line(), round=round, phase=phase))  # type: ignore[arg-type]
+        log.append(replace(make_line(), attempt=round, phase=phase))  # type: ignore[arg-type]
     assert len(log.sessions("search")) == 2
-    assert len(log.sessions("search", "final", round=1)) == 2
+    assert len(log.sessions("search", "final", attempt=1)) == 2
     assert log.sessions("baselines") == []
     assert log.spent_s() == 10.0
 
@@ -213,19 +217,19 @@ def test_sessions_are_found_by_phase_and_round_and_their_time_is_added_up(tmp_pa
 def test_every_round_with_a_confirmation_had_one_winner(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
     head = ConfirmationLine(
-        round=1,
+        attempt=1,
         winner=DeploymentConfig(device="CPU"),
         reference="default",
-        k_max=4,
-        share=0.02,
+        max_sessions=4,
+        alpha=0.02,
         pairs=8,
         window_s=0.4,
     )
     for round in (1, 3):
-        log.append(replace(head, round=round))
+        log.append(replace(head, attempt=round))
     assert [log.winners_before(round) for round in (1, 2, 3, 4)] == [0, 1, 1, 2]
     assert log.confirmation(2) is None
-    assert log.confirmation(3) == replace(head, round=3)
+    assert log.confirmation(3) == replace(head, attempt=3)
 
 
 # Torn, damaged, newer

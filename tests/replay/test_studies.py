@@ -157,7 +157,7 @@ def test_every_table_budget_and_strategy_is_a_row_and_equals_are_counted(csv: Pa
     ]
     assert [(e.studies, e.minutes) for e in found.equals] == [(3, 1.0), (3, 2.0)]
     text = [line for line in replay_lines(found) if isinstance(line, str)]
-    assert any("of 3 studies claimed" in line for line in text)
+    assert any("of 3 claim a gain" in line for line in text)
     content = replay_json(found)
     assert content["evaluations"][0]["strategy"] == "auto"
     assert 0.0 < content["equals"][0]["upper_95_pct"] <= 100.0

@@ -21,7 +21,7 @@ from tuner.evidence.candidates import Candidate, Comparison, MetricValues
 from tuner.evidence.noise import Calibration
 from tuner.evidence.session_cost import SessionCost
 from tuner.model.spec import ModelSpec
-from tuner.outcome.finished import Outcome
+from tuner.outcome.finished import RunReport
 from tuner.outcome.measured import Measured
 from tuner.outcome.metrics_table import FinalMetrics
 from tuner.outcome.study_report import StudyRecord
@@ -67,11 +67,11 @@ FOLDER = Path("results/quickstart")
 CONFIG = DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 2}, batch_size=4, infer_requests=8)
 
 
-def outcome(best: Best, *, own: str = "default") -> Outcome:
+def outcome(best: Best, *, own: str = "default") -> RunReport:
     """A run that ended with `best`; the baseline that is not the reference has the name `own`."""
     is_tuned = best.verdict == "tuned"
     line = VerdictLine(
-        round=1,
+        attempt=1,
         verdict=best.verdict,
         reason=Reason.PROVED if is_tuned else Reason.FUTILE,
         detail=best.reason or "",
@@ -86,7 +86,7 @@ def outcome(best: Best, *, own: str = "default") -> Outcome:
         confirmation=None,
     )
     metrics = FinalMetrics(winner=WINNER, reference=BASELINES["THROUGHPUT"], baselines={own: BASELINES["default"]})
-    return Outcome(folder=FOLDER, best=best, result=result, metrics=metrics)
+    return RunReport(folder=FOLDER, best=best, result=result, metrics=metrics)
 
 
 def candidate(trial: int, gain: float, *, violation: float = -1.0) -> Candidate:
@@ -233,7 +233,9 @@ def test_a_baseline_with_the_name_of_a_column_has_another_heading_and_its_own_pl
 
 
 def test_the_candidate_that_was_turned_down_is_named() -> None:
-    plan = ConfirmationLine(round=1, winner=CONFIG, reference="THROUGHPUT", k_max=4, share=0.02, pairs=8, window_s=0.4)
+    plan = ConfirmationLine(
+        attempt=1, winner=CONFIG, reference="THROUGHPUT", max_sessions=4, alpha=0.02, pairs=8, window_s=0.4
+    )
     confirmation = Confirmation(plan=plan, sessions=[], failures=[[]], invalid=[], is_reference_feasible=True)
     kept = outcome(KEPT)
     found = replace(kept, result=replace(kept.result, confirmation=confirmation))

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from tests.virtual import LARGE, SMALL, TINY, PhaseFuse, PowerCut, Virtual, make_study
-from tuner.search.enumeration import list_space
+from tuner.search.enumeration import enumerate_space
 from tuner.search.known import KnownConfigurations
 from tuner.search.strategies import GROUP, STRATEGIES, EndReason, Knowledge, SearchEnd
 from tuner.study.space import Assignment, Space
@@ -28,7 +28,7 @@ def known_before(folder: Path, space: Space, *, seeds: tuple[Assignment, ...] = 
     runner, state = study.runner(), study.state()
     names = {key: name for name, key in state.reference.baseline_keys.items()}
     known = KnownConfigurations(state=state, resolve=runner.resolve, baselines=names)
-    return Knowledge(state=state, configurations=known, listing=list_space(runner), trials_left=trials)
+    return Knowledge(state=state, configurations=known, enumeration=enumerate_space(runner), trials_left=trials)
 
 
 def chosen(name: SamplerName, known: Knowledge, *pending: Assignment, n: int = 1) -> list[Assignment | None]:
@@ -44,8 +44,8 @@ def test_every_sampler_of_a_study_file_has_a_strategy() -> None:
 def test_a_race_chooses_different_points_and_no_baseline(tmp_path: Path) -> None:
     known = known_before(tmp_path, SMALL)
     points = chosen("race", known, n=100)
-    assert known.listing is not None
-    assert len({str(point) for point in points}) == len(points) == len(known.listing.distinct) - 1
+    assert known.enumeration is not None
+    assert len({str(point) for point in points}) == len(points) == len(known.enumeration.distinct) - 1
     assert len(chosen("race", known, n=GROUP)) == 6
 
 
@@ -70,8 +70,8 @@ def test_what_is_being_measured_is_not_chosen_again(tmp_path: Path, name: Sample
 @pytest.mark.parametrize("name", ["race", "gp", "tpe"])
 def test_while_all_that_is_left_is_being_measured_the_search_waits(tmp_path: Path, name: SamplerName) -> None:
     known = known_before(tmp_path, TINY)
-    assert known.listing is not None
-    assert chosen(name, known, *known.listing.distinct.values()) == []
+    assert known.enumeration is not None
+    assert chosen(name, known, *known.enumeration.distinct.values()) == []
 
 
 @pytest.mark.parametrize("name", ["tpe", "random", "grid"])
@@ -84,7 +84,7 @@ def test_optuna_chooses_until_it_repeats_itself(tmp_path: Path, name: SamplerNam
 
 @pytest.mark.parametrize("name", ["race", "gp", "auto"])
 def test_without_a_listing_optuna_chooses(tmp_path: Path, name: SamplerName) -> None:
-    assert chosen(name, replace(known_before(tmp_path, LARGE), listing=None)) == [None]
+    assert chosen(name, replace(known_before(tmp_path, LARGE), enumeration=None)) == [None]
 
 
 def test_choosing_twice_from_the_same_knowledge_chooses_the_same(tmp_path: Path) -> None:

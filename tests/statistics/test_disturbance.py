@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.statistics.test_session_effect import member, window
-from tuner.bench.measurement import HostLoad, Window, Windows
+from tuner.bench.measurement import HostActivity, Window, Windows
 from tuner.bench.metrics import METRICS
 from tuner.statistics.disturbance import (
     DISTURBED_OTHER_PCT,
@@ -42,30 +42,32 @@ def blocks(windows: Sequence[Window]) -> list[int]:
 @pytest.mark.parametrize(
     ("load", "expected"),
     [
-        (HostLoad(), False),
-        (HostLoad(other_cpu_pct=DISTURBED_OTHER_PCT, steal_pct=DISTURBED_STEAL_PCT), False),
-        (HostLoad(other_cpu_pct=DISTURBED_OTHER_PCT + 0.1), True),
-        (HostLoad(steal_pct=DISTURBED_STEAL_PCT + 0.1), True),
-        (HostLoad(thermal_throttles=1), True),
-        (HostLoad(quota_throttles=99), False),
-        (HostLoad(pressure_pct=100.0, frequency_mhz=400.0), False),
+        (HostActivity(), False),
+        (HostActivity(other_cpu_pct=DISTURBED_OTHER_PCT, steal_pct=DISTURBED_STEAL_PCT), False),
+        (HostActivity(other_cpu_pct=DISTURBED_OTHER_PCT + 0.1), True),
+        (HostActivity(steal_pct=DISTURBED_STEAL_PCT + 0.1), True),
+        (HostActivity(thermal_throttles=1), True),
+        (HostActivity(quota_throttles=99), False),
+        (HostActivity(pressure_pct=100.0, frequency_mhz=400.0), False),
     ],
     ids=["nothing", "a little", "other", "steal", "heat", "quota", "its own doing"],
 )
-def test_a_window_is_disturbed_by_other_load_steal_and_heat(load: HostLoad, expected: bool) -> None:
+def test_a_window_is_disturbed_by_other_load_steal_and_heat(load: HostActivity, expected: bool) -> None:
     assert is_disturbed(load) is expected
 
 
 @given(
     st.builds(
-        HostLoad,
+        HostActivity,
         other_cpu_pct=st.floats(0.0, 100.0),
         steal_pct=st.floats(0.0, 100.0),
         thermal_throttles=st.integers(0, 2),
     ),
     st.lists(st.tuples(st.integers(1, 10**6), st.floats(1e-3, 10.0), st.floats(0.1, 1e4)), min_size=2, max_size=2),
 )
-def test_no_result_makes_a_window_disturbed_or_calm(load: HostLoad, results: list[tuple[int, float, float]]) -> None:
+def test_no_result_makes_a_window_disturbed_or_calm(
+    load: HostActivity, results: list[tuple[int, float, float]]
+) -> None:
     covariates = {name: getattr(load, name) for name in ("other_cpu_pct", "steal_pct", "thermal_throttles")}
     found = {
         is_disturbed(replace(window(0, samples, duration_s=seconds, latencies_ms=[ms]), **covariates))
@@ -138,9 +140,11 @@ def test_an_empty_window_refuses_the_session_even_where_it_was_disturbed() -> No
 
 
 def test_the_mean_of_no_windows_is_no_load() -> None:
-    assert mean_load([]) == HostLoad()
+    assert mean_load([]) == HostActivity()
 
 
 def test_shares_are_averaged_and_throttles_counted() -> None:
-    found = mean_load([HostLoad(steal_pct=4.0, thermal_throttles=1), HostLoad(other_cpu_pct=6.0, thermal_throttles=2)])
+    found = mean_load(
+        [HostActivity(steal_pct=4.0, thermal_throttles=1), HostActivity(other_cpu_pct=6.0, thermal_throttles=2)]
+    )
     assert (found.steal_pct, found.other_cpu_pct, found.thermal_throttles) == (2.0, 3.0, 3)

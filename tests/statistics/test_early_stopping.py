@@ -9,29 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.statistics.early_stopping import LOOKS_S, is_hopeless, is_precise, pair_se
+from tuner.statistics.early_stopping import LOOKS_S, is_precise, is_pruned, pair_se
 
 
 def test_the_threshold_is_3_2_standard_errors_below_60_per_cent_of_the_incumbent() -> None:
     # se = sqrt(0.03^2 / 4 + 0.02^2) = 0.025; 0.6 x 0.2 - 3.2 x 0.025 = 0.04
-    assert is_hopeless(0.0399, incumbent_gain=0.2, pairs=4, window_sd=0.03)
-    assert not is_hopeless(0.0401, incumbent_gain=0.2, pairs=4, window_sd=0.03)
+    assert is_pruned(0.0399, incumbent_gain=0.2, pairs=4, window_sd=0.03)
+    assert not is_pruned(0.0401, incumbent_gain=0.2, pairs=4, window_sd=0.03)
 
 
 def test_an_equal_of_the_reference_is_kept_while_nothing_is_better() -> None:
-    assert not is_hopeless(0.0, incumbent_gain=0.0, pairs=8, window_sd=0.03)
+    assert not is_pruned(0.0, incumbent_gain=0.0, pairs=8, window_sd=0.03)
 
 
 def test_an_incumbent_worse_than_the_reference_does_not_lower_the_bar() -> None:
-    assert is_hopeless(-0.2, incumbent_gain=-0.5, pairs=8, window_sd=0.03)
+    assert is_pruned(-0.2, incumbent_gain=-0.5, pairs=8, window_sd=0.03)
 
 
 @given(st.floats(-1.0, 1.0), st.floats(0.0, 1.0), st.integers(1, 20), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
 def test_a_better_estimate_is_never_more_hopeless(
     estimate: float, incumbent: float, pairs: int, window_sd: float, more: float
 ) -> None:
-    if is_hopeless(estimate + more, incumbent, pairs, window_sd):
-        assert is_hopeless(estimate, incumbent, pairs, window_sd)
+    if is_pruned(estimate + more, incumbent, pairs, window_sd):
+        assert is_pruned(estimate, incumbent, pairs, window_sd)
 
 
 def test_less_than_one_in_a_hundred_candidates_that_equal_the_incumbent_is_pruned() -> None:
@@ -39,7 +39,7 @@ def test_less_than_one_in_a_hundred_candidates_that_equal_the_incumbent_is_prune
     gain, window_sd, pruned = 0.10, 0.06, 0
     for _ in range(2000):
         pairs = gain + rng.normal(0.0, 0.02) + window_sd * rng.standard_normal(4)
-        pruned += any(is_hopeless(float(pairs[:n].mean()), gain, n, window_sd) for n in (2, 4)[: len(LOOKS_S)])
+        pruned += any(is_pruned(float(pairs[:n].mean()), gain, n, window_sd) for n in (2, 4)[: len(LOOKS_S)])
     assert pruned < 20
 
 

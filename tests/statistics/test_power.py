@@ -6,44 +6,47 @@ import numpy as np
 import pytest
 
 from tuner.statistics.power import gains_needed, looks_at, smallest_provable_gain_pct
-from tuner.statistics.sequential_test import FIRST_SHARE, SESSIONS, Outcome, gain_log, look, looks, share_of
+from tuner.statistics.sequential_test import FIRST_ALPHA, SESSIONS, Decision, alpha_of, gain_log, look, looks
 
 
-def is_won(values: list[float], *, k_max: int, share: float, min_gain_log: float) -> bool:
-    found = (look(values[:n], k_max=k_max, share=share, min_gain_log=min_gain_log).outcome for n in looks(k_max))
-    return next((outcome for outcome in found if outcome is not Outcome.UNDECIDED), None) is Outcome.WIN
+def is_won(values: list[float], *, max_sessions: int, alpha: float, min_gain_log: float) -> bool:
+    found = (
+        look(values[:n], max_sessions=max_sessions, alpha=alpha, min_gain_log=min_gain_log).outcome
+        for n in looks(max_sessions)
+    )
+    return next((outcome for outcome in found if outcome is not Decision.UNDECIDED), None) is Decision.WIN
 
 
 @pytest.mark.parametrize(
-    ("k_max", "share", "power", "min_gain_pct"),
+    ("max_sessions", "alpha", "power", "min_gain_pct"),
     [
-        (4, FIRST_SHARE, 0.8, 1.0),
-        (6, FIRST_SHARE, 0.8, 1.0),
-        (9, FIRST_SHARE, 0.8, 1.0),
-        (12, FIRST_SHARE, 0.8, 1.0),
-        (12, share_of(1), 0.8, 1.0),
-        (12, FIRST_SHARE, 0.8, 3.0),
+        (4, FIRST_ALPHA, 0.8, 1.0),
+        (6, FIRST_ALPHA, 0.8, 1.0),
+        (9, FIRST_ALPHA, 0.8, 1.0),
+        (12, FIRST_ALPHA, 0.8, 1.0),
+        (12, alpha_of(1), 0.8, 1.0),
+        (12, FIRST_ALPHA, 0.8, 3.0),
     ],
 )
 def test_the_smallest_provable_gain_is_confirmed_in_four_of_five_studies(
-    k_max: int, share: float, power: float, min_gain_pct: float
+    max_sessions: int, alpha: float, power: float, min_gain_pct: float
 ) -> None:
     sd, min_gain_log = 0.015, gain_log(min_gain_pct)
-    gain = gain_log(smallest_provable_gain_pct(sd, k_max, share, power, min_gain_log=min_gain_log))
+    gain = gain_log(smallest_provable_gain_pct(sd, max_sessions, alpha, power, min_gain_log=min_gain_log))
     studies = np.random.default_rng(9).normal(gain, sd, (800, SESSIONS[-1])).tolist()
-    wins = sum(is_won(values, k_max=k_max, share=share, min_gain_log=min_gain_log) for values in studies)
+    wins = sum(is_won(values, max_sessions=max_sessions, alpha=alpha, min_gain_log=min_gain_log) for values in studies)
     assert wins / 800 == pytest.approx(power, abs=0.045)
 
 
 @pytest.mark.parametrize("min_gain_pct", [0.0, 3.0])
-@pytest.mark.parametrize("k_max", [6, 12])
-def test_a_study_wins_with_the_gain_it_needs_and_not_with_less(k_max: int, min_gain_pct: float) -> None:
+@pytest.mark.parametrize("max_sessions", [6, 12])
+def test_a_study_wins_with_the_gain_it_needs_and_not_with_less(max_sessions: int, min_gain_pct: float) -> None:
     noise, sd, min_gain_log = np.random.default_rng(8).standard_normal((200, 12)), 0.03, gain_log(min_gain_pct)
-    needed = gains_needed(looks_at(noise), sd, k_max, FIRST_SHARE, min_gain_log)
+    needed = gains_needed(looks_at(noise), sd, max_sessions, FIRST_ALPHA, min_gain_log)
     for values, gain in zip(sd * noise, needed, strict=True):
         for shift, expected in ((1e-6, True), (-1e-6, False)):
             shifted = (values + gain + shift).tolist()
-            assert is_won(shifted, k_max=k_max, share=FIRST_SHARE, min_gain_log=min_gain_log) == expected
+            assert is_won(shifted, max_sessions=max_sessions, alpha=FIRST_ALPHA, min_gain_log=min_gain_log) == expected
 
 
 def test_more_sessions_and_less_noise_prove_smaller_gains() -> None:
@@ -53,7 +56,7 @@ def test_more_sessions_and_less_noise_prove_smaller_gains() -> None:
 
 
 def test_a_later_winner_needs_a_larger_gain() -> None:
-    assert smallest_provable_gain_pct(0.015, 9, share_of(1)) > smallest_provable_gain_pct(0.015, 9, FIRST_SHARE)
+    assert smallest_provable_gain_pct(0.015, 9, alpha_of(1)) > smallest_provable_gain_pct(0.015, 9, FIRST_ALPHA)
 
 
 def test_nothing_below_min_gain_is_provable() -> None:

@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 
 from tuner.statistics.distributions import t_quantile
 from tuner.statistics.sequential_test import (
-    FIRST_SHARE,
+    ALPHA_PER_LOOK,
+    FIRST_ALPHA,
     FUTILE_GAIN_LOG,
-    LATER_SHARE,
-    LEVELS,
+    LATER_ALPHA,
     SESSIONS,
+    Decision,
     Look,
-    Outcome,
+    alpha_of,
+    alpha_per_look,
     gain_log,
     gain_pct,
     interval,
-    level,
     look,
     looks,
-    share_of,
 )
 
 session_values = st.lists(st.floats(min_value=-2.0, max_value=2.0, allow_nan=False), min_size=2, max_size=12)
@@ -42,43 +42,43 @@ def test_looks_are_after_4_6_9_and_12_sessions() -> None:
     assert [looks(k) for k in SESSIONS] == [(4,), (4, 6), (4, 6, 9), (4, 6, 9, 12)]
 
 
-@pytest.mark.parametrize("k_max", [0, 3, 5, 13])
-def test_a_number_of_sessions_without_levels_is_refused(k_max: int) -> None:
+@pytest.mark.parametrize("max_sessions", [0, 3, 5, 13])
+def test_a_number_of_sessions_without_levels_is_refused(max_sessions: int) -> None:
     with pytest.raises(ValueError, match="4, 6, 9, 12"):
-        looks(k_max)
+        looks(max_sessions)
 
 
 def test_a_study_spends_at_most_two_and_a_half_per_cent_on_any_number_of_winners() -> None:
-    assert [share_of(r) for r in range(4)] == [0.02, 0.0025, 0.00125, 0.000625]
-    assert math.fsum(share_of(r) for r in range(60)) <= FIRST_SHARE + LATER_SHARE
+    assert [alpha_of(r) for r in range(4)] == [0.02, 0.0025, 0.00125, 0.000625]
+    assert math.fsum(alpha_of(r) for r in range(60)) <= FIRST_ALPHA + LATER_ALPHA
 
 
 def test_winners_before_cannot_be_negative() -> None:
     with pytest.raises(ValueError, match="-1"):
-        share_of(-1)
+        alpha_of(-1)
 
 
-@pytest.mark.parametrize("share", LEVELS)
+@pytest.mark.parametrize("share", ALPHA_PER_LOOK)
 def test_each_look_gets_less_than_the_share_and_more_than_its_even_part(share: float) -> None:
-    assert level(4, share) == share
-    for n, k_max in enumerate(SESSIONS, start=1):
-        assert share / n <= level(k_max, share) <= share
+    assert alpha_per_look(4, share) == share
+    for n, max_sessions in enumerate(SESSIONS, start=1):
+        assert share / n <= alpha_per_look(max_sessions, share) <= share
 
 
-@pytest.mark.parametrize("k_max", SESSIONS)
-def test_later_winners_never_get_a_more_generous_level(k_max: int) -> None:
-    levels = [level(k_max, share_of(r)) for r in range(8)]
+@pytest.mark.parametrize("max_sessions", SESSIONS)
+def test_later_winners_never_get_a_more_generous_level(max_sessions: int) -> None:
+    levels = [alpha_per_look(max_sessions, alpha_of(r)) for r in range(8)]
     assert levels == sorted(levels, reverse=True)
 
 
 def test_a_share_outside_the_table_is_divided_by_the_looks() -> None:
-    assert level(12, share_of(4)) == pytest.approx(LATER_SHARE / 16 / 4)
+    assert alpha_per_look(12, alpha_of(4)) == pytest.approx(LATER_ALPHA / 16 / 4)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, -0.1, 1.0])
 def test_a_share_that_is_no_share_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match="share"):
-        level(4, share)
+    with pytest.raises(ValueError, match="alpha"):
+        alpha_per_look(4, share)
 
 
 # Gains
@@ -140,27 +140,27 @@ def test_an_interval_without_a_meaning_is_refused(values: list[float], one_sided
 # Outcomes
 
 
-def first_look(values: list[float], *, k_max: int = 12, min_gain_log: float = gain_log(1.0)) -> Look:
-    return look(values, k_max=k_max, share=FIRST_SHARE, min_gain_log=min_gain_log)
+def first_look(values: list[float], *, max_sessions: int = 12, min_gain_log: float = gain_log(1.0)) -> Look:
+    return look(values, max_sessions=max_sessions, alpha=FIRST_ALPHA, min_gain_log=min_gain_log)
 
 
 def test_a_clear_gain_wins_at_the_first_look() -> None:
     found = first_look([0.10, 0.11, 0.09, 0.10])
-    assert found.outcome is Outcome.WIN
+    assert found.outcome is Decision.WIN
     assert found.interval.low > 0.0
-    assert found.interval.level == level(12, FIRST_SHARE)
+    assert found.interval.level == alpha_per_look(12, FIRST_ALPHA)
 
 
 def test_no_gain_is_futile_at_the_first_look() -> None:
     found = first_look([0.001, -0.001, 0.0, 0.0])
-    assert found.outcome is Outcome.FUTILE
+    assert found.outcome is Decision.FUTILE
     assert found.futile_bound < FUTILE_GAIN_LOG
 
 
 def test_less_than_one_per_cent_is_futile_even_where_any_gain_would_do() -> None:
     found = first_look([0.004, 0.002, -0.001, 0.003], min_gain_log=0.0)
     assert 0.0 < found.futile_bound < FUTILE_GAIN_LOG
-    assert found.outcome is Outcome.FUTILE
+    assert found.outcome is Decision.FUTILE
 
 
 def test_the_futile_bound_is_the_upper_90_per_cent_one() -> None:
@@ -171,37 +171,37 @@ def test_the_futile_bound_is_the_upper_90_per_cent_one() -> None:
 
 def test_a_noisy_gain_asks_for_more_sessions_and_after_the_last_is_not_significant() -> None:
     values = [0.10, -0.05, 0.12, 0.01]
-    assert first_look(values, k_max=6).outcome is Outcome.UNDECIDED
-    assert first_look(values, k_max=4).outcome is Outcome.NOT_SIGNIFICANT
+    assert first_look(values, max_sessions=6).outcome is Decision.UNDECIDED
+    assert first_look(values, max_sessions=4).outcome is Decision.NOT_SIGNIFICANT
 
 
 def test_a_gain_proved_but_smaller_than_min_gain_is_no_win() -> None:
     values = [0.0200, 0.0201, 0.0199, 0.0200]
-    assert first_look(values).outcome is Outcome.WIN
-    assert first_look(values, min_gain_log=gain_log(3.0)).outcome is Outcome.FUTILE
+    assert first_look(values).outcome is Decision.WIN
+    assert first_look(values, min_gain_log=gain_log(3.0)).outcome is Decision.FUTILE
 
 
 def test_without_a_min_gain_a_proved_half_per_cent_wins_before_it_can_be_futile() -> None:
-    assert first_look([0.0050, 0.0051, 0.0049, 0.0050], min_gain_log=0.0).outcome is Outcome.WIN
+    assert first_look([0.0050, 0.0051, 0.0049, 0.0050], min_gain_log=0.0).outcome is Decision.WIN
 
 
 def test_a_loss_is_futile_and_never_a_win() -> None:
-    assert first_look([-0.10, -0.11, -0.09, -0.10]).outcome is Outcome.FUTILE
+    assert first_look([-0.10, -0.11, -0.09, -0.10]).outcome is Decision.FUTILE
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 7, 12])
 def test_looking_at_another_time_is_refused(n: int) -> None:
     with pytest.raises(ValueError, match="no look after"):
-        first_look([0.1] * n, k_max=9)
+        first_look([0.1] * n, max_sessions=9)
 
 
 @given(st.lists(st.floats(min_value=-0.2, max_value=0.2), min_size=4, max_size=4), st.sampled_from(SESSIONS))
 def test_a_win_always_has_a_lower_bound_above_zero_and_an_estimate_above_min_gain(
-    values: list[float], k_max: int
+    values: list[float], max_sessions: int
 ) -> None:
-    found = first_look(values, k_max=k_max)
+    found = first_look(values, max_sessions=max_sessions)
     is_proved = found.interval.low > 0.0 and found.interval.estimate >= gain_log(1.0)
-    assert (found.outcome is Outcome.WIN) == is_proved
+    assert (found.outcome is Decision.WIN) == is_proved
 
 
 # How often it is wrong
@@ -235,18 +235,18 @@ def noisy_sessions(kind: str) -> npt.NDArray[np.float64]:
     return values
 
 
-def verdict(values: list[float], *, k_max: int, min_gain_log: float) -> Look:
-    for n in looks(k_max):
-        found = look(values[:n], k_max=k_max, share=FIRST_SHARE, min_gain_log=min_gain_log)
-        if found.outcome is not Outcome.UNDECIDED:
+def verdict(values: list[float], *, max_sessions: int, min_gain_log: float) -> Look:
+    for n in looks(max_sessions):
+        found = look(values[:n], max_sessions=max_sessions, alpha=FIRST_ALPHA, min_gain_log=min_gain_log)
+        if found.outcome is not Decision.UNDECIDED:
             break
     return found
 
 
-def may_win(values: npt.NDArray[np.float64], k_max: int) -> npt.NDArray[np.bool_]:
+def may_win(values: npt.NDArray[np.float64], max_sessions: int) -> npt.NDArray[np.bool_]:
     """Whose mean is more than one standard error above zero at some look: a win needs more than two."""
     highest = np.full(len(values), -np.inf)
-    for n in looks(k_max):
+    for n in looks(max_sessions):
         early = values[:, :n]
         highest = np.maximum(highest, early.mean(axis=1) / (early.std(axis=1, ddof=1) / math.sqrt(n)))
     return highest > 1.0
@@ -256,30 +256,30 @@ NOISES = ["calm", "compiles differ", "two kinds of compiles"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("k_max", SESSIONS)
+@pytest.mark.parametrize("max_sessions", SESSIONS)
 @pytest.mark.parametrize("kind", NOISES)
-def test_without_a_gain_at_most_two_per_cent_of_studies_win(kind: str, k_max: int) -> None:
+def test_without_a_gain_at_most_two_per_cent_of_studies_win(kind: str, max_sessions: int) -> None:
     values = noisy_sessions(kind)
-    is_doubtful = may_win(values, k_max)
+    is_doubtful = may_win(values, max_sessions)
     others = values[~is_doubtful]
 
     def wins(studies: npt.NDArray[np.float64]) -> int:
-        found = (verdict(v, k_max=k_max, min_gain_log=0.0) for v in studies.tolist())
-        return sum(one.outcome is Outcome.WIN for one in found)
+        found = (verdict(v, max_sessions=max_sessions, min_gain_log=0.0) for v in studies.tolist())
+        return sum(one.outcome is Decision.WIN for one in found)
 
     assert wins(others[:: len(others) // 500]) == 0, "those left out below cannot win"
-    assert wins(values[is_doubtful]) / STUDIES <= FIRST_SHARE + 3 * math.sqrt(FIRST_SHARE / STUDIES)
+    assert wins(values[is_doubtful]) / STUDIES <= FIRST_ALPHA + 3 * math.sqrt(FIRST_ALPHA / STUDIES)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", NOISES)
 def test_the_interval_shown_holds_the_true_gain_as_often_as_it_says(kind: str) -> None:
     gain = gain_log(3.0)
-    found = [verdict(v, k_max=12, min_gain_log=gain_log(1.0)) for v in (noisy_sessions(kind) + gain).tolist()]
+    found = [verdict(v, max_sessions=12, min_gain_log=gain_log(1.0)) for v in (noisy_sessions(kind) + gain).tolist()]
     missed = sum(not look.interval.low <= gain <= look.interval.high for look in found)
-    nominal = 2.0 * FIRST_SHARE
+    nominal = 2.0 * FIRST_ALPHA
     assert missed / STUDIES <= nominal + 3 * math.sqrt(nominal / STUDIES)
-    assert sum(look.outcome is Outcome.WIN for look in found) > STUDIES / 2
+    assert sum(look.outcome is Decision.WIN for look in found) > STUDIES / 2
 
 
 def levels_script() -> ModuleType:
@@ -297,7 +297,7 @@ def test_the_table_of_levels_is_what_the_simulation_gives() -> None:
     script, studies = levels_script(), 4_000_000
     found = script.simulate(studies, seed=1)
     published = {0.025: (0.025, 0.0148, 0.0107, 0.0086)}
-    for share, levels in (LEVELS | published).items():
+    for share, levels in (ALPHA_PER_LOOK | published).items():
         for p, expected in zip(found, levels, strict=True):
             simulated, error = script.level_and_error(p, share, studies)
             assert expected == pytest.approx(simulated, abs=4 * error + 0.012 * simulated)

@@ -105,7 +105,7 @@ def test_near_candidates_meet_again_in_fresh_processes_until_the_best_is_told(tm
     assert later
     processes = [line.session.process for line in study.sessions("final", "confirm")]
     assert len(set(processes[2:])) == len(processes[2:])
-    asked = {config.properties["NUM_STREAMS"] for line in later for config in line.session.lineup[1:]}
+    asked = {config.properties["NUM_STREAMS"] for line in later for config in line.session.configurations[1:]}
     assert 5 not in asked
     assert sum(line.session.wall_s for line in study.sessions()) < 600.0
 
@@ -121,11 +121,11 @@ def test_one_that_breaks_a_limit_is_not_refined_however_fast(tmp_path: Path) -> 
     assert result.is_tuned
     _, _, *later = study.sessions("final")
     assert later
-    assert {config.infer_requests for line in later for config in line.session.lineup[1:]} == {8}
+    assert {config.infer_requests for line in later for config in line.session.configurations[1:]} == {8}
 
 
 def slow_down(place: int) -> Callable[[SessionPlan, Session], Session]:
-    """The member at this place of the lineup is too slow in the first session of the refinement."""
+    """The member at this place of the configurations is too slow in the first session of the refinement."""
     seen: list[Session] = []
 
     def change(plan: SessionPlan, session: Session) -> Session:
@@ -144,9 +144,9 @@ def test_a_leader_that_was_too_slow_once_is_not_out(tmp_path: Path) -> None:
     study = near(tmp_path)
     assert study.run(Meddler(study.bench, slow_down(1))).is_tuned
     third = study.sessions("final")[2]
-    leader = third.session.lineup[1]
+    leader = third.session.configurations[1]
     later = study.sessions("final", "confirm")[3:]
-    assert any(leader in line.session.lineup for line in later)
+    assert any(leader in line.session.configurations for line in later)
 
 
 def test_a_session_that_told_nothing_is_the_last(tmp_path: Path) -> None:
@@ -177,6 +177,6 @@ def test_an_interrupted_refinement_goes_on(tmp_path: Path, calls: int) -> None:
     result = study.run()
     assert result.is_tuned
     sessions = study.sessions("final")
-    assert [line.step for line in sessions] == list(range(len(sessions)))
+    assert [line.index_in_phase for line in sessions] == list(range(len(sessions)))
     assert len(sessions) >= calls
     assert study.run(Fuse(study.bench, 1)) == result

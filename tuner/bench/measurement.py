@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostLoad:
+class HostActivity:
     """Activity of the host during one stretch of time; None or 0 if the host does not report it."""
 
     steal_pct: float = 0.0
@@ -32,7 +33,7 @@ class HostLoad:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class ArrivalProcess:
     """Arrival process of an open loop: requests arrive independently of the server.
 
     Without an arrival process the loop is closed: a request starts when another one has ended.
@@ -67,7 +68,7 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class OpenLoopStats:
     """Statistics of the requests that arrived in one window of an open loop.
 
     Latencies of such a window count from the intended arrival. A request that never ran counts with its age at the end.
@@ -95,7 +96,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window(HostLoad):
+class Window(HostActivity):
     """One timed stretch of steady inference by one member, with the activity of the host.
 
     `samples` completed within `duration_s`; every request's latency is in `latency_counts`
@@ -124,7 +125,7 @@ class Window(HostLoad):
     """Duration of the first request of the process."""
     load_cached_s: float | None = None
     """Duration as `load_s`, in another new process, with a filled model cache; None if not asked for."""
-    served: Served | None = None
+    served: OpenLoopStats | None = None
     """Statistics of the open loop; None for a closed loop."""
 
     @property
@@ -144,29 +145,42 @@ class Windows:
     """False if the warm-up had at least three windows and reached its cap before three agreed."""
 
 
+ON_DISK = {"configurations": "lineup", "wasted_s": "lost_s"}
+"""Names that fields have in sessions.jsonl, where they differ: files of every version have these."""
+
+
+def name_on_disk(field: str) -> str:
+    """Returns the key of a field of Costs or Session in sessions.jsonl."""
+    return ON_DISK.get(field, field)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
     """Parts of a session's wall time, in seconds; the rest of `Session.wall_s` is overhead of the tuner."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": name_on_disk}
 
     start_s: float = 0.0
     compile_s: float = 0.0
     warm_up_s: float = 0.0
     timed_s: float = 0.0
     """Seconds of all turns: dropped ramp, window and drain."""
-    lost_s: float = 0.0
+    wasted_s: float = 0.0
     """Seconds of attempts that ended with a crashed process; the session then began again without the member."""
 
     @property
     def total_s(self) -> float:
         """Sum of all parts in seconds."""
-        return self.start_s + self.compile_s + self.warm_up_s + self.timed_s + self.lost_s
+        return self.start_s + self.compile_s + self.warm_up_s + self.timed_s + self.wasted_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One run of several configurations; `members[i]` is the result of `lineup[i]`."""
+    """One run of several configurations; `members[i]` is the result of `configurations[i]`."""
 
-    lineup: tuple[DeploymentConfig, ...]
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": name_on_disk}
+
+    configurations: tuple[DeploymentConfig, ...]
     members: tuple[Windows | Failure, ...]
     started_unix_s: float
     wall_s: float
@@ -175,8 +189,8 @@ class Session:
     """Names of the worker processes; sessions with the same name shared their processes."""
 
     def items(self) -> Iterator[tuple[DeploymentConfig, Windows | Failure]]:
-        """Returns each configuration with its result, in the order of the lineup."""
-        return zip(self.lineup, self.members, strict=True)
+        """Returns each configuration with its result, in the order of the configurations."""
+        return zip(self.configurations, self.members, strict=True)
 
     def ran(self) -> list[tuple[DeploymentConfig, Windows]]:
         """Returns the configurations that did not fail, each with its windows."""

@@ -45,9 +45,9 @@ class Metric:
     """Percentile as a fraction; None for other metrics. It is pooled over a session, never averaged over windows."""
     min_requests: int = 1
     """Number of requests that a claim needs of each member."""
-    is_extreme: bool = False
+    is_maximum: bool = False
     """True for a maximum: the measured requests keep or break a limit, and no confidence bound covers later ones."""
-    is_whole: bool = False
+    is_session_level: bool = False
     """True if only a whole session has a value, not a single window."""
     field: str | None = None
     """Field of a window that may be missing, in old records or on some hosts; None for fields that never are."""
@@ -201,7 +201,7 @@ _ROWS = (
     _percentile("latency_p95_ms", 0.95),
     _percentile("latency_p99_ms", 0.99),
     _percentile("latency_p999_ms", 0.999),
-    Metric(name="latency_max_ms", kind="latency", read=_latency_max_ms, is_extreme=True),
+    Metric(name="latency_max_ms", kind="latency", read=_latency_max_ms, is_maximum=True),
     Metric(name="cpu_ms_per_sample", kind="cost", read=_cpu_ms_per_sample, field="cpu_s"),
     Metric(
         name="energy_mj_per_sample",
@@ -230,7 +230,7 @@ _ROWS = (
         is_higher_better=True,
         read=_max_rate_per_s,
         is_present=lambda w: w.served is not None and w.served.low_per_s > 0.0,
-        is_whole=True,
+        is_session_level=True,
     ),
     Metric(name="backlog_pct", kind="arrivals", unit="%", read=_backlog_pct, is_present=_served),
     Metric(

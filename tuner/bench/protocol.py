@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
-from tuner.bench.measurement import Load, Session, Windows
+from tuner.bench.measurement import ArrivalProcess, Session, Windows
 
 Clock = Callable[[], float]
 """Returns monotonic seconds from an arbitrary origin."""
@@ -44,7 +44,7 @@ class SessionPlan:
     """Seconds after which a compile counts as hung."""
     hang_limit_s: float = 15.0
     """Seconds beyond its planned time after which an inference step counts as hung."""
-    load: Load | None = None
+    load: ArrivalProcess | None = None
     """Arrival process of the open loop. None: closed loop."""
     enough: Callable[[Sequence[Windows | Failure]], bool] | None = field(default=None, compare=False, repr=False)
     """Called between blocks with the results so far; True ends the session."""
@@ -69,8 +69,8 @@ class Bench(Protocol):
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         """Compiles a configuration and reads back what the device made of it, without timing."""
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        """Runs one session; `lineup[0]` is the reference and may stay resident.
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+        """Runs one session; `configurations[0]` is the reference and may stay resident.
 
         A member that fails has its `Failure` at its index. Raises `HostError` if this host can measure no member.
         """

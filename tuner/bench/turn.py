@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from tuner.bench.measurement import Arrivals, HostLoad, Served, Window
+from tuner.bench.measurement import Arrivals, HostActivity, OpenLoopStats, Window
 
 
 class TooSlow(Exception):
@@ -47,7 +47,7 @@ class TurnPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TurnResult(HostLoad):
+class TurnResult(HostActivity):
     """Measured fields of one `Window`; the fields of the same name are documented there."""
 
     duration_s: float
@@ -62,7 +62,7 @@ class TurnResult(HostLoad):
     first_inference_s: float | None = None
     load_cached_s: float | None = None
     arrivals: int = 0
-    """Number of arrivals in the window of an open loop; this and the next three fields are those of `Served`."""
+    """Number of arrivals in the window of an open loop; this and the next three fields are those of `OpenLoopStats`."""
     waiting: int = 0
     unserved: int = 0
     lag_p99_ms: float = 0.0
@@ -72,7 +72,7 @@ class TurnResult(HostLoad):
         """Samples per second."""
         return self.samples / self.duration_s
 
-    def window(self, *, block: int, turn: int, started_s: float, served: Served | None = None) -> Window:
+    def window(self, *, block: int, turn: int, started_s: float, served: OpenLoopStats | None = None) -> Window:
         """Returns the window with its position in the session."""
         measured = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OPEN_LOOP}
         return Window(block=block, turn=turn, started_s=started_s, served=served, **measured)

@@ -87,7 +87,7 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
         def enough(members: Sequence[Windows | Failure]) -> bool:
             ran = [m for m in members if isinstance(m, Windows)]
             has_requests = all(request_count(m.windows) >= metric.min_requests for m in ran)
-            return all(len(m.windows) >= (PROBES if metric.is_whole else BLOCKS) for m in ran) and has_requests
+            return all(len(m.windows) >= (PROBES if metric.is_session_level else BLOCKS) for m in ran) and has_requests
 
         for i in range(SESSIONS):
             runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", remaining_s=None)

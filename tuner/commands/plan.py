@@ -10,7 +10,7 @@ from tuner.evidence.noise import PRIOR_SD
 from tuner.phases.runner import SessionRunner
 from tuner.planning.description import plan_lines
 from tuner.planning.study_plan import study_plan, usual_plan
-from tuner.search.enumeration import list_space
+from tuner.search.enumeration import enumerate_space
 from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import gain_log
 
@@ -24,9 +24,9 @@ def describe_plan(runner: SessionRunner) -> list[str]:
     setup, known = state.setup, state.setup.known_noise
     names = [f"{name}: {config}" for name, config in setup.baselines.items()]
     lines = [f"baselines: {'; '.join(names)}"]
-    listing = list_space(runner)
-    if listing is not None:
-        lines += listing.lines()
+    enumeration = enumerate_space(runner)
+    if enumeration is not None:
+        lines += enumeration.lines()
     if is_finished(state):
         return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
     if state.has_reference:
@@ -34,11 +34,11 @@ def describe_plan(runner: SessionRunner) -> list[str]:
     plan = usual_plan(setup)
     sd = known.session_sd if known else PRIOR_SD
     noise = "the noise that an earlier study of today found" if known else "the usual noise"
-    provable = smallest_provable_gain_pct(sd, plan.k_max, min_gain_log=gain_log(state.study.min_gain_pct))
+    provable = smallest_provable_gain_pct(sd, plan.max_sessions, min_gain_log=gain_log(state.study.min_gain_pct))
     search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
     lines.append(
         f"plan, before the baselines have run: baselines {plan.baselines_s:.0f} s, search {search}, "
-        f"final {plan.final_s:.0f} s, confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions)"
+        f"final {plan.final_s:.0f} s, confirmation {plan.confirm_s:.0f} s (at most {plan.max_sessions} sessions)"
     )
     return [
         *lines,

@@ -29,7 +29,7 @@ from tuner.evidence.state import StudyState
 from tuner.model.host import host_facts
 from tuner.model.locate import sha256
 from tuner.outcome.best_config import Deployed, make_best
-from tuner.outcome.finished import Outcome, read_finished
+from tuner.outcome.finished import RunReport, read_finished
 from tuner.outcome.metrics_table import final_metrics
 from tuner.outcome.pareto_front import knee_of, make_front
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
@@ -73,7 +73,7 @@ class Prepared:
     model_sha256: str
 
 
-def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
+def run_study(path: Path, options: RunOptions, reporter: Reporter) -> RunReport:
     """Starts or resumes a study and writes its best.yaml; one that is finished prints its verdict also while another
     study measures. Raises TunerError."""
     try:
@@ -88,7 +88,7 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
         return found
 
 
-def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
+def _run(path: Path, options: RunOptions, reporter: Reporter) -> RunReport:
     with prepared_study(path, options, reporter, "run") as prepared:
         runner, folder = prepared.runner, prepared.folder
         with _search(runner, folder) as search:
@@ -104,7 +104,7 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> Outcome:
             best = make_best(state, result, deployed, resolve(result.config))
         write_best(folder / "best.yaml", best)
         metrics = final_metrics(state, result)
-        return Outcome(folder=folder, best=best, result=result, metrics=metrics, front=front)
+        return RunReport(folder=folder, best=best, result=result, metrics=metrics, front=front)
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:

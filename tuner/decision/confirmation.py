@@ -14,7 +14,7 @@ from tuner.evidence.pooled_metrics import pool
 from tuner.evidence.state import StudyState
 from tuner.records.confirmation_plan import ConfirmationPlan
 from tuner.statistics.limits import ConstraintCheck, Pair, check_limit, limit_level, search_violation
-from tuner.statistics.sequential_test import Interval, Look, Outcome, gain_log, look
+from tuner.statistics.sequential_test import Decision, Interval, Look, gain_log, look
 from tuner.statistics.session_effect import session_value
 
 FAILURES_ALLOWED = 1
@@ -80,7 +80,7 @@ def read_confirmation(state: StudyState, plan: ConfirmationPlan) -> Confirmation
     sessions: list[Members] = []
     failures: list[list[Failure]] = [[] for _ in plan.members]
     invalid: list[Failure | None] = []
-    for line in state.log.sessions("confirm", round=plan.attempt):
+    for line in state.log.sessions("confirm", attempt=plan.attempt):
         reference, *members = line.session.members
         for found, member in zip(failures, members, strict=True):
             if isinstance(member, Failure):
@@ -120,9 +120,9 @@ def is_decided(found: Confirmation) -> bool:
         return True
     if found.look is None or count not in found.plan.looks:
         return False
-    if not found.is_reference_feasible or found.look.outcome is Outcome.WIN:
+    if not found.is_reference_feasible or found.look.outcome is Decision.WIN:
         return found.keeps_limits
-    return found.look.outcome is Outcome.FUTILE
+    return found.look.outcome is Decision.FUTILE
 
 
 def values_of(state: StudyState, member: Windows, reference: Windows) -> tuple[float, ...] | None:
@@ -164,8 +164,8 @@ def _with_look(state: StudyState, found: Confirmation) -> Confirmation:
         return found
     last = look(
         gaps_between(state, found, 1, 0)[0][: due[-1]],
-        k_max=plan.looks[-1],
-        share=plan.alpha,
+        max_sessions=plan.looks[-1],
+        alpha=plan.alpha,
         min_gain_log=gain_log(state.study.min_gain_pct),
         sd_floor=plan.sd_floor,
     )

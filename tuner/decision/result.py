@@ -61,7 +61,7 @@ def read_result(state: StudyState) -> Result:
 
 
 def _read_attempt(state: StudyState, line: VerdictLine) -> Result:
-    plan = state.log.confirmation(line.round)
+    plan = state.log.confirmation(line.attempt)
     found = read_confirmation(state, plan) if plan else None
     front = read_front(state, found) if state.study.objective.has_several else None
     reference = plan.reference if plan else state.reference.name

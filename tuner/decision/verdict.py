@@ -13,7 +13,7 @@ from tuner.decision.confirmation import Confirmation
 from tuner.decision.pareto_confirmation import Front, read_front
 from tuner.evidence.state import StudyState
 from tuner.records.session_log import Reason
-from tuner.statistics.sequential_test import Outcome
+from tuner.statistics.sequential_test import Decision
 from tuner.study.study import Objective
 
 
@@ -101,9 +101,9 @@ def _cause_of(found: Confirmation) -> Cause:
         return Cause.INVALID
     if not found.is_reference_feasible:
         return Cause.FIRST_FEASIBLE if found.keeps_limits else Cause.NOT_SHOWN_FEASIBLE
-    if found.look.outcome is Outcome.WIN:
+    if found.look.outcome is Decision.WIN:
         return Cause.PROVED if found.keeps_limits else Cause.LIMIT_BROKEN
-    return Cause.TOO_LITTLE if found.look.outcome is Outcome.FUTILE else Cause.NOISE
+    return Cause.TOO_LITTLE if found.look.outcome is Decision.FUTILE else Cause.NOISE
 
 
 def _cause_of_front(found: Confirmation, front: Front) -> Cause:

@@ -42,7 +42,7 @@ RANK_BY_SD = 0.5
 SEARCHED: tuple[Phase, ...] = ("search", "race", "final")
 """The phases whose sessions tell of candidates; the confirmation speaks for itself."""
 
-LOST_ALLOWED = 1
+INVALID_ALLOWED = 1
 """A candidate that was twice not comparable, because the reference failed beside it, is given up as failed."""
 
 FORGIVEN = (FailureKind.TIMEOUT, FailureKind.MEMORY)
@@ -94,7 +94,7 @@ class Candidate:
     trial: int | None
     assignment: Assignment | None
     comparisons: list[Comparison] = field(default_factory=list)
-    lost: int = 0
+    invalid_sessions: int = 0
     """Sessions that said nothing of it: it or the reference failed there, or nothing completed in a window."""
     failure: Failure | None = None
 
@@ -226,7 +226,7 @@ class Evidence:
         session = line.session
         reference = session.members[0]
         is_paired = isinstance(reference, Windows) and reference.effective.key == self._reference_key
-        for i, (config, member) in enumerate(zip(session.lineup, session.members, strict=True)):
+        for i, (config, member) in enumerate(zip(session.configurations, session.members, strict=True)):
             if line.trials[i] is None:
                 continue
             found = self.requests.get(config)
@@ -237,8 +237,8 @@ class Evidence:
                 )
                 self.requests[config] = found
             if isinstance(member, Failure):
-                found.lost += 1
-                if not found.comparisons or found.lost > LOST_ALLOWED or member.kind not in FORGIVEN:
+                found.invalid_sessions += 1
+                if not found.comparisons or found.invalid_sessions > INVALID_ALLOWED or member.kind not in FORGIVEN:
                     found.failure = member
                 continue
             comparison = None
@@ -247,8 +247,8 @@ class Evidence:
             if comparison is not None:
                 found.comparisons.append(comparison)
                 continue
-            found.lost += 1
-            if not found.comparisons and found.lost > LOST_ALLOWED:
+            found.invalid_sessions += 1
+            if not found.comparisons and found.invalid_sessions > INVALID_ALLOWED:
                 why = reference if isinstance(reference, Failure) else "nothing completed in a window"
                 message = f"never measured beside the reference: {why}"
                 found.failure = Failure(kind=FailureKind.RUNTIME, message=message)

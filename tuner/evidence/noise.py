@@ -97,11 +97,11 @@ def calibrate(
     twins: Sequence[Session] = (),
     known: KnownNoise | None = None,
     is_fixed: bool = False,
-    is_apart: bool = False,
+    has_own_processes: bool = False,
 ) -> Calibration:
     """From the baselines' session and `twins`, sessions of the reference beside itself. `known` from an earlier study
     replaces the usual sd as what they are shrunk to. `is_fixed`: the window stays as long as it is (a CPU quota,
-    starts). `is_apart`: members had processes of their own."""
+    starts). `has_own_processes`: members had processes of their own."""
     metric = objective.row
     measured = {name: m for name, m in members.items() if isinstance(m, Windows)}
     pairs = [found for s in twins if (found := _pair(s)) is not None]
@@ -122,7 +122,7 @@ def calibrate(
         members=len(measured),
         turns=len(windows),
         window_s=window_s,
-        is_apart=is_apart,
+        has_own_processes=has_own_processes,
     )
     correlation, drift_sd, mood_s = _moods([list(measured.values()), *pairs], cost)
     pair_sd = max(statistics.median(spreads) if spreads else PRIOR_WINDOW_SD, 1e-3)

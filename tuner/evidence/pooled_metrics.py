@@ -21,7 +21,7 @@ def metrics_of(windows: Windows) -> MetricValues:
     ran = windows.windows
     kept = [w for w in ran if w.served is None or w.served.is_kept is not False] or ran
     rows = [row for row in METRICS.values() if row.is_in(ran)]
-    values = {row.name: row.read(ran if row.is_whole else kept) for row in rows}
+    values = {row.name: row.read(ran if row.is_session_level else kept) for row in rows}
     return MetricValues(values=values, requests=request_count(kept) if values else 0)
 
 
@@ -30,7 +30,7 @@ def pooled(sessions: Iterable[Session], config: DeploymentConfig) -> Windows | N
     found = [
         member
         for session in sessions
-        for member_config, member in zip(session.lineup, session.members, strict=True)
+        for member_config, member in zip(session.configurations, session.members, strict=True)
         if member_config == config and isinstance(member, Windows)
     ]
     return pool(found) if found else None

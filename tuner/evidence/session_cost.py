@@ -33,10 +33,13 @@ class SessionCost:
         return members / 2 * self.fixed_s + members * pairs * (window_s + self.turn_s)
 
 
-def usual_cost(*, replicas: int = 1, is_apart: bool = False) -> SessionCost:
-    """Before anything is measured. `is_apart`: each member has processes of its own, one for each of its `replicas`."""
+def usual_cost(*, replicas: int = 1, has_own_processes: bool = False) -> SessionCost:
+    """Returns the cost before anything is measured.
+
+    `has_own_processes`: each member has processes of its own, one for each of its `replicas`.
+    """
     usual = SessionCost()
-    if not is_apart:
+    if not has_own_processes:
         return usual
     more = 2 * replicas - 1
     joint_s = JOINT_TURN_S if replicas > 1 else 0.0
@@ -45,7 +48,7 @@ def usual_cost(*, replicas: int = 1, is_apart: bool = False) -> SessionCost:
 
 
 def measured_cost(
-    costs: Costs, *, wall_s: float, members: int, turns: int, window_s: float, is_apart: bool = False
+    costs: Costs, *, wall_s: float, members: int, turns: int, window_s: float, has_own_processes: bool = False
 ) -> SessionCost:
     """The cost of a session of two, from one session of `members` that had `turns` windows of `window_s` in all. Its
     process started once for all of them, but where they are `apart`.
@@ -54,7 +57,7 @@ def measured_cost(
     if members < 1 or turns < 1:
         raise ValueError(f"a cost needs a member and a turn, got {members} and {turns}")
     own_s = max(0.0, wall_s - costs.total_s)
-    once_s, each_s = (0.0, costs.start_s) if is_apart else (costs.start_s, 0.0)
+    once_s, each_s = (0.0, costs.start_s) if has_own_processes else (costs.start_s, 0.0)
     return SessionCost(
         fixed_s=own_s + once_s + (each_s + costs.compile_s + costs.warm_up_s) * 2.0 / members,
         turn_s=max(0.0, costs.timed_s / turns - window_s),

@@ -116,9 +116,9 @@ class StudyState:
         """Key -> candidate, see `Evidence`."""
         return self.evidence.candidates
 
-    def steps(self, phase: Phase) -> int:
+    def session_count(self, phase: Phase) -> int:
         """Returns the number of sessions of a phase in this attempt."""
-        return len(self.log.sessions(phase, round=self.attempt))
+        return len(self.log.sessions(phase, attempt=self.attempt))
 
     def remaining_s(self) -> float | None:
         """Returns the seconds that are left of the budget, negative beyond it; None where it has no minutes."""
@@ -184,7 +184,7 @@ def _read_reference(
         twins=[calibration.session for calibration in calibrations],
         known=known,
         is_fixed=is_window_fixed(setup) or study.objective.needs_start_up,
-        is_apart=study.is_apart,
+        has_own_processes=study.has_own_processes,
     )
     return Reference(
         ranking=ranking,

@@ -18,7 +18,7 @@ from tuner.study.trial import Answer, FinishedTrial
 
 
 def trials_of(line: SessionLine) -> Iterator[tuple[int, Assignment, int]]:
-    """(trial number, assignment, place in the lineup) of every candidate of a session."""
+    """(trial number, assignment, place in the configurations) of every candidate of a session."""
     for i, (number, assignment) in enumerate(zip(line.trials, line.assignments, strict=True)):
         if number is not None and assignment is not None:
             yield number, assignment, i
@@ -29,9 +29,9 @@ def answer_of(state: StudyState, line: SessionLine, i: int) -> Answer:
     member, reference = line.session.members[i], line.session.members[0]
     record: dict[str, object] = {
         "phase": line.phase,
-        "round": line.round,
-        "step": line.step,
-        "config": asdict(line.session.lineup[i]),
+        "round": line.attempt,
+        "step": line.index_in_phase,
+        "config": asdict(line.session.configurations[i]),
     }
     if isinstance(member, Failure):
         return Answer(failure=str(member), record=record)

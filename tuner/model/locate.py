@@ -25,7 +25,7 @@ SUFFIXES = frozenset({".xml", ".onnx", ".tflite", ".pb", ".pdmodel", ".pt2"})
 """Suffixes of files that OpenVINO reads. They serve advice only: reading a file shows what it is."""
 
 LOOKED_AT_FILES = 5000
-"""Largest number of files that a search for similar names looks at; listing so many takes 0.1 s (site-packages of a
+"""Largest number of files that a search for similar names looks at; enumeration so many takes 0.1 s (site-packages of a
 virtual environment, 2 CPUs)."""
 
 INSTALL = {

@@ -21,7 +21,7 @@ from tuner.study.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunReport:
     """A finished run: the verdict, what was deployed, and every baseline's metrics beside it."""
 
     folder: Path
@@ -38,7 +38,7 @@ def read_state(study: Study, folder: Path) -> StudyState:
     return StudyState(setup=StudySetup(study=study, cpu_quota=quota), log=read_log(folder / "sessions.jsonl"))
 
 
-def read_finished(study: Study, folder: Path) -> Outcome | None:
+def read_finished(study: Study, folder: Path) -> RunReport | None:
     """Returns the outcome on record; None where the folder holds no verdict of this very file for this budget.
 
     Model, device and host are not looked at. Raises RecordError and BestFileError.
@@ -54,4 +54,4 @@ def read_finished(study: Study, folder: Path) -> Outcome | None:
     result = read_result(state)
     front = load_front(folder / "front.yaml") if result.front is not None else None
     metrics = final_metrics(state, result)
-    return Outcome(folder=folder, best=load_best(best), result=result, metrics=metrics, front=front)
+    return RunReport(folder=folder, best=load_best(best), result=result, metrics=metrics, front=front)

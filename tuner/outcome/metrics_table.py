@@ -89,7 +89,7 @@ def _moved(theirs: Windows, ours: Windows, reference: MetricValues, objective: M
     found = {}
     for name, value in seen.values.items():
         row = METRICS[name]
-        if row.is_extreme:
+        if row.is_maximum:
             found[name] = value
         elif _is_speed(row):
             found[name] = value * faster**row.sign
@@ -106,7 +106,7 @@ def _beside(state: StudyState, reference: DeploymentConfig) -> dict[DeploymentCo
     """Returns the windows of each configuration and of the reference, of the last session before that had both."""
     found: dict[DeploymentConfig, tuple[Windows, Windows]] = {}
     for line in state.log.sessions("baselines", "final"):
-        members = dict(zip(line.session.lineup, line.session.members, strict=True))
+        members = dict(zip(line.session.configurations, line.session.members, strict=True))
         ours = members.get(reference)
         if not isinstance(ours, Windows) or not ours.windows:
             continue

@@ -46,9 +46,9 @@ def equal_requests(runner: SessionRunner, field: Sequence[Candidate], room: int)
 def audit_lines(state: StudyState, line: SessionLine) -> list[str]:
     """What a final's session says of its equal pairs: a member that is no trial and has an assignment is one."""
     session, noise = line.session, state.reference.noise
-    ran = [(c, m) for c, m in zip(session.lineup, session.members, strict=True) if isinstance(m, Windows)]
+    ran = [(c, m) for c, m in zip(session.configurations, session.members, strict=True) if isinstance(m, Windows)]
     twins = [
-        session.lineup[i]
+        session.configurations[i]
         for i, (number, assignment) in enumerate(zip(line.trials, line.assignments, strict=True))
         if number is None and assignment is not None
     ]

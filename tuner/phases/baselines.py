@@ -71,7 +71,7 @@ def _calibrate(runner: SessionRunner, sessions: int, total_s: float) -> None:
     needed = percentile_blocks(state.study.objective, reference.noise.requests_per_window)
     pairs = max(CALIBRATION_PAIRS, needed)
     window_s = first_window_s(state.setup)
-    for _ in range(state.steps("calibration"), sessions):
+    for _ in range(state.session_count("calibration"), sessions):
         if state.log.spent_s() + cost.of(pairs, window_s) > BASELINES_SHARE * total_s:
             break
         runner.show("calibration", "against itself")

@@ -46,7 +46,7 @@ def confirmation_lines(state: StudyState) -> list[str]:
 
     The warning is due if the host was much worse than while the baselines were measured, on which the plan rests.
     """
-    windows = windows_of(line.session for line in state.log.sessions("confirm", round=state.attempt))
+    windows = windows_of(line.session for line in state.log.sessions("confirm", attempt=state.attempt))
     known = mean_load(windows_of([state.reference.line.session]))
     disturbed = disturbed_words(count_disturbed(windows), len(windows))
     warned = warning(mean_load(windows), when="while the winner was confirmed", beyond=known)

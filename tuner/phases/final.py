@@ -25,7 +25,7 @@ from tuner.planning.selection import (
     refinement_finalists,
     runner_up,
 )
-from tuner.planning.session_plan import LINEUP, plan_session
+from tuner.planning.session_plan import MEMBERS_AT_MOST, plan_session
 from tuner.records.confirmation_plan import ConfirmationPlan
 from tuner.records.session_log import SessionLine
 from tuner.study.space import Assignment
@@ -52,9 +52,9 @@ def _run_final(runner: SessionRunner, plan: StudyPlan) -> Finalist | None:
     for stage, size in enumerate(plan.final.stages):
         if not chosen:
             return None
-        if stage == state.steps("final"):
+        if stage == state.session_count("final"):
             _measure_stage(runner, plan, chosen[:size])
-        chosen = candidates_in(state, state.log.sessions("final", round=state.attempt)[stage : stage + 1])
+        chosen = candidates_in(state, state.log.sessions("final", attempt=state.attempt)[stage : stage + 1])
     while refined := refinement_finalists(state, plan):
         before = _comparison_count(runner)
         note = f"{len(refined)} candidates, the best from the second best"
@@ -62,16 +62,16 @@ def _run_final(runner: SessionRunner, plan: StudyPlan) -> Finalist | None:
         _measure(runner, [state.reference.name], refined, note=note, blocks=PAIRS, is_fresh=True)
         if _comparison_count(runner) == before:
             break  # the reference failed
-    met = candidates_in(state, state.log.sessions("final", round=state.attempt))
+    met = candidates_in(state, state.log.sessions("final", attempt=state.attempt))
     return best_finalist(state, met or chosen)
 
 
 def _run_front_final(runner: SessionRunner, plan: StudyPlan) -> None:
     state = runner.state
     baselines = final_baselines(state.reference, plan)
-    room = LINEUP - len(baselines)
-    while state.steps("final") < math.ceil(plan.final.top / room):
-        lines = state.log.sessions("final", round=state.attempt)
+    room = MEMBERS_AT_MOST - len(baselines)
+    while state.session_count("final") < math.ceil(plan.final.top / room):
+        lines = state.log.sessions("final", attempt=state.attempt)
         done = {number for line in lines for number in line.trials if number is not None}
         waiting = [c for c in front_finalists(state, plan) if c.trial not in done][:room]
         if not waiting:
@@ -83,7 +83,7 @@ def _measure_stage(runner: SessionRunner, plan: StudyPlan, chosen: Sequence[Cand
     """Measures a stage of the final, in a long one with requests that should make no difference."""
     baselines = final_baselines(runner.state.reference, plan)
     is_long = plan.final == FULL_FINAL
-    audited = equal_requests(runner, chosen, LINEUP - len(baselines) - len(chosen)) if is_long else []
+    audited = equal_requests(runner, chosen, MEMBERS_AT_MOST - len(baselines) - len(chosen)) if is_long else []
     line = _measure(runner, baselines, chosen, audited=audited, blocks=plan.final.stage_rounds)
     for words in audit_lines(runner.state, line):
         runner.say(words)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tuner.bench.measurement import HostLoad
+from tuner.bench.measurement import HostActivity
 from tuner.bench.protocol import Clock
 from tuner.records.session_log import SessionLine
 from tuner.report.words.host import warning
@@ -63,7 +63,7 @@ class HostWatch:
 
     now: Clock
     sleep: Callable[[float], None]
-    look: Callable[[float], HostLoad]
+    look: Callable[[float], HostActivity]
     """The load of the host over the next so many seconds."""
     limit_s: float = PAUSE_LIMIT_S
     _seen: int | None = field(default=None, init=False)
@@ -88,7 +88,7 @@ class HostWatch:
             self._waited_s += self.now() - begin_s
 
     def _wait(self, earlier: Sequence[SessionLine], say: Say) -> None:
-        is_first, usual, load = self._seen is None, _usual(earlier), HostLoad()
+        is_first, usual, load = self._seen is None, _usual(earlier), HostActivity()
         if self._seen is not None and len(earlier) > self._seen:
             load = _last(earlier[-1])
         self._seen = len(earlier)
@@ -110,7 +110,7 @@ class HostWatch:
         else:
             self._rest(min(remaining_s, REST_S), load, usual, say)
 
-    def _pause(self, remaining_s: float, load: HostLoad, usual: HostLoad, say: Say) -> None:
+    def _pause(self, remaining_s: float, load: HostActivity, usual: HostActivity, say: Say) -> None:
         percent = f"{load.other_cpu_pct:.0f} %"
         say(f"paused: other processes use {percent} of the CPUs; waiting up to {remaining_s:.0f} s for them to calm")
         begin_s, is_calm = self.now(), False
@@ -122,7 +122,7 @@ class HostWatch:
         else:
             say(f"still busy after {waited_s:.0f} s: measuring goes on, results are noisier")
 
-    def _rest(self, rest_s: float, load: HostLoad, usual: HostLoad, say: Say) -> None:
+    def _rest(self, rest_s: float, load: HostActivity, usual: HostActivity, say: Say) -> None:
         why = "the CPUs were slowed down by heat"
         if _bad(load, usual) == "steal":
             why = f"the hypervisor gives {load.steal_pct:.0f} % of the CPUs to other guests"
@@ -139,18 +139,18 @@ class HostWatch:
         return waited_s
 
 
-def _usual(earlier: Sequence[SessionLine]) -> HostLoad:
+def _usual(earlier: Sequence[SessionLine]) -> HostActivity:
     """What the plan of this study was made under: the load while its baselines were measured."""
     lines = [line for line in earlier if line.phase == "baselines"]
-    return mean_load(windows_of([lines[-1].session])) if lines else HostLoad()
+    return mean_load(windows_of([lines[-1].session])) if lines else HostActivity()
 
 
-def _last(line: SessionLine) -> HostLoad:
+def _last(line: SessionLine) -> HostActivity:
     windows = sorted(windows_of([line.session]), key=lambda w: w.turn)
     return mean_load(windows[-LAST_TURNS:])
 
 
-def _bad(load: HostLoad, usual: HostLoad) -> str:
+def _bad(load: HostActivity, usual: HostActivity) -> str:
     """What is bad about it: `other`, `steal` or `heat`; empty where nothing is."""
     if load.other_cpu_pct > max(BAD_OTHER_PCT, MUCH_WORSE * usual.other_cpu_pct):
         return "other"

@@ -21,7 +21,7 @@ from tuner.planning.selection import runner_up
 from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import VerdictLine
 from tuner.report.words.verdict import verdict_words
-from tuner.search.enumeration import Listing, list_space
+from tuner.search.enumeration import SpaceEnumeration, enumerate_space
 from tuner.search.optuna_study import Search
 from tuner.search.strategies import EndReason, SearchEnd
 
@@ -40,18 +40,18 @@ def run_phases(runner: SessionRunner, search: Search) -> Result:
     if state.log.all_sessions():
         runner.say(_resumed_line(state))
     # A space that does not compile is found before anything is measured.
-    listing = list_space(runner)
-    state = runner.state = replace(state, distinct=len(listing.distinct) if listing else None)
+    enumeration = enumerate_space(runner)
+    state = runner.state = replace(state, distinct=len(enumeration.distinct) if enumeration else None)
     settle_reference(runner)
     plan = study_plan(state)
     for line in plan_lines(state, plan):
         runner.say(line)
     end = None
     search.restore(finished_trials(state), duplicates=state.log.duplicates())
-    is_searched = bool(state.steps("final")) or runner_up(state) is not None
+    is_searched = bool(state.session_count("final")) or runner_up(state) is not None
     if not is_searched and state.log.confirmation(state.attempt) is None:
-        end = explore(runner, plan, search, listing)
-        runner.say(f"search ended: {end}{_few(state, listing)}")
+        end = explore(runner, plan, search, enumeration)
+        runner.say(f"search ended: {end}{_few(state, enumeration)}")
     while True:
         verdict = _conclude(runner, end)
         for line in confirmation_lines(state):
@@ -73,7 +73,7 @@ def _conclude(runner: SessionRunner, end: SearchEnd | None) -> VerdictLine:
     failure = end.cause if end is not None and end.reason is EndReason.ALL_FAILED else ""
     verdict = decide(state, found, failure=failure)
     return VerdictLine(
-        round=state.attempt,
+        attempt=state.attempt,
         verdict="tuned" if verdict.cause.reason.is_tuned else "baseline",
         reason=verdict.cause.reason,
         detail=verdict_words(verdict),
@@ -89,9 +89,9 @@ def _resumed_line(state: StudyState) -> str:
     return f"resuming: {len(lines)} sessions on record, phase {lines[-1].phase}, {left}"
 
 
-def _few(state: StudyState, listing: Listing | None) -> str:
+def _few(state: StudyState, enumeration: SpaceEnumeration | None) -> str:
     """Returns that the budget was too short for a search; empty if it was not."""
     tried = {n for line in state.log.sessions("search", "race") for n in line.trials if n is not None}
-    if listing is None or len(tried) >= min(FEW_TRIALS, FEW_SHARE * len(listing.distinct)):
+    if enumeration is None or len(tried) >= min(FEW_TRIALS, FEW_SHARE * len(enumeration.distinct)):
         return ""
-    return f"; only {len(tried)} of {len(listing.distinct)} configurations were tried: a longer budget tries more"
+    return f"; only {len(tried)} of {len(enumeration.distinct)} configurations were tried: a longer budget tries more"

@@ -36,7 +36,7 @@ class SessionRunner:
 
     def measure(
         self,
-        lineup: Sequence[DeploymentConfig],
+        configurations: Sequence[DeploymentConfig],
         plan: SessionPlan,
         *,
         trials: Sequence[int | None] | None = None,
@@ -45,13 +45,13 @@ class SessionRunner:
     ) -> SessionLine:
         """Measures one session and returns it once it is on disk; a host that turned bad is given time first."""
         self.watch.before_session(self.state.log.all_sessions(), self.say)
-        session = self.bench.measure(lineup, replace(plan, enough=self._repainting(plan)))
+        session = self.bench.measure(configurations, replace(plan, enough=self._repainting(plan)))
         line = SessionLine(
             phase=plan.phase,
-            round=self.state.attempt,
-            step=self.state.steps(plan.phase),
-            trials=tuple(trials) if trials else (None,) * len(lineup),
-            assignments=tuple(assignments) if assignments else (None,) * len(lineup),
+            attempt=self.state.attempt,
+            index_in_phase=self.state.session_count(plan.phase),
+            trials=tuple(trials) if trials else (None,) * len(configurations),
+            assignments=tuple(assignments) if assignments else (None,) * len(configurations),
             session=session,
             duplicates=duplicates,
         )

@@ -16,7 +16,7 @@ from tuner.phases.runner import SessionRunner
 from tuner.phases.search_time import SearchTime, end_of, failure_of, race_blocks, trials_left
 from tuner.planning.budget import StudyPlan
 from tuner.planning.session_plan import plan_session
-from tuner.search.enumeration import Listing
+from tuner.search.enumeration import SpaceEnumeration
 from tuner.search.known import KnownConfigurations
 from tuner.search.optuna_study import Search
 from tuner.search.stopping import SHORT_SEARCH_S, enough_rule
@@ -28,21 +28,21 @@ SEARCH_BLOCKS = 1000
 """Number of blocks that no trial reaches: its stop rule ends it."""
 
 
-def explore(runner: SessionRunner, plan: StudyPlan, search: Search, listing: Listing | None) -> SearchEnd:
+def explore(runner: SessionRunner, plan: StudyPlan, search: Search, enumeration: SpaceEnumeration | None) -> SearchEnd:
     """Measures candidates until the time, the trials or the space are used up, and returns why the search ended.
 
-    `search` agrees with the record already. `listing` is the space as the device sees it, None where it is too large
-    to be listed.
+    `search` agrees with the record already. `enumeration` is the space as the device sees it, None where it is too
+    large to be listed.
     """
     state, sampler = runner.state, runner.state.study.sampler
-    if listing is None and sampler in NEED_LISTING:
+    if enumeration is None and sampler in NEED_LISTING:
         runner.say(f"the space is too large to list, which {sampler} needs: it is sampled by TPE")
-    for line in listing.lines() if listing else ():
+    for line in enumeration.lines() if enumeration else ():
         runner.say(line)
     names = {key: name for name, key in state.reference.baseline_keys.items()}
     known = KnownConfigurations(state=state, resolve=runner.resolve, baselines=names)
     time = SearchTime(state=state, plan=plan, clock=runner.clock)
-    end = _Exploration(runner=runner, search=search, listing=listing, known=known, time=time).run()
+    end = _Exploration(runner=runner, search=search, enumeration=enumeration, known=known, time=time).run()
     return failure_of(known) or end
 
 
@@ -52,7 +52,7 @@ class _Exploration:
 
     runner: SessionRunner
     search: Search
-    listing: Listing | None
+    enumeration: SpaceEnumeration | None
     known: KnownConfigurations
     time: SearchTime
     repeats: int = 0
@@ -65,8 +65,8 @@ class _Exploration:
 
     def run(self) -> SearchEnd:
         """Asks, measures and tells until the strategy or the budget ends the search."""
-        if self.listing is not None and self.listing.is_hopeless:
-            return SearchEnd(reason=EndReason.ALL_FAILED, cause=str(self.listing.refused[-1]))
+        if self.enumeration is not None and self.enumeration.is_pruned:
+            return SearchEnd(reason=EndReason.ALL_FAILED, cause=str(self.enumeration.refused[-1]))
         strategy = STRATEGIES[self.state.study.sampler](self.knowledge())
         while True:
             # A race that has measured all is not over for lack of time; a single trial is not chosen in vain.
@@ -88,7 +88,7 @@ class _Exploration:
         return Knowledge(
             state=self.state,
             configurations=self.known,
-            listing=self.listing,
+            enumeration=self.enumeration,
             proposals=len(self.search.trials()),
             repeats=self.repeats,
             trials_left=trials_left(self.state),

@@ -66,10 +66,10 @@ class SearchTime:
         if not sessions:
             reference = self.state.reference
             noise, cost = reference.noise, reference.noise.cost
-            is_whole = self.state.study.objective.row.is_whole
-            window_s = noise.longest_window_s if is_whole else reference.window_s
+            is_session_level = self.state.study.objective.row.is_session_level
+            window_s = noise.longest_window_s if is_session_level else reference.window_s
             return cost.fixed_s / 2 + race_blocks(self.state) * (window_s + cost.turn_s)
-        return sum(s.wall_s for s in sessions) / sum(len(s.lineup) for s in sessions)
+        return sum(s.wall_s for s in sessions) / sum(len(s.configurations) for s in sessions)
 
     def group_size(self) -> int:
         """Returns the number of candidates of a race that fit into one session, beside the reference."""
@@ -109,8 +109,8 @@ def end_of(known: KnownConfigurations, time: SearchTime, *, is_new: bool) -> Sea
 
 def race_blocks(state: StudyState) -> int:
     """Returns the number of blocks of a race's session."""
-    is_whole = state.study.objective.row.is_whole
-    return max(RACE_BLOCKS, _percentile_blocks(state), PROBES if is_whole else 1)
+    is_session_level = state.study.objective.row.is_session_level
+    return max(RACE_BLOCKS, _percentile_blocks(state), PROBES if is_session_level else 1)
 
 
 def _percentile_blocks(state: StudyState) -> int:

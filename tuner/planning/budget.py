@@ -29,7 +29,7 @@ SD_FLOOR = 0.5
 one study in sixteen draws the same one in all of its first four sessions, and their own spread says that nothing
 differs."""
 
-TRIALS_ONLY_K_MAX = 6
+TRIALS_ONLY_MAX_SESSIONS = 6
 """Where only trials are budgeted nobody waits for a minute: six sessions, the first number whose false wins stay at the
 nominal level where compiles differ (measurement.md)."""
 
@@ -87,7 +87,7 @@ class StudyPlan:
     final_s: float
     confirm_s: float
     final: FinalPlan
-    k_max: int
+    max_sessions: int
     pairs: int
     window_s: float
     session_cost_s: float
@@ -102,9 +102,9 @@ class StudyPlan:
         """How many sessions the confirmation has where one takes `session_s`, more than planned: what fits into the
         time reserved, less what it lent to the final, and four in any case."""
         if self.total_s is None:
-            return self.k_max
+            return self.max_sessions
         allowed_s = CONFIRM_TOLERANCE * self.confirm_s - lent_s
-        return max((k for k in looks(self.k_max) if k * session_s <= allowed_s), default=SESSIONS[0])
+        return max((k for k in looks(self.max_sessions) if k * session_s <= allowed_s), default=SESSIONS[0])
 
 
 def plan_budget(
@@ -139,9 +139,9 @@ def plan_budget(
             baselines_s=spent_s,
             search_s=None,
             final_s=final_s,
-            confirm_s=TRIALS_ONLY_K_MAX * session_s,
+            confirm_s=TRIALS_ONLY_MAX_SESSIONS * session_s,
             final=full,
-            k_max=TRIALS_ONLY_K_MAX,
+            max_sessions=TRIALS_ONLY_MAX_SESSIONS,
             pairs=pairs,
             window_s=window_s,
             session_cost_s=session_s,
@@ -154,14 +154,14 @@ def plan_budget(
         session_s = cost.of(pairs, window_s, members)
         notes.append(f"the budget is short: confirmation sessions have {pairs} pairs of {window_s:g} s windows")
     allowed_s = max(CONFIRM_SHARE * total_s, fewest * session_s) + ROUNDING_S
-    k_max = max(k for k in SESSIONS if k * session_s <= allowed_s)
-    confirm_s = k_max * session_s
+    max_sessions = max(k for k in SESSIONS if k * session_s <= allowed_s)
+    confirm_s = max_sessions * session_s
     overrun_s = 0.0
     if confirm_s > at_most_s:
         overrun_s = confirm_s - CONFIRM_SHARE_AT_MOST * total_s
         longer = f": the study takes about {overrun_s:.0f} s longer" if overrun_s >= 1.0 else ""
         notes.append(
-            f"{k_max} confirmation sessions take {confirm_s:.0f} s, which is more than "
+            f"{max_sessions} confirmation sessions take {confirm_s:.0f} s, which is more than "
             f"{100 * CONFIRM_SHARE_AT_MOST:.0f} % of {total_s:.0f} s{longer}"
         )
     remaining_s = max(0.0, total_s + overrun_s - confirm_s - spent_s)
@@ -173,7 +173,7 @@ def plan_budget(
         final_s=final_s,
         confirm_s=confirm_s,
         final=final,
-        k_max=k_max,
+        max_sessions=max_sessions,
         pairs=pairs,
         window_s=window_s,
         session_cost_s=session_s,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import Reference, StudyState
 from tuner.planning.budget import CONFIRM_TOLERANCE, FRONT_MEMBERS, SHORT_PAIRS, StudyPlan
-from tuner.planning.session_plan import LINEUP, WARM_UP_WINDOWS, longer_s, percentile_blocks
+from tuner.planning.session_plan import MEMBERS_AT_MOST, WARM_UP_WINDOWS, longer_s, percentile_blocks
 from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import SESSIONS, gain_log
 
@@ -107,7 +107,7 @@ def front_size(state: StudyState, plan: StudyPlan, points: Sequence[Candidate | 
         sessions = plan.sessions_within(session_s)
         return ConfirmationSize(members=members, sessions=sessions, pairs=pairs, session_s=session_s)
 
-    most = min(LINEUP - 1, len(points))
+    most = min(MEMBERS_AT_MOST - 1, len(points))
     if plan.total_s is None or most <= POINTS_AT_LEAST:
         return size(most)
     sizes = [size(members) for members in range(most, POINTS_AT_LEAST - 1, -1)]

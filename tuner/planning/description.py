@@ -9,18 +9,18 @@ from tuner.evidence.state import StudyState
 from tuner.planning.budget import FRONT_MEMBERS, SD_FLOOR, StudyPlan
 from tuner.planning.feasibility import percentile_lines
 from tuner.statistics.power import smallest_provable_gain_pct
-from tuner.statistics.sequential_test import gain_log, share_of
+from tuner.statistics.sequential_test import alpha_of, gain_log
 
 
 def provable_pct(state: StudyState, plan: StudyPlan) -> float:
     """Returns the smallest gain that the plan proves with a probability of 80 %."""
     sd = state.reference.noise.session_sd_of(plan.pairs)
-    alpha = share_of(state.log.winners_before(state.attempt))
+    alpha = alpha_of(state.log.winners_before(state.attempt))
     if (count := len(state.study.objective.metrics)) > 1:
         alpha /= count * (FRONT_MEMBERS - 1)
     return smallest_provable_gain_pct(
         sd,
-        plan.k_max,
+        plan.max_sessions,
         alpha,
         min_gain_log=gain_log(state.study.min_gain_pct),
         sd_floor=SD_FLOOR * sd,
@@ -37,7 +37,7 @@ def plan_lines(state: StudyState, plan: StudyPlan) -> list[str]:
     usual = "" if noise.session_df or known else " (the usual noise: this budget has no time to find out)"
     return [
         f"plan: baselines and calibration {plan.baselines_s:.0f} s, search {search}, final {plan.final_s:.0f} s, "
-        f"confirmation {plan.confirm_s:.0f} s (at most {plan.k_max} sessions of {plan.pairs} pairs)",
+        f"confirmation {plan.confirm_s:.0f} s (at most {plan.max_sessions} sessions of {plan.pairs} pairs)",
         f"sessions of equals differ by {100 * noise.session_sd:.1f} % here{usual}",
         f"provable on this machine{within}: a gain of {provable_pct(state, plan):.1f} % or more",
         *percentile_lines(state, plan),

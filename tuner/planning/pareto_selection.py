@@ -15,10 +15,10 @@ from tuner.evidence.state import StudyState
 from tuner.planning.budget import SD_FLOOR, StudyPlan
 from tuner.planning.confirmation_size import front_size
 from tuner.planning.selection import final_baselines
-from tuner.planning.session_plan import LINEUP
+from tuner.planning.session_plan import MEMBERS_AT_MOST
 from tuner.records.confirmation_plan import FrontLine
 from tuner.statistics.pareto import is_clearly_dominated, layers
-from tuner.statistics.sequential_test import share_of
+from tuner.statistics.sequential_test import alpha_of
 from tuner.statistics.session_effect import Estimate, mean_of
 
 
@@ -38,7 +38,7 @@ def front_finalists(state: StudyState, plan: StudyPlan) -> list[Candidate]:
     """Returns the candidates that none clearly dominates, most worth more time first, as many as the final takes."""
     found = {c.candidate.key for c in _undominated(state, plan) if c.candidate is not None}
     known = [c for c in state.candidates.values() if c.key in found]
-    return ranked_for(state.study.objective, known)[: plan.final.top or LINEUP]
+    return ranked_for(state.study.objective, known)[: plan.final.top or MEMBERS_AT_MOST]
 
 
 def confirmed_points(state: StudyState, plan: StudyPlan) -> list[FrontCandidate]:
@@ -56,12 +56,12 @@ def plan_front_confirmation(state: StudyState, plan: StudyPlan, points: Sequence
     size = front_size(state, plan, [point.candidate for point in points])
     confirmed = points[: size.members]
     return FrontLine(
-        round=state.attempt,
+        attempt=state.attempt,
         members=tuple(point.config for point in confirmed),
         names=tuple(point.name for point in confirmed),
         reference=state.reference.name,
         sessions=size.sessions,
-        share=share_of(state.log.winners_before(state.attempt)),
+        alpha=alpha_of(state.log.winners_before(state.attempt)),
         pairs=size.pairs,
         window_s=plan.window_s,
         sd_floor=SD_FLOOR * state.reference.noise.session_sd,
@@ -100,8 +100,8 @@ def _baseline_candidates(state: StudyState, plan: StudyPlan) -> list[FrontCandid
     Every session outside the confirmation counts in which the baseline ran beside the reference.
     """
     sessions: list[Mapping[DeploymentConfig, Windows]] = [
-        {c: m for c, m in zip(line.session.lineup, line.session.members, strict=True) if isinstance(m, Windows)}
-        for line in (state.reference.line, *state.log.sessions("final", round=state.attempt))
+        {c: m for c, m in zip(line.session.configurations, line.session.members, strict=True) if isinstance(m, Windows)}
+        for line in (state.reference.line, *state.log.sessions("final", attempt=state.attempt))
     ]
     reference, found = state.reference, []
     for name in final_baselines(reference, plan):

@@ -17,12 +17,12 @@ from tuner.evidence.session_cost import PAIRS
 from tuner.evidence.state import Reference, StudyState
 from tuner.planning.budget import SD_FLOOR, SMALL_FINAL, StudyPlan
 from tuner.planning.confirmation_size import confirmation_s, due_size, sessions_to_keep
-from tuner.planning.session_plan import LINEUP, WARM_UP_WINDOWS, longer_s
+from tuner.planning.session_plan import MEMBERS_AT_MOST, WARM_UP_WINDOWS, longer_s
 from tuner.planning.study_plan import study_plan
 from tuner.records.confirmation_plan import ConfirmationLine
 from tuner.records.session_log import Reason, SessionLine, VerdictLine
 from tuner.statistics.knowledge_gradient import knowledge_gradient
-from tuner.statistics.sequential_test import SESSIONS, share_of
+from tuner.statistics.sequential_test import SESSIONS, alpha_of
 from tuner.study.study import Budget
 
 BEHIND_SDS = 3.0
@@ -31,7 +31,7 @@ BEHIND_SDS = 3.0
 BASELINES_AT_MOST = 4
 """Number of baselines in a final, the strongest: half of its places belong to candidates."""
 
-REFINED_AT_MOST = LINEUP - 1
+REFINED_AT_MOST = MEMBERS_AT_MOST - 1
 """Number of candidates in a session of the final refinement, beside the reference."""
 
 WORTH_A_SESSION = 0.0003
@@ -59,7 +59,7 @@ def final_baselines(reference: Reference, plan: StudyPlan) -> list[str]:
 
 def finalists(state: StudyState, plan: StudyPlan) -> list[Candidate]:
     """Returns the best candidates that are still open, as many as the final takes."""
-    room = LINEUP - len(final_baselines(state.reference, plan))
+    room = MEMBERS_AT_MOST - len(final_baselines(state.reference, plan))
     return open_candidates(state)[: min(plan.final.top or SMALL_FINAL.top, room)]
 
 
@@ -69,7 +69,7 @@ def open_candidates(state: StudyState) -> list[Candidate]:
     A candidate whose gain was not significant is still open: more sessions may prove it. A candidate far behind the
     reference is left out, except under limits that no baseline keeps, where it need not be faster.
     """
-    undecided = {line.round for line in state.log.verdicts() if line.reason is Reason.NOT_SIGNIFICANT}
+    undecided = {line.attempt for line in state.log.verdicts() if line.reason is Reason.NOT_SIGNIFICANT}
     attempts = [attempt for attempt in range(1, state.attempt) if attempt not in undecided]
     decided = {plan.members[0] for attempt in attempts if (plan := state.log.confirmation(attempt))}
     known = [c for c in state.candidates.values() if c.config not in decided]
@@ -108,11 +108,11 @@ def plan_confirmation(state: StudyState, plan: StudyPlan, finalist: Finalist) ->
     """Returns the plan of a finalist's confirmation, with as many sessions as fit into the time that there is."""
     size = due_size(state, plan, finalist.candidate)
     return ConfirmationLine(
-        round=state.attempt,
+        attempt=state.attempt,
         winner=finalist.candidate.config,
         reference=finalist.reference,
-        k_max=size.sessions,
-        share=share_of(state.log.winners_before(state.attempt)),
+        max_sessions=size.sessions,
+        alpha=alpha_of(state.log.winners_before(state.attempt)),
         pairs=size.pairs,
         window_s=plan.window_s,
         sd_floor=SD_FLOOR * state.reference.noise.session_sd_of(size.pairs),
@@ -132,7 +132,7 @@ def refinement_finalists(state: StudyState, plan: StudyPlan) -> Sequence[Candida
         np.array([c.value for c in known]),
         np.array([c.sd for c in known]),
         np.array([c.comparisons[-1].sd for c in known]),
-        seed=zlib.crc32(f"{state.study.seed}/{state.attempt}/{state.steps('final')}".encode()),
+        seed=zlib.crc32(f"{state.study.seed}/{state.attempt}/{state.session_count('final')}".encode()),
         most=REFINED_AT_MOST,
     )
     if found.worth < WORTH_A_SESSION:
@@ -152,7 +152,7 @@ def runner_up(state: StudyState) -> Candidate | None:
     verdicts = state.log.verdicts()
     if not verdicts or verdicts[-1].reason not in REJECTING or is_larger(state.study.budget, verdicts[-1]):
         return None
-    last, remaining_s = verdicts[-1].round, state.remaining_s()
+    last, remaining_s = verdicts[-1].attempt, state.remaining_s()
     if not state.has_reference or state.study.objective.has_several or state.log.confirmation(last) is None:
         return None
     plan = study_plan(state, last)
@@ -174,8 +174,8 @@ def _strongest_baseline(state: StudyState) -> str:
     Sessions with one baseline alone tell nothing: the host might have slowed the others down as well.
     """
     configs = state.setup.baselines
-    lines = (state.reference.line, *state.log.sessions("final", round=state.attempt))
-    members = [dict(zip(line.session.lineup, line.session.members, strict=True)) for line in lines]
+    lines = (state.reference.line, *state.log.sessions("final", attempt=state.attempt))
+    members = [dict(zip(line.session.configurations, line.session.members, strict=True)) for line in lines]
     found = [{name: met[config] for name, config in configs.items() if config in met} for met in members]
     return rank_baselines(state.study.objective, *(baselines for baselines in found if len(baselines) > 1)).reference
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tuner.bench.configuration import Failure
-from tuner.bench.measurement import Load, Windows
+from tuner.bench.measurement import ArrivalProcess, Windows
 from tuner.bench.protocol import Phase, SessionPlan
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import Reference, StudyState
@@ -59,7 +59,7 @@ STEADY, STEADY_SDS = 0.10, 3.3
 PERCENTILE_MARGIN = 1.3
 """Factor on the windows that a percentile's requests need: a slower moment then leaves no session short."""
 
-LINEUP = 7
+MEMBERS_AT_MOST = 7
 """Number of members of one session at most, the reference included (tuner/README.md)."""
 
 WARM_UP_WINDOWS = 3
@@ -83,7 +83,7 @@ def plan_session(
     """
     drop_s = DROP_S if state.setup.cpu_quota is None else QUOTA_DROP_S
     load = load_of(state.study)
-    words = f"{state.study.seed}/{state.attempt}/{phase}/{state.steps(phase)}"
+    words = f"{state.study.seed}/{state.attempt}/{phase}/{state.session_count(phase)}"
     plan = SessionPlan(
         phase=phase,
         seed=zlib.crc32(words.encode()),
@@ -108,7 +108,7 @@ def plan_session(
     )
 
 
-def load_of(study: Study) -> Load | None:
+def load_of(study: Study) -> ArrivalProcess | None:
     """Returns the load as a session needs it: how late its generator may be follows from the latency limits."""
     load, limits = study.load, study.objective.limits
     if load is None:

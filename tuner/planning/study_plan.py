@@ -18,7 +18,7 @@ def study_plan(state: StudyState, attempt: int | None = None) -> StudyPlan:
     attempt = state.attempt if attempt is None else attempt
     setup, reference, log = state.setup, state.reference, state.log
     minutes = setup.study.budget.minutes
-    earlier_s = sum(line.session.wall_s for line in log.sessions("final", "confirm") if line.round < attempt)
+    earlier_s = sum(line.session.wall_s for line in log.sessions("final", "confirm") if line.attempt < attempt)
     return plan_budget(
         None if minutes is None else max(0.0, 60.0 * minutes - earlier_s),
         reference.noise.cost,
@@ -37,7 +37,7 @@ def usual_plan(setup: StudySetup) -> StudyPlan:
     minutes = study.budget.minutes
     return plan_budget(
         None if minutes is None else 60 * minutes,
-        usual_cost(replicas=study.conditions.replicas, is_apart=study.is_apart),
+        usual_cost(replicas=study.conditions.replicas, has_own_processes=study.has_own_processes),
         baselines=len(setup.baselines),
         wanted_window_s=first_window_s(setup),
         min_window_s=_shortest_window_s(setup),

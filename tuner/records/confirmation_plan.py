@@ -6,41 +6,35 @@ Knows the two kinds of lines that sessions.jsonl has for it; not what the sessio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from tuner.bench.configuration import DeploymentConfig
 from tuner.statistics.sequential_test import looks
 
+ON_DISK = {"attempt": "round", "index_in_phase": "step", "max_sessions": "k_max", "alpha": "share"}
+"""Names that fields of lines have in sessions.jsonl, where they differ: files of every version have these."""
 
-class _Plan:
-    """What both kinds of lines say in the words of the program; their fields have the names on disk."""
 
-    __slots__ = ()
-    round: int
-    share: float
-
-    @property
-    def attempt(self) -> int:
-        """Number of the attempt."""
-        return self.round
-
-    @property
-    def alpha(self) -> float:
-        """Probability of a false win that the study may spend here, one-sided."""
-        return self.share
+def name_on_disk(field: str) -> str:
+    """Returns the key of a line's field in sessions.jsonl."""
+    return ON_DISK.get(field, field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmationLine(_Plan):
+class ConfirmationLine:
     """The plan of a confirmation of one objective: one member, and up to four looks."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": name_on_disk}
+
     kind: Literal["confirmation"] = "confirmation"
-    round: int
+    attempt: int
+    """Number of the attempt."""
     winner: DeploymentConfig
     reference: str
     """Name of the baseline that is the first member of every session."""
-    k_max: int
-    share: float
+    max_sessions: int
+    alpha: float
+    """Probability of a false win that the study may spend here, one-sided."""
     pairs: int
     """Number of pairs of windows in a session."""
     window_s: float
@@ -65,22 +59,25 @@ class ConfirmationLine(_Plan):
     @property
     def looks(self) -> tuple[int, ...]:
         """Numbers of sessions after which the evidence is judged. Raises ValueError for an unknown largest one."""
-        return looks(self.k_max)
+        return looks(self.max_sessions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrontLine(_Plan):
+class FrontLine:
     """The plan of a confirmation of several objectives: the points of a front, and one look at the end."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": name_on_disk}
+
     kind: Literal["front"] = "front"
-    round: int
+    attempt: int
+    """Number of the attempt."""
     members: tuple[DeploymentConfig, ...]
     """Configurations that are confirmed, without the reference, which is the first of each session."""
     names: tuple[str, ...]
     """Name of each member, a baseline's or `trial 12`."""
     reference: str
     sessions: int
-    share: float
+    alpha: float
     pairs: int
     window_s: float
     sd_floor: float = 0.0

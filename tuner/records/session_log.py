@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -20,7 +20,7 @@ from tuner.bench.configuration import PropertyValue
 from tuner.bench.measurement import Session
 from tuner.bench.protocol import Phase
 from tuner.errors import OutputError, RecordError
-from tuner.records.confirmation_plan import ConfirmationLine, ConfirmationPlan, FrontLine
+from tuner.records.confirmation_plan import ConfirmationLine, ConfirmationPlan, FrontLine, name_on_disk
 from tuner.study.setup import KnownNoise
 
 SCHEMA_VERSION = 1
@@ -36,14 +36,19 @@ class HeaderLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLine:
-    """One session, failures too. `trials` and `assignments` run parallel to `session.lineup`; None for baselines."""
+    """One session, failures too.
+
+    `trials` and `assignments` are parallel to `session.configurations`; None for baselines.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": name_on_disk}
 
     kind: Literal["session"] = "session"
     phase: Phase
-    round: int
+    attempt: int
     """Counts verdicts: 1 until the first, then one more each time a larger budget searches on."""
-    step: int
-    """Which session of its phase and round, from 0."""
+    index_in_phase: int
+    """Number of sessions of the same phase and attempt before it."""
     trials: tuple[int | None, ...]
     assignments: tuple[Mapping[str, PropertyValue | None] | None, ...]
     session: Session
@@ -93,8 +98,10 @@ class Reason(enum.StrEnum):
 class VerdictLine:
     """The end of an attempt."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": name_on_disk}
+
     kind: Literal["verdict"] = "verdict"
-    round: int
+    attempt: int
     verdict: Literal["tuned", "baseline"]
     reason: Reason
     detail: str
@@ -138,7 +145,7 @@ class Log:
         self.lines.append(line)
 
     def _write(self, path: Path, line: Line) -> None:
-        data = _ADAPTER.dump_json(line) + b"\n"
+        data = _ADAPTER.dump_json(line, by_alias=True) + b"\n"
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
             try:
@@ -161,11 +168,11 @@ class Log:
             ) from error
         self._size += len(data)
 
-    def sessions(self, *phases: Phase, round: int | None = None) -> list[SessionLine]:
+    def sessions(self, *phases: Phase, attempt: int | None = None) -> list[SessionLine]:
         return [
             line
             for line in self.lines
-            if isinstance(line, SessionLine) and line.phase in phases and round in (None, line.round)
+            if isinstance(line, SessionLine) and line.phase in phases and attempt in (None, line.attempt)
         ]
 
     def all_sessions(self) -> list[SessionLine]:
@@ -175,10 +182,10 @@ class Log:
         """What the sessions of all phases and rounds took. A killed session cost nothing."""
         return sum(line.session.wall_s for line in self.all_sessions())
 
-    def winners_before(self, round: int) -> int:
+    def winners_before(self, attempt: int) -> int:
         """How many went into a confirmation in earlier rounds: each has had its share of the error."""
         heads = (line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine))
-        return len({line.round for line in heads if line.round < round})
+        return len({line.attempt for line in heads if line.attempt < attempt})
 
     def calibration(self) -> CalibrationLine | None:
         return next((line for line in self.lines if isinstance(line, CalibrationLine)), None)
@@ -193,7 +200,7 @@ class Log:
     def confirmation(self, attempt: int) -> ConfirmationPlan | None:
         """Returns the plan of an attempt's confirmation; None if none was opened."""
         found = [line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine)]
-        return next((line for line in reversed(found) if line.round == attempt), None)
+        return next((line for line in reversed(found) if line.attempt == attempt), None)
 
 
 def open_log(path: Path) -> Log:

@@ -60,7 +60,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Equals:
+class NullStudies:
     """Studies of copies of one configuration: every claim is false."""
 
     table: str
@@ -68,7 +68,7 @@ class Equals:
     noise: str
     minutes: float
     studies: int
-    false_wins: int
+    false_positives: int
     confirmed: int
     """Studies that reached the confirmation: the others could not err."""
 
@@ -76,7 +76,7 @@ class Equals:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replays:
     evaluations: Sequence[Evaluation]
-    equals: Sequence[Equals]
+    equals: Sequence[NullStudies]
 
 
 def evaluate(found: Sequence[Replayed], *, table: str, strategy: str, noise: str, minutes: float) -> Evaluation:

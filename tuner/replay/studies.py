@@ -26,7 +26,7 @@ from tuner.phases.order import run_phases
 from tuner.phases.progress import Status
 from tuner.phases.runner import SessionRunner
 from tuner.records.session_log import Log
-from tuner.replay.evaluation import Equals, Evaluation, Replays, evaluate
+from tuner.replay.evaluation import Evaluation, NullStudies, Replays, evaluate
 from tuner.replay.recorded_table import read_recorded
 from tuner.replay.replayed import NEAR, Replayed
 from tuner.search.optuna_study import Search
@@ -91,7 +91,7 @@ def replay_tables(paths: Sequence[Path], options: ReplayOptions) -> Replays:
     jobs = options.jobs or cpus_allowed()
     seeds_ = range(options.seed, options.seed + options.studies)
     evaluations: list[Evaluation] = []
-    found_equals: list[Equals] = []
+    found_equals: list[NullStudies] = []
     for table, noise in zip(tables, noises, strict=True):
         for minutes in options.minutes:
             for name in names:
@@ -118,19 +118,19 @@ def _noise_of(table: Table, name: str) -> HostNoise:
     return table.noise
 
 
-def _equals(table: Table, noise: HostNoise, minutes: float, options: ReplayOptions, jobs: int) -> Equals:
+def _equals(table: Table, noise: HostNoise, minutes: float, options: ReplayOptions, jobs: int) -> NullStudies:
     copies = equals(table.reference, COPIES)
     tasks = [
         Task(table=copies, noise=noise, strategy="auto", minutes=minutes, seed=options.seed + i)
         for i in range(options.equals)
     ]
     found = replay_all(tasks, jobs=jobs)
-    return Equals(
+    return NullStudies(
         table=table.name,
         noise=options.noise,
         minutes=minutes,
         studies=len(found),
-        false_wins=sum(one.is_tuned for one in found),
+        false_positives=sum(one.is_tuned for one in found),
         confirmed=sum(one.interval is not None for one in found),
     )
 
@@ -272,7 +272,7 @@ def _path(state: StudyState, table: Table) -> tuple[list[Row], tuple[tuple[float
     path: list[tuple[float, float]] = []
     evidence = state.reference.new_evidence()
     for line in state.log.sessions("search", "race", "final"):
-        for number, config in zip(line.trials, line.session.lineup, strict=True):
+        for number, config in zip(line.trials, line.session.configurations, strict=True):
             if number is not None:
                 trials.setdefault(number, table.row_of(config))
         evidence.add(line)

@@ -16,7 +16,7 @@ from tuner.bench.metrics import METRICS
 from tuner.deploy.apply import NOT_KEPT
 from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile
-from tuner.outcome.finished import Outcome
+from tuner.outcome.finished import RunReport
 from tuner.outcome.measured import Measured
 from tuner.outcome.study_report import StudyRecord
 from tuner.report.front import front_json, front_lines, settings
@@ -30,7 +30,7 @@ SHOWN_TRIALS = 15
 """Number of trials that `tuner show` lists, so that they fit on one screen; --json has all."""
 
 
-def outcome_lines(outcome: Outcome) -> list[str | Table]:
+def outcome_lines(outcome: RunReport) -> list[str | Table]:
     """Returns the verdict, all configurations side by side, and the command that deploys the answer."""
     best = outcome.best
     if outcome.front is not None:
@@ -94,7 +94,7 @@ def verdict_lines(best: Best) -> list[str]:
     return [*([f"{NOT_KEPT}: {best.broken}"] if best.broken else []), *lines]
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
+def outcome_json(outcome: RunReport) -> dict[str, Any]:
     """Returns a finished run as plain values for JSON."""
     best, winner = outcome.best, outcome.metrics.winner
     front = {} if outcome.front is None else {"front": front_json(outcome.front)}
@@ -260,7 +260,7 @@ def _interval_json(found: Interval) -> dict[str, Any]:
     }
 
 
-def _columns(outcome: Outcome) -> list[Column]:
+def _columns(outcome: RunReport) -> list[Column]:
     """Returns the winner and the baselines; a candidate that is not deployed is not called tuned."""
     metrics, result = outcome.metrics, outcome.result
     columns = [Column(title=_title(result.reference), metrics=metrics.reference, is_deployed=not result.is_tuned)]
@@ -270,7 +270,7 @@ def _columns(outcome: Outcome) -> list[Column]:
     return columns
 
 
-def _winner_title(outcome: Outcome) -> str:
+def _winner_title(outcome: RunReport) -> str:
     return "tuned" if outcome.result.is_tuned else "candidate"
 
 
@@ -283,8 +283,8 @@ def _rests_on(constraint: Mapping[str, Any]) -> str:
     """Returns the number of requests on which a figure rests; about later requests a maximum promises nothing."""
     if not constraint["requests"]:
         return ""
-    is_extreme = METRICS[constraint["metric"]].is_extreme
-    words = "; of those to come it promises nothing" if is_extreme else ""
+    is_maximum = METRICS[constraint["metric"]].is_maximum
+    words = "; of those to come it promises nothing" if is_maximum else ""
     return f" in {constraint['requests']} requests{words}"
 
 

@@ -26,7 +26,7 @@ ENUMERABLE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class SpaceEnumeration:
     """The space as the device sees it. `distinct`: effective key -> of the assignments that give it the first that says
     most plainly what the device makes of it: 2 streams, not the 8 that are cut down to 2."""
 
@@ -38,7 +38,7 @@ class Listing:
     """Why sets of properties do not compile, once each."""
 
     @property
-    def is_hopeless(self) -> bool:
+    def is_pruned(self) -> bool:
         return not self.distinct and bool(self.refused)
 
     def lines(self) -> list[str]:
@@ -70,7 +70,7 @@ class Resolver(Protocol):
         """Tells the user a line that stays."""
 
 
-def list_space(runner: Resolver) -> Listing | None:
+def enumerate_space(runner: Resolver) -> SpaceEnumeration | None:
     """Resolves every assignment; None where there are too many, or where that would take a tenth of the budget."""
     state = runner.state
     space = state.setup.space
@@ -103,7 +103,7 @@ def list_space(runner: Resolver) -> Listing | None:
             break
     listed = [a for a in assignments if _text(a) in keys]
     names = [p.name for p in space.parameters if len(p.values) > 1 and _is_without_effect(p.name, keys, listed)]
-    return Listing(
+    return SpaceEnumeration(
         requested=space.size,
         distinct=distinct,
         without_effect=names if distinct else [],

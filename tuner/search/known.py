@@ -86,7 +86,9 @@ class KnownConfigurations:
         candidate = self.candidate(key)
         if candidate is None:
             return 0
-        return float("inf") if candidate.failure is not None else len(candidate.comparisons) + candidate.lost
+        return (
+            float("inf") if candidate.failure is not None else len(candidate.comparisons) + candidate.invalid_sessions
+        )
 
     def incumbent(self) -> Candidate | None:
         """Returns the best candidate; None if none keeps the limits."""

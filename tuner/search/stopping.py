@@ -12,7 +12,7 @@ from tuner.bench.measurement import Windows
 from tuner.bench.metrics import request_count
 from tuner.planning.session_plan import PROBES
 from tuner.statistics.disturbance import calm_pairs
-from tuner.statistics.early_stopping import CAP_S, LOOKS_S, is_hopeless, is_precise
+from tuner.statistics.early_stopping import CAP_S, LOOKS_S, is_precise, is_pruned
 from tuner.statistics.session_effect import session_value
 from tuner.study.study import Objective
 
@@ -50,9 +50,9 @@ def enough_rule(
         before_s = timed_s - reference.windows[-1].timed_s - candidate.windows[-1].timed_s
         value = session_value(metric, candidate, reference, min_requests=1)
         is_look = has_looks and any(before_s < look_s <= timed_s for look_s in LOOKS_S)
-        if is_look and value is not None and is_hopeless(value, incumbent_gain, pairs, window_sd):
+        if is_look and value is not None and is_pruned(value, incumbent_gain, pairs, window_sd):
             return True
-        if metric.is_whole:
+        if metric.is_session_level:
             return len(candidate.windows) >= PROBES
         if timed_s >= cap_s:
             return True

@@ -13,8 +13,8 @@ from enum import Enum
 from tuner.bench.configuration import Failure
 from tuner.evidence.candidates import ranked_for
 from tuner.evidence.state import StudyState
-from tuner.planning.session_plan import LINEUP, RACE_UP_TO
-from tuner.search.enumeration import Listing
+from tuner.planning.session_plan import MEMBERS_AT_MOST, RACE_UP_TO
+from tuner.search.enumeration import SpaceEnumeration
 from tuner.search.expected_improvement import Model
 from tuner.search.known import KnownConfigurations
 from tuner.search.observations import fast_enough, observations
@@ -27,7 +27,7 @@ STRAIGHT_UP_TO = 12
 RACE_KEEP = 0.4
 """Share of the field of a race that is measured again."""
 
-GROUP = LINEUP - 1
+GROUP = MEMBERS_AT_MOST - 1
 """Number of candidates of one session at most, beside the reference."""
 
 DIRECTIONS = 8
@@ -71,7 +71,7 @@ class Knowledge:
 
     state: StudyState
     configurations: KnownConfigurations
-    listing: Listing | None
+    enumeration: SpaceEnumeration | None
     """Space as the device sees it; None where it is too large to be listed."""
     proposals: int = 0
     """Number of proposals so far, which random numbers are drawn from."""
@@ -82,7 +82,7 @@ class Knowledge:
 
     def left(self, pending: Sequence[Assignment]) -> dict[str, Assignment]:
         """Returns the listed points that are neither known nor pending, by effective key."""
-        listed = self.listing.distinct if self.listing else {}
+        listed = self.enumeration.distinct if self.enumeration else {}
         return {k: a for k, a in listed.items() if a not in pending and not self.configurations.is_known(k)}
 
 
@@ -112,7 +112,7 @@ def sampled(known: Knowledge) -> Strategy:
 
     def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
         left = known.left(pending)
-        if known.listing is not None and not left:
+        if known.enumeration is not None and not left:
             return _end(EndReason.ALL_MEASURED, pending)
         if (seeds := _new_seeds(known, pending)) or known.repeats < REPEATS:
             return seeds[:n] or [None]
@@ -124,10 +124,10 @@ def sampled(known: Knowledge) -> Strategy:
 
 def expected_improvement(known: Knowledge) -> Strategy:
     """Tries seeds, then the points of which a Gaussian process over the listed space expects most."""
-    if known.listing is None:
+    if known.enumeration is None:
         return sampled(known)
     setup = known.state.setup
-    model = Model(setup.space, known.listing.distinct, seed=setup.study.seed)
+    model = Model(setup.space, known.enumeration.distinct, seed=setup.study.seed)
 
     def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
         left, state = known.left(pending), known.state
@@ -152,9 +152,9 @@ def race(known: Knowledge, *, stages: int | None = None) -> Strategy:
 
     Each stage wants one session more of each candidate than the stage before.
     """
-    if known.listing is None:
+    if known.enumeration is None:
         return sampled(known)
-    distinct, seeds = known.listing.distinct, _seed_keys(known)
+    distinct, seeds = known.enumeration.distinct, _seed_keys(known)
     keys = [key for key in distinct if key not in known.configurations.baselines]
     random.Random(known.state.study.seed).shuffle(keys)
     keys.sort(key=lambda key: key not in seeds)
@@ -185,7 +185,7 @@ def race(known: Knowledge, *, stages: int | None = None) -> Strategy:
 
 def by_size(known: Knowledge) -> Strategy:
     """Races a small space, once where it is tiny; of a larger one a Gaussian process chooses."""
-    count = len(known.listing.distinct) if known.listing else None
+    count = len(known.enumeration.distinct) if known.enumeration else None
     if count is None or count > RACE_UP_TO:
         return expected_improvement(known)
     return race(known, stages=1 if count <= STRAIGHT_UP_TO else None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tuner.bench.measurement import HostLoad, Session, Window, Windows
+from tuner.bench.measurement import HostActivity, Session, Window, Windows
 
 DISTURBED_OTHER_PCT = 10.0
 
@@ -25,7 +25,7 @@ MUCH_WORSE = 2.0
 """Factor of the load seen in the calibration above which the host is another than the plan was made for."""
 
 
-def is_disturbed(load: HostLoad) -> bool:
+def is_disturbed(load: HostActivity) -> bool:
     """Returns True if the host took so much of a stretch of time that the stretch says little about its member.
 
     The pressure does not count, because a member with many threads causes it; nor the frequency, which a member's
@@ -59,10 +59,10 @@ def windows_of(sessions: Iterable[Session]) -> list[Window]:
     return [w for session in sessions for m in session.members if isinstance(m, Windows) for w in m.windows]
 
 
-def mean_load(loads: Sequence[HostLoad]) -> HostLoad:
+def mean_load(loads: Sequence[HostActivity]) -> HostActivity:
     """Returns the load over several stretches of time: means of percentages and sums of counts, zero for none."""
     n = max(1, len(loads))
-    return HostLoad(
+    return HostActivity(
         steal_pct=sum(load.steal_pct for load in loads) / n,
         other_cpu_pct=sum(load.other_cpu_pct for load in loads) / n,
         thermal_throttles=sum(load.thermal_throttles for load in loads),
@@ -70,6 +70,6 @@ def mean_load(loads: Sequence[HostLoad]) -> HostLoad:
     )
 
 
-def count_disturbed(windows: Iterable[HostLoad]) -> int:
+def count_disturbed(windows: Iterable[HostActivity]) -> int:
     """Returns the number of windows that steal, other processes or heat disturbed (`is_disturbed`)."""
     return sum(is_disturbed(window) for window in windows)

@@ -30,7 +30,7 @@ PRECISE_SE = 0.02
 """Standard error (log-ratio) that is enough for the search; the final separates nearer candidates."""
 
 
-def is_hopeless(estimate: float, incumbent_gain: float, pairs: int, window_sd: float) -> bool:
+def is_pruned(estimate: float, incumbent_gain: float, pairs: int, window_sd: float) -> bool:
     """Returns True if a trial is so far behind that more pairs cannot matter.
 
     `estimate` is the trial's log-ratio to the reference, `incumbent_gain` the best one so far; a negative one counts as
@@ -45,7 +45,7 @@ def is_hopeless(estimate: float, incumbent_gain: float, pairs: int, window_sd: f
 def is_precise(pairs: int, window_sd: float, cap_pairs: int) -> bool:
     """Returns True if the standard error has reached `PRECISE_SE`, or the smallest that `cap_pairs` pairs can reach.
 
-    `window_sd` is as in `is_hopeless`. Raises ValueError for less than one pair.
+    `window_sd` is as in `is_pruned`. Raises ValueError for less than one pair.
     """
     return pair_se(pairs, window_sd) <= max(PRECISE_SE, pair_se(cap_pairs, window_sd))
 

@@ -180,7 +180,7 @@ def _check(bound: Bound, sessions: Sequence[Pair], best_ratio_log: float, level:
     metric = METRICS[bound.metric]
     requests = sum(request_count(candidate.windows) for candidate, _ in sessions)
     start = ConstraintCheck(bound=bound, outcome=LimitOutcome.NO_REQUESTS, level=level, requests=requests)
-    if not bound.is_ratio and metric.is_extreme:
+    if not bound.is_ratio and metric.is_maximum:
         windows = [w for candidate, _ in sessions for w in candidate.windows]
         if not metric.is_in(windows):
             return start

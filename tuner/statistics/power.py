@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from tuner.statistics.distributions import t_quantile
 from tuner.statistics.sequential_test import (
-    FIRST_SHARE,
+    FIRST_ALPHA,
     FUTILE_CONFIDENCE,
     FUTILE_GAIN_LOG,
     SESSIONS,
+    alpha_per_look,
     gain_pct,
-    level,
     looks,
 )
 
@@ -37,14 +37,14 @@ SIMULATION_SEED = 4
 
 def smallest_provable_gain_pct(
     session_sd: float,
-    k_max: int,
-    share: float = FIRST_SHARE,
+    max_sessions: int,
+    alpha: float = FIRST_ALPHA,
     power: float = 0.8,
     *,
     min_gain_log: float = 0.0,
     sd_floor: float = 0.0,
 ) -> float:
-    """Returns the true gain (%) that a confirmation of at most `k_max` sessions proves with probability `power`.
+    """Returns the true gain (%) that a confirmation of at most `max_sessions` sessions proves with probability `power`.
 
     The gain is the `power`-quantile of the smallest winning gains of simulated normal studies. `session_sd` is the
     standard deviation between sessions and `sd_floor` its least value in the test, both log-ratios. Raises ValueError
@@ -52,7 +52,7 @@ def smallest_provable_gain_pct(
     """
     if not 0.0 < power < 1.0:
         raise ValueError(f"a power lies between 0 and 1, got {power}")
-    needed = gains_needed(_standard_studies(), session_sd, k_max, share, min_gain_log, sd_floor)
+    needed = gains_needed(_standard_studies(), session_sd, max_sessions, alpha, min_gain_log, sd_floor)
     return gain_pct(float(np.quantile(needed, power)))
 
 
@@ -77,7 +77,7 @@ def _standard_studies() -> Looks:
 
 
 def gains_needed(
-    studies: Looks, sd: float, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0
+    studies: Looks, sd: float, max_sessions: int, alpha: float, min_gain_log: float, sd_floor: float = 0.0
 ) -> Floats:
     """Returns the smallest true gain (log-ratio) with which each study wins, shape [studies].
 
@@ -86,8 +86,8 @@ def gains_needed(
     """
     found: Floats = np.array(np.inf)
     not_futile: Floats = np.array(-np.inf)
-    one_sided = level(k_max, share)
-    for n in looks(k_max):
+    one_sided = alpha_per_look(max_sessions, alpha)
+    for n in looks(max_sessions):
         mean, se = (sd * part for part in studies(n))
         least = np.maximum(se, sd_floor / math.sqrt(n))
         wins = np.maximum(t_quantile(1.0 - one_sided, n - 1) * least, min_gain_log) - mean

@@ -16,10 +16,10 @@ from tuner.statistics.distributions import t_quantile
 SESSIONS = (4, 6, 9, 12)
 """Number of sessions at each look; with fewer than four, t is so wide that nothing below 10 % is provable."""
 
-FIRST_SHARE = 0.020
+FIRST_ALPHA = 0.020
 """One-sided error that a study may spend on its first winner."""
 
-LATER_SHARE = 0.005
+LATER_ALPHA = 0.005
 """One-sided error that all later winners (runner-up, more budget after a verdict) may spend together."""
 
 FUTILE_CONFIDENCE = 0.90
@@ -28,21 +28,21 @@ FUTILE_CONFIDENCE = 0.90
 FUTILE_GAIN_LOG = math.log(1.01)
 """Gain (log-ratio, 1 %) below which a winner is not worth more sessions, even if `min_gain` is smaller."""
 
-LEVELS: dict[float, tuple[float, float, float, float]] = {
-    FIRST_SHARE: (0.02, 0.01166, 0.00831, 0.00668),
-    LATER_SHARE / 2: (0.0025, 0.001337, 0.000920, 0.000724),
-    LATER_SHARE / 4: (0.00125, 0.000656, 0.000450, 0.000351),
-    LATER_SHARE / 8: (0.000625, 0.000324, 0.000220, 0.000172),
+ALPHA_PER_LOOK: dict[float, tuple[float, float, float, float]] = {
+    FIRST_ALPHA: (0.02, 0.01166, 0.00831, 0.00668),
+    LATER_ALPHA / 2: (0.0025, 0.001337, 0.000920, 0.000724),
+    LATER_ALPHA / 4: (0.00125, 0.000656, 0.000450, 0.000351),
+    LATER_ALPHA / 8: (0.000625, 0.000324, 0.000220, 0.000172),
 }
 """Share -> one-sided level of each look, for 1, 2, 3 and 4 looks.
 
 The level is the same at every look of a t test (Pocock, Biometrika 64, 1977). Simulated with 2e8 studies
-(`tests/benchmarks/confirmation_levels.py`), less two standard errors. For a share of 2.5 % the same simulation gives
+(`tests/benchmarks/confirmation_levels.py`), less two standard errors. For a alpha of 2.5 % the same simulation gives
 .0148, .0106 and .0085 for 2, 3 and 4 looks.
 """
 
 
-class Outcome(enum.StrEnum):
+class Decision(enum.StrEnum):
     """The result of one look."""
 
     WIN = "win"
@@ -71,7 +71,7 @@ class Interval:
 class Look:
     """The result of one look at the confirmation."""
 
-    outcome: Outcome
+    outcome: Decision
     interval: Interval
     """Repeated confidence interval, at the look's own level."""
     futile_bound: float
@@ -88,38 +88,38 @@ def gain_log(pct: float) -> float:
     return math.log1p(pct / 100.0)
 
 
-def looks(k_max: int) -> tuple[int, ...]:
-    """Returns after how many sessions a confirmation of at most `k_max` sessions has a look.
+def looks(max_sessions: int) -> tuple[int, ...]:
+    """Returns after how many sessions a confirmation of at most `max_sessions` sessions has a look.
 
-    Raises ValueError unless `k_max` is 4, 6, 9 or 12, for which the levels were computed.
+    Raises ValueError unless `max_sessions` is 4, 6, 9 or 12, for which the levels were computed.
     """
-    if k_max not in SESSIONS:
-        raise ValueError(f"a confirmation has at most {', '.join(map(str, SESSIONS))} sessions, not {k_max}")
-    return SESSIONS[: SESSIONS.index(k_max) + 1]
+    if max_sessions not in SESSIONS:
+        raise ValueError(f"a confirmation has at most {', '.join(map(str, SESSIONS))} sessions, not {max_sessions}")
+    return SESSIONS[: SESSIONS.index(max_sessions) + 1]
 
 
-def share_of(earlier_winners: int) -> float:
+def alpha_of(earlier_winners: int) -> float:
     """Returns the error a study may spend on its next winner: 2 % on the first, then 0.5 % / 2, / 4, ...; 2.5 % in all.
 
     Raises ValueError for a negative number of earlier winners.
     """
     if earlier_winners < 0:
         raise ValueError(f"winners confirmed before cannot be {earlier_winners}")
-    return FIRST_SHARE if earlier_winners == 0 else LATER_SHARE / 2.0**earlier_winners
+    return FIRST_ALPHA if earlier_winners == 0 else LATER_ALPHA / 2.0**earlier_winners
 
 
-def level(k_max: int, share: float) -> float:
-    """Returns the one-sided level of every look with which a winner without gain is confirmed with chance `share`.
+def alpha_per_look(max_sessions: int, alpha: float) -> float:
+    """Returns the one-sided level of every look with which a winner without gain is confirmed with chance `alpha`.
 
-    A share that `LEVELS` lacks is divided by the number of looks (Bonferroni), which is always safe. Raises ValueError
-    for a share outside (0, 0.5).
+    An alpha that `ALPHA_PER_LOOK` lacks is divided by the number of looks (Bonferroni), which is safe. Raises
+    ValueError for an alpha outside (0, 0.5).
     """
-    n = len(looks(k_max))
-    if share in LEVELS:
-        return LEVELS[share][n - 1]
-    if not 0.0 < share < 0.5:
-        raise ValueError(f"a share lies between 0 and 0.5, got {share}")
-    return share / n
+    n = len(looks(max_sessions))
+    if alpha in ALPHA_PER_LOOK:
+        return ALPHA_PER_LOOK[alpha][n - 1]
+    if not 0.0 < alpha < 0.5:
+        raise ValueError(f"a alpha lies between 0 and 0.5, got {alpha}")
+    return alpha / n
 
 
 def interval(values: Sequence[float], level: float, *, sd_floor: float = 0.0) -> Interval:
@@ -139,7 +139,9 @@ def interval(values: Sequence[float], level: float, *, sd_floor: float = 0.0) ->
     return Interval(estimate=mean, low=mean - half, high=mean + half, level=level, sessions=n)
 
 
-def look(values: Sequence[float], *, k_max: int, share: float, min_gain_log: float, sd_floor: float = 0.0) -> Look:
+def look(
+    values: Sequence[float], *, max_sessions: int, alpha: float, min_gain_log: float, sd_floor: float = 0.0
+) -> Look:
     """Returns the result of a look at a confirmation after 4, 6, 9 or 12 sessions.
 
     `values` holds one log-ratio per session, in any order. A win needs the lower bound above zero and the estimate at
@@ -147,16 +149,18 @@ def look(values: Sequence[float], *, k_max: int, share: float, min_gain_log: flo
     sessions: an extra look is an extra chance to be wrong.
     """
     n = len(values)
-    if n not in looks(k_max):
-        raise ValueError(f"no look after {n} sessions; of at most {k_max} the looks are after {looks(k_max)}")
-    found = interval(values, level(k_max, share), sd_floor=sd_floor)
+    if n not in looks(max_sessions):
+        raise ValueError(
+            f"no look after {n} sessions; of at most {max_sessions} the looks are after {looks(max_sessions)}"
+        )
+    found = interval(values, alpha_per_look(max_sessions, alpha), sd_floor=sd_floor)
     futile_bound = interval(values, 1.0 - FUTILE_CONFIDENCE).high
     if found.low > 0.0 and found.estimate >= min_gain_log:
-        outcome = Outcome.WIN
+        outcome = Decision.WIN
     elif futile_bound < max(FUTILE_GAIN_LOG, min_gain_log):
-        outcome = Outcome.FUTILE
-    elif n == k_max:
-        outcome = Outcome.NOT_SIGNIFICANT
+        outcome = Decision.FUTILE
+    elif n == max_sessions:
+        outcome = Decision.NOT_SIGNIFICANT
     else:
-        outcome = Outcome.UNDECIDED
+        outcome = Decision.UNDECIDED
     return Look(outcome=outcome, interval=found, futile_bound=futile_bound)

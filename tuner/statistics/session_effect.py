@@ -42,7 +42,7 @@ def pair_ratios(metric: Metric, candidate: Sequence[Window], reference: Sequence
     the result. The result is also empty for a metric of whole sessions.
     """
     paired = [w for pair in paired_windows(candidate, reference) for w in pair]
-    if metric.is_whole or any(_is_empty(w) or not metric.is_in((w,)) for w in paired):
+    if metric.is_session_level or any(_is_empty(w) or not metric.is_in((w,)) for w in paired):
         return ()
     pairs = paired_windows(*calm_sides(candidate, reference))
     return tuple(metric.sign * math.log(metric.read((a,)) / metric.read((b,))) for a, b in pairs)
@@ -58,7 +58,7 @@ def session_value(
     requests than `min_requests` (default: `metric.min_requests`, which a claim needs; a search may accept fewer). Pairs
     that the host disturbed are left out; a percentile keeps these pairs if too few requests remained.
     """
-    if metric.is_whole:
+    if metric.is_session_level:
         has_both = bool(candidate.windows and reference.windows)
         if not has_both or not metric.is_in((*candidate.windows, *reference.windows)):
             return None

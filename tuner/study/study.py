@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tuner.bench.configuration import Affinity, Calls, Conditions, PropertyValue
-from tuner.bench.measurement import Load
+from tuner.bench.measurement import ArrivalProcess
 from tuner.bench.metrics import METRICS, Metric
 from tuner.model.spec import ModelSpec
 from tuner.study.space import Parameter
@@ -134,7 +134,7 @@ class Study:
     sampler: SamplerName = "auto"
     min_gain_pct: float = 1.0
     warnings: tuple[str, ...] = ()
-    load: Load | None = None
+    load: ArrivalProcess | None = None
     """How requests arrive; None: the closed loop."""
 
     @property
@@ -144,7 +144,7 @@ class Study:
         return self.objective.is_single and self.load is None
 
     @property
-    def is_apart(self) -> bool:
+    def has_own_processes(self) -> bool:
         """Whether every member of a session has processes of its own, and shares none with the others."""
         given = self.conditions
         return given.replicas > 1 or given.memory_bytes is not None or self.objective.needs_own_process

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.bench.measurement import Load
+from tuner.bench.measurement import ArrivalProcess
 from tuner.study.setup import StudySetup
 
 WINDOW_S = 0.4
@@ -26,7 +26,7 @@ def is_window_fixed(setup: StudySetup) -> bool:
     return setup.cpu_quota is not None or setup.study.load is not None
 
 
-def open_window_s(load: Load) -> float:
+def open_window_s(load: ArrivalProcess) -> float:
     """Returns the length of a window (s) under arriving requests.
 
     Where the largest rate is looked for every probe lengthens its window by itself.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tuner.bench.host.activity import SAMPLED_CPUS, CpuTimes, HostReader, load_between, loads_pct, read_cpu_times
-from tuner.bench.measurement import HostLoad
+from tuner.bench.measurement import HostActivity
 from tuner.bench.simulated.synthetic import FakeClock
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -174,7 +174,7 @@ def test_of_many_cpus_a_few_from_everywhere_are_read(tmp_path: Path, count: int)
 
 def test_a_host_that_tells_nothing_has_no_load(tmp_path: Path) -> None:
     reader = HostReader(tmp_path)
-    assert load_between(reader.read(), reader.read(), frequency_mhz=reader.frequency_mhz()) == HostLoad()
+    assert load_between(reader.read(), reader.read(), frequency_mhz=reader.frequency_mhz()) == HostActivity()
 
 
 def test_a_look_at_the_host_takes_as_long_as_asked_and_tells_what_others_did(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tests.bench.conftest import window
-from tuner.bench.measurement import Load, Served, Window
+from tuner.bench.measurement import ArrivalProcess, OpenLoopStats, Window
 from tuner.bench.session.capacity_search import RateSearch
 
-P90 = Load(pattern="poisson", keep=(("latency_p90_ms", 50.0),))
+P90 = ArrivalProcess(pattern="poisson", keep=(("latency_p90_ms", 50.0),))
 
 
 def after(answer: Callable[[int, float], bool], *, windows: int) -> RateSearch:
@@ -25,7 +25,7 @@ def after(answer: Callable[[int, float], bool], *, windows: int) -> RateSearch:
 
 def served(latencies_ms: list[float], *, waiting: int = 0) -> Window:
     n = len(latencies_ms)
-    found = Served(rate_per_s=60.0, arrivals=n, waiting=waiting, unserved=0, lag_p99_ms=0.0)
+    found = OpenLoopStats(rate_per_s=60.0, arrivals=n, waiting=waiting, unserved=0, lag_p99_ms=0.0)
     return replace(window(latencies_ms), served=found)
 
 

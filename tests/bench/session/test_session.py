@@ -282,7 +282,7 @@ def test_a_second_crashed_member_is_named_by_its_index_in_the_whole_lineup() -> 
 def test_the_time_before_a_crash_is_wasted_and_belongs_to_the_session() -> None:
     host = Host(errors={("c", "turn"): WorkerLost(BAD)})
     session = host.run("abc", a_plan())
-    assert session.costs.lost_s > 0.0
+    assert session.costs.wasted_s > 0.0
     assert session.costs.total_s == pytest.approx(session.wall_s) == pytest.approx(host.clock() - 1000.0)
 
 
@@ -383,7 +383,7 @@ def test_the_costs_say_where_the_time_went() -> None:
     session = Host().run("ab", a_plan(blocks=4, window_s=0.5, drop_s=0.1, warm_up_s=1.5))
     assert session.costs.timed_s == pytest.approx(2 * 4 * (0.1 + 0.5 + DRAIN_S))
     assert session.costs.warm_up_s == pytest.approx(2 * (SETTLE_S + 3 * (0.5 + DRAIN_S)))
-    assert session.costs.lost_s == 0.0
+    assert session.costs.wasted_s == 0.0
 
 
 def test_a_hang_is_waited_for_as_long_as_the_plan_says() -> None:
@@ -395,7 +395,7 @@ def test_a_hang_is_waited_for_as_long_as_the_plan_says() -> None:
 def test_the_session_names_its_processes_and_keeps_what_was_asked() -> None:
     session = Host().run("ba", a_plan())
     assert session.process == "process of a,process of b"
-    assert [name_of(one) for one in session.lineup] == ["b", "a"]
+    assert [name_of(one) for one in session.configurations] == ["b", "a"]
     assert session.started_unix_s == 1e9
     assert [whole(m).effective.properties["NAME"] for m in session.members] == ["b", "a"]
     assert [whole(m).compile_s for m in session.members] == [COMPILE_S, COMPILE_S]

@@ -26,7 +26,7 @@ def record(*lineups: list[DeploymentConfig], drift: float = 0.5) -> list[Session
         effects=[Noise(0.01, seed=1), Drift(drift, time_constant_s=5.0, seed=2)],
         failure_of=lambda one: GONE if one == BAD else None,
     )
-    return [bench.measure(lineup, PLAN) for lineup in lineups]
+    return [bench.measure(configurations, PLAN) for configurations in lineups]
 
 
 def log_ratios(a: Windows, b: Windows) -> list[float]:

@@ -155,7 +155,7 @@ def test_a_member_fails_politely_or_with_its_process(failure: Failure, is_fatal:
     session = bench.measure([A, bad, B], quick_plan(window_s=0.4, max_window_s=3.0))
     assert blocks_of(session) == [[0, 1, 2], failure.kind.value, [0, 1, 2]]
     assert bench.process == (2 if is_fatal else 1)
-    assert (session.costs.lost_s > 0.0) == is_fatal
+    assert (session.costs.wasted_s > 0.0) == is_fatal
     assert session.costs.total_s == pytest.approx(session.wall_s)
     assert isinstance(bench.resolve(bad), Failure) == (failure is COMPILE)
 

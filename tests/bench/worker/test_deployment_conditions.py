@@ -21,7 +21,7 @@ from tests.conftest import wait_for as wait_until
 from tuner.bench.configuration import Conditions, DeploymentConfig
 from tuner.bench.host.background import Background
 from tuner.bench.host.cgroup import _hierarchies, open_group, sweep
-from tuner.bench.measurement import HostLoad
+from tuner.bench.measurement import HostActivity
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.errors import HostError, InputError
 from tuner.model.host import cpu_list
@@ -416,8 +416,8 @@ def test_a_busy_background_is_no_disturbance(open_bench: OpenBench, monkeypatch:
     with open_bench(conditions=Conditions(background="sleep 1000")) as bench:
         assert bench._background is not None
         monkeypatch.setattr(bench._background, "cpu_s", lambda: next(used_s))
-        monkeypatch.setattr(bench._host, "load_over", lambda seconds: HostLoad(other_cpu_pct=60.0, steal_pct=1.0))
-        assert bench.load_over(0.5) == HostLoad(other_cpu_pct=35.0, steal_pct=1.0)
+        monkeypatch.setattr(bench._host, "load_over", lambda seconds: HostActivity(other_cpu_pct=60.0, steal_pct=1.0))
+        assert bench.load_over(0.5) == HostActivity(other_cpu_pct=35.0, steal_pct=1.0)
         session = bench.measure([ONE, config({"NUM_STREAMS": 2})], quick_plan())
         # The backend reports 1 % of other load in turns in which the background used far more.
         assert {w.other_cpu_pct for m in session.members for w in whole(m).windows} == {0.0}

@@ -143,8 +143,8 @@ def test_a_crashed_candidate_leaves_a_reference_that_is_not_measured_again(open_
 def test_a_lineup_that_crashes_as_a_whole_is_a_session_of_failures(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         for phase in ("baselines", "search"):
-            lineup = [doing("abort"), doing("abort", "compile")]
-            assert "crash" in blocks_of(bench.measure(lineup, quick_plan(phase=phase)))
+            configurations = [doing("abort"), doing("abort", "compile")]
+            assert "crash" in blocks_of(bench.measure(configurations, quick_plan(phase=phase)))
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def test_the_wall_time_of_wasted_attempts_is_explained(open_bench: OpenBench) ->
     with open_bench() as bench:
         session = bench.measure([REFERENCE, doing("abort"), GOOD], quick_plan())
         costs = session.costs
-        assert 0.0 < costs.lost_s < session.wall_s
+        assert 0.0 < costs.wasted_s < session.wall_s
         assert costs.start_s > 0.0
         assert costs.total_s <= session.wall_s
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from tuner.bench.loadgen.arrivals import LOADS
-from tuner.bench.measurement import Load
+from tuner.bench.measurement import ArrivalProcess
 from tuner.errors import StudyFileError
 from tuner.study.file.arrivals_section import STABLE, LoadSection
 from tuner.study.file.loader import load_study
@@ -54,7 +54,7 @@ def test_without_a_load_the_loop_is_closed(tmp_path: Path, load: str) -> None:
 @pytest.mark.parametrize("pattern", LOADS)
 def test_a_rate_is_read_and_brings_the_limits_of_a_stable_queue(tmp_path: Path, pattern: str) -> None:
     study = read(tmp_path, load=f"{{{pattern}: {{rate_per_s: 120}}}}")
-    assert study.load == Load(pattern=pattern, rate_per_s=120.0)
+    assert study.load == ArrivalProcess(pattern=pattern, rate_per_s=120.0)
     assert not study.load.finds_max
     assert not study.is_single, "several requests may be in flight, whatever the objective"
     assert study.objective.limits == STABLE
@@ -67,7 +67,7 @@ def test_a_limit_of_the_users_own_stands(tmp_path: Path) -> None:
 
 def test_where_the_largest_rate_is_looked_for_the_limits_are_what_each_rate_keeps(tmp_path: Path) -> None:
     study = read(tmp_path, load=FIND_MAX, objective=MAX_RATE)
-    assert study.load == Load(pattern="poisson", keep=(("latency_p95_ms", 50.0),))
+    assert study.load == ArrivalProcess(pattern="poisson", keep=(("latency_p95_ms", 50.0),))
     assert study.load.finds_max
     assert (study.objective.metric, study.objective.limits) == ("max_rate_per_s", ())
 
@@ -151,6 +151,6 @@ def test_the_schema_for_editors_knows_the_load() -> None:
 
 
 def test_a_load_can_be_written_and_read() -> None:
-    load = Load(pattern="poisson", keep=(("latency_p95_ms", 50.0),))
-    adapter = TypeAdapter(Load)
+    load = ArrivalProcess(pattern="poisson", keep=(("latency_p95_ms", 50.0),))
+    adapter = TypeAdapter(ArrivalProcess)
     assert adapter.validate_json(adapter.dump_json(load)) == load

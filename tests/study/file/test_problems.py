@@ -202,6 +202,11 @@ from tuner.study.file.space_section import MAX_PARAMETERS
         ),
         ("space", "{P: {choices: [1]}, B: {choices: [1], when: {P: []}}}", "7:56: number of values must be at least 1"),
         ("space", "{P: {choices: [1]}, B: {choices: [1], when: [P]}}", "7:52: expected a mapping, got a list"),
+        (
+            "space",
+            "{P: {choices: [1]}, B: {choices: [1], when: {auto: {}, P: false}}}",
+            "7:59: expected text, a number, true, false or null, got a mapping",
+        ),
         # budget, search, decision
         ("budget", "{}", "8:1: the budget needs minutes, trials or both"),
         ("budget", "5", "8:9: expected a mapping, got 5"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.bench.measurement import HostLoad
+from tuner.bench.measurement import HostActivity
 from tuner.bench.protocol import Clock
 from tuner.model.host import cpu_stat_files
 from tuner.model.kernel_files import read_text
@@ -88,7 +88,7 @@ class HostReader:
         found = [khz for file in self._frequency if (khz := _integer(read_text(file))) > 0]
         return round(sum(found) / len(found) / 1e3, 1) if found else None
 
-    def load_over(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> HostLoad:
+    def load_over(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> HostActivity:
         """Returns the activity of the host in the next `seconds`, in which this process sleeps."""
         before = self.read()
         sleep(seconds)
@@ -130,14 +130,14 @@ def loads_pct(before: CpuTimes, after: CpuTimes) -> tuple[float, float, float]:
     return _percent(steal), _percent(other), _percent(own)
 
 
-def load_between(before: HostCounts, after: HostCounts, *, frequency_mhz: float | None = None) -> HostLoad:
+def load_between(before: HostCounts, after: HostCounts, *, frequency_mhz: float | None = None) -> HostActivity:
     """Returns the activity of the host between two readings."""
     steal_pct, other_cpu_pct, own_cpu_pct = loads_pct(before.cpu, after.cpu)
     wall_s = after.at_s - before.at_s
     pressure_pct = None
     if before.pressure_s is not None and after.pressure_s is not None and wall_s > 0.0:
         pressure_pct = _percent((after.pressure_s - before.pressure_s) / wall_s)
-    return HostLoad(
+    return HostActivity(
         steal_pct=steal_pct,
         other_cpu_pct=other_cpu_pct,
         own_cpu_pct=own_cpu_pct,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from tuner.bench.measurement import Load, Served, Window
+from tuner.bench.measurement import ArrivalProcess, OpenLoopStats, Window
 from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, METRICS, request_count
 
 LOWEST, HIGHEST = 0.3, 0.98
@@ -41,7 +41,7 @@ class RateSearch:
     approach.
     """
 
-    load: Load
+    load: ArrivalProcess
     capacity_per_s: float
     """Requests/s of the closed loop, or what the largest kept rate shows the capacity to be at least."""
     highest_per_s: float = 0.0
@@ -96,7 +96,7 @@ class RateSearch:
         requests = request_count((window,))
         return all(requests >= row.min_requests and row.read((window,)) <= most for row, most in rows)
 
-    def tell_window(self, window: Window, served: Served) -> Window:
+    def tell_window(self, window: Window, served: OpenLoopStats) -> Window:
         """Takes the answer of one window and returns the window with the bracket after it."""
         is_kept = self.keeps(window)
         self.tell(served.rate_per_s, is_kept)

@@ -14,7 +14,7 @@ from functools import partial
 
 from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
 from tuner.bench.loadgen.open_loop import DRAIN_S, is_late
-from tuner.bench.measurement import Arrivals, Costs, Load, Served, Session, Window, Windows
+from tuner.bench.measurement import ArrivalProcess, Arrivals, Costs, OpenLoopStats, Session, Window, Windows
 from tuner.bench.protocol import Clock, SessionPlan
 from tuner.bench.session.capacity_search import RateSearch
 from tuner.bench.session.member import CommandFailed, ProcessContaminated, SystemUnderTest, WorkerLost
@@ -40,7 +40,7 @@ class _MemberCrashed(Exception):
 
 
 def run_session(
-    lineup: Sequence[DeploymentConfig],
+    configurations: Sequence[DeploymentConfig],
     plan: SessionPlan,
     *,
     open_member: Callable[[DeploymentConfig], SystemUnderTest],
@@ -49,7 +49,7 @@ def run_session(
     clock: Clock,
     unix_clock: Clock,
 ) -> Session:
-    """Measures the lineup as planned and returns every member's windows or its failure.
+    """Measures the configurations as planned and returns every member's windows or its failure.
 
     After a member that takes its process down, `reset` is called with the indices of all members that did so, and the
     session begins again without them. `is_seen` tells configurations that were steady before.
@@ -60,13 +60,13 @@ def run_session(
     while True:
         attempted = clock()
         try:
-            session = _Run(lineup, plan, open_member, is_seen, clock, crashed).session(started_unix_s)
+            session = _Run(configurations, plan, open_member, is_seen, clock, crashed).session(started_unix_s)
         except _MemberCrashed as error:
             crashed.update(dict.fromkeys(error.indices, error.failure))
             reset(crashed.keys())
             wasted_s += clock() - attempted
         else:
-            return replace(session, wall_s=clock() - begin, costs=replace(session.costs, lost_s=wasted_s))
+            return replace(session, wall_s=clock() - begin, costs=replace(session.costs, wasted_s=wasted_s))
 
 
 def is_pointless(plan: SessionPlan, members: int, failed: Collection[int]) -> bool:
@@ -81,14 +81,14 @@ class _Run:
 
     def __init__(
         self,
-        lineup: Sequence[DeploymentConfig],
+        configurations: Sequence[DeploymentConfig],
         plan: SessionPlan,
         open_member: Callable[[DeploymentConfig], SystemUnderTest],
         is_seen: Callable[[DeploymentConfig], bool],
         clock: Clock,
         crashed: Mapping[int, Failure],
     ) -> None:
-        self.lineup = lineup
+        self.configurations = configurations
         self.plan = plan
         self.open_member = open_member
         self.is_seen = is_seen
@@ -98,7 +98,7 @@ class _Run:
         self.systems: dict[int, SystemUnderTest] = {}
         self.failures: dict[int, Failure] = dict(crashed)
         self.unsteady: set[int] = set()
-        self.windows: list[list[Window]] = [[] for _ in lineup]
+        self.windows: list[list[Window]] = [[] for _ in configurations]
         self.turns = 0
         self.capacity_per_s: dict[int, float] = {}
         self.rates: dict[int, RateSearch] = {}
@@ -120,7 +120,7 @@ class _Run:
                 break
         self.refuse_without_rate()
         return Session(
-            lineup=tuple(self.lineup),
+            configurations=tuple(self.configurations),
             members=self.members(),
             started_unix_s=started_unix_s,
             wall_s=self.clock() - self.begin,
@@ -143,7 +143,7 @@ class _Run:
                 compile_s=self.systems[i].compile_s,
                 is_steady=i not in self.unsteady,
             )
-            for i in range(len(self.lineup))
+            for i in range(len(self.configurations))
         )
 
     def guarded(self, i: int, step: Callable[[int], None]) -> None:
@@ -157,18 +157,18 @@ class _Run:
         except WorkerLost as error:
             raise _MemberCrashed([i], error.failure) from error
         except ProcessContaminated as error:
-            indices = [j for j, config in enumerate(self.lineup) if config == error.by]
+            indices = [j for j, config in enumerate(self.configurations) if config == error.by]
             raise _MemberCrashed(indices, error.failure) from error
 
     def compile_order(self) -> list[int]:
         """Returns a random order for new processes, because the order is a bias; else the reference comes first."""
-        others = list(range(0 if self.plan.is_fresh else 1, len(self.lineup)))
+        others = list(range(0 if self.plan.is_fresh else 1, len(self.configurations)))
         self.rng.shuffle(others)
         return others if self.plan.is_fresh else [0, *others]
 
     def block_order(self, block: int) -> list[int]:
         """Returns the order of turns: ABBA from a random start for two members, else shuffled in each block."""
-        order = [i for i in range(len(self.lineup)) if i not in self.failures]
+        order = [i for i in range(len(self.configurations)) if i not in self.failures]
         if len(order) == 2:
             first = random.Random(self.plan.seed).random() < 0.5
             return order if (block % 2 == 0) == first else order[::-1]
@@ -179,7 +179,7 @@ class _Run:
         """Opens a member and counts the seconds."""
         begin = self.clock()
         try:
-            self.systems[i] = self.open_member(self.lineup[i])
+            self.systems[i] = self.open_member(self.configurations[i])
             self.start_s += self.systems[i].start_s
         finally:
             self.open_s += self.clock() - begin
@@ -195,7 +195,7 @@ class _Run:
             if plan.load is not None:
                 window_s = min(CAPACITY_S, plan.window_s)
                 result = system.turn(TurnPlan(window_s=window_s, max_s=plan.max_window_s), limit_s)
-                self.capacity_per_s[i] = result.rate_per_s / self.lineup[i].batch_size
+                self.capacity_per_s[i] = result.rate_per_s / self.configurations[i].batch_size
         finally:
             self.warm_up_s += self.clock() - begin
 
@@ -207,7 +207,9 @@ class _Run:
         while True:
             throughput_logs.append(math.log(self.systems[i].turn(turn, limit_s).rate_per_s))
             last = throughput_logs[-3:]
-            if len(last) == 3 and (self.is_seen(self.lineup[i]) or max(last) - min(last) <= plan.steady_tolerance):
+            if len(last) == 3 and (
+                self.is_seen(self.configurations[i]) or max(last) - min(last) <= plan.steady_tolerance
+            ):
                 return
             if self.clock() - begin >= WARM_UP_CAP_S:
                 if len(last) == 3:
@@ -234,7 +236,7 @@ class _Run:
         finally:
             self.timed_s += self.clock() - begin
 
-    def open_window(self, i: int, block: int, load: Load) -> Window:
+    def open_window(self, i: int, block: int, load: ArrivalProcess) -> Window:
         """Measures one window of an open loop; all members of a block see the same arrivals."""
         begin, plan = self.clock(), self.plan
         search = None
@@ -246,7 +248,7 @@ class _Run:
         arrivals = Arrivals(pattern=load.pattern, rate_per_s=rate_per_s, seed=seed)
         turn = TurnPlan(window_s=window_s, drop_s=plan.drop_s, arrivals=arrivals, drain_s=DRAIN_S)
         result = self.timed_turn(i, turn, plan.drop_s + window_s + DRAIN_S + plan.hang_limit_s)
-        served = Served(
+        served = OpenLoopStats(
             rate_per_s=rate_per_s,
             arrivals=result.arrivals,
             waiting=result.waiting,
@@ -268,4 +270,4 @@ class _Run:
 
     def is_pointless(self) -> bool:
         """Returns True if nothing is left to compare."""
-        return is_pointless(self.plan, len(self.lineup), self.failures.keys())
+        return is_pointless(self.plan, len(self.configurations), self.failures.keys())

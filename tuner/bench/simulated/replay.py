@@ -57,24 +57,24 @@ class ReplayBench:
             return found[0].member.effective
         return self.failures.get(config.key) or _unknown(config)
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         """Draws one session, see `Bench.measure`."""
         rng = random.Random(plan.seed)
         begin_s = self.clock()
         drawn: list[_Recording | Failure] = []
-        for config in lineup:
+        for config in configurations:
             found = self.recordings.get(config.key)
             drawn.append(rng.choice(found) if found else self.failures.get(config.key) or _unknown(config))
         partners = [r.partner(drawn[0]) if isinstance(r, _Recording) else None for r in drawn[1:]]
         first = drawn[0]
-        scales = [1.0] * len(lineup)
+        scales = [1.0] * len(configurations)
         if isinstance(first, _Recording) and any(partners):
             common_reference = next(filter(None, partners))
             drawn[0] = replace(first, member=common_reference)
             speed = _speed(common_reference)
             scales = [1.0, *(speed / _speed(partner) if partner else 1.0 for partner in partners)]
         failed = {i for i, recording in enumerate(drawn) if isinstance(recording, Failure)}
-        windows: list[list[Window]] = [[] for _ in lineup]
+        windows: list[list[Window]] = [[] for _ in configurations]
 
         def members() -> tuple[Windows | Failure, ...]:
             return tuple(
@@ -82,19 +82,19 @@ class ReplayBench:
                 for recording, found in zip(drawn, windows, strict=True)
             )
 
-        for block in range(0 if is_pointless(plan, len(lineup), failed) else plan.blocks):
+        for block in range(0 if is_pointless(plan, len(configurations), failed) else plan.blocks):
             pick = rng.random()
             for i, recording in enumerate(drawn):
                 if isinstance(recording, _Recording):
                     window = _moved(recording.member.windows[int(pick * len(recording.member.windows))], scales[i])
-                    turn, started_s = block * len(lineup) + i, self.clock() - begin_s
+                    turn, started_s = block * len(configurations) + i, self.clock() - begin_s
                     windows[i].append(replace(window, block=block, turn=turn, started_s=started_s))
                     self.clock.advance(recording.seconds / len(recording.member.windows))
             if plan.enough is not None and plan.enough(members()):
                 break
         wall_s = self.clock() - begin_s
         return Session(
-            lineup=tuple(lineup),
+            configurations=tuple(configurations),
             members=members(),
             started_unix_s=begin_s,
             wall_s=wall_s,
@@ -108,14 +108,14 @@ def replay_of(sessions: Iterable[Session]) -> ReplayBench:
     bench = ReplayBench()
     for session in sessions:
         ran = [(i, m) for i, m in enumerate(session.members) if isinstance(m, Windows) and m.windows]
-        share_s = session.wall_s / len(session.lineup)
+        share_s = session.wall_s / len(session.configurations)
         for config, member in session.items():
             if isinstance(member, Failure):
                 bench.failures[config.key] = member
         for i, member in ran:
             beside = tuple(m for j, m in ran if j != i and len(m.windows) == len(member.windows))
             found = _Recording(member=member, beside=beside, seconds=share_s)
-            bench.recordings.setdefault(session.lineup[i].key, []).append(found)
+            bench.recordings.setdefault(session.configurations[i].key, []).append(found)
     return bench
 
 

@@ -192,13 +192,13 @@ class SyntheticBench:
             return failure
         return self.resolver(config)
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         """Runs one session, see `Bench.measure`."""
         self.is_running &= not plan.is_fresh
         self.resident = self.resident if self.is_running else ""
         self.copies.clear()
         session = run_session(
-            lineup,
+            configurations,
             plan,
             open_member=self._open_member,
             reset=self._reset,
@@ -207,7 +207,7 @@ class SyntheticBench:
             unix_clock=self.clock,
         )
         self.is_running &= not plan.is_fresh
-        self.resident = lineup[0].key if self.is_running else ""
+        self.resident = configurations[0].key if self.is_running else ""
         self.sessions.append(session)
         return session
 

@@ -21,7 +21,7 @@ from tuner.bench.host.activity import HostReader
 from tuner.bench.host.background import Background
 from tuner.bench.host.cgroup import sweep
 from tuner.bench.host.memory import read_peak_memory_bytes
-from tuner.bench.measurement import HostLoad, Session
+from tuner.bench.measurement import HostActivity, Session
 from tuner.bench.protocol import ModelFacts, SessionPlan
 from tuner.bench.session.member import CommandFailed, ProcessContaminated, SystemUnderTest, WorkerLost
 from tuner.bench.session.session import run_session
@@ -150,7 +150,7 @@ class WorkerBench:
             return known
         return Effective.of(config, known.properties, suggested=known.infer_requests)
 
-    def load_over(self, seconds: float) -> HostLoad:
+    def load_over(self, seconds: float) -> HostActivity:
         """Returns the activity of the host in the next `seconds`, without the deployment's own background load."""
         if self._background is None:
             return self._host.load_over(seconds)
@@ -159,7 +159,7 @@ class WorkerBench:
         background_s = self._background.cpu_s() - before_s
         return replace(load, other_cpu_pct=without(load.other_cpu_pct, background_s, seconds))
 
-    def measure(self, lineup: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
         """Runs one session, see `Bench.measure`."""
         begin, started_unix_s = time.perf_counter(), time.time()
         self._check_background()
@@ -173,9 +173,9 @@ class WorkerBench:
             self._reset()
 
         session = run_session(
-            lineup,
+            configurations,
             plan,
-            open_member=lambda config: self._open_member(config, lineup[0], plan),
+            open_member=lambda config: self._open_member(config, configurations[0], plan),
             reset=reset,
             is_seen=lambda config: config in self._seen,
             clock=time.perf_counter,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuner.bench.measurement import HostLoad, Window
+from tuner.bench.measurement import HostActivity, Window
 from tuner.statistics.disturbance import MUCH_WORSE
 
 NOISY_OTHER_PCT, NOISY_STEAL_PCT = 10.0, 2.0
@@ -43,7 +43,7 @@ def late_words(windows: Sequence[Window]) -> str:
     )
 
 
-def warning(load: HostLoad, *, when: str, beyond: HostLoad | None = None) -> str:
+def warning(load: HostActivity, *, when: str, beyond: HostActivity | None = None) -> str:
     """Returns what the host did to a study and what helps, in one line; empty for an ordinary load.
 
     If `beyond` is given, a load that is known already, only a much larger load is told.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from tuner.bench.loadgen.arrivals import LOADS
-from tuner.bench.measurement import Load
+from tuner.bench.measurement import ArrivalProcess
 from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, LOAD_AT_MOST_PCT, METRICS
 from tuner.study.file.objective_section import LimitSection, ObjectiveSection
 from tuner.study.file.problems import ProblemList, listed
@@ -155,14 +155,14 @@ def _check_batches(problems: ProblemList, space: SpaceSection, baselines: Mappin
             problems.at_value(path, ONE_SAMPLE)
 
 
-def load_of(section: LoadSection, objective: ObjectiveSection | None) -> Load | None:
+def load_of(section: LoadSection, objective: ObjectiveSection | None) -> ArrivalProcess | None:
     """Returns how requests arrive, None for the closed loop; the largest rate is looked for within the limits."""
     for pattern in LOADS:
         arrivals: ArrivalsSection | None = getattr(section, pattern)
         if arrivals is not None:
             limits = objective.subject_to.items() if arrivals.find_max and objective is not None else ()
             keep = tuple((name, limit.max) for name, limit in limits if limit.max is not None)
-            return Load(pattern=pattern, rate_per_s=arrivals.rate_per_s, keep=keep)
+            return ArrivalProcess(pattern=pattern, rate_per_s=arrivals.rate_per_s, keep=keep)
     return None
 
 

@@ -190,7 +190,9 @@ class SpaceSection(PropertiesSection):
         for name, parameter in self.parameters.items():
             if name in OWN_PARAMETERS:
                 yield from _faults_of_own(OWN_PARAMETERS[name], parameter)
-            for target, wanted in parameter.when.items():
+            # A condition that is wrong itself is no ground to judge by: it was refused before, and may be no list.
+            conditions = {t: w for t, w in parameter.when.items() if isinstance(w, Sequence) and not isinstance(w, str)}
+            for target, wanted in conditions.items():
                 yield from self._faults_of_condition(name, target, wanted, names)
 
     def _faults_of_condition(self, name: str, target: str, wanted: Sequence[Value], names: Sequence[str]) -> Faults:

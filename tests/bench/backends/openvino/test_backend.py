@@ -188,8 +188,8 @@ def test_calls_go_by_the_number_of_requests_that_the_device_suggests(mlp: Worker
 
 def test_requests_in_flight_are_rate_times_latency(mlp: WorkerBench) -> None:
     """Little's law, from the outside: no more than were started can have been in flight."""
-    lineup = [config(infer_requests=n) for n in (1, 4, 16)]
-    for one, member in zip(lineup, mlp.measure(lineup, quick_plan(window_s=0.1)).members, strict=True):
+    configurations = [config(infer_requests=n) for n in (1, 4, 16)]
+    for one, member in zip(configurations, mlp.measure(configurations, quick_plan(window_s=0.1)).members, strict=True):
         windows = whole(member).windows
         rate_per_s = METRICS["throughput"].read(windows)
         in_flight = rate_per_s * METRICS["latency_mean_ms"].read(windows) / 1e3
@@ -198,9 +198,9 @@ def test_requests_in_flight_are_rate_times_latency(mlp: WorkerBench) -> None:
 
 def test_cpu_time_is_that_of_all_threads_for_the_samples_that_count(mlp: WorkerBench) -> None:
     """No more than all CPUs for the time, and at least most of one: the loop itself is never idle here."""
-    lineup = [config({"INFERENCE_NUM_THREADS": 1}, infer_requests=n) for n in (2, 8)]
-    lineup.append(config({"INFERENCE_NUM_THREADS": 1}, infer_requests=1, api="sync"))
-    for member in mlp.measure(lineup, quick_plan(window_s=0.1)).members:
+    configurations = [config({"INFERENCE_NUM_THREADS": 1}, infer_requests=n) for n in (2, 8)]
+    configurations.append(config({"INFERENCE_NUM_THREADS": 1}, infer_requests=1, api="sync"))
+    for member in mlp.measure(configurations, quick_plan(window_s=0.1)).members:
         for window in whole(member).windows:
             assert window.cpu_s is not None
             assert 0.3 * window.duration_s < window.cpu_s < 1.1 * cpus_allowed() * window.duration_s
@@ -227,10 +227,13 @@ def test_memory_is_reported_only_for_a_member_alone_in_its_process(save: Save) -
 
 
 def test_a_start_reads_compiles_and_serves_and_a_model_cache_is_really_loaded_from() -> None:
-    lineup = [config(infer_requests=1, api="sync"), config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=2)]
+    configurations = [
+        config(infer_requests=1, api="sync"),
+        config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=2),
+    ]
     with WorkerBench(MLP, mode=ProcessMode.COLD_START_CACHED) as bench:
-        session = bench.measure(lineup, quick_plan(blocks=2, warm_up_s=0.0))
-        for one, member in zip(lineup, session.members, strict=True):
+        session = bench.measure(configurations, quick_plan(blocks=2, warm_up_s=0.0))
+        for one, member in zip(configurations, session.members, strict=True):
             assert whole(member).effective == bench.resolve(one)
             for w in whole(member).windows:
                 assert w.compile_s is not None
