@@ -11,7 +11,7 @@ from tests.virtual import SMALL, Meddler, Virtual, by_streams, calm, make_study,
 from tuner.bench.configuration import Conditions
 from tuner.bench.host.energy import EnergyReader
 from tuner.bench.measurement import Session, Window, Windows
-from tuner.bench.metrics import METRICS
+from tuner.bench.metrics import METRICS, Requirement
 from tuner.bench.simulated.synthetic import cpu_ms_of, effective_of, load_s_of, memory_mb_of
 from tuner.errors import HostError, InputError
 from tuner.outcome.metrics_table import final_metrics
@@ -61,8 +61,8 @@ def test_memory_decides_where_it_is_the_objective(tmp_path: Path) -> None:
     result = study.run()
     small = memory_mb_of(effective_of(study.setup.baselines["LATENCY"]))
     assert memory_mb_of(effective_of(result.config)) <= small
-    assert plan.objective.needs_own_process
-    assert not make_study().objective.needs_own_process
+    assert plan.objective.needs(Requirement.OWN_PROCESS)
+    assert not make_study().objective.needs(Requirement.OWN_PROCESS)
 
 
 def test_a_maximum_is_a_limit_with_its_requests_and_a_row_of_what_was_seen(tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ def test_the_quickest_start_wins_and_what_it_costs_stands_beside_it(tmp_path: Pa
     plan = make_study(metric="load_ms", baselines=today, limits=[Limit(metric="latency_p50_ms", max_ratio=2.0)])
     study = Virtual(folder=tmp_path, space=space, bench=calm(lambda config: 100.0), study=plan)
     study.bench.start_up = True
-    assert plan.objective.needs_start_up
-    assert not plan.objective.needs_cache
+    assert plan.objective.needs(Requirement.COLD_START)
+    assert not plan.objective.needs(Requirement.MODEL_CACHE)
     result = study.run()
     assert result.reference in ("default", "LATENCY"), "one stream is set up sooner than eight"
     assert all(config.api == "sync" for line in study.sessions() for config in line.session.configurations)
@@ -139,8 +139,8 @@ def test_the_start_may_be_a_limit_beside_a_throughput(tmp_path: Path) -> None:
     plan = make_study(limits=[limit])
     study = Virtual(folder=tmp_path, bench=calm(), study=plan)
     study.bench.start_up = True
-    assert plan.objective.needs_start_up
-    assert plan.objective.needs_cache
+    assert plan.objective.needs(Requirement.COLD_START)
+    assert plan.objective.needs(Requirement.MODEL_CACHE)
     result = study.run()
     assert result.is_tuned
     assert load_s_of(effective_of(result.config)) / 3 <= 0.06

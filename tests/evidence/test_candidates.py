@@ -1,4 +1,4 @@
-"""What is known of candidates: read off session lines that are made by hand, and once more off a log that grows."""
+"""Candidates, read off session lines that are made by hand and off a log that grows."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def only(*lines: SessionLine, objective: Objective = THROUGHPUT) -> Candidate:
     return candidate
 
 
-def test_a_candidate_is_worth_its_log_ratio_to_the_reference_of_its_session() -> None:
+def test_a_candidates_value_is_its_log_ratio_to_the_reference_of_its_session() -> None:
     candidate = only(line((config(2), 7, ran(120.0, streams=2))))
     assert candidate.value == pytest.approx(math.log(1.2))
     assert candidate.sd == pytest.approx(math.hypot(WINDOW_SD / 2, COMPILE_SD))
@@ -102,7 +102,7 @@ def test_a_candidate_is_worth_its_log_ratio_to_the_reference_of_its_session() ->
     assert candidate.comparisons[0].requests_per_window == 100
 
 
-def test_sessions_weigh_by_their_precision() -> None:
+def test_sessions_are_weighted_by_their_precision() -> None:
     candidate = only(
         line((config(2), 0, ran(100.0, streams=2, windows=1))),
         line((config(2), 0, ran(120.0, streams=2, windows=4)), phase="final"),
@@ -130,7 +130,7 @@ def test_baselines_in_a_final_are_no_candidates() -> None:
 
 
 @pytest.mark.parametrize("phase", ["baselines", "confirm", "measure"])
-def test_other_phases_tell_nothing_of_candidates(phase: Phase) -> None:
+def test_other_phases_have_no_candidates(phase: Phase) -> None:
     assert evidence(line((config(2), 0, ran(90.0, streams=2)), phase=phase)).candidates == {}
 
 
@@ -145,7 +145,7 @@ def test_one_failure_outweighs_what_was_measured_before_and_after() -> None:
     assert candidate.is_known
 
 
-def test_a_failure_concerns_the_request_not_others_that_resolve_alike() -> None:
+def test_a_failure_counts_for_its_request_alone() -> None:
     found = evidence(
         line((config(2), 0, ran(120.0, streams=2))),
         line((config(2, X=1), 1, crash())),
@@ -153,17 +153,17 @@ def test_a_failure_concerns_the_request_not_others_that_resolve_alike() -> None:
     assert [c.is_measured for c in found.candidates.values()] == [True, False]
 
 
-def test_a_candidate_without_its_reference_is_not_known_and_after_twice_it_has_failed() -> None:
-    lost = line((config(2), 0, ran(120.0, streams=2)), reference=crash("gone"))
-    once, twice = only(lost), only(lost, lost)
+def test_a_candidate_without_its_reference_is_unknown_and_fails_the_second_time() -> None:
+    invalid = line((config(2), 0, ran(120.0, streams=2)), reference=crash("gone"))
+    once, twice = only(invalid), only(invalid, invalid)
     assert (once.is_known, once.is_measured, once.invalid_sessions) == (False, False, 1)
     assert twice.failure is not None
     assert "never measured beside the reference: crash: gone" in twice.failure.message
 
 
-def test_a_lost_session_does_not_harm_a_candidate_that_was_measured() -> None:
-    lost = line((config(2), 0, ran(120.0, streams=2)), reference=crash("gone"), phase="final")
-    candidate = only(line((config(2), 0, ran(120.0, streams=2))), lost, lost)
+def test_an_invalid_session_does_not_change_a_measured_candidate() -> None:
+    invalid = line((config(2), 0, ran(120.0, streams=2)), reference=crash("gone"), phase="final")
+    candidate = only(line((config(2), 0, ran(120.0, streams=2))), invalid, invalid)
     assert candidate.is_measured
     assert candidate.value == pytest.approx(math.log(1.2))
 
@@ -174,7 +174,7 @@ def test_a_session_beside_another_reference_is_not_compared() -> None:
     assert not candidate.is_known
 
 
-def test_a_window_in_which_nothing_completed_says_nothing() -> None:
+def test_a_session_with_an_empty_window_is_invalid() -> None:
     empty = ran(120.0, streams=2)
     windows = (replace(empty.windows[0], samples=0, latency_counts={}), *empty.windows[1:])
     assert not only(line((config(2), 0, replace(empty, windows=windows)))).is_known
@@ -185,7 +185,7 @@ def test_a_window_in_which_nothing_completed_says_nothing() -> None:
         st.tuples(st.integers(1, 4), st.sampled_from([0.0, 80.0, 100.0, 130.0]), st.booleans()), min_size=1, max_size=8
     )
 )
-def test_evidence_read_line_by_line_is_that_of_the_whole_log(rows: Sequence[tuple[int, float, bool]]) -> None:
+def test_evidence_read_line_by_line_equals_that_of_the_whole_log(rows: Sequence[tuple[int, float, bool]]) -> None:
     lines = [
         line(
             (config(streams), i, ran(speed, streams=streams % 3) if speed else crash()),
@@ -207,7 +207,7 @@ def limited(*limits: Limit) -> Objective:
     return Objective(metric="throughput", limits=limits)
 
 
-def test_a_search_is_lenient_by_one_sd_and_less_so_with_every_session() -> None:
+def test_a_limit_is_lenient_by_one_sd_and_less_so_with_every_session() -> None:
     objective = limited(Limit(metric="latency_p50_ms", max=10.0))
     slow = line((config(2), 0, ran(120.0, streams=2, latency_ms=10.2)))
     once, often = only(slow, objective=objective), only(*[slow] * 9, objective=objective)
@@ -217,19 +217,19 @@ def test_a_search_is_lenient_by_one_sd_and_less_so_with_every_session() -> None:
     assert not often.is_feasible
 
 
-def test_the_worst_limit_counts() -> None:
+def test_the_excess_is_that_of_the_worst_limit() -> None:
     limits = limited(Limit(metric="latency_p50_ms", max=20.0), Limit(metric="throughput", min=200.0))
     candidate = only(line((config(2), 0, ran(100.0, streams=2))), objective=limits)
     assert candidate.excess == pytest.approx(math.log(2.0))
 
 
-def test_without_limits_everybody_is_feasible() -> None:
+def test_without_limits_every_candidate_is_feasible() -> None:
     candidate = only(line((config(2), 0, ran(1.0, streams=2))))
     assert candidate.excess == -math.inf
     assert candidate.is_feasible
 
 
-def test_those_that_keep_the_limits_rank_first_by_rank_then_the_others_by_how_far_they_are_off() -> None:
+def test_feasible_candidates_are_ranked_first_and_the_others_by_their_violation() -> None:
     def made(key: str, value: float, excess: float | None, *, failed: bool = False) -> Candidate:
         violations = {} if excess is None else {"latency_p50_ms": excess}
         comparison = Comparison(value=value, sd=0.01, violations=violations, window_s=0.4, requests_per_window=9.0)
@@ -242,21 +242,21 @@ def test_those_that_keep_the_limits_rank_first_by_rank_then_the_others_by_how_fa
             failure=crash() if failed else None,
         )
 
-    field = [
+    candidates = [
         made("far", 9.0, 2.0),
         made("near", 1.0, 0.5),
         made("good", 0.1, -0.5),
         made("best", 0.2, -0.5),
         made("failed", 5.0, -1.0, failed=True),
     ]
-    assert [c.key for c in ranked(field)] == ["best", "good", "near", "far"]
-    assert [c.key for c in ranked(reversed(field))] == ["best", "good", "near", "far"]
+    assert [c.key for c in ranked(candidates)] == ["best", "good", "near", "far"]
+    assert [c.key for c in ranked(reversed(candidates))] == ["best", "good", "near", "far"]
 
 
 # Comparing one session
 
 
-def test_a_percentile_needs_few_requests_in_a_search_and_its_own_error_counts() -> None:
+def test_a_percentile_of_few_requests_is_compared_with_its_own_error() -> None:
     objective = Objective(metric="latency_p99_ms")
     few = ran(100.0, windows=2, latency_ms=5.0)
     found = comparer(objective, window_sd=1e-6).compare(few, ran(100.0, windows=2))
@@ -265,14 +265,14 @@ def test_a_percentile_needs_few_requests_in_a_search_and_its_own_error_counts() 
     assert found.sd >= COMPILE_SD
 
 
-def test_nothing_in_common_is_nothing_to_compare() -> None:
+def test_members_without_a_common_block_are_not_compared() -> None:
     assert comparer(THROUGHPUT).compare(ran(100.0, windows=0), REFERENCE) is None
 
 
 # Pools
 
 
-def test_pooling_takes_all_windows_of_a_configuration_over_sessions() -> None:
+def test_a_pool_has_all_windows_of_a_configuration_over_sessions() -> None:
     lines = [line((config(2), 0, ran(speed, streams=2, windows=n))) for speed, n in ((100.0, 2), (200.0, 3))]
     found = pooled([one.session for one in lines], config(2))
     assert found is not None
@@ -282,11 +282,11 @@ def test_pooling_takes_all_windows_of_a_configuration_over_sessions() -> None:
     assert set(metrics_of(found).values) == set(CLOSED), "as in old records"
     assert pooled([one.session for one in lines], config(3)) is None
     assert metrics_of(ran(1.0, windows=0)) == MetricValues(values={})
-    with pytest.raises(ValueError, match="nobody"):
+    with pytest.raises(ValueError, match="no members"):
         pool([])
 
 
-def test_a_pool_is_steady_where_all_its_members_were() -> None:
+def test_a_pool_is_steady_if_all_its_members_were() -> None:
     steady = ran(100.0)
     assert pool([steady, steady]).is_steady
     assert not pool([steady, replace(steady, is_steady=False)]).is_steady

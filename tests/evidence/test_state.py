@@ -29,7 +29,7 @@ def test_there_is_no_reference_before_a_baseline_has_run(tmp_path: Path) -> None
         _ = state.reference
 
 
-def test_an_attempt_is_counted_by_the_verdicts_before_it(study: Virtual) -> None:
+def test_the_attempt_is_one_more_than_the_verdicts(study: Virtual) -> None:
     assert study.state().attempt == 2
     fresh = Virtual(folder=study.folder / "fresh")
     fresh.folder.mkdir()
@@ -38,7 +38,7 @@ def test_an_attempt_is_counted_by_the_verdicts_before_it(study: Virtual) -> None
     assert fresh.state().attempt == 1
 
 
-def test_a_state_that_grows_with_its_record_knows_what_one_read_at_the_end_knows(study: Virtual) -> None:
+def test_a_growing_state_equals_one_that_is_read_at_the_end(study: Virtual) -> None:
     log = Log(None)
     growing = StudyState(setup=study.setup, log=log)
     for line in study.log().lines:
@@ -51,7 +51,7 @@ def test_a_state_that_grows_with_its_record_knows_what_one_read_at_the_end_knows
             assert growing.candidates == read.candidates
 
 
-def test_what_is_known_is_kept_until_the_record_says_more_of_it(study: Virtual) -> None:
+def test_reference_and_evidence_are_kept_until_a_line_changes_them(study: Virtual) -> None:
     lines = study.log().lines
     state = StudyState(setup=study.setup, log=Log(None))
     for line in lines[:-1]:
@@ -65,14 +65,14 @@ def test_what_is_known_is_kept_until_the_record_says_more_of_it(study: Virtual) 
     assert state.evidence is not evidence
 
 
-def test_a_copy_that_knows_more_of_its_space_reads_for_itself(study: Virtual) -> None:
+def test_a_copy_with_another_space_reads_the_record_again(study: Virtual) -> None:
     state = study.state()
     known = replace(state, distinct=5)
     assert (state.distinct, known.distinct) == (None, 5)
     assert known.reference == state.reference
 
 
-def test_an_attempt_has_what_finals_and_confirmations_before_it_have_left(study: Virtual) -> None:
+def test_the_plan_of_an_attempt_excludes_earlier_finals_and_confirmations(study: Virtual) -> None:
     state = study.state()
     first_s, second_s = (study_plan(state, attempt).total_s for attempt in (1, 2))
     assert first_s is not None

@@ -131,7 +131,7 @@ EMPTY = StudyRecord(
 SEARCHED = replace(
     EMPTY,
     ranking=BaselineRanking(
-        reference="THROUGHPUT", is_feasible=True, values={}, violations={}, failures={}, limit_levels={}
+        reference="THROUGHPUT", is_feasible=True, values={}, violations={}, failures={}, limit_ratios={}
     ),
     noise=Calibration(
         window_sd=0.034,
@@ -145,7 +145,6 @@ SEARCHED = replace(
         longest_window_s=0.4,
         steal_pct=0.0,
         other_cpu_pct=1.0,
-        is_tiny=False,
         unsteady=(),
     ),
     baselines=BASELINES,

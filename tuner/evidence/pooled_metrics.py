@@ -16,7 +16,7 @@ from tuner.evidence.candidates import MetricValues
 def metrics_of(windows: Windows) -> MetricValues:
     """Returns every metric that a member's windows carry, pooled over them.
 
-    If the largest rate was looked for, over the windows that kept the limits.
+    Windows of a search for the largest rate count only if they kept the limits, unless none did.
     """
     ran = windows.windows
     kept = [w for w in ran if w.served is None or w.served.is_kept is not False] or ran
@@ -26,20 +26,18 @@ def metrics_of(windows: Windows) -> MetricValues:
 
 
 def pooled(sessions: Iterable[Session], config: DeploymentConfig) -> Windows | None:
-    """All windows of one configuration over several sessions; None where it never ran."""
-    found = [
-        member
-        for session in sessions
-        for member_config, member in zip(session.configurations, session.members, strict=True)
-        if member_config == config and isinstance(member, Windows)
-    ]
+    """Returns all windows of one configuration over several sessions; None if the configuration never ran."""
+    found = [windows for session in sessions for one, windows in session.ran() if one == config]
     return pool(found) if found else None
 
 
 def pool(members: Sequence[Windows]) -> Windows:
-    """The windows of several sessions as one member's: for metrics, not for pairs. Raises ValueError for none."""
+    """Returns the windows of several sessions as those of one member: for metrics, not for pairs.
+
+    Raises ValueError for no members.
+    """
     if not members:
-        raise ValueError("nobody to pool")
+        raise ValueError("no members to pool")
     return Windows(
         effective=members[0].effective,
         windows=tuple(w for member in members for w in member.windows),

@@ -10,33 +10,36 @@ from dataclasses import dataclass
 from tuner.bench.measurement import Costs
 
 PAIRS, WINDOW_S = 8, 0.4
+"""Number of pairs of a confirmation session, and length of a window (s): the usual ones (tuner/README.md)."""
 
 PROCESS_S = 0.6
-"""What one more process takes to start and compile in: 0.5 to 0.7 s for squeezenet on two busy CPUs, one after the
-other."""
+"""Seconds that a further process takes to start and to compile: 0.5 to 0.7 s for squeezenet on two busy CPUs."""
 
-JOINT_TURN_S, WARM_UP_TURNS = 0.1, 3
-"""How much longer a turn is that several replicas take together, each going on a little after it; and in how many turns
-a member warms up."""
+JOINT_TURN_S = 0.1
+"""Seconds by which a turn of several replicas is longer: each replica runs on for a little after the turn."""
+
+WARM_UP_TURNS = 3
+"""Number of turns in which a member warms up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCost:
-    """What a session of two members takes, in seconds: `fixed_s` for start, compiling and warming up both, and `turn_s`
-    beyond the window itself for each turn (the dropped ramp, the drain). The defaults make the usual session 10 s."""
+    """Seconds of a session of two members; the defaults make the usual session 10 s long."""
 
     fixed_s: float = 2.0
+    """Seconds to start, compile and warm up both members."""
     turn_s: float = 0.1
+    """Seconds of a turn beyond its window: the dropped ramp and the drain."""
 
     def of(self, pairs: int, window_s: float, members: int = 2) -> float:
-        """Seconds of a session of so many members in which each has a window for every pair."""
+        """Returns the seconds of a session in which each member has a window for every pair."""
         return members / 2 * self.fixed_s + members * pairs * (window_s + self.turn_s)
 
 
 def usual_cost(*, replicas: int = 1, has_own_processes: bool = False) -> SessionCost:
     """Returns the cost before anything is measured.
 
-    `has_own_processes`: each member has processes of its own, one for each of its `replicas`.
+    With `has_own_processes` each member has a process for each of its `replicas`.
     """
     usual = SessionCost()
     if not has_own_processes:
@@ -50,10 +53,11 @@ def usual_cost(*, replicas: int = 1, has_own_processes: bool = False) -> Session
 def measured_cost(
     costs: Costs, *, wall_s: float, members: int, turns: int, window_s: float, has_own_processes: bool = False
 ) -> SessionCost:
-    """The cost of a session of two, from one session of `members` that had `turns` windows of `window_s` in all. Its
-    process started once for all of them, but where they are `apart`.
+    """Returns the cost that a session of `members` shows, which had `turns` windows of `window_s` in all.
 
-    Raises ValueError where nobody had a turn."""
+    Its process started once for all members, or once for each with `has_own_processes`. Raises ValueError for no
+    members or no turns.
+    """
     if members < 1 or turns < 1:
         raise ValueError(f"a cost needs a member and a turn, got {members} and {turns}")
     own_s = max(0.0, wall_s - costs.total_s)

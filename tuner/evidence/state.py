@@ -1,6 +1,6 @@
-"""What a study has measured so far, read off its record: the reference, the candidates, the time that is left.
+"""The state of a study, read off its record: the reference, the candidates and the remaining time.
 
-Nothing here acts: sessions are run by `runner.py`, time is divided by `study_plan.py`.
+Responsible for reading. Must not run sessions or divide time.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from dataclasses import dataclass, field
 
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Windows
+from tuner.bench.metrics import Requirement
 from tuner.bench.protocol import Phase
 from tuner.evidence.baseline_ranking import BaselineRanking, rank_baselines
 from tuner.evidence.candidates import Candidate, Comparer, Evidence
-from tuner.evidence.noise import Calibration, calibrate
+from tuner.evidence.noise import Calibration, CalibrationSessions, calibrate
 from tuner.records.session_log import CalibrationLine, Line, Log, SessionLine, VerdictLine
-from tuner.study.setup import KnownNoise, StudySetup
+from tuner.study.setup import StudySetup
 from tuner.study.study import Study
 from tuner.study.windows import first_window_s, is_window_fixed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """The strongest baseline, which every value is relative to, and the noise of this host around it.
+    """The strongest baseline, to which every value is relative, and the noise of this host.
 
-    A final in which another baseline did better does not change it: that one is only the confirmation's reference.
+    If another baseline does better in a final, it becomes the reference of the confirmation alone.
     """
 
     ranking: BaselineRanking
@@ -48,7 +49,7 @@ class Reference:
 
     @property
     def window_s(self) -> float:
-        """Length of every window (s) but the confirmation's, which the plan has."""
+        """Length of a window (s) outside the confirmation, whose windows the plan has."""
         return self.noise.window_s
 
     def distinct_baselines(self) -> list[str]:
@@ -60,31 +61,32 @@ class Reference:
         return list(names.values())
 
     def new_evidence(self) -> Evidence:
-        """Returns evidence that holds nothing yet: what is added to it is compared with this reference."""
+        """Returns empty evidence, which compares with this reference."""
         return Evidence(self.comparer, reference_key=self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyState:
-    """A study and its record. All but the three fields is derived from them; what takes long is kept until lines come.
+    """A study and its record; everything beyond the fields is derived from them.
 
-    Lines that a record gains are seen at the next access, and only they are read.
+    Slow results are kept until lines are added to the record. New lines are seen at the next access, and each is read
+    once.
     """
 
     setup: StudySetup
     log: Log
     distinct: int | None = None
-    """Number of configurations of the enumerated space, all of them resolved; None where it was not enumerated."""
+    """Number of effective configurations of the space; None if the space was not enumerated."""
     _known: _Known = field(default_factory=lambda: _Known(), init=False, repr=False, compare=False)
 
     @property
     def study(self) -> Study:
-        """The study as its file has it."""
+        """The study, as its file describes it."""
         return self.setup.study
 
     @property
     def attempt(self) -> int:
-        """Number of the attempt that is going on or comes next: one more than there are verdicts."""
+        """Number of the current attempt: one more than there are verdicts."""
         return self._up_to_date().verdicts + 1
 
     @property
@@ -94,7 +96,7 @@ class StudyState:
 
     @property
     def reference(self) -> Reference:
-        """The reference as the record has it. Raises ValueError before a baseline has run."""
+        """The reference. Raises ValueError before a baseline has run."""
         known = self._up_to_date()
         if known.reference is None:
             if known.baselines is None:
@@ -104,7 +106,7 @@ class StudyState:
 
     @property
     def evidence(self) -> Evidence:
-        """All that the record tells of candidates, compared with the reference. Raises ValueError as `reference`."""
+        """Candidates, compared with the reference. Raises ValueError before a baseline has run."""
         known, reference = self._known, self.reference
         if known.evidence is None:
             known.evidence = reference.new_evidence()
@@ -113,7 +115,7 @@ class StudyState:
 
     @property
     def candidates(self) -> dict[str, Candidate]:
-        """Key -> candidate, see `Evidence`."""
+        """Effective key -> candidate."""
         return self.evidence.candidates
 
     def session_count(self, phase: Phase) -> int:
@@ -121,7 +123,7 @@ class StudyState:
         return len(self.log.sessions(phase, attempt=self.attempt))
 
     def remaining_s(self) -> float | None:
-        """Returns the seconds that are left of the budget, negative beyond it; None where it has no minutes."""
+        """Returns the remaining seconds of the budget, negative beyond its end; None for a budget without minutes."""
         minutes = self.study.budget.minutes
         return None if minutes is None else 60.0 * minutes - self.log.spent_s()
 
@@ -132,20 +134,21 @@ class StudyState:
 
 @dataclass(slots=True, kw_only=True)
 class _Known:
-    """What has been read off the record so far, and what was made of it."""
+    """Lines of the record that were read so far, and results derived from these lines."""
 
     lines: int = 0
+    """Number of lines that were read."""
     verdicts: int = 0
     baselines: SessionLine | None = None
-    """The last session of the baselines in which one of them ran."""
+    """The last session of the baselines in which one of the baselines ran."""
     calibrations: list[SessionLine] = field(default_factory=list)
     fixed: CalibrationLine | None = None
-    """The first end of a calibration: what follows from it does not change any more."""
+    """The first end of a calibration, which fixes the noise that an earlier study found."""
     reference: Reference | None = None
     evidence: Evidence | None = None
 
     def read(self, lines: Sequence[Line]) -> None:
-        """Reads what has been added to `lines` since the last time."""
+        """Reads the lines that were added since the last call."""
         if self.lines == len(lines):
             return
         for line in lines[self.lines :]:
@@ -156,7 +159,7 @@ class _Known:
                 self.fixed = line
             elif isinstance(line, SessionLine) and line.phase == "calibration":
                 self.calibrations.append(line)
-            elif isinstance(line, SessionLine) and line.phase == "baselines" and _ran(line):
+            elif isinstance(line, SessionLine) and line.phase == "baselines" and line.session.ran():
                 self.baselines = line
             else:
                 continue
@@ -164,33 +167,32 @@ class _Known:
         self.lines = len(lines)
 
 
-def _ran(line: SessionLine) -> bool:
-    return any(isinstance(member, Windows) for member in line.session.members)
-
-
 def _read_reference(
     setup: StudySetup, line: SessionLine, calibrations: Sequence[SessionLine], fixed: CalibrationLine | None
 ) -> Reference:
-    study, configs, session = setup.study, setup.baselines, line.session
-    members = dict(zip(configs, session.members, strict=True))
+    study, configs = setup.study, setup.baselines
+    members = dict(zip(configs, line.session.members, strict=True))
+    baselines = {name: member for name, member in members.items() if isinstance(member, Windows)}
     ranking = rank_baselines(study.objective, members)
-    known: KnownNoise | None = fixed.known if fixed else setup.known_noise
-    noise = calibrate(
-        study.objective,
-        session,
-        members,
-        ranking.reference,
-        first_window_s(setup),
-        twins=[calibration.session for calibration in calibrations],
-        known=known,
-        is_fixed=is_window_fixed(setup) or study.objective.needs_start_up,
+    sessions = CalibrationSessions(
+        metric=study.objective.row,
+        session=line.session,
+        baselines=baselines,
+        reference=ranking.reference,
+        window_s=first_window_s(setup),
+        aa_sessions=[calibration.session for calibration in calibrations],
         has_own_processes=study.has_own_processes,
+    )
+    noise = calibrate(
+        sessions,
+        known=fixed.known if fixed else setup.known_noise,
+        is_fixed=is_window_fixed(setup) or study.objective.needs(Requirement.COLD_START),
     )
     return Reference(
         ranking=ranking,
         noise=noise,
         configuration=configs[ranking.reference],
-        baseline_keys={name: m.effective.key for name, m in members.items() if isinstance(m, Windows)},
+        baseline_keys={name: member.effective.key for name, member in baselines.items()},
         line=line,
         comparer=Comparer(
             objective=study.objective,

@@ -1,12 +1,12 @@
-"""The session of a trial: when it may end, and what Optuna is told of it.
+"""The answer that Optuna is told about the trial of a session.
 
-Knows windows, comparisons and the record of a session; not which candidate comes next.
+Responsible for answers read off the record. Must not know which candidate comes next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from tuner.bench.configuration import Failure
 from tuner.bench.measurement import Windows
@@ -18,50 +18,43 @@ from tuner.study.trial import Answer, FinishedTrial
 
 
 def trials_of(line: SessionLine) -> Iterator[tuple[int, Assignment, int]]:
-    """(trial number, assignment, place in the configurations) of every candidate of a session."""
-    for i, (number, assignment) in enumerate(zip(line.trials, line.assignments, strict=True)):
+    """Yields (number of the trial, assignment, position of the member) of every candidate of a session."""
+    for position, (number, assignment) in enumerate(zip(line.trials, line.assignments, strict=True)):
         if number is not None and assignment is not None:
-            yield number, assignment, i
+            yield number, assignment, position
 
 
-def answer_of(state: StudyState, line: SessionLine, i: int) -> Answer:
-    """What the session says of the member at place `i`."""
-    member, reference = line.session.members[i], line.session.members[0]
+def answer_of(state: StudyState, line: SessionLine, position: int) -> Answer:
+    """Returns what a session shows of the member at a position."""
+    member, reference = line.session.members[position], line.session.members[0]
     record: dict[str, object] = {
         "phase": line.phase,
         "round": line.attempt,
         "step": line.index_in_phase,
-        "config": asdict(line.session.configurations[i]),
+        "config": asdict(line.session.configurations[position]),
     }
     if isinstance(member, Failure):
         return Answer(failure=str(member), record=record)
     record["effective"] = asdict(member.effective)
-    comparison = None
-    if isinstance(reference, Windows):
-        comparison = state.reference.comparer.compare(member, reference)
+    has_reference = isinstance(reference, Windows)
+    comparison = state.reference.comparer.compare(member, reference) if has_reference else None
     if comparison is None:
         return Answer(failure="not measured beside the reference", record=record)
-    record["sd"] = comparison.sd
-    record["metrics"] = metrics_of(member).row()
-    others = tuple(estimate.value for estimate in comparison.others.values())
+    record |= {"sd": comparison.sd, "metrics": metrics_of(member).row()}
+    others = tuple(estimate.value for estimate in comparison.others)
     return Answer(value=comparison.value, others=others, constraints=comparison.violations, record=record)
 
 
 def finished_trials(state: StudyState) -> list[FinishedTrial]:
-    """Every trial that the record has a session of, with the answer that Optuna was or should have been told: that of
-    the first session, later ones of a race add evidence but no second answer."""
+    """Returns every trial that the record has a session of, with the answer that Optuna was or should have been told.
+
+    The answer is that of the trial's first session: later sessions of a race add evidence, but no second answer.
+    """
     finished: dict[int, FinishedTrial] = {}
     for line in state.log.sessions("search", "race"):
-        for number, assignment, i in trials_of(line):
+        for number, assignment, position in trials_of(line):
             if number not in finished:
-                answer = answer_of(state, line, i)
-                finished[number] = FinishedTrial(
-                    number=number,
-                    assignment=assignment,
-                    value=answer.value,
-                    others=answer.others,
-                    constraints=answer.constraints,
-                    record=answer.record,
-                    failure=answer.failure,
-                )
+                answer = answer_of(state, line, position)
+                told = {field.name: getattr(answer, field.name) for field in fields(answer)}
+                finished[number] = FinishedTrial(number=number, assignment=assignment, **told)
     return list(finished.values())

@@ -99,7 +99,7 @@ def _moved(theirs: Windows, ours: Windows, reference: MetricValues, objective: M
 
 
 def _is_speed(row: Metric) -> bool:
-    return row.name == "throughput" or row.name.startswith("latency_")
+    return row.kind in ("throughput", "latency")
 
 
 def _beside(state: StudyState, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:

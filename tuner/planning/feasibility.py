@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from tuner.bench.measurement import Windows
-from tuner.bench.metrics import METRICS, Metric
+from tuner.bench.metrics import METRICS, Metric, Requirement
 from tuner.errors import HostError, InputError
 from tuner.evidence.session_cost import PAIRS
 from tuner.evidence.state import StudyState
@@ -30,10 +30,10 @@ def check_host(study: Study, no_energy: str) -> None:
     objective = study.objective
     counts = [study.conditions.replicas, *(baseline.replicas or 1 for baseline in study.baselines.values())]
     counts += [v for p in study.space.parameters if p.name == "replicas" for v in p.values if isinstance(v, int)]
-    if objective.needs_start_up and max(counts) > 1:
+    if objective.needs(Requirement.COLD_START) and max(counts) > 1:
         names = ", ".join(row.name for row in objective.decided_by if row.needs_start_up)
         raise InputError(f"{names}: a start is measured of one process", advice="take replicas out of the study file")
-    if objective.needs_energy and no_energy:
+    if objective.needs(Requirement.ENERGY) and no_energy:
         names = ", ".join(row.name for row in objective.decided_by if row.needs_energy)
         raise HostError(
             f"{names}: RAPL cannot be read here: {no_energy}",

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from tuner.bench.configuration import Failure
 from tuner.bench.measurement import ArrivalProcess, Windows
+from tuner.bench.metrics import METRICS, Requirement
 from tuner.bench.protocol import Phase, SessionPlan
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import Reference, StudyState
@@ -89,7 +90,7 @@ def plan_session(
         seed=zlib.crc32(words.encode()),
         blocks=max(blocks, PROBES) if load and load.finds_max else blocks,
         window_s=window_s or (first_window_s(state.setup) if reference is None else reference.window_s),
-        warm_up_s=0.0 if state.study.objective.needs_start_up else WARM_UP_S,
+        warm_up_s=0.0 if state.study.objective.needs(Requirement.COLD_START) else WARM_UP_S,
         drop_s=max(drop_s, OPEN_DROP_S) if load else drop_s,
         load=load,
         max_window_s=BASELINE_WINDOW_LIMIT_S,
@@ -114,7 +115,7 @@ def load_of(study: Study) -> ArrivalProcess | None:
     if load is None:
         return None
     named = [*load.keep, *((limit.metric, limit.max) for limit in limits if limit.max is not None)]
-    latencies = [most for name, most in named if name.startswith("latency_")]
+    latencies = [most for name, most in named if METRICS[name].kind == "latency"]
     return replace(load, lag_limit_ms=OPEN_LAG_SHARE * min(latencies) if latencies else None)
 
 

@@ -163,7 +163,7 @@ def _candidate_table(found: StudyRecord) -> Table:
     for c in found.candidates[:SHOWN_TRIALS]:
         limits = "" if c.is_feasible else " (beyond a limit)"
         sd = f"{100 * c.sd:.1f} %"
-        more = [percent(estimate.value) for estimate in c.others.values()]
+        more = [percent(estimate.value) for estimate in c.estimates[1:]]
         table.add_row(str(c.trial), percent(c.value), sd, *more, str(len(c.comparisons)), f"{c.config}{limits}")
     return table
 

@@ -67,7 +67,7 @@ class KnownConfigurations:
         if candidate is not None:
             return Answer(
                 value=candidate.value,
-                others=tuple(estimate.value for estimate in candidate.others.values()),
+                others=tuple(estimate.value for estimate in candidate.estimates[1:]),
                 constraints=candidate.comparisons[-1].violations,
                 record={"same_as": f"trial {candidate.trial}"},
             )

@@ -1,4 +1,4 @@
-"""A study as values: what `load_study` returns and every phase reads. Every field is right once it exists."""
+"""A study as values: what `load_study` returns and every phase reads. Every field is valid once it exists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from tuner.bench.configuration import Affinity, Calls, Conditions, PropertyValue
 from tuner.bench.measurement import ArrivalProcess
-from tuner.bench.metrics import METRICS, Metric
+from tuner.bench.metrics import METRICS, Metric, Requirement
 from tuner.model.spec import ModelSpec
 from tuner.study.space import Parameter
 
@@ -28,82 +28,80 @@ class Limit:
 
     @property
     def row(self) -> Metric:
+        """The metric that is limited."""
         return METRICS[self.metric]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
+    """One metric, or several, to improve within limits."""
+
     metric: str
-    """What the reference is chosen for; of several the one named first."""
+    """Name of the (first) metric, by which the reference is chosen."""
     limits: tuple[Limit, ...] = ()
     others: tuple[str, ...] = ()
-    """The metrics of a study with several objectives that are named after the first: it ends with a front."""
+    """Names of the metrics after the first; a study that has them ends with a front."""
 
     @property
     def row(self) -> Metric:
+        """The (first) metric."""
         return METRICS[self.metric]
 
     @property
     def metrics(self) -> tuple[str, ...]:
+        """Names of all metrics to improve."""
         return (self.metric, *self.others)
 
     @property
     def rows(self) -> tuple[Metric, ...]:
+        """All metrics to improve."""
         return tuple(METRICS[name] for name in self.metrics)
 
     @property
     def has_several(self) -> bool:
+        """True if there are several metrics to improve."""
         return bool(self.others)
 
     @property
     def is_latency(self) -> bool:
-        """Whether it is about the time that an answer takes, to a request or to the first of a start, and about nothing
-        else."""
-        return all(row.name.startswith("latency_") or row.needs_start_up for row in self.rows)
+        """True if every metric is a duration, of a request or of a cold start."""
+        return all(row.kind in ("latency", "start-up") for row in self.rows)
 
     @property
     def is_single(self) -> bool:
-        """Whether one caller waits for each answer. A latency that must not cost throughput, as a limit or beside it as
-        an objective, is that of a server, which keeps as many requests in flight as its configuration says."""
+        """True if a single caller sends requests synchronously.
+
+        A study that also limits or maximizes throughput describes a server; a server keeps as many requests in flight
+        as its configuration says.
+        """
         return self.is_latency and all(limit.metric != "throughput" for limit in self.limits)
 
     @property
     def decided_by(self) -> tuple[Metric, ...]:
-        """The rows of the objectives and of the limits."""
+        """The metrics to improve, then those of the limits."""
         return (*self.rows, *(limit.row for limit in self.limits))
 
-    @property
-    def needs_own_process(self) -> bool:
-        return any(row.needs_own_process for row in self.decided_by)
-
-    @property
-    def needs_energy(self) -> bool:
-        return any(row.needs_energy for row in self.decided_by)
-
-    @property
-    def needs_start_up(self) -> bool:
-        return any(row.needs_start_up for row in self.decided_by)
-
-    @property
-    def needs_cache(self) -> bool:
-        return any(row.needs_cache for row in self.decided_by)
+    def needs(self, requirement: Requirement) -> bool:
+        """Returns True if a metric to improve or to limit needs a condition to be measured."""
+        return any(requirement in row.requires for row in self.decided_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSpec:
-    """A baseline named by the study file: properties as they run today, with batch and requests where it says so."""
+    """A baseline of the study file: properties as they run today, with its batch and requests if the file has them."""
 
     properties: Mapping[str, PropertyValue]
     batch_size: int = 1
     infer_requests: int | None = None
+    """Number of requests in flight; None for the number that the compiled model suggests."""
     replicas: int | None = None
-    """None: those of the deployment."""
+    """Number of replicas; None for the number that the deployment has."""
     affinity: Affinity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Totals over all resumes; whichever ends first. At least one is set."""
+    """Totals over all resumes; the study ends at the first total that is reached. At least one is set."""
 
     minutes: float | None = None
     trials: int | None = None
@@ -119,10 +117,12 @@ class SpaceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
+    """Everything that a study file says."""
+
     name: str
     path: Path
     text: str
-    """The file as it was read."""
+    """Text of the file, as it was read."""
     model: ModelSpec
     device: str
     objective: Objective
@@ -135,26 +135,27 @@ class Study:
     min_gain_pct: float = 1.0
     warnings: tuple[str, ...] = ()
     load: ArrivalProcess | None = None
-    """How requests arrive; None: the closed loop."""
+    """Arrival process of the requests; None for a closed loop."""
 
     @property
     def is_single(self) -> bool:
-        """One request at a time, called synchronously: a latency objective of a caller who waits for each answer. Where
-        requests arrive by themselves several are in flight."""
+        """True if one caller sends one request at a time; arriving requests may overlap."""
         return self.objective.is_single and self.load is None
 
     @property
     def has_own_processes(self) -> bool:
-        """Whether every member of a session has processes of its own, and shares none with the others."""
+        """True if every member of a session has processes of its own."""
         given = self.conditions
-        return given.replicas > 1 or given.memory_bytes is not None or self.objective.needs_own_process
+        needs_own = self.objective.needs(Requirement.OWN_PROCESS)
+        return given.replicas > 1 or given.memory_bytes is not None or needs_own
 
     def calls_of(self, requests: int | None) -> Calls:
-        """How a configuration with so many requests in flight is called; None: as many as its compiled model suggests.
+        """Returns how a configuration is called; `requests` None means as many as its compiled model suggests.
 
-        Where latency alone is wanted, one request has a caller who waits for it. Sent asynchronously, the loop that
-        sends and the inference run at the same time and exceed a CPU quota together (squeezenet under 1.0: throttled
-        in one period of four, p99 13 ms instead of 10)."""
+        If latency alone matters, one request has a caller that waits for the answer. An asynchronous call would run the
+        sending loop and the inference at the same time. Together they exceed a CPU quota (squeezenet under 1.0 CPUs:
+        throttled in one period of four, p99 13 ms instead of 10).
+        """
         if self.load is not None or not self.objective.is_latency:
             return "async"
         if requests is None:

@@ -1,4 +1,4 @@
-"""The values that cross between the search and its caller: plain data, without Optuna and without files."""
+"""Values that cross between the search and its caller: plain data, without Optuna and without files."""
 
 from __future__ import annotations
 
@@ -22,23 +22,29 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedTrial:
-    """A trial that ended with a value or with a failure.
+class Answer:
+    """The answer that Optuna is told about a trial: a value with its constraints, or a failure."""
 
-    Raises `ValueError` where a trial has both or neither, or a value that is not a finite number.
-    """
-
-    number: int
-    assignment: Assignment
     value: float | None = None
     """Value on the first objective: a log-ratio to the reference, positive is better."""
+    others: tuple[float, ...] = ()
+    """Values on the objectives after the first."""
+    failure: str | None = None
     constraints: Mapping[str, float] = field(default_factory=dict)
     """Metric -> excess over its limit; the limit is kept at 0 and below."""
     record: Mapping[str, object] = field(default_factory=dict)
     """Description of the trial that can be written as JSON."""
-    failure: str | None = None
-    others: tuple[float, ...] = ()
-    """Values on the objectives after the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedTrial(Answer):
+    """A trial that ended with a value or with a failure.
+
+    Raises ValueError if a trial has both or neither, or a value that is not a finite number.
+    """
+
+    number: int
+    assignment: Assignment
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.failure is None):
@@ -48,25 +54,9 @@ class FinishedTrial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialSummary:
-    """A trial as the search knows it; `assignment` is empty where no record has it."""
+class TrialSummary(Answer):
+    """A trial as the search knows it; `assignment` is empty if no record has it."""
 
     number: int
     assignment: dict[str, Value]
     state: TrialStateName
-    value: float | None
-    failure: str | None
-    constraints: Mapping[str, float]
-    record: Mapping[str, object]
-    others: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What Optuna is told: a value (log-ratio) with its constraints, or a failure; with the trial's record."""
-
-    value: float | None = None
-    others: tuple[float, ...] = ()
-    failure: str | None = None
-    constraints: Mapping[str, float] = field(default_factory=dict)
-    record: Mapping[str, object] = field(default_factory=dict)
