@@ -206,11 +206,12 @@ class Evidence:
         """Reads what was added to `lines` since the last call, and returns the candidates."""
         for line in lines[self._lines_read :]:
             if isinstance(line, SessionLine) and line.phase in SEARCHED:
-                self._add(line)
+                self.add(line)
         self._lines_read = len(lines)
         return self.candidates
 
-    def _add(self, line: SessionLine) -> None:
+    def add(self, line: SessionLine) -> None:
+        """Adds the members of one session."""
         reference = line.session.members[0]
         for i, (config, member) in enumerate(line.session.items()):
             if line.trials[i] is None:

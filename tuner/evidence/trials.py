@@ -36,8 +36,8 @@ def answer_of(state: StudyState, line: SessionLine, position: int) -> Answer:
     if isinstance(member, Failure):
         return Answer(failure=str(member), record=record)
     record["effective"] = asdict(member.effective)
-    has_reference = isinstance(reference, Windows)
-    comparison = state.reference.comparer.compare(member, reference) if has_reference else None
+    compare = state.reference.comparer.compare
+    comparison = compare(member, reference) if isinstance(reference, Windows) else None
     if comparison is None:
         return Answer(failure="not measured beside the reference", record=record)
     record |= {"sd": comparison.sd, "metrics": metrics_of(member).row()}

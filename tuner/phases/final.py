@@ -76,7 +76,7 @@ def _run_front_final(runner: SessionRunner, plan: StudyPlan) -> None:
         waiting = [c for c in front_finalists(state, plan) if c.trial not in done][:room]
         if not waiting:
             return
-        _measure(runner, baselines, waiting, blocks=plan.final.stage_rounds)
+        _measure(runner, baselines, waiting, blocks=plan.final.stage_blocks)
 
 
 def _measure_stage(runner: SessionRunner, plan: StudyPlan, chosen: Sequence[Candidate]) -> None:
@@ -84,7 +84,7 @@ def _measure_stage(runner: SessionRunner, plan: StudyPlan, chosen: Sequence[Cand
     baselines = final_baselines(runner.state.reference, plan)
     is_long = plan.final == FULL_FINAL
     audited = equal_requests(runner, chosen, MEMBERS_AT_MOST - len(baselines) - len(chosen)) if is_long else []
-    line = _measure(runner, baselines, chosen, audited=audited, blocks=plan.final.stage_rounds)
+    line = _measure(runner, baselines, chosen, audited=audited, blocks=plan.final.stage_blocks)
     for words in audit_lines(runner.state, line):
         runner.say(words)
 

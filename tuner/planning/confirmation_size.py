@@ -120,7 +120,7 @@ def beyond_plan_s(state: StudyState, plan: StudyPlan, finalists: Sequence[Candid
     if not finalists:
         return 0.0
     longer = [longer_s(state.reference, candidate) for candidate in finalists]
-    windows = plan.final.stage_rounds + WARM_UP_WINDOWS
+    windows = plan.final.stage_blocks + WARM_UP_WINDOWS
     if state.study.objective.has_several:
         return windows * sum(longer) + max(0.0, front_size(state, plan, finalists).total_s - plan.confirm_s)
     final_s = sum(windows * sum(longer[:size]) for size in plan.final.stages)

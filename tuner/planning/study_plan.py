@@ -1,48 +1,48 @@
-"""How the time of a study is divided, by what its record tells of noise and costs. Arithmetic alone; nothing acts."""
+"""The division of a study's time, by the noise and the costs that its record shows. Arithmetic alone; nothing acts."""
 
 from __future__ import annotations
 
 from tuner.evidence.session_cost import usual_cost
 from tuner.evidence.state import StudyState
-from tuner.planning.budget import SHORT_WINDOW_S, StudyPlan, plan_budget
+from tuner.planning.budget import SHORT_WINDOW_S, SessionTerms, StudyPlan, plan_budget
 from tuner.planning.session_plan import percentile_blocks
 from tuner.study.setup import StudySetup
 from tuner.study.windows import first_window_s, is_window_fixed
 
 
 def study_plan(state: StudyState, attempt: int | None = None) -> StudyPlan:
-    """Returns how the budget of an attempt is divided; of the one that is going on where none is named.
+    """Returns how the budget of an attempt is divided, by default of the current one.
 
-    Finals and confirmations of earlier attempts have had their time. Raises ValueError before a baseline has run.
+    The time of finals and confirmations of earlier attempts is spent. Raises ValueError before a baseline has run.
     """
     attempt = state.attempt if attempt is None else attempt
     setup, reference, log = state.setup, state.reference, state.log
-    minutes = setup.study.budget.minutes
+    minutes, objective = setup.study.budget.minutes, setup.study.objective
     earlier_s = sum(line.session.wall_s for line in log.sessions("final", "confirm") if line.attempt < attempt)
-    return plan_budget(
-        None if minutes is None else max(0.0, 60.0 * minutes - earlier_s),
-        reference.noise.cost,
+    terms = SessionTerms(
+        cost=reference.noise.cost,
         baselines=len(setup.baselines),
         baselines_s=sum(line.session.wall_s for line in (reference.line, *log.sessions("calibration"))),
         wanted_window_s=reference.noise.window_s,
         min_window_s=_shortest_window_s(setup),
-        min_pairs=percentile_blocks(setup.study.objective, reference.noise.requests_per_window),
-        has_several=setup.study.objective.has_several,
+        min_pairs=percentile_blocks(objective, reference.noise.requests_per_window),
+        has_several=objective.has_several,
     )
+    return plan_budget(None if minutes is None else max(0.0, 60.0 * minutes - earlier_s), terms)
 
 
 def usual_plan(setup: StudySetup) -> StudyPlan:
-    """Returns how the budget is divided on a usual host: what can be said before the baselines have run."""
+    """Returns how the budget is divided on a usual host: the plan before the baselines have run."""
     study = setup.study
     minutes = study.budget.minutes
-    return plan_budget(
-        None if minutes is None else 60 * minutes,
-        usual_cost(replicas=study.conditions.replicas, has_own_processes=study.has_own_processes),
+    terms = SessionTerms(
+        cost=usual_cost(replicas=study.conditions.replicas, has_own_processes=study.has_own_processes),
         baselines=len(setup.baselines),
         wanted_window_s=first_window_s(setup),
         min_window_s=_shortest_window_s(setup),
         has_several=study.objective.has_several,
     )
+    return plan_budget(None if minutes is None else 60 * minutes, terms)
 
 
 def _shortest_window_s(setup: StudySetup) -> float:
