@@ -1,6 +1,6 @@
-"""What is fixed on disk before the first session of a confirmation, for one objective and for several.
+"""The plan of a confirmation, which is on disk before its first session, for one objective and for several.
 
-Knows the two kinds of lines that sessions.jsonl has for it; not what the sessions show.
+Responsible for the two kinds of lines that sessions.jsonl has for it. Must not know results of sessions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tuner.bench.configuration import DeploymentConfig
 from tuner.statistics.sequential_test import looks
 
 ON_DISK = {"attempt": "round", "index_in_phase": "step", "max_sessions": "k_max", "alpha": "share"}
-"""Names that fields of lines have in sessions.jsonl, where they differ: files of every version have these."""
+"""Field of a line -> its key in sessions.jsonl, if the two differ: files of every version have these keys."""
 
 
 def name_on_disk(field: str) -> str:
@@ -33,11 +33,13 @@ class ConfirmationLine:
     reference: str
     """Name of the baseline that is the first member of every session."""
     max_sessions: int
+    """Number of sessions at the last look."""
     alpha: float
-    """Probability of a false win that the study may spend here, one-sided."""
+    """Probability of a false positive that the study may spend here, one-sided."""
     pairs: int
     """Number of pairs of windows in a session."""
     window_s: float
+    """Length of a window (s)."""
     sd_floor: float = 0.0
     """Least standard deviation between sessions (log-ratio) that is assumed: four that agree by luck prove nothing."""
 
@@ -58,7 +60,7 @@ class ConfirmationLine:
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """Numbers of sessions after which the evidence is judged. Raises ValueError for an unknown largest one."""
+        """Numbers of sessions at each look. Raises ValueError unless `max_sessions` is 4, 6, 9 or 12."""
         return looks(self.max_sessions)
 
 
@@ -76,11 +78,16 @@ class FrontLine:
     names: tuple[str, ...]
     """Name of each member, a baseline's or `trial 12`."""
     reference: str
+    """Name of the baseline that is the first member of every session."""
     sessions: int
     alpha: float
+    """Probability of a false positive that the study may spend here, one-sided."""
     pairs: int
+    """Number of pairs of windows in a session."""
     window_s: float
+    """Length of a window (s)."""
     sd_floor: float = 0.0
+    """Least standard deviation between sessions (log-ratio) that is assumed."""
 
     @property
     def is_front(self) -> bool:
@@ -89,9 +96,9 @@ class FrontLine:
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """Numbers of sessions after which the evidence is judged: all of them."""
+        """Number of sessions at the only look: all of them."""
         return (self.sessions,)
 
 
 ConfirmationPlan = ConfirmationLine | FrontLine
-"""The members, the size and the error of a confirmation."""
+"""The members, the size and the alpha of a confirmation."""

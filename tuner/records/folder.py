@@ -1,6 +1,6 @@
-"""The folder of a study under results/: where it is, whether it can be written, whose it is, and the locks.
+"""The folder of a study under results/, made and proved to be writable.
 
-Knows files and locks; not what is measured.
+Responsible for files. Must not know their content.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from tuner.records.session_log import full_disk_advice
 
 
 def prepare(folder: Path, *, is_fresh: bool = False) -> None:
-    """Makes the folder and proves that it can be written, before anything slow happens. `is_fresh` moves an older one
-    aside to `<name>.1`, `<name>.2`, ... Raises OutputError."""
+    """Makes the folder and proves that it can be written, before anything slow happens.
+
+    `is_fresh` moves an older folder aside to `<name>.1`, `<name>.2`, ... Raises OutputError.
+    """
     try:
         if is_fresh and folder.exists():
             folder.rename(_free_name(folder))
@@ -43,11 +45,11 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def not_left_empty(folder: Path) -> Iterator[None]:
-    """A study that is refused before anything is written leaves no folder behind."""
+    """Removes an empty folder if the block raises: a study that is refused leaves no folder behind."""
     try:
         yield
     except BaseException:
-        with suppress(OSError):  # it holds something, or was never made
+        with suppress(OSError):  # the folder holds something, or was never made
             folder.rmdir()
         raise
 

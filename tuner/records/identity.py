@@ -1,6 +1,6 @@
-"""What makes a study the same study: what is compared with environment.json before it is resumed.
+"""Identity of a study: the facts that must equal those in environment.json before the study is resumed.
 
-Knows what is decided and what is found; not files.
+Responsible for these facts and their comparison.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from tuner.model.host import HostFacts
 from tuner.records.folder import write_text
 from tuner.study.conditions import as_written
 from tuner.study.setup import StudySetup
-from tuner.study.study import Objective, Study
+from tuner.study.study import BaselineSpec, Objective, Study
 
 SCHEMA_VERSION = 1
+"""Version of environment.json."""
 
 
 def check_identity(
     folder: Path, identity: Mapping[str, Any], host: Mapping[str, Any], *, is_started: bool = True
 ) -> None:
-    """Writes environment.json where nothing has been measured; else refuses when the study on disk is another one, with
-    every difference. Raises StudyChangedError or RecordError."""
+    """Writes environment.json if nothing has been measured, else compares it with the study at hand.
+
+    Raises StudyChangedError with every difference if the folder has another study, and RecordError for a damaged file.
+    """
     path = folder / "environment.json"
     wanted = json.loads(json.dumps(identity))
     if not path.exists() or not is_started:
@@ -47,7 +50,7 @@ def check_identity(
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
-    """environment.json as it was written. Raises RecordError when it is damaged or newer."""
+    """Returns the content of environment.json. Raises RecordError if the file is damaged or newer."""
     path = folder / "environment.json"
     advice = "--fresh moves these results aside and starts anew"
     try:
@@ -63,7 +66,7 @@ def read_environment(folder: Path) -> dict[str, Any]:
 
 
 def _differences(at: str, was: Any, now: Any) -> list[str]:
-    """One line for each part that differs, whatever it is part of."""
+    """Returns one line for each part that differs, at any depth."""
     if _exact(was) == _exact(now):
         return []
     old, new = _parts(was), _parts(now)
@@ -74,7 +77,7 @@ def _differences(at: str, was: Any, now: Any) -> list[str]:
 
 
 def _parts(value: Any) -> dict[str, Any] | None:
-    """A mapping, or a list of mappings that have names, by name; None where it is told as a whole."""
+    """Returns a mapping, or a list of named mappings by name; None for a value that is shown as a whole."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list) and value and all(isinstance(part, dict) and "name" in part for part in value):
@@ -83,7 +86,7 @@ def _parts(value: Any) -> dict[str, Any] | None:
 
 
 def _exact(value: Any) -> str:
-    """Text that keeps 1, 1.0 and true apart, which are equal to Python."""
+    """Returns a text that keeps 1, 1.0 and true apart, which are equal to Python."""
     return json.dumps(value, sort_keys=True)
 
 
@@ -93,7 +96,7 @@ def _short(value: Any) -> str:
 
 
 def study_identity(setup: StudySetup, facts: ModelFacts, host: HostFacts, digest: str) -> dict[str, Any]:
-    """What makes a study the same study (design.md, section 8)."""
+    """Returns the identity of a study (tuner/README.md, records)."""
     study = setup.study
     return {
         "model": digest,
@@ -102,7 +105,7 @@ def study_identity(setup: StudySetup, facts: ModelFacts, host: HostFacts, digest
         "device": study.device,
         "objective": _objective_identity(study.objective),
         "space": [asdict(parameter) for parameter in setup.space.parameters],
-        "baselines": {name: _as_ever(asdict(baseline)) for name, baseline in study.baselines.items()},
+        "baselines": {name: _baseline_identity(baseline) for name, baseline in study.baselines.items()},
         "openvino": host.openvino,
         "cpu_model": host.cpu_model,
         "cpus_allowed": host.cpus_allowed,
@@ -114,19 +117,21 @@ def study_identity(setup: StudySetup, facts: ModelFacts, host: HostFacts, digest
 
 
 def calls_identity(study: Study) -> dict[str, str]:
-    """Empty but for a server's latency: before its calls went by the number of requests all were asynchronous, and
-    sessions of both kinds cannot be compared."""
+    """Returns how the requests of a latency study on a server are called; empty for any other study.
+
+    Earlier versions called all of them asynchronously, and sessions of both kinds cannot be compared.
+    """
     is_server = study.calls_of(None) == "by_requests" and not study.is_single
     return {"calls": "by_requests"} if is_server else {}
 
 
-def _as_ever(baseline: dict[str, Any]) -> dict[str, Any]:
-    """Without what studies of earlier versions could not say, where it is not said."""
-    return {k: v for k, v in baseline.items() if v is not None or k not in ("replicas", "affinity")}
+def _baseline_identity(baseline: BaselineSpec) -> dict[str, Any]:
+    """Returns a baseline as every version writes it: without the later fields, unless they are set."""
+    return {k: v for k, v in asdict(baseline).items() if v is not None or k not in ("replicas", "affinity")}
 
 
 def _objective_identity(objective: Objective) -> dict[str, Any]:
-    """As studies with one objective have always had it."""
+    """Returns an objective as every version writes it: with `others` only if there are several."""
     content = asdict(objective)
     if not objective.has_several:
         del content["others"]

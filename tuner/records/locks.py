@@ -1,6 +1,6 @@
 """Locks of a host and of a results folder: one study measures at a time.
 
-Responsible for taking, waiting and releasing. Must not know what is measured.
+Responsible for taking, waiting and releasing. Must not know studies.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from pathlib import Path
 from tuner.errors import BusyError, OutputError
 
 HOST_LOCK = Path("/tmp/tuner-measuring.lock")
-"""One measuring study per host: two would measure each other. Not where TMPDIR says: that differs between users."""
+"""Lock of the host: two measuring studies would disturb each other. All users share it, so TMPDIR has no part."""
 
 WAIT_STEP_S = 1.0
+"""Seconds between two attempts to take a lock."""
 
 PLAN = "a plan"
+"""Name of the holder that measures for no folder."""
 
 
 @contextmanager
@@ -31,10 +33,11 @@ def locked(
     host_lock: Path = HOST_LOCK,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Holds the host's lock and, where there is one, the folder's, which stands beside it so that a folder moved aside
-    takes no lock along. Both end with the process, however it ends; children inherit neither.
+    """Holds the host lock and, if a folder is given, the folder lock.
 
-    Raises BusyError that names the holder, or waits where `wait` is given.
+    The folder's lock file is a sibling of the folder, so renaming the folder does not move the lock. Both locks end
+    with the process, however it ends; children inherit neither. Raises BusyError, which names the holder, unless `wait`
+    is set.
     """
     what = PLAN if folder is None else str(folder)
     with _lock(host_lock, "this host is already measuring", what, wait, say, sleep):
@@ -79,7 +82,7 @@ def _lock(
 
 
 def _open_lock(path: Path) -> int:
-    """Whoever made it: the host's lock is shared by all its users, and Linux may refuse to create what is there."""
+    """Opens a lock of any user: Linux may refuse to create a file that another user has created."""
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -12,25 +12,27 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tuner.atomic_write import write_atomically
 from tuner.model.host import HostFacts
 from tuner.study.setup import KnownNoise
 
 CACHED_FOR_S = 86_400.0
+"""Seconds after which noise is forgotten: a day."""
 
 CACHED_DF = 12
-"""What an earlier study may weigh: as much as a long confirmation, never more than what is measured now can move."""
+"""Degrees of freedom that cached noise has at most: as many as a long confirmation, so that new sessions matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseCache:
-    """What this host's studies found within a day, a file shared by all of them. It saves time and decides nothing: a
-    file that is missing, damaged or cannot be written is no error."""
+    """Noise by fingerprint, in one file; a file that is missing, damaged or cannot be written is no error."""
 
     path: Path
     fingerprint: str
+    """Text that is equal for two studies with the same host, model, inputs, device and metric."""
 
     def read(self, now_unix_s: float) -> KnownNoise | None:
-        """None where nothing is known, or it is older than a day."""
+        """Returns the noise of the fingerprint; None if it is unknown or older than a day."""
         try:
             found = json.loads(self.path.read_text(encoding="utf-8"))[self.fingerprint]
             age_s = now_unix_s - float(found["at_unix_s"])
@@ -41,26 +43,21 @@ class NoiseCache:
         return noise if is_sound else None
 
     def write(self, noise: KnownNoise, now_unix_s: float) -> None:
+        """Writes the noise of the fingerprint beside that of others."""
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             content = {}
         content = content if isinstance(content, dict) else {}
         content[self.fingerprint] = {"at_unix_s": now_unix_s, **asdict(noise)}
-        new = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        try:
+        with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(json.dumps(content, indent=1), encoding="utf-8")
-            new.replace(self.path)
-        except OSError:
-            with suppress(OSError):
-                new.unlink(missing_ok=True)
+            write_atomically(self.path, json.dumps(content, indent=1))
 
 
-def noise_cache(host: HostFacts, *what: object) -> NoiseCache:
-    """Of what is measured (model, inputs, device, metric; as JSON) on this host: what an earlier study found holds for
-    the next."""
-    words = json.dumps([asdict(host), *what], sort_keys=True)
+def noise_cache(host: HostFacts, *facts: object) -> NoiseCache:
+    """Returns the cache for a host and for the facts about a study that its noise depends on, written as JSON."""
+    words = json.dumps([asdict(host), *facts], sort_keys=True)
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     return NoiseCache(
         path=root / "tuner" / "calibration.json", fingerprint=hashlib.sha256(words.encode()).hexdigest()[:16]

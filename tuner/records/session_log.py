@@ -1,6 +1,6 @@
 """sessions.jsonl: the append-only evidence of a study and its only source of truth. Every line is one fact.
 
-Knows how lines are written, flushed and read back; not what they mean for the search.
+Responsible for writing, syncing and reading lines. Must not know their meaning for the search.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tuner.records.confirmation_plan import ConfirmationLine, ConfirmationPlan, 
 from tuner.study.setup import KnownNoise
 
 SCHEMA_VERSION = 1
+"""Version of sessions.jsonl."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,41 +37,40 @@ class HeaderLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLine:
-    """One session, failures too.
-
-    `trials` and `assignments` are parallel to `session.configurations`; None for baselines.
-    """
+    """One session; `trials` and `assignments` are parallel to `session.configurations` and None for baselines."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": name_on_disk}
 
     kind: Literal["session"] = "session"
     phase: Phase
     attempt: int
-    """Counts verdicts: 1 until the first, then one more each time a larger budget searches on."""
+    """Number of the attempt: 1 until the first verdict, then one more for each further one."""
     index_in_phase: int
     """Number of sessions of the same phase and attempt before it."""
     trials: tuple[int | None, ...]
     assignments: tuple[Mapping[str, PropertyValue | None] | None, ...]
     session: Session
     duplicates: Annotated[int, Field(exclude_if=lambda count: count == 0)] = 0
-    """Number of proposals that had been answered from what was known when this session of a search began."""
+    """Number of proposals that were answered without a session before this session of a search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationLine:
-    """The end of the calibration: what follows from it is fixed, whatever other studies find in the meantime."""
+    """The end of the calibration, which fixes the noise that the study is planned with."""
 
     kind: Literal["calibration"] = "calibration"
     known: KnownNoise | None
-    """What an earlier study of the last day knew."""
+    """Noise that an earlier study of the last day found."""
     session_sd: float
+    """Standard deviation between sessions (log-ratio)."""
     session_df: int
+    """Number of A/A values of this study that `session_sd` rests on."""
     provable_gain_pct: float
-    """The smallest gain that the budget can prove with a probability of 80 %."""
+    """Smallest gain (%) that the budget can prove with a probability of 80 %."""
 
 
 class Reason(enum.StrEnum):
-    """Why an attempt ended with its verdict, as the record has it."""
+    """Reason of a verdict, as the record has it."""
 
     PROVED = ""
     FIRST_FEASIBLE = "first_feasible"
@@ -80,7 +80,7 @@ class Reason(enum.StrEnum):
     UNSTABLE = "unstable"
     """The winner of the final failed in fresh processes."""
     FUTILE = "futile"
-    """Nothing that was tried gains enough to matter."""
+    """No configuration that was tried gains enough to matter."""
     NOT_SIGNIFICANT = "not_significant"
     """The gain may be noise."""
     KNEE = "knee"
@@ -105,12 +105,13 @@ class VerdictLine:
     verdict: Literal["tuned", "baseline"]
     reason: Reason
     detail: str
-    """Sentence that says to a user what `reason` rests on."""
+    """Sentence for a user with the evidence behind `reason`."""
     minutes: float | None
+    """Minutes of the budget that led here."""
     trials: int | None
-    """The budget that led here: a larger one searches on."""
+    """Number of trials of the budget that led here; with a larger budget the search goes on."""
     duplicates: int = 0
-    """Proposals that were answered from what was known."""
+    """Number of proposals that were answered without a session."""
 
 
 Line = HeaderLine | SessionLine | CalibrationLine | ConfirmationLine | FrontLine | VerdictLine
@@ -119,7 +120,7 @@ _ADAPTER: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="k
 
 
 def full_disk_advice(error: OSError) -> str:
-    """What to do about a failed write, in one line."""
+    """Returns advice about a failed write, in one line."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "free some space and run the same command: it continues after the last finished session"
     return "make the folder writable, or name another with --results"
@@ -130,7 +131,7 @@ class Log:
     """The lines of one study, in memory and on disk. `append` returns once the line is on the disk."""
 
     path: Path | None
-    """None keeps them in memory alone, as replays do."""
+    """File of the lines; None keeps them in memory alone, as replays do."""
     lines: list[Line] = field(default_factory=list)
     dropped_torn_line: bool = False
     _size: int = 0
@@ -139,7 +140,7 @@ class Log:
         return iter(self.lines)
 
     def append(self, line: Line) -> None:
-        """Writes, flushes and syncs. Raises OutputError; what was half-written is taken back."""
+        """Writes and syncs a line. Raises OutputError, after which the file is as before."""
         if self.path is not None:
             self._write(self.path, line)
         self.lines.append(line)
@@ -149,7 +150,7 @@ class Log:
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
             try:
-                # What is left of a torn line may be longer than the line to come.
+                # The rest of a torn line may be longer than the line to come.
                 os.ftruncate(fd, self._size)
                 os.lseek(fd, self._size, os.SEEK_SET)
                 try:
@@ -169,43 +170,47 @@ class Log:
         self._size += len(data)
 
     def sessions(self, *phases: Phase, attempt: int | None = None) -> list[SessionLine]:
-        return [
-            line
-            for line in self.lines
-            if isinstance(line, SessionLine) and line.phase in phases and attempt in (None, line.attempt)
-        ]
+        """Returns the sessions of these phases, of all attempts or of one."""
+        return [line for line in self.all_sessions() if line.phase in phases and attempt in (None, line.attempt)]
 
     def all_sessions(self) -> list[SessionLine]:
+        """Returns the sessions of all phases."""
         return [line for line in self.lines if isinstance(line, SessionLine)]
 
     def spent_s(self) -> float:
-        """What the sessions of all phases and rounds took. A killed session cost nothing."""
+        """Returns the seconds of all sessions; a killed session is not on record and cost nothing."""
         return sum(line.session.wall_s for line in self.all_sessions())
 
     def winners_before(self, attempt: int) -> int:
-        """How many went into a confirmation in earlier rounds: each has had its share of the error."""
-        heads = (line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine))
-        return len({line.attempt for line in heads if line.attempt < attempt})
+        """Returns the number of earlier attempts with a confirmation: each has spent its part of alpha."""
+        return len({plan.attempt for plan in self._confirmations() if plan.attempt < attempt})
 
     def calibration(self) -> CalibrationLine | None:
+        """Returns the end of the calibration; None before it."""
         return next((line for line in self.lines if isinstance(line, CalibrationLine)), None)
 
     def duplicates(self) -> int:
-        """Returns how many proposals were answered from what was known, up to the last line that says so."""
+        """Returns the number of proposals that were answered without a session."""
         return max((line.duplicates for line in self.lines if isinstance(line, SessionLine | VerdictLine)), default=0)
 
     def verdicts(self) -> list[VerdictLine]:
+        """Returns the verdicts of all attempts that ended."""
         return [line for line in self.lines if isinstance(line, VerdictLine)]
 
     def confirmation(self, attempt: int) -> ConfirmationPlan | None:
         """Returns the plan of an attempt's confirmation; None if none was opened."""
-        found = [line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine)]
-        return next((line for line in reversed(found) if line.attempt == attempt), None)
+        return next((plan for plan in reversed(self._confirmations()) if plan.attempt == attempt), None)
+
+    def _confirmations(self) -> list[ConfirmationPlan]:
+        return [line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine)]
 
 
 def open_log(path: Path) -> Log:
-    """Reads what is there; a file that does not exist is an empty log. A torn last line, as `kill -9` leaves it, is
-    dropped, and overwritten by the next append. Raises RecordError for damage anywhere else and for newer files."""
+    """Reads a log to append to; a file that does not exist is an empty log.
+
+    A torn last line, as `kill -9` leaves it, is dropped, and overwritten by the next append. Raises RecordError for
+    damage anywhere else and for newer files.
+    """
     log = read_log(path)
     if not log.lines:
         log.append(HeaderLine())
@@ -213,7 +218,7 @@ def open_log(path: Path) -> Log:
 
 
 def read_log(path: Path) -> Log:
-    """As `open_log`, but leaves the file as it is."""
+    """Reads a log as `open_log` does, and leaves the file as it is."""
     log = Log(path)
     try:
         data = path.read_bytes()
