@@ -53,7 +53,7 @@ def state(
     check = ConstraintCheck(
         bound=Bound(metric="latency_p90_ms", kind="max", limit=1.0),
         outcome=LimitOutcome.PROVED if kept else LimitOutcome.BROKEN,
-        level=0.025,
+        alpha=0.025,
         requests=100,
         measured=2.0,
         confidence_bound=2.0,
@@ -104,7 +104,7 @@ def test_a_confirmation_ends_at_a_look_and_at_the_last_one_at_the_latest(
         (NOISE, False, False, 12),
     ],
 )
-def test_it_ends_as_soon_as_more_sessions_cannot_help(
+def test_a_confirmation_ends_as_soon_as_more_sessions_cannot_help(
     values: Sequence[float], kept: bool, is_feasible: bool, first: int
 ) -> None:
     """A winner that does not keep its limits yet goes on, and where no baseline keeps them only they matter."""
@@ -112,7 +112,9 @@ def test_it_ends_as_soon_as_more_sessions_cannot_help(
 
 
 @pytest.mark.parametrize(("failures", "invalid", "is_over"), [(1, 0, False), (2, 0, True), (0, 2, False), (0, 3, True)])
-def test_failures_and_invalid_sessions_end_it_between_looks(failures: int, invalid: int, is_over: bool) -> None:
+def test_failures_and_invalid_sessions_end_a_confirmation_between_looks(
+    failures: int, invalid: int, is_over: bool
+) -> None:
     assert is_decided(state(GAIN[:2], failures=failures, invalid=invalid)) == is_over
 
 
@@ -128,7 +130,7 @@ def test_failures_and_invalid_sessions_end_it_between_looks(failures: int, inval
         (GAIN, False, False, "baseline", "constraint"),
     ],
 )
-def test_every_end_has_its_word(
+def test_every_end_of_a_confirmation_has_its_cause(
     tmp_path: Path,
     values: Sequence[float],
     kept: bool,
@@ -146,7 +148,7 @@ def test_every_end_has_its_word(
     assert verdict_words(ended)
 
 
-def test_a_limit_that_takes_more_sessions_gets_them(tmp_path: Path) -> None:
+def test_a_limit_that_needs_more_sessions_has_them(tmp_path: Path) -> None:
     """The gain is plain after four sessions; the first is slow to answer, and the mean needs more of the others."""
     slow = [True]
 
@@ -209,7 +211,7 @@ def test_after_a_winner_that_breaks_its_limit_the_runner_up_is_confirmed(tmp_pat
     assert any("the runner-up is" in line for line in study.listener.lines)
 
 
-def test_without_time_there_is_no_runner_up(tmp_path: Path) -> None:
+def test_a_budget_without_remaining_time_has_no_runner_up(tmp_path: Path) -> None:
     study = limited(tmp_path, minutes=1.0)
     result = study.run(Meddler(study.bench, half_as_fast_when_fresh))
     assert [line.reason for line in study.log().verdicts()] == ["constraint"]

@@ -50,7 +50,7 @@ from tuner.deploy.front_file import FrontFile, load_front, write_front
 from tuner.outcome.best_config import Deployed
 from tuner.outcome.pareto_front import knee_of, make_front
 from tuner.planning.session_plan import MEMBERS_AT_MOST
-from tuner.statistics.limits import limit_level
+from tuner.statistics.limits import limit_alpha
 from tuner.statistics.sequential_test import alpha_of
 from tuner.study.space import Space
 from tuner.study.study import Limit, SamplerName, Study
@@ -202,7 +202,7 @@ def test_points_that_break_a_limit_are_not_on_the_front(tmp_path: Path) -> None:
     assert found is not None
     assert result.front is not None
     checks = [check for p in result.front.points for check in limit_checks(study.state(), found, p.position)]
-    assert {check.level for check in checks} == {limit_level(len(found.plan.names), 1)}, "all points share it"
+    assert {check.alpha for check in checks} == {limit_alpha(len(found.plan.names), 1)}, "all points share it"
     assert len(found.plan.names) > 1
 
 

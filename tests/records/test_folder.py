@@ -24,13 +24,13 @@ from tuner.records.locks import locked
 # Writable
 
 
-def test_a_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
+def test_preparing_a_folder_makes_its_parents_and_no_file(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     prepare(folder)
     assert list(folder.iterdir()) == []
 
 
-def test_what_is_in_a_folder_stays(tmp_path: Path) -> None:
+def test_preparing_a_folder_keeps_its_content(tmp_path: Path) -> None:
     (tmp_path / "sessions.jsonl").write_text("evidence")
     prepare(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["sessions.jsonl"]
@@ -84,7 +84,7 @@ IDENTITY: dict[str, Any] = {
 }
 
 
-def test_the_same_study_is_recognised_after_it_has_been_on_disk(tmp_path: Path) -> None:
+def test_the_identity_of_the_same_study_equals_that_on_disk(tmp_path: Path) -> None:
     for _ in range(2):
         check_identity(tmp_path, IDENTITY, {"kernel": "6.1"})
     check_identity(tmp_path, dict(reversed(IDENTITY.items())), {"kernel": "6.2"})
@@ -111,7 +111,7 @@ def test_every_difference_to_the_study_on_disk_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "environment.json").read_bytes() == before
 
 
-def test_a_value_that_only_looks_like_the_old_one_is_a_difference(tmp_path: Path) -> None:
+def test_values_of_another_type_are_a_difference(tmp_path: Path) -> None:
     check_identity(tmp_path, {"space": [1]}, {})
     with pytest.raises(StudyChangedError, match=r"was \[1\], is \[true\]"):
         check_identity(tmp_path, {"space": [True]}, {})
@@ -162,8 +162,8 @@ sys.stdin.read()
 """What the other does, without its imports: a tenth of the time."""
 
 
-def nobody(line: str) -> None:
-    raise AssertionError(f"nobody is waited for: {line}")
+def silent(line: str) -> None:
+    raise AssertionError(f"silent is waited for: {line}")
 
 
 @pytest.fixture
@@ -196,13 +196,13 @@ def test_a_second_study_is_refused_with_the_name_of_the_first_until_that_is_kill
         for folder in (tmp_path, other):
             with (
                 pytest.raises(BusyError, match=f"process {holder.pid}, {tmp_path}") as error,
-                locked(folder, wait=False, say=nobody, host_lock=lock),
+                locked(folder, wait=False, say=silent, host_lock=lock),
             ):
                 raise AssertionError("both hold it")
             assert "--wait" in error.value.advice
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    with locked(tmp_path, wait=False, say=nobody, host_lock=lock):
+    with locked(tmp_path, wait=False, say=silent, host_lock=lock):
         assert f"process {os.getpid()}," in lock.read_text()
 
 
@@ -229,27 +229,27 @@ def test_a_folder_that_is_measured_elsewhere_is_refused_although_this_host_is_fr
     """Results on a shared disk: the folder has a lock of its own."""
     with (
         pytest.raises(BusyError, match=f"process {holder.pid}"),
-        locked(tmp_path, wait=False, say=nobody, host_lock=tmp_path / "another host's"),
+        locked(tmp_path, wait=False, say=silent, host_lock=tmp_path / "another host's"),
     ):
         raise AssertionError("both hold it")
 
 
 def test_a_child_does_not_inherit_the_lock(tmp_path: Path, lock: Path) -> None:
-    with locked(tmp_path, wait=False, say=nobody, host_lock=lock):
+    with locked(tmp_path, wait=False, say=silent, host_lock=lock):
         child = subprocess.Popen(
             [sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, close_fds=False, start_new_session=True
         )
     try:
-        with locked(tmp_path, wait=False, say=nobody, host_lock=lock):
+        with locked(tmp_path, wait=False, say=silent, host_lock=lock):
             assert child.poll() is None
     finally:
         child.communicate(b"\n")
 
 
-def test_the_lock_of_the_host_is_for_all_its_users(tmp_path: Path, lock: Path) -> None:
+def test_the_lock_of_the_host_is_shared_by_all_users(tmp_path: Path, lock: Path) -> None:
     before = os.umask(0o077)
     try:
-        with locked(tmp_path, wait=False, say=nobody, host_lock=lock):
+        with locked(tmp_path, wait=False, say=silent, host_lock=lock):
             assert stat.S_IMODE(lock.stat().st_mode) == 0o666
     finally:
         os.umask(before)
@@ -263,9 +263,9 @@ def test_a_lock_holds_although_its_name_cannot_be_written(
 
     monkeypatch.setattr("tuner.records.locks.os.pwrite", full)
     with (
-        locked(tmp_path, wait=False, say=nobody, host_lock=lock),
+        locked(tmp_path, wait=False, say=silent, host_lock=lock),
         pytest.raises(BusyError, match="another process"),
-        locked(tmp_path, wait=False, say=nobody, host_lock=lock),
+        locked(tmp_path, wait=False, say=silent, host_lock=lock),
     ):
         raise AssertionError("both hold it")
 
@@ -273,7 +273,7 @@ def test_a_lock_holds_although_its_name_cannot_be_written(
 def test_a_lock_that_cannot_be_made_is_the_environments_fault(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="cannot open the lock"),
-        locked(tmp_path, wait=False, say=nobody, host_lock=tmp_path / "nowhere" / "lock"),
+        locked(tmp_path, wait=False, say=silent, host_lock=tmp_path / "nowhere" / "lock"),
     ):
         raise AssertionError("no lock")
 

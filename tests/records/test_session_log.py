@@ -204,19 +204,19 @@ def test_values_that_look_alike_stay_apart(tmp_path: Path, value: str | int | fl
 # What a log knows
 
 
-def test_sessions_are_found_by_phase_and_round_and_their_time_is_added_up(tmp_path: Path) -> None:
+def test_sessions_are_found_by_phase_and_attempt_and_their_time_is_summed(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
-    for round, phase in ((1, "search"), (1, "final"), (2, "search"), (2, "confirm")):
-        log.append(replace(make_line(), attempt=round, phase=phase))  # type: ignore[arg-type]
+    for attempt, phase in ((1, "search"), (1, "final"), (2, "search"), (2, "confirm")):
+        log.append(replace(make_line(), attempt=attempt, phase=phase))  # type: ignore[arg-type]
     assert len(log.sessions("search")) == 2
     assert len(log.sessions("search", "final", attempt=1)) == 2
     assert log.sessions("baselines") == []
     assert log.spent_s() == 10.0
 
 
-def test_every_round_with_a_confirmation_had_one_winner(tmp_path: Path) -> None:
+def test_every_attempt_with_a_confirmation_counts_one_winner(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
-    head = ConfirmationLine(
+    plan = ConfirmationLine(
         attempt=1,
         winner=DeploymentConfig(device="CPU"),
         reference="default",
@@ -225,17 +225,17 @@ def test_every_round_with_a_confirmation_had_one_winner(tmp_path: Path) -> None:
         pairs=8,
         window_s=0.4,
     )
-    for round in (1, 3):
-        log.append(replace(head, attempt=round))
-    assert [log.winners_before(round) for round in (1, 2, 3, 4)] == [0, 1, 1, 2]
+    for attempt in (1, 3):
+        log.append(replace(plan, attempt=attempt))
+    assert [log.winners_before(attempt) for attempt in (1, 2, 3, 4)] == [0, 1, 1, 2]
     assert log.confirmation(2) is None
-    assert log.confirmation(3) == replace(head, attempt=3)
+    assert log.confirmation(3) == replace(plan, attempt=3)
 
 
 # Torn, damaged, newer
 
 
-def test_a_file_that_does_not_exist_is_an_empty_log_that_reading_does_not_make(tmp_path: Path) -> None:
+def test_reading_a_missing_file_gives_an_empty_log_and_makes_no_file(tmp_path: Path) -> None:
     assert read_log(tmp_path / "log").lines == []
     assert not (tmp_path / "log").exists()
     assert open_log(tmp_path / "log").lines == [HeaderLine()]
@@ -278,7 +278,7 @@ def test_a_torn_header_is_written_again(tmp_path: Path) -> None:
         lambda line: b"\0" * len(line) + b"\n",
     ],
 )
-def test_a_damaged_line_in_the_middle_is_named_and_nothing_is_guessed(
+def test_a_damaged_line_in_the_middle_is_refused_with_its_number(
     tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     path = tmp_path / "log"
@@ -407,7 +407,7 @@ def is_within(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def test_nothing_of_a_log_of_version_1_is_lost_when_it_is_written_today(tmp_path: Path) -> None:
+def test_a_log_of_version_1_is_written_today_with_all_its_content(tmp_path: Path) -> None:
     log = Log(tmp_path / "log")
     for line in read_log(GOLDEN):
         log.append(line)

@@ -157,8 +157,8 @@ MEASURED = Measured(
     metric="throughput",
     reference="THROUGHPUT",
     gains={
-        "THROUGHPUT": Interval(estimate=math.log(1.1), low=math.log(0.95), high=math.log(1.3), level=0.025, sessions=4),
-        "today": Interval(estimate=math.log(2.0), low=math.log(1.8), high=math.log(2.2), level=0.025, sessions=4),
+        "THROUGHPUT": Interval(estimate=math.log(1.1), low=math.log(0.95), high=math.log(1.3), alpha=0.025, sessions=4),
+        "today": Interval(estimate=math.log(2.0), low=math.log(1.8), high=math.log(2.2), alpha=0.025, sessions=4),
     },
     metrics=WINNER,
     baselines={"THROUGHPUT": BASELINES["THROUGHPUT"]},

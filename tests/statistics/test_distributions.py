@@ -167,8 +167,8 @@ def test_the_upper_bound_is_that_of_clopper_and_pearson(events: int, trials: int
     assert upper_bound(events, trials) == pytest.approx(bound, rel=2e-3)
 
 
-def test_a_share_that_is_none_has_no_bound() -> None:
+def test_upper_bound_of_more_events_than_trials_is_refused() -> None:
     assert upper_bound(3, 3) == 1.0
     for events, trials in ((1, 0), (4, 3), (-1, 3)):
-        with pytest.raises(ValueError, match="no share"):
+        with pytest.raises(ValueError, match="no proportion"):
             upper_bound(events, trials)

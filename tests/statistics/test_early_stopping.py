@@ -18,7 +18,7 @@ def test_the_threshold_is_3_2_standard_errors_below_60_per_cent_of_the_incumbent
     assert not is_pruned(0.0401, incumbent_gain=0.2, pairs=4, window_sd=0.03)
 
 
-def test_an_equal_of_the_reference_is_kept_while_nothing_is_better() -> None:
+def test_a_candidate_equal_to_the_reference_is_kept_without_an_incumbent() -> None:
     assert not is_pruned(0.0, incumbent_gain=0.0, pairs=8, window_sd=0.03)
 
 
@@ -27,7 +27,7 @@ def test_an_incumbent_worse_than_the_reference_does_not_lower_the_bar() -> None:
 
 
 @given(st.floats(-1.0, 1.0), st.floats(0.0, 1.0), st.integers(1, 20), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
-def test_a_better_estimate_is_never_more_hopeless(
+def test_a_better_estimate_is_never_pruned_earlier(
     estimate: float, incumbent: float, pairs: int, window_sd: float, more: float
 ) -> None:
     if is_pruned(estimate + more, incumbent, pairs, window_sd):
@@ -58,6 +58,6 @@ def test_the_error_of_pairs_falls_with_their_root() -> None:
     assert pair_se(1, 0.06) / pair_se(2, 0.06) == pytest.approx(math.sqrt(2))
 
 
-def test_no_pair_is_no_estimate() -> None:
+def test_the_error_of_no_pairs_is_refused() -> None:
     with pytest.raises(ValueError, match="a pair"):
         pair_se(0, 0.03)

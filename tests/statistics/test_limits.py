@@ -15,7 +15,15 @@ from tuner.bench.configuration import Effective
 from tuner.bench.measurement import Window, Windows
 from tuner.report.words.limits import limit_words
 from tuner.statistics.distributions import t_quantile, upper_rank
-from tuner.statistics.limits import LEVEL, Bound, BoundKind, LimitOutcome, check_limit, limit_level, search_violation
+from tuner.statistics.limits import (
+    LIMIT_ALPHA,
+    Bound,
+    BoundKind,
+    LimitOutcome,
+    check_limit,
+    limit_alpha,
+    search_violation,
+)
 from tuner.study.study import Limit
 
 
@@ -51,7 +59,7 @@ def steady(latency_ms: float, requests: int = 700) -> Windows:
     ("kind", "side", "is_ratio"),
     [("max", 1, False), ("min", -1, False), ("max_ratio", 1, True), ("min_ratio", -1, True)],
 )
-def test_a_bound_knows_its_side_and_whether_it_is_a_ratio(kind: BoundKind, side: int, is_ratio: bool) -> None:
+def test_a_bounds_kind_decides_its_side_and_ratio(kind: BoundKind, side: int, is_ratio: bool) -> None:
     bound = Bound(metric="throughput", kind=kind, limit=2.0)
     assert (bound.side, bound.is_ratio) == (side, is_ratio)
     assert bound.keeps(2.0)
@@ -74,12 +82,12 @@ def test_a_bound_knows_its_side_and_whether_it_is_a_ratio(kind: BoundKind, side:
         (Limit(metric="throughput", min=50, min_ratio=1.0), math.log(2)),
     ],
 )
-def test_the_search_reads_the_excess_of_the_worst_bound(limit: Limit, violation: float) -> None:
+def test_search_violation_is_the_excess_of_the_worst_bound(limit: Limit, violation: float) -> None:
     found = search_violation(limit, at_rate(100), at_rate(200), 0.0, 0.0)
     assert found == pytest.approx(violation)
 
 
-def test_the_search_gives_a_candidate_the_benefit_of_one_sd() -> None:
+def test_search_violation_subtracts_one_sd() -> None:
     limit = Limit(metric="throughput", min=104)
     for sd, is_feasible in [(0.0, False), (0.03, False), (0.05, True)]:
         found = search_violation(limit, at_rate(100), at_rate(100), 0.0, sd)
@@ -87,20 +95,20 @@ def test_the_search_gives_a_candidate_the_benefit_of_one_sd() -> None:
         assert (found <= 0.0) == is_feasible
 
 
-def test_a_ratio_is_to_the_best_baseline_and_not_to_the_reference() -> None:
+def test_search_violation_of_a_ratio_is_relative_to_the_best_baseline() -> None:
     # The reference has 1.5 x the latency of the best baseline, the candidate half of the reference's: 0.75 x.
     limit = Limit(metric="latency_p50_ms", max_ratio=0.75)
     found = search_violation(limit, steady(5.0), steady(10.0), -math.log(1.5), 0.0)
     assert found == pytest.approx(0.0, abs=2 * histogram.WIDTH)
 
 
-def test_the_search_judges_a_percentile_of_few_requests() -> None:
+def test_search_violation_accepts_a_percentile_of_few_requests() -> None:
     limit = Limit(metric="latency_p99_ms", max=10.0)
     found = search_violation(limit, steady(20.0, requests=30), steady(20.0, requests=30), 0.0, 0.0)
     assert found == pytest.approx(math.log(2), abs=histogram.WIDTH)
 
 
-def test_nothing_measured_has_no_violation() -> None:
+def test_search_violation_without_requests_is_none() -> None:
     nothing = member([[]])
     limit = Limit(metric="latency_p99_ms", max=10.0)
     assert search_violation(limit, nothing, steady(1.0), 0.0, 0.0) is None
@@ -123,7 +131,7 @@ def test_a_percentile_well_below_its_limit_is_kept() -> None:
     assert 4.0 <= found.confidence_bound <= 4.0 * 1.005
 
 
-def test_a_percentile_below_its_limit_whose_upper_bound_is_not_is_not_kept() -> None:
+def test_a_percentile_is_not_kept_if_its_upper_bound_is_above_the_limit() -> None:
     # 0.9 % of the requests are slow: the p99 is 5 ms, but 1.1 % would not have been surprising.
     candidate = member([[5.0] * 991 + [80.0] * 9])
     (found,) = check_limit(Limit(metric="latency_p99_ms", max=50.0), [(candidate, candidate)], 0.0)
@@ -134,7 +142,7 @@ def test_a_percentile_below_its_limit_whose_upper_bound_is_not_is_not_kept() -> 
     assert "max 50" in limit_words(found)
 
 
-def test_a_percentile_of_too_few_requests_is_not_kept_and_the_reason_says_how_many_are_needed() -> None:
+def test_a_percentile_of_too_few_requests_is_not_kept_and_names_the_needed_number() -> None:
     (found,) = check_limit(Limit(metric="latency_p99_ms", max=50.0), [(steady(1.0, 661), steady(1.0))], 0.0)
     assert not found.is_kept
     assert found.confidence_bound is None
@@ -146,7 +154,7 @@ def test_a_percentile_of_too_few_requests_is_not_kept_and_the_reason_says_how_ma
 # Extremes
 
 
-def test_a_maximum_is_judged_by_the_slowest_request_seen_and_claims_nothing_beyond() -> None:
+def test_a_maximum_is_compared_by_the_slowest_request_without_a_bound() -> None:
     sessions = [(member([[5.0] * 20, [5.0] * 19 + [slowest]]), steady(9.0)) for slowest in (8.0, 6.0)]
     for max_ms, is_kept in ((8.1, True), (7.9, False)):
         (check,) = check_limit(Limit(metric="latency_max_ms", max=max_ms), sessions, 0.0)
@@ -192,7 +200,7 @@ def test_the_upper_bound_of_a_percentile_holds_in_97_5_per_cent_of_samples() -> 
 # In the confirmation: throughput, means and ratios
 
 
-def test_a_throughput_limit_is_judged_by_the_t_interval_over_sessions() -> None:
+def test_a_throughput_limit_is_compared_with_the_t_interval_over_sessions() -> None:
     rates = [100, 104, 98, 102]
     logs = np.log(rates)
     lower = math.exp(logs.mean() - t_quantile(0.975, 3) * logs.std(ddof=1) / 2.0)
@@ -205,7 +213,7 @@ def test_a_throughput_limit_is_judged_by_the_t_interval_over_sessions() -> None:
         assert bool(limit_words(found)) != is_kept
 
 
-def test_a_ratio_is_paired_in_each_session_so_that_host_moods_cancel() -> None:
+def test_a_ratio_is_paired_in_each_session_so_that_drift_cancels() -> None:
     sessions = [(at_rate(95 * mood), at_rate(100 * mood)) for mood in (1, 2, 1, 3)]
     kept, broken = (
         check_limit(Limit(metric="throughput", min_ratio=ratio), sessions, 0.0)[0] for ratio in (0.94, 0.96)
@@ -227,7 +235,7 @@ def test_a_limit_that_is_kept_but_not_proved_is_not_called_broken() -> None:
     assert "a longer budget" in limit_words(found)
 
 
-def test_a_ratio_counts_how_far_the_reference_is_behind_the_best_baseline() -> None:
+def test_a_ratio_includes_the_gap_between_reference_and_best_baseline() -> None:
     sessions = [(steady(10.0), steady(10.0))] * 4
     limit = Limit(metric="latency_p99_ms", max_ratio=1.5)
     assert check_limit(limit, sessions, -math.log(1.4))[0].is_kept
@@ -274,12 +282,12 @@ def test_the_confidence_bound_is_never_better_than_what_was_measured(rates: list
     assert (excess <= 1e-9) if side == "min" else (excess >= -1e-9)
 
 
-# The level that points and looks share
+# Alpha, shared by points and looks
 
 
-def chance_that_the_percentile_bound_keeps(n: int, q: float, level: float) -> float:
+def chance_that_the_percentile_bound_keeps(n: int, q: float, alpha: float) -> float:
     """The chance that the bound of a percentile keeps a limit that is the true percentile itself: exact."""
-    rank = upper_rank(n, q, level)
+    rank = upper_rank(n, q, alpha)
     assert rank is not None
     return 1.0 - math.fsum(math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(rank))
 
@@ -289,9 +297,9 @@ def chance_that_the_percentile_bound_keeps(n: int, q: float, level: float) -> fl
 def test_points_that_break_a_percentile_limit_by_nothing_are_called_kept_in_at_most_2_5_per_cent_of_fronts(
     points: int, n: int, q: float
 ) -> None:
-    each = chance_that_the_percentile_bound_keeps(n, q, limit_level(points, 1))
-    assert 1.0 - (1.0 - each) ** points <= LEVEL
-    assert points * each <= LEVEL, "whatever the points have in common"
+    each = chance_that_the_percentile_bound_keeps(n, q, limit_alpha(points, 1))
+    assert 1.0 - (1.0 - each) ** points <= LIMIT_ALPHA
+    assert points * each <= LIMIT_ALPHA, "whatever the points have in common"
 
 
 @pytest.mark.slow
@@ -303,30 +311,30 @@ def test_points_that_break_a_throughput_limit_by_nothing_are_called_kept_in_at_m
     studies, mean = 3000, 1e6
     limits = (Limit(metric="throughput", min=mean), Limit(metric="throughput", min_ratio=0.5))
     rates = mean * np.exp(np.random.default_rng(11).normal(0.0, 0.02, (studies, points, looks[-1])))
-    level = limit_level(points, len(looks))
+    alpha = limit_alpha(points, len(looks))
     wrong = 0
     for study in rates:
         members = [[(at_rate(round(rate)), at_rate(round(mean))) for rate in point] for point in study]
         wrong += any(
-            all(check.is_kept for limit in limits for check in check_limit(limit, pairs[:n], 0.0, level=level))
+            all(check.is_kept for limit in limits for check in check_limit(limit, pairs[:n], 0.0, alpha=alpha))
             for pairs in members
             for n in looks
         )
-    assert wrong / studies <= LEVEL + 2.0 * math.sqrt(LEVEL / studies)
+    assert wrong / studies <= LIMIT_ALPHA + 2.0 * math.sqrt(LIMIT_ALPHA / studies)
     assert wrong > 0
 
 
-def test_a_level_is_shared_by_a_point_and_a_look_at_least() -> None:
-    assert limit_level(1, 1) == LEVEL
+def test_alpha_needs_a_point_and_a_look() -> None:
+    assert limit_alpha(1, 1) == LIMIT_ALPHA
     for points, looks in ((0, 1), (1, 0)):
         with pytest.raises(ValueError, match="a point and a look"):
-            limit_level(points, looks)
+            limit_alpha(points, looks)
 
 
 def test_more_points_need_more_requests_and_the_check_says_how_many() -> None:
     sessions = [(steady(1.0, 700), steady(1.0))]
     limit = Limit(metric="latency_p99_ms", max=50.0)
-    assert check_limit(limit, sessions, 0.0, level=limit_level(20, 1))[0].is_kept
-    (found,) = check_limit(limit, sessions, 0.0, level=limit_level(40, 1))
+    assert check_limit(limit, sessions, 0.0, alpha=limit_alpha(20, 1))[0].is_kept
+    (found,) = check_limit(limit, sessions, 0.0, alpha=limit_alpha(40, 1))
     assert (found.outcome, found.found) == (LimitOutcome.TOO_FEW_REQUESTS, 700)
-    assert 0.99**found.needed <= limit_level(40, 1) < 0.99 ** (found.needed - 1)
+    assert 0.99**found.needed <= limit_alpha(40, 1) < 0.99 ** (found.needed - 1)

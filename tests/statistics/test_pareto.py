@@ -75,7 +75,7 @@ def test_a_point_that_is_beaten_leaves_though_its_better_is_asked_later() -> Non
 
 
 @given(VALUES)
-def test_the_first_layer_is_the_front_and_no_point_is_lost(values: list[tuple[float, float]]) -> None:
+def test_layers_begin_with_the_front_and_hold_every_point(values: list[tuple[float, float]]) -> None:
     named = {str(i): value for i, value in enumerate(values)}
     found = layers(named)
     assert sorted(name for layer in found for name in layer) == sorted(named)

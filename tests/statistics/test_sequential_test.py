@@ -1,4 +1,4 @@
-"""Tests of the sequential test: levels, intervals, outcomes, and how often a win is wrong."""
+"""Tests of the sequential test: alphas, intervals, outcomes, and the rate of false positives."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tuner.statistics.sequential_test import (
 session_values = st.lists(st.floats(min_value=-2.0, max_value=2.0, allow_nan=False), min_size=2, max_size=12)
 
 
-# Looks, shares and levels
+# Looks and alphas
 
 
 def test_looks_are_after_4_6_9_and_12_sessions() -> None:
@@ -43,7 +43,7 @@ def test_looks_are_after_4_6_9_and_12_sessions() -> None:
 
 
 @pytest.mark.parametrize("max_sessions", [0, 3, 5, 13])
-def test_a_number_of_sessions_without_levels_is_refused(max_sessions: int) -> None:
+def test_a_number_of_sessions_without_a_look_is_refused(max_sessions: int) -> None:
     with pytest.raises(ValueError, match="4, 6, 9, 12"):
         looks(max_sessions)
 
@@ -53,32 +53,32 @@ def test_a_study_spends_at_most_two_and_a_half_per_cent_on_any_number_of_winners
     assert math.fsum(alpha_of(r) for r in range(60)) <= FIRST_ALPHA + LATER_ALPHA
 
 
-def test_winners_before_cannot_be_negative() -> None:
+def test_a_negative_number_of_earlier_winners_is_refused() -> None:
     with pytest.raises(ValueError, match="-1"):
         alpha_of(-1)
 
 
-@pytest.mark.parametrize("share", ALPHA_PER_LOOK)
-def test_each_look_gets_less_than_the_share_and_more_than_its_even_part(share: float) -> None:
-    assert alpha_per_look(4, share) == share
+@pytest.mark.parametrize("alpha", ALPHA_PER_LOOK)
+def test_each_look_has_less_than_alpha_and_more_than_its_even_part(alpha: float) -> None:
+    assert alpha_per_look(4, alpha) == alpha
     for n, max_sessions in enumerate(SESSIONS, start=1):
-        assert share / n <= alpha_per_look(max_sessions, share) <= share
+        assert alpha / n <= alpha_per_look(max_sessions, alpha) <= alpha
 
 
 @pytest.mark.parametrize("max_sessions", SESSIONS)
-def test_later_winners_never_get_a_more_generous_level(max_sessions: int) -> None:
-    levels = [alpha_per_look(max_sessions, alpha_of(r)) for r in range(8)]
-    assert levels == sorted(levels, reverse=True)
+def test_later_winners_never_have_a_larger_alpha(max_sessions: int) -> None:
+    alphas = [alpha_per_look(max_sessions, alpha_of(r)) for r in range(8)]
+    assert alphas == sorted(alphas, reverse=True)
 
 
-def test_a_share_outside_the_table_is_divided_by_the_looks() -> None:
+def test_an_alpha_outside_the_table_is_divided_by_the_looks() -> None:
     assert alpha_per_look(12, alpha_of(4)) == pytest.approx(LATER_ALPHA / 16 / 4)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, -0.1, 1.0])
-def test_a_share_that_is_no_share_is_refused(share: float) -> None:
+@pytest.mark.parametrize("alpha", [0.0, 0.5, -0.1, 1.0])
+def test_an_alpha_outside_its_range_is_refused(alpha: float) -> None:
     with pytest.raises(ValueError, match="alpha"):
-        alpha_per_look(4, share)
+        alpha_per_look(4, alpha)
 
 
 # Gains
@@ -125,15 +125,15 @@ def test_exchanging_the_sides_mirrors_the_interval(values: list[float]) -> None:
 
 
 @given(session_values)
-def test_a_smaller_level_gives_an_interval_that_is_no_narrower(values: list[float]) -> None:
+def test_a_smaller_alpha_gives_an_interval_that_is_no_narrower(values: list[float]) -> None:
     narrow, wide = interval(values, 0.025), interval(values, 0.001)
     assert wide.low <= narrow.low
     assert narrow.high <= wide.high
 
 
 @pytest.mark.parametrize(("values", "one_sided"), [([0.1], 0.02), ([], 0.02), ([0.1, 0.2], 0.5), ([0.1, 0.2], 0.0)])
-def test_an_interval_without_a_meaning_is_refused(values: list[float], one_sided: float) -> None:
-    with pytest.raises(ValueError, match=r"two sessions|level"):
+def test_an_interval_of_one_session_or_an_invalid_alpha_is_refused(values: list[float], one_sided: float) -> None:
+    with pytest.raises(ValueError, match=r"two sessions|alpha"):
         interval(values, one_sided)
 
 
@@ -148,7 +148,7 @@ def test_a_clear_gain_wins_at_the_first_look() -> None:
     found = first_look([0.10, 0.11, 0.09, 0.10])
     assert found.outcome is Decision.WIN
     assert found.interval.low > 0.0
-    assert found.interval.level == alpha_per_look(12, FIRST_ALPHA)
+    assert found.interval.alpha == alpha_per_look(12, FIRST_ALPHA)
 
 
 def test_no_gain_is_futile_at_the_first_look() -> None:
@@ -190,7 +190,7 @@ def test_a_loss_is_futile_and_never_a_win() -> None:
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 7, 12])
-def test_looking_at_another_time_is_refused(n: int) -> None:
+def test_a_look_after_another_number_of_sessions_is_refused(n: int) -> None:
     with pytest.raises(ValueError, match="no look after"):
         first_look([0.1] * n, max_sessions=9)
 
@@ -273,7 +273,7 @@ def test_without_a_gain_at_most_two_per_cent_of_studies_win(kind: str, max_sessi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", NOISES)
-def test_the_interval_shown_holds_the_true_gain_as_often_as_it_says(kind: str) -> None:
+def test_the_shown_interval_covers_the_true_gain_at_its_confidence(kind: str) -> None:
     gain = gain_log(3.0)
     found = [verdict(v, max_sessions=12, min_gain_log=gain_log(1.0)) for v in (noisy_sessions(kind) + gain).tolist()]
     missed = sum(not look.interval.low <= gain <= look.interval.high for look in found)
@@ -293,11 +293,11 @@ def levels_script() -> ModuleType:
 
 
 @pytest.mark.slow
-def test_the_table_of_levels_is_what_the_simulation_gives() -> None:
+def test_the_table_of_alphas_agrees_with_the_simulation() -> None:
     script, studies = levels_script(), 4_000_000
     found = script.simulate(studies, seed=1)
     published = {0.025: (0.025, 0.0148, 0.0107, 0.0086)}
-    for share, levels in (ALPHA_PER_LOOK | published).items():
-        for p, expected in zip(found, levels, strict=True):
-            simulated, error = script.level_and_error(p, share, studies)
+    for alpha, per_look in (ALPHA_PER_LOOK | published).items():
+        for p, expected in zip(found, per_look, strict=True):
+            simulated, error = script.level_and_error(p, alpha, studies)
             assert expected == pytest.approx(simulated, abs=4 * error + 0.012 * simulated)

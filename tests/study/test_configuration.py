@@ -26,7 +26,7 @@ def test_upper_case_is_a_property_and_lower_case_is_ours() -> None:
     )
 
 
-def test_what_the_space_leaves_out_is_the_default() -> None:
+def test_parameters_outside_the_space_have_their_defaults() -> None:
     config = to_config({}, device="AUTO:CPU", api="sync")
     assert config == DeploymentConfig(device="AUTO:CPU", properties={}, batch_size=1, infer_requests=None, api="sync")
 
@@ -35,7 +35,7 @@ def test_null_requests_are_as_many_as_the_model_suggests() -> None:
     assert to_config({"infer_requests": None, "batch_size": None}, device="CPU", api="async").infer_requests is None
 
 
-def test_the_assignment_goes_before_what_is_fixed() -> None:
+def test_the_assignment_overrides_fixed_properties() -> None:
     fixed: dict[str, PropertyValue] = {"NUM_STREAMS": 1, "TBB_PARTITIONER": "STATIC", "ENABLE_CPU_PINNING": True}
     config = to_config({"NUM_STREAMS": 2, "ENABLE_CPU_PINNING": None}, device="CPU", api="async", fixed=fixed)
     assert config.properties == {"NUM_STREAMS": 2, "TBB_PARTITIONER": "STATIC"}

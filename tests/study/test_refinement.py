@@ -58,7 +58,7 @@ def near(folder: Path, *, minutes: float = 10.0) -> Virtual:
     return Virtual(folder=folder, space=space, bench=bench, study=make_study(minutes=minutes))
 
 
-def test_a_session_of_two_equals_is_worth_what_the_larger_of_two_normals_is() -> None:
+def test_the_worth_of_two_equal_candidates_is_the_mean_of_the_larger_of_two_normals() -> None:
     """A second session like the first moves each mean by 1 / sqrt(2) of its sd; E[max] of two standard normals is
     1 / sqrt(pi)."""
     contenders, worth = gradient_of([candidate(0.3, 0.01), candidate(0.3, 0.01)])
@@ -66,7 +66,7 @@ def test_a_session_of_two_equals_is_worth_what_the_larger_of_two_normals_is() ->
     assert len(contenders) == 2
 
 
-def test_what_is_known_well_is_worth_no_session() -> None:
+def test_well_known_candidates_are_worth_no_session() -> None:
     known = candidate(0.3, 0.01)
     known.comparisons.extend(known.comparisons * 24)
     assert gradient_of([known, known])[1] < WORTH_A_SESSION
@@ -87,7 +87,7 @@ def test_the_contenders_are_the_leader_and_the_likeliest_of_the_others() -> None
     assert known[9] not in contenders
 
 
-def test_one_that_is_little_known_may_be_the_best_and_is_looked_at_again() -> None:
+def test_a_little_known_candidate_is_a_contender() -> None:
     unsure = candidate(0.28, 0.04)
     assert unsure in gradient_of([candidate(0.3, 0.005), unsure])[0]
 
@@ -97,7 +97,7 @@ def test_no_candidate_to_compare_is_an_error() -> None:
         knowledge_gradient(np.array([]), np.array([]), np.array([]), seed=0, most=REFINED_AT_MOST)
 
 
-def test_near_candidates_meet_again_in_fresh_processes_until_the_best_is_told(tmp_path: Path) -> None:
+def test_near_candidates_are_compared_in_fresh_processes_until_the_best_is_known(tmp_path: Path) -> None:
     study = near(tmp_path)
     result = study.run()
     assert result.config.properties["NUM_STREAMS"] == 6
@@ -110,7 +110,7 @@ def test_near_candidates_meet_again_in_fresh_processes_until_the_best_is_told(tm
     assert sum(line.session.wall_s for line in study.sessions()) < 600.0
 
 
-def test_one_that_breaks_a_limit_is_not_refined_however_fast(tmp_path: Path) -> None:
+def test_a_candidate_that_breaks_a_limit_is_not_refined(tmp_path: Path) -> None:
     """64 requests in flight are a fifth faster and wait four times as long as allowed."""
     study = near(tmp_path)
     study.space = space_of(parameter("NUM_STREAMS", 2, 3, 6), parameter("infer_requests", 8, 64))
@@ -140,7 +140,7 @@ def slow_down(place: int) -> Callable[[SessionPlan, Session], Session]:
     return change
 
 
-def test_a_leader_that_was_too_slow_once_is_not_out(tmp_path: Path) -> None:
+def test_a_leader_that_timed_out_once_stays_a_finalist(tmp_path: Path) -> None:
     study = near(tmp_path)
     assert study.run(Meddler(study.bench, slow_down(1))).is_tuned
     third = study.sessions("final")[2]
@@ -149,19 +149,19 @@ def test_a_leader_that_was_too_slow_once_is_not_out(tmp_path: Path) -> None:
     assert any(leader in line.session.configurations for line in later)
 
 
-def test_a_session_that_told_nothing_is_the_last(tmp_path: Path) -> None:
+def test_the_refinement_ends_after_an_invalid_session(tmp_path: Path) -> None:
     study = near(tmp_path)
     assert study.run(Meddler(study.bench, slow_down(0))).is_tuned
     assert len(study.sessions("final")) == 3
 
 
-def test_a_budget_without_time_to_spare_has_none(tmp_path: Path) -> None:
+def test_a_budget_without_spare_time_has_no_refinement(tmp_path: Path) -> None:
     study = near(tmp_path, minutes=2.0)
     study.run()
     assert len(study.sessions("final")) == 1
 
 
-def test_a_gain_that_is_not_clear_leaves_the_time_to_the_confirmation(tmp_path: Path) -> None:
+def test_a_gain_that_is_not_clear_reserves_the_time_for_the_confirmation(tmp_path: Path) -> None:
     study = near(tmp_path)
     study.bench = SyntheticBench(surface=by_streams(s2=101.0, s3=101.5), effects=disturbances())
     study.run()

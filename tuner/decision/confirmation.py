@@ -1,6 +1,6 @@
-"""What the sessions of a confirmation show, for one objective and for several.
+"""The evidence of a confirmation, read off its sessions, for one objective and for several.
 
-Knows the sessions on record and the plan that was fixed for them; nothing that the search measured counts here.
+Responsible for the sessions on record and their plan; measurements of the search do not count here.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from tuner.bench.measurement import Windows
 from tuner.evidence.pooled_metrics import pool
 from tuner.evidence.state import StudyState
 from tuner.records.confirmation_plan import ConfirmationPlan
-from tuner.statistics.limits import ConstraintCheck, Pair, check_limit, limit_level, search_violation
+from tuner.statistics.limits import ConstraintCheck, Pair, check_limit, limit_alpha, search_violation
 from tuner.statistics.sequential_test import Decision, Interval, Look, gain_log, look
 from tuner.statistics.session_effect import session_value
 
 FAILURES_ALLOWED = 1
-"""Number of sessions in which a member may fail; one that fails in two fresh processes is not one to deploy."""
+"""Number of sessions in which a member may fail: two failures in fresh processes are a reason not to deploy."""
 
 INVALID_ALLOWED = 2
-"""Number of sessions that may say nothing; with a third one there is nothing left to prove a gain with."""
+"""Number of sessions that may be invalid; with a third one too few remain to prove a gain."""
 
 Members = tuple[Windows | None, ...]
-"""The members of one session, the reference first; None for one that failed or had too few requests for a claim."""
+"""The members of one session, the reference first; None for a failure or too few requests for a claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What the confirmation of one attempt has shown so far. Positions count members, the reference is at 0."""
+    """The evidence of one confirmation so far. A position is the index of a member; the reference has 0."""
 
     plan: ConfirmationPlan
     sessions: Sequence[Members]
@@ -37,7 +37,7 @@ class Confirmation:
     failures: Sequence[Sequence[Failure]]
     """Failures of each member in all sessions, without the reference."""
     invalid: Sequence[Failure | None]
-    """Failure of the reference in each session that says nothing; None for too few requests."""
+    """Failure of the reference in each invalid session; None for too few requests."""
     is_reference_feasible: bool
     """True if the reference keeps the limits, as these sessions measured it, else as the baselines' session did."""
     look: Look | None = None
@@ -57,7 +57,7 @@ class Confirmation:
 
     @property
     def is_invalid(self) -> bool:
-        """True if too many sessions say nothing."""
+        """True if too many sessions are invalid."""
         return len(self.invalid) > INVALID_ALLOWED
 
     def is_unstable(self, position: int) -> bool:
@@ -86,7 +86,7 @@ def read_confirmation(state: StudyState, plan: ConfirmationPlan) -> Confirmation
             if isinstance(member, Failure):
                 found.append(member)
         if not plan.is_front and isinstance(members[0], Failure):
-            continue  # it counts as the winner's failure alone
+            continue  # The session counts as a failure of the winner alone.
         if isinstance(reference, Failure):
             invalid.append(reference)
             continue
@@ -106,10 +106,10 @@ def read_confirmation(state: StudyState, plan: ConfirmationPlan) -> Confirmation
 
 
 def is_decided(found: Confirmation) -> bool:
-    """Returns True if the verdict is due, which it is at a look only: an extra look is an extra chance to be wrong.
+    """Returns True if the verdict is due, which happens at a look alone.
 
-    A winner that is ahead but does not yet keep its limits goes on to the next look: their bounds tighten with every
-    session.
+    An extra look is an extra chance to be wrong. A winner that gains but does not yet keep its limits goes on to the
+    next look, because the confidence bounds tighten with every session.
     """
     count = len(found.sessions)
     if found.is_invalid or count >= found.plan.looks[-1]:
@@ -133,9 +133,9 @@ def values_of(state: StudyState, member: Windows, reference: Windows) -> tuple[f
 
 
 def gaps_between(state: StudyState, found: Confirmation, one: int, other: int) -> list[list[float]]:
-    """Returns, for each objective, how much better a member was than another in each session that both shared.
+    """Returns, for each objective, the log-ratio of one member to another in each session that both shared.
 
-    Log-ratios; `one` and `other` are positions.
+    `one` and `other` are positions. Positive values mean that `one` is better.
     """
     pairs = ((session[one], session[other]) for session in found.sessions)
     shared = [values for a, b in pairs if a and b and (values := values_of(state, a, b)) is not None]
@@ -143,16 +143,16 @@ def gaps_between(state: StudyState, found: Confirmation, one: int, other: int) -
 
 
 def limit_checks(state: StudyState, found: Confirmation, position: int = 1) -> list[ConstraintCheck]:
-    """Returns the checks of every limit on the sessions of one member; members and looks share the level.
+    """Returns the checks of every limit on the sessions of one member; members and looks share alpha.
 
-    The members are fixed before the first session, candidates and baselines alike: each is claimed to keep the limits.
+    Candidates and baselines both count as members, because each is claimed to keep the limits.
     """
     plan = found.plan
-    level, ratios = limit_level(len(plan.members), len(plan.looks)), state.reference.ranking.ratios_of(plan.reference)
+    alpha, ratios = limit_alpha(len(plan.members), len(plan.looks)), state.reference.ranking.ratios_of(plan.reference)
     return [
         check
         for limit in state.study.objective.limits
-        for check in check_limit(limit, found.pairs(position), ratios[limit.metric], level=level)
+        for check in check_limit(limit, found.pairs(position), ratios[limit.metric], alpha=alpha)
     ]
 
 

@@ -1,6 +1,6 @@
 """The front of several objectives: which confirmed points are on it, and which of them is the knee.
 
-Knows the evidence of a confirmation and the rules of `front.py`; nothing that the search measured counts here.
+Responsible for the evidence of a confirmation; measurements of the search do not count here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Front:
     knee: ParetoPoint | None
     """The point that is deployed; None if no point may be."""
     removed: Mapping[str, Removal] = field(default_factory=dict)
-    """Name of a point that was confirmed and is not on the front -> why."""
+    """Name of a confirmed point that is not on the front -> the reason."""
 
     @property
     def sessions(self) -> int:
@@ -35,7 +35,7 @@ class Front:
 
 
 def read_front(state: StudyState, found: Confirmation | None) -> Front:
-    """Returns the front as the sessions of a confirmation have it; the baselines' without a confirmation."""
+    """Returns the front of a confirmation, or that of the baselines if there is no confirmation."""
     if found is None:
         return _front(None, _measured_baselines(state))
     points = [measured_point(state, found, position) for position in range(1 + len(found.plan.members))]
@@ -65,7 +65,7 @@ def _front(
     *,
     has_baselines: bool = True,
 ) -> Front:
-    """Returns a front with its knee: a baseline or a proved point, where baselines keep the limits; else any point."""
+    """Returns a front with its knee: a baseline or a proved point if baselines keep the limits, else any point."""
     ordered = tuple(sorted(points, key=lambda point: (-point.values[0], point.name)))
     eligible = [point for point in ordered if point.is_baseline or point.is_proven or not has_baselines]
     extent = [point.values for point in ordered]

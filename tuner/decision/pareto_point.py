@@ -1,6 +1,6 @@
-"""One point of a front: what the sessions of a confirmation say of it, and what is proved of it.
+"""One point of a front, with the evidence of a confirmation and the proof that follows from it.
 
-Knows the evidence of a confirmation; which points stay on the front is decided in `pareto_confirmation.py`.
+Must not decide which points stay on the front: that is the task of `pareto_confirmation.py`.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ FEWEST_SESSIONS = 2
 
 
 class RemovalReason(enum.Enum):
-    """Why a point that was confirmed is not on the front."""
+    """Reason why a confirmed point is not on the front."""
 
     FAILED = enum.auto()
-    """It failed in too many sessions."""
+    """The point failed in too many sessions."""
     TOO_FEW_REQUESTS = enum.auto()
     LIMIT = enum.auto()
     """A limit is not shown to be kept."""
     REFERENCE_LIMIT = enum.auto()
-    """It is the reference, and does not keep the limits."""
+    """The point is the reference, and does not keep the limits."""
     INVALID = enum.auto()
-    """Too many sessions say nothing."""
+    """Too many sessions are invalid."""
     BEATEN = enum.auto()
     """Another point is better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """Why a point is not on the front, with what that rests on."""
+    """Removal of a point from the front, with its evidence."""
 
     reason: RemovalReason
     check: ConstraintCheck | None = None
@@ -68,15 +68,15 @@ class ParetoPoint:
     position: int = 0
     """Index of the member in the sessions, 0 for the reference."""
     gains: Mapping[str, Interval] = field(default_factory=dict)
-    """Objective -> its gain over the reference; empty for the reference itself."""
+    """Objective -> gain over the reference; empty for the reference itself."""
     is_proven: bool = False
-    """True for a candidate that is shown to be better than every baseline on the front in one objective at least."""
+    """True if a candidate is shown to be better than every baseline in one objective at least."""
     unproven: Unproven | None = None
-    """Why a candidate is not proved, where the sessions say it."""
+    """A baseline that a candidate is not shown to beat; None for a proved point, and without evidence."""
 
 
 def measured_point(state: StudyState, found: Confirmation, position: int) -> ParetoPoint:
-    """Returns what the sessions say of one member, with an interval of its gain in each objective."""
+    """Returns one member with its mean values and with an interval of its gain in each objective."""
     plan = found.plan
     columns = gaps_between(state, found, position, 0)
     name = plan.names[position - 1] if position else plan.reference
@@ -91,7 +91,7 @@ def measured_point(state: StudyState, found: Confirmation, position: int) -> Par
 
 
 def removal_of(state: StudyState, found: Confirmation, point: ParetoPoint) -> Removal | None:
-    """Returns why a point is no answer, whatever its values; None if it is one."""
+    """Returns the reason why a point may not be on the front, whatever its values; None if it may."""
     if not point.position:
         return None if found.is_reference_feasible else Removal(reason=RemovalReason.REFERENCE_LIMIT)
     if found.is_invalid and not point.gains:
@@ -107,10 +107,10 @@ def removal_of(state: StudyState, found: Confirmation, point: ParetoPoint) -> Re
 def with_proof(
     state: StudyState, found: Confirmation, point: ParetoPoint, baselines: Sequence[ParetoPoint]
 ) -> ParetoPoint:
-    """Returns a point with what is proved of it; a baseline as it is.
+    """Returns a point with its proof; a baseline as it is.
 
-    A candidate is proved if it is better than each of the baselines in one objective at least, beyond the study's error
-    and by what the study wants to gain.
+    A candidate is proved if it is better than each of the baselines in one objective at least: significantly at the
+    study's alpha, and by the gain that the study asks for.
     """
     if point.is_baseline or found.is_invalid:
         return point
@@ -125,7 +125,7 @@ def with_proof(
 def _intervals(state: StudyState, found: Confirmation, columns: Sequence[Sequence[float]]) -> dict[str, Interval]:
     """Returns the interval of each objective, without those of too few sessions.
 
-    Candidates and objectives share the study's error (Bonferroni), so that all intervals hold together. Baselines are
+    Candidates and objectives share the study's alpha (Bonferroni), so that all intervals hold together. Baselines are
     not claimed to be better.
     """
     plan, metrics = found.plan, state.study.objective.metrics

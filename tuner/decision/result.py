@@ -1,6 +1,6 @@
-"""What a study ended with, read off its record alone.
+"""The result of a study, read off its record alone.
 
-Knows verdicts and confirmations; measures and writes nothing.
+Responsible for verdicts and confirmations. Must not measure or write.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Result:
 
     @property
     def is_answer(self) -> bool:
-        """False if no configuration ran, or none keeps the limits: what is written then is only the nearest."""
+        """False if no configuration ran or none keeps the limits; the result is then the nearest to the limits."""
         return self.is_tuned or (self.line.reason != Reason.FAILED and self.is_reference_feasible)
 
 

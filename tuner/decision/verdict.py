@@ -1,6 +1,6 @@
-"""The verdict of an attempt: its cause, with the evidence that the cause rests on.
+"""The verdict of an attempt: its cause, with the evidence behind it.
 
-Knows what a confirmation or a front has shown; the sentences for a user are made in `verdict_words.py`.
+Must not make sentences: that is the task of the report.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tuner.study.study import Objective
 
 
 class Cause(enum.Enum):
-    """What decided an attempt. Each cause has a number and the reason that the record has for it."""
+    """Cause of a verdict. Each cause has a number and the reason that the record has for it."""
 
     ALL_FAILED = 1, Reason.FAILED
     NONE_FEASIBLE = 2, Reason.CONSTRAINT
@@ -26,24 +26,24 @@ class Cause(enum.Enum):
     """No candidate was worth confirming."""
     UNSTABLE = 4, Reason.UNSTABLE
     INVALID = 5, Reason.NOT_SIGNIFICANT
-    """Too many sessions of the confirmation say nothing."""
+    """Too many sessions of the confirmation are invalid."""
     NOT_SHOWN_FEASIBLE = 6, Reason.CONSTRAINT
-    """No baseline keeps the limits, and no candidate is shown to."""
+    """No baseline keeps the limits, and no candidate is shown to keep them."""
     FIRST_FEASIBLE = 7, Reason.FIRST_FEASIBLE
     LIMIT_BROKEN = 8, Reason.CONSTRAINT
-    """The winner gains, and is not shown to keep a limit."""
+    """The winner gains, but is not shown to keep a limit."""
     PROVED = 9, Reason.PROVED
     TOO_LITTLE = 10, Reason.FUTILE
     NOISE = 11, Reason.NOT_SIGNIFICANT
     NO_POINT_FEASIBLE = 12, Reason.CONSTRAINT
     """No point of the front may be deployed."""
     FIRST_KNEE = 13, Reason.FIRST_FEASIBLE
-    """The knee of those that keep the limits, which no baseline does."""
+    """The knee is the first configuration that keeps the limits, because no baseline does."""
     KNEE_PROVED = 14, Reason.PROVED
     KNEE_IS_BASELINE = 15, Reason.KNEE
     ALL_BEATEN = 16, Reason.FUTILE
     NONE_PROVED = 17, Reason.NOT_SIGNIFICANT
-    """Candidates are on the front, and none is proved."""
+    """Candidates are on the front, but none is proved."""
 
     @property
     def reason(self) -> Reason:

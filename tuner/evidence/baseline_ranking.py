@@ -50,7 +50,7 @@ class BaselineRanking:
         return self.ratios_of(self.reference)
 
     def ratios_of(self, name: str) -> dict[str, float]:
-        """Returns, for each metric of a limit, the log-ratio of a baseline that ran to the best one; at most 0."""
+        """Returns metric of a limit -> log-ratio of a baseline to the best one; at most 0."""
         return {metric: found[name] - max(found.values()) for metric, found in self.limit_ratios.items()}
 
 

@@ -1,4 +1,4 @@
-"""Candidates and what the sessions on record show of each; nothing here is stored twice.
+"""Candidates and their comparisons, read off the sessions on record; nothing here is stored twice.
 
 Responsible for values, standard errors and limits. Must not know how candidates are proposed or when a phase ends.
 """
@@ -23,9 +23,9 @@ from tuner.study.space import Assignment
 from tuner.study.study import Objective
 
 RANK_BY_SD = 0.5
-"""Standard errors that are subtracted from a value to rank it: a lucky short trial does not displace a solid one.
+"""Standard errors that are subtracted from a value to rank it (tuner/README.md, final).
 
-The number is that of tuner/README.md, final.
+A lucky short trial then does not displace a solid one.
 """
 
 SEARCHED: tuple[Phase, ...] = ("search", "race", "final")
@@ -45,7 +45,7 @@ class MetricValues:
     values: Mapping[str, float]
     """Name of a metric -> its value in the metric's unit."""
     requests: int = 0
-    """Number of requests that the values rest on; a percentile of too few is no claim. 0 if nothing was measured."""
+    """Number of requests behind the values, as a percentile of too few is no claim; 0 if nothing was measured."""
 
     def row(self) -> dict[str, float]:
         """Returns the values and, after them, the number of requests, as files and JSON have them."""
@@ -203,7 +203,7 @@ class Evidence:
         self._lines_read = 0
 
     def read(self, lines: Sequence[Line]) -> dict[str, Candidate]:
-        """Reads what was added to `lines` since the last call, and returns the candidates."""
+        """Reads the lines that were added since the last call, and returns the candidates."""
         for line in lines[self._lines_read :]:
             if isinstance(line, SessionLine) and line.phase in SEARCHED:
                 self.add(line)

@@ -28,7 +28,7 @@ PRIOR_DF = 4
 """Degrees of freedom of the prior: it weighs as much as four A/A sessions (tuner/README.md, calibration)."""
 
 PRIOR_WINDOW_SD = 0.08
-"""Standard deviation of one pair if there are too few pairs to tell: the upper half of what CNNs showed (log-ratio)."""
+"""Standard deviation of one pair (log-ratio) if there are too few pairs to tell, as of the noisier CNNs."""
 
 MIN_WINDOW_SD = 1e-3
 """Least standard deviation of one pair that is assumed (log-ratio): without noise there would be no time to plan."""

@@ -13,7 +13,7 @@ PAIRS, WINDOW_S = 8, 0.4
 """Number of pairs of a confirmation session, and length of a window (s): the usual ones (tuner/README.md)."""
 
 PROCESS_S = 0.6
-"""Seconds that a further process takes to start and to compile: 0.5 to 0.7 s for squeezenet on two busy CPUs."""
+"""Seconds that a further process takes to start and compile: 0.5 to 0.7 s for squeezenet, two busy CPUs."""
 
 JOINT_TURN_S = 0.1
 """Seconds by which a turn of several replicas is longer: each replica runs on for a little after the turn."""

@@ -25,7 +25,7 @@ def trials_of(line: SessionLine) -> Iterator[tuple[int, Assignment, int]]:
 
 
 def answer_of(state: StudyState, line: SessionLine, position: int) -> Answer:
-    """Returns what a session shows of the member at a position."""
+    """Returns the answer that a session gives about the member at a position."""
     member, reference = line.session.members[position], line.session.members[0]
     record: dict[str, object] = {
         "phase": line.phase,
@@ -46,7 +46,7 @@ def answer_of(state: StudyState, line: SessionLine, position: int) -> Answer:
 
 
 def finished_trials(state: StudyState) -> list[FinishedTrial]:
-    """Returns every trial that the record has a session of, with the answer that Optuna was or should have been told.
+    """Returns every trial that has a session on record, with the answer that Optuna was or should be told.
 
     The answer is that of the trial's first session: later sessions of a race add evidence, but no second answer.
     """

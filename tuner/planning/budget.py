@@ -35,7 +35,7 @@ says that nothing differs.
 TRIALS_ONLY_MAX_SESSIONS = 6
 """Number of sessions at most if the budget has trials alone.
 
-Six is the first number whose false positives stay at the nominal level where compiles differ (tuner/README.md).
+Six is the first number whose false positives stay at alpha if compiles differ (tuner/README.md).
 """
 
 CONFIRM_TOLERANCE = 1.1
@@ -200,7 +200,7 @@ def _with_confirmation(plan: StudyPlan, terms: SessionTerms, total_s: float) -> 
 
 
 def _with_search_and_final(plan: StudyPlan, terms: SessionTerms, total_s: float) -> StudyPlan:
-    """Returns the plan with the final of this budget; a smaller one if it took longer than the search before it."""
+    """Returns the plan with the final of this budget, or a smaller one that is no longer than the search."""
     remaining_s = max(0.0, total_s + plan.overrun_s - plan.confirm_s - plan.baselines_s)
     possible = [final for from_s, final in terms.finals if total_s >= from_s]
     costs_s = {final: terms.final_s(final, plan.window_s) for final in possible}

@@ -1,7 +1,7 @@
-"""How many members, sessions and pairs a confirmation has, and how long it takes.
+"""The size of a confirmation: its members, sessions and pairs, and the time that it takes.
 
-The size is what was planned, less what long windows leave of it, and more if search and final left time. Knows seconds
-and what is believed of candidates; must not know what a confirmation shows.
+The planned size shrinks if windows are long, and grows if search and final took less time than planned. Must not know
+results of a confirmation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import SESSIONS, gain_log
 
 CLEAR_SDS, CLEAR = 2.0, 1.5
-"""A gain is clear if its lower end, so many standard errors down, is so many times what four sessions prove."""
+"""A gain is clear if its lower bound is `CLEAR` times the smallest gain that the sessions can prove.
+
+The lower bound is the value less `CLEAR_SDS` standard errors.
+"""
 
 MOST_PAIRS = 16
 """Number of pairs in a session at most, twice the usual.
@@ -51,7 +54,7 @@ class ConfirmationSize:
 def confirmation_size(state: StudyState, plan: StudyPlan, candidate: Candidate) -> ConfirmationSize:
     """Returns the size of a candidate's confirmation by the plan.
 
-    The plan stands if the windows of the candidate are short. Else the size is what fits into the time reserved, four
+    The plan stands if the windows of the candidate are short. Else the size fits into the reserved time, with four
     sessions of six pairs at least. A percentile may need more pairs.
     """
     remaining_s = state.remaining_s()
@@ -71,7 +74,7 @@ def confirmation_size(state: StudyState, plan: StudyPlan, candidate: Candidate) 
 def due_size(state: StudyState, plan: StudyPlan, candidate: Candidate) -> ConfirmationSize:
     """Returns the size of a candidate's confirmation that begins now.
 
-    The time that search and final left beyond the time reserved goes into more sessions and, once there are twelve,
+    Time that remains beyond the reserved time goes into more sessions and, once there are twelve,
     into longer ones. A clear gain needs neither.
     """
     size = confirmation_size(state, plan, candidate)
@@ -116,7 +119,7 @@ def front_size(state: StudyState, plan: StudyPlan, points: Sequence[Candidate | 
 
 
 def beyond_plan_s(state: StudyState, plan: StudyPlan, finalists: Sequence[Candidate]) -> float:
-    """Returns how much longer final and confirmation take with these candidates, best first, than planned (s)."""
+    """Returns the seconds by which final and confirmation exceed the plan with these candidates, best first."""
     if not finalists:
         return 0.0
     longer = [longer_s(state.reference, candidate) for candidate in finalists]
@@ -130,7 +133,7 @@ def beyond_plan_s(state: StudyState, plan: StudyPlan, finalists: Sequence[Candid
 
 
 def sessions_to_keep(reference: Reference, candidate: Candidate) -> int | None:
-    """Returns how many sessions the candidate's confirmation must not lend: one look more than its gain should need.
+    """Returns the sessions to reserve for a candidate's confirmation: one look more than its gain should need.
 
     None if the gain may need more than there can be.
     """

@@ -1,15 +1,14 @@
-"""Which candidates and baselines take part in the final and are confirmed, where there are several objectives.
+"""Selection of the candidates and baselines for the final and the confirmation, for several objectives.
 
-Knows what is believed of candidates; measures nothing. The front itself is decided by the confirmation.
+Must not measure. The front itself is decided by the confirmation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.bench.configuration import DeploymentConfig
-from tuner.bench.measurement import Windows
 from tuner.evidence.candidates import Candidate, ranked_for
 from tuner.evidence.state import StudyState
 from tuner.planning.budget import SD_FLOOR, StudyPlan
@@ -22,9 +21,9 @@ from tuner.statistics.sequential_test import alpha_of
 from tuner.statistics.session_effect import Estimate, mean_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class FrontCandidate:
-    """A candidate or a baseline that may be a point of the front, with what is known of each objective."""
+    """A candidate or a baseline that may be a point of the front, with its estimate of each objective."""
 
     name: str
     """Name of the baseline, or `trial 12`."""
@@ -68,23 +67,16 @@ def plan_front_confirmation(state: StudyState, plan: StudyPlan, points: Sequence
     )
 
 
-def front_candidate(candidate: Candidate) -> FrontCandidate:
-    """Returns a candidate as a possible point."""
-    return FrontCandidate(
-        name=f"trial {candidate.trial}",
-        config=candidate.config,
-        estimates=candidate.estimates,
-        candidate=candidate,
-    )
-
-
 def _undominated(state: StudyState, plan: StudyPlan) -> list[FrontCandidate]:
     """Returns the candidates and baselines that keep the limits and that no other clearly dominates.
 
     The order is by layers: first those that are known to be good at something.
     """
-    candidates = [c for c in state.candidates.values() if c.is_measured and c.is_feasible]
-    known = [*_baseline_candidates(state, plan), *map(front_candidate, candidates)]
+    candidates = (c for c in state.candidates.values() if c.is_measured and c.is_feasible)
+    known = [
+        *_baseline_candidates(state, plan),
+        *(FrontCandidate(f"trial {c.trial}", c.config, c.estimates, candidate=c) for c in candidates),
+    ]
     alive = {
         one.name: one
         for one in known
@@ -95,30 +87,27 @@ def _undominated(state: StudyState, plan: StudyPlan) -> list[FrontCandidate]:
 
 
 def _baseline_candidates(state: StudyState, plan: StudyPlan) -> list[FrontCandidate]:
-    """Returns one baseline of each effective configuration, of those that keep the limits.
+    """Returns one baseline of each effective configuration that keeps the limits and was measured."""
+    reference, configs = state.reference, state.setup.baselines
+    names = [name for name in final_baselines(reference, plan) if reference.ranking.keeps_limits(name)]
+    found = (FrontCandidate(name, configs[name], _baseline_estimates(state, name)) for name in names)
+    return [baseline for baseline in found if baseline.estimates]
 
-    Every session outside the confirmation counts in which the baseline ran beside the reference.
+
+def _baseline_estimates(state: StudyState, name: str) -> list[Estimate]:
+    """Returns a baseline's estimate of each objective; empty if it was never compared with the reference.
+
+    Every session outside the confirmation counts in which both ran.
     """
-    sessions: list[Mapping[DeploymentConfig, Windows]] = [
-        {c: m for c, m in zip(line.session.configurations, line.session.members, strict=True) if isinstance(m, Windows)}
-        for line in (state.reference.line, *state.log.sessions("final", attempt=state.attempt))
+    reference, config = state.reference, state.setup.baselines[name]
+    if name == reference.name:
+        return [Estimate(value=0.0, sd=0.0)] * len(state.study.objective.metrics)
+    lines = (reference.line, *state.log.sessions("final", attempt=state.attempt))
+    sessions = [dict(line.session.ran()) for line in lines]
+    shared = [
+        (ran[config], ran[reference.configuration])
+        for ran in sessions
+        if {config, reference.configuration} <= ran.keys()
     ]
-    reference, found = state.reference, []
-    for name in final_baselines(reference, plan):
-        if not reference.ranking.keeps_limits(name):
-            continue
-        config = state.setup.baselines[name]
-        if name == reference.name:
-            estimates = [Estimate(value=0.0, sd=0.0)] * len(state.study.objective.metrics)
-        else:
-            compared = [
-                comparison.estimates
-                for members in sessions
-                if config in members
-                and reference.configuration in members
-                and (comparison := reference.comparer.compare(members[config], members[reference.configuration]))
-            ]
-            estimates = [mean_of(column) for column in zip(*compared, strict=True)]
-        if estimates:
-            found.append(FrontCandidate(name=name, config=config, estimates=estimates))
-    return found
+    compared = [found.estimates for pair in shared if (found := reference.comparer.compare(*pair))]
+    return [mean_of(column) for column in zip(*compared, strict=True)]

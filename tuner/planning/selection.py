@@ -1,6 +1,6 @@
-"""Which candidates and baselines take part in the final and are confirmed, where there is one objective.
+"""Selection of the candidates and baselines for the final and the confirmation, for one objective.
 
-Knows what is believed of candidates; measures nothing. Several objectives are in `pareto_selection.py`.
+Must not measure. Several objectives are the task of `pareto_selection.py`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ REFINED_AT_MOST = MEMBERS_AT_MOST - 1
 """Number of candidates in a session of the final refinement, beside the reference."""
 
 WORTH_A_SESSION = 0.0003
-"""Expected improvement of what is deployed (log-ratio) below which a session of the final refinement is not run.
+"""Expected improvement of the winner (log-ratio) below which a session of the final refinement is not run.
 
 Two equal candidates that differ by 1 % from session to session then end after some twenty sessions.
 """
 
 REJECTING = (Reason.CONSTRAINT, Reason.UNSTABLE)
-"""Reasons of a verdict that say nothing of the candidates behind the winner."""
+"""Reasons of a verdict that leave the candidates behind the winner open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def open_candidates(state: StudyState) -> list[Candidate]:
     """Returns the measured candidates that no earlier confirmation has decided about, best first.
 
     A candidate whose gain was not significant is still open: more sessions may prove it. A candidate far behind the
-    reference is left out, except under limits that no baseline keeps, where it need not be faster.
+    reference is left out, unless no baseline keeps the limits: then the candidate need not be faster.
     """
     undecided = {line.attempt for line in state.log.verdicts() if line.reason is Reason.NOT_SIGNIFICANT}
     attempts = [attempt for attempt in range(1, state.attempt) if attempt not in undecided]
@@ -85,14 +85,14 @@ def candidates_in(state: StudyState, lines: Sequence[SessionLine]) -> list[Candi
 
 
 def is_better(candidate: Candidate, reference: Reference) -> bool:
-    """Returns True if a candidate beats the reference within the limits; where no baseline keeps them, if it does."""
+    """Returns True if a candidate keeps the limits and beats the reference, or if no baseline keeps the limits."""
     return candidate.is_feasible and (candidate.value > 0.0 or not reference.ranking.is_feasible)
 
 
 def may_win(candidates: Sequence[Candidate], reference: Reference) -> list[Candidate]:
     """Returns the candidates that are better than the reference, in the same order.
 
-    The confirmation is strict where the search was lenient: if any keep their limits as measured, the others are out.
+    The confirmation is stricter than the search: if any candidates keep their limits as measured, the others are out.
     """
     good = [c for c in candidates if is_better(c, reference)]
     return [c for c in good if c.excess <= 0.0] or good
@@ -175,7 +175,7 @@ def _strongest_baseline(state: StudyState) -> str:
     """
     configs = state.setup.baselines
     lines = (state.reference.line, *state.log.sessions("final", attempt=state.attempt))
-    members = [dict(zip(line.session.configurations, line.session.members, strict=True)) for line in lines]
+    members = [dict(line.session.items()) for line in lines]
     found = [{name: met[config] for name, config in configs.items() if config in met} for met in members]
     return rank_baselines(state.study.objective, *(baselines for baselines in found if len(baselines) > 1)).reference
 

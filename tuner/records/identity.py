@@ -77,7 +77,7 @@ def _differences(at: str, was: Any, now: Any) -> list[str]:
 
 
 def _parts(value: Any) -> dict[str, Any] | None:
-    """Returns a mapping, or a list of named mappings by name; None for a value that is shown as a whole."""
+    """Returns a mapping, or a list of named mappings by name; None for any other value."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list) and value and all(isinstance(part, dict) and "name" in part for part in value):

@@ -56,7 +56,7 @@ class NoiseCache:
 
 
 def noise_cache(host: HostFacts, *facts: object) -> NoiseCache:
-    """Returns the cache for a host and for the facts about a study that its noise depends on, written as JSON."""
+    """Returns the cache for a host and for the facts (values of JSON) that the noise depends on."""
     words = json.dumps([asdict(host), *facts], sort_keys=True)
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     return NoiseCache(

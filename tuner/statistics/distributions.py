@@ -68,5 +68,5 @@ def upper_bound(events: int, trials: int, confidence: float = 0.95) -> float:
     or more events than trials.
     """
     if not 0 <= events <= trials or trials == 0:
-        raise ValueError(f"{events} of {trials} is no share")
+        raise ValueError(f"{events} of {trials} is no proportion")
     return 1.0 if events == trials else float(_special().betaincinv(events + 1, trials - events, confidence))

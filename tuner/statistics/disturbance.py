@@ -1,7 +1,7 @@
-"""The windows that the host disturbed, and the pairs that therefore do not count.
+"""Windows that the host disturbed, and pairs that therefore do not count.
 
 Responsible for covariates alone: steal, other processes, heat. Must not import the estimates of a session, and never
-reads what a window measured: leaving out windows by their result would bias every result.
+reads the result of a window: leaving out windows by their result would bias every result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MUCH_WORSE = 2.0
 
 
 def is_disturbed(load: HostActivity) -> bool:
-    """Returns True if the host took so much of a stretch of time that the stretch says little about its member.
+    """Returns True if the host took so much of a stretch of time that its result means little.
 
     The pressure does not count, because a member with many threads causes it; nor the frequency, which a member's
     instructions lower; nor a quota's throttling, which belongs to the deployment.

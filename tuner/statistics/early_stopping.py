@@ -18,10 +18,10 @@ CAP_S = 6.0
 """Seconds of timed windows after which a trial ends, candidate and reference together."""
 
 WORTH_KEEPING = 0.6
-"""Share of the incumbent's log-gain that a candidate must be able to reach: half of the incumbent's gain is luck."""
+"""Part of the incumbent's log-gain that a candidate must be able to reach: half of the incumbent's gain is luck."""
 
 PRUNE_Z = -3.2
-"""Standard errors below that share at which a trial is pruned, one-sided chance 0.07 % for each analysis."""
+"""Standard errors below that part at which a trial is pruned: a one-sided chance of 0.07 % for each analysis."""
 
 COMPILE_SD = 0.02
 """Standard deviation between two compiles of one configuration (log-ratio); no number of pairs reduces it."""

@@ -23,7 +23,7 @@ UNLIKELY = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeGradient:
-    """The values that may be the best, and what one more session of them is worth."""
+    """The values that may be the best, and the worth of one more session of them."""
 
     contenders: Sequence[int]
     """Indices of the values that may be the best, the largest value first, then the likeliest."""
@@ -32,9 +32,9 @@ class KnowledgeGradient:
 
 
 def knowledge_gradient(values: Floats, sds: Floats, last_sds: Floats, *, seed: int, most: int) -> KnowledgeGradient:
-    """Returns which of several normal, independent values may be the best, `most` of them, and what a session is worth.
+    """Returns which of several normal, independent values may be the best, `most` of them, and the worth of a session.
 
-    By `DRAWS` seeded draws of the true values, and of what one more session like the last one would make of each
+    The estimate uses `DRAWS` seeded draws of the true values, and of each value after one more session like the last
     (Frazier, Powell & Dayanik, SIAM Journal on Control and Optimization 47, 2008). `values` (log-ratios), best first,
     their standard errors `sds` and the standard errors of their last sessions `last_sds` have one entry a candidate.
     Raises ValueError for no values.

@@ -26,7 +26,7 @@ BOUND_KINDS: tuple[BoundKind, ...] = ("max", "min", "max_ratio", "min_ratio")
 Pair = tuple[Windows, Windows]
 """Candidate and reference of one session."""
 
-LEVEL = 0.025
+LIMIT_ALPHA = 0.025
 """Largest chance that a configuration that breaks a limit is called one that keeps it, over all points and looks."""
 
 FEWEST_SESSIONS = 2
@@ -65,7 +65,7 @@ class Bound:
 
 
 class LimitOutcome(enum.StrEnum):
-    """What the confirmation's sessions show about one bound."""
+    """Outcome of one bound, on the sessions of a confirmation."""
 
     PROVED = "proved"
     """The confidence bound keeps the limit."""
@@ -95,7 +95,7 @@ class ConstraintCheck:
 
     bound: Bound
     outcome: LimitOutcome
-    level: float
+    alpha: float
     """Chance that the confidence bound is on the wrong side of the true value."""
     requests: int
     """Number of the candidate's requests in all sessions."""
@@ -119,17 +119,17 @@ def bounds_of(limit: Limit) -> tuple[Bound, ...]:
     return tuple(Bound(metric=limit.metric, kind=kind, limit=value) for kind, value in values if value is not None)
 
 
-def limit_level(points: int, looks: int) -> float:
-    """Returns the level of each confidence bound for so many points, each checked at so many looks.
+def limit_alpha(points: int, looks: int) -> float:
+    """Returns the alpha of each confidence bound for so many points, each checked at so many looks.
 
-    The points and looks share `LEVEL` (Bonferroni): each of them is a further chance to call a broken limit kept. The
-    limits of one point do not share it. A point is called kept only if every limit is, so the chance of calling one
-    kept that breaks a limit is at most the chance for that limit (Berger, Technometrics 24, 1982, intersection-union
-    test). Raises ValueError for no points or no looks.
+    The points and looks share `LIMIT_ALPHA` (Bonferroni): each of them is a further chance to call a broken limit kept.
+    The limits of one point do not share it. A point counts as feasible only if it keeps every limit. The chance that a
+    point which breaks a limit counts as feasible is therefore at most the chance for that limit (intersection-union
+    test: Berger, Technometrics 24, 1982). Raises ValueError for no points or no looks.
     """
     if points < 1 or looks < 1:
-        raise ValueError(f"a level needs a point and a look, got {points} and {looks}")
-    return LEVEL / (points * looks)
+        raise ValueError(f"an alpha needs a point and a look, got {points} and {looks}")
+    return LIMIT_ALPHA / (points * looks)
 
 
 def search_violation(
@@ -162,24 +162,24 @@ def search_violation(
 
 
 def check_limit(
-    limit: Limit, sessions: Sequence[Pair], best_ratio_log: float, *, level: float = LEVEL
+    limit: Limit, sessions: Sequence[Pair], best_ratio_log: float, *, alpha: float = LIMIT_ALPHA
 ) -> tuple[ConstraintCheck, ...]:
     """Checks every bound of a limit on the confirmation's sessions by a one-sided confidence bound.
 
-    Each confidence bound is wrong with probability `level` (`limit_level`).
+    Each confidence bound is wrong with probability `alpha` (`limit_alpha`).
 
     * An absolute percentile: the binomial order statistic of all the candidate's requests.
     * An absolute maximum: every request that was seen, without a confidence bound.
     * Any other absolute metric: a t-interval over the logs of the sessions' values.
     * A ratio: a t-interval over the sessions' paired values, plus `best_ratio_log` (as in `search_violation`).
     """
-    return tuple(_check(bound, sessions, best_ratio_log, level) for bound in bounds_of(limit))
+    return tuple(_check(bound, sessions, best_ratio_log, alpha) for bound in bounds_of(limit))
 
 
-def _check(bound: Bound, sessions: Sequence[Pair], best_ratio_log: float, level: float) -> ConstraintCheck:
+def _check(bound: Bound, sessions: Sequence[Pair], best_ratio_log: float, alpha: float) -> ConstraintCheck:
     metric = METRICS[bound.metric]
     requests = sum(request_count(candidate.windows) for candidate, _ in sessions)
-    start = ConstraintCheck(bound=bound, outcome=LimitOutcome.NO_REQUESTS, level=level, requests=requests)
+    start = ConstraintCheck(bound=bound, outcome=LimitOutcome.NO_REQUESTS, alpha=alpha, requests=requests)
     if not bound.is_ratio and metric.is_maximum:
         windows = [w for candidate, _ in sessions for w in candidate.windows]
         if not metric.is_in(windows):
@@ -194,13 +194,13 @@ def _check(bound: Bound, sessions: Sequence[Pair], best_ratio_log: float, level:
 
 def _check_percentile(start: ConstraintCheck, metric: Metric, q: float, sessions: Sequence[Pair]) -> ConstraintCheck:
     """Checks an absolute percentile by an order statistic of the requests that `start` counts."""
-    bound, level, n = start.bound, start.level, start.requests
+    bound, alpha, n = start.bound, start.alpha, start.requests
     counts = histogram.pool(w.latency_counts for candidate, _ in sessions for w in candidate.windows)
     measured = histogram.percentile(counts, q) if n else None
-    rank = upper_rank(n, q, level) if bound.side > 0 else lower_rank(n, q, level)
+    rank = upper_rank(n, q, alpha) if bound.side > 0 else lower_rank(n, q, alpha)
     if measured is None or n < metric.min_requests or rank is None:
         # All n requests are on one side of the percentile with probability q^n or (1 - q)^n.
-        bounding = math.ceil(math.log(level) / math.log(q if bound.side > 0 else 1.0 - q))
+        bounding = math.ceil(math.log(alpha) / math.log(q if bound.side > 0 else 1.0 - q))
         needed = max(metric.min_requests, bounding)
         return replace(start, outcome=LimitOutcome.TOO_FEW_REQUESTS, measured=measured, needed=needed, found=n)
     confidence = histogram.value_at_rank(counts, rank) * _outer_edge(bound)
@@ -227,7 +227,7 @@ def _check_sessions(
             return replace(start, outcome=LimitOutcome.NOT_MEASURED)
         else:
             values.append(math.log(metric.read(candidate.windows)))
-    found = interval(values, start.level)
+    found = interval(values, start.alpha)
     measured, confidence = math.exp(found.estimate), math.exp(found.high if bound.side > 0 else found.low)
     return replace(start, outcome=_outcome(bound, measured, confidence), measured=measured, confidence_bound=confidence)
 

@@ -20,12 +20,12 @@ TIE = gain_log(1.0)
 """Difference (log-ratio, 1 %) below which two values count as equal (tuner/README.md)."""
 
 CLEAR_SDS = 2.0
-"""Standard errors by which a point must be ahead of another in a search before the other is left out of the final."""
+"""Standard errors by which a point must be ahead in a search to exclude another from the final."""
 
-LEAVE_LEVEL = 0.025
-"""One-sided level at which another point must be better in one objective before a point leaves the front.
+REMOVAL_ALPHA = 0.025
+"""One-sided alpha with which another point must be better in one objective to remove a point from the front.
 
-Leaving promises no gain, so the level takes nothing of the error that the verdict may spend.
+A removal promises no gain, so it takes nothing of the alpha that the verdict may spend.
 """
 
 BLEND = 0.05
@@ -41,7 +41,7 @@ def is_dominated(value: Sequence[float], by: Sequence[float]) -> bool:
 
 
 def is_clearly_dominated(one: Sequence[Estimate], by: Sequence[Estimate]) -> bool:
-    """Returns True if a search sees `by` clearly ahead in one objective, and in none behind by more than a tie.
+    """Returns True if `by` is clearly ahead in one objective, and in none behind by more than a tie.
 
     Clearly ahead is by more than a tie and by more than two standard errors.
     """
@@ -59,7 +59,7 @@ def is_beaten(gaps: Sequence[Sequence[float]], *, sd_floor: float = 0.0) -> bool
     """
     if any(len(values) < 2 for values in gaps):
         return False
-    found = [interval(values, LEAVE_LEVEL, sd_floor=sd_floor) for values in gaps]
+    found = [interval(values, REMOVAL_ALPHA, sd_floor=sd_floor) for values in gaps]
     is_better = any(i.low > 0.0 and i.estimate > TIE for i in found)
     return is_better and all(i.estimate >= -TIE for i in found)
 
@@ -83,11 +83,11 @@ def layers(values: Mapping[str, Sequence[float]]) -> list[list[str]]:
     Within a layer the points are ordered by crowding distance, the layer's ends first (Deb and others, NSGA-II, IEEE
     Transactions on Evolutionary Computation 6, 2002).
     """
-    left = dict(values)
+    rest = dict(values)
     found = []
-    while left:
-        front = [name for name, value in left.items() if not any(is_dominated(value, by) for by in left.values())]
-        found.append(_spread({name: left.pop(name) for name in front}))
+    while rest:
+        front = [name for name, value in rest.items() if not any(is_dominated(value, by) for by in rest.values())]
+        found.append(_spread({name: rest.pop(name) for name in front}))
     return found
 
 

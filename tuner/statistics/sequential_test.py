@@ -1,6 +1,6 @@
 """The sequential test of a confirmation: at which looks a gain is proved, futile, or needs more sessions.
 
-Responsible for looks, levels, intervals and outcomes over session values (log-ratios, positive = better).
+Responsible for looks, alphas, intervals and outcomes over session values (log-ratios, positive = better).
 Must not import windows, metrics, phases or the search.
 """
 
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from tuner.statistics.distributions import t_quantile
 
 SESSIONS = (4, 6, 9, 12)
-"""Number of sessions at each look; with fewer than four, t is so wide that nothing below 10 % is provable."""
+"""Number of sessions at each look; with fewer than four, no gain below 10 % is provable."""
 
 FIRST_ALPHA = 0.020
-"""One-sided error that a study may spend on its first winner."""
+"""One-sided alpha that a study may spend on its first winner."""
 
 LATER_ALPHA = 0.005
-"""One-sided error that all later winners (runner-up, more budget after a verdict) may spend together."""
+"""One-sided alpha that all later winners (runner-up, more budget after a verdict) may spend together."""
 
 FUTILE_CONFIDENCE = 0.90
 """One-sided confidence with which a gain must be too small to matter before the confirmation stops."""
@@ -34,10 +34,10 @@ ALPHA_PER_LOOK: dict[float, tuple[float, float, float, float]] = {
     LATER_ALPHA / 4: (0.00125, 0.000656, 0.000450, 0.000351),
     LATER_ALPHA / 8: (0.000625, 0.000324, 0.000220, 0.000172),
 }
-"""Share -> one-sided level of each look, for 1, 2, 3 and 4 looks.
+"""Alpha of a confirmation -> one-sided alpha of each of its 1, 2, 3 or 4 looks.
 
-The level is the same at every look of a t test (Pocock, Biometrika 64, 1977). Simulated with 2e8 studies
-(`tests/benchmarks/confirmation_levels.py`), less two standard errors. For a alpha of 2.5 % the same simulation gives
+It is the same at every look of a t test (Pocock, Biometrika 64, 1977). Simulated with 2e8 studies
+(`tests/benchmarks/confirmation_levels.py`), less two standard errors. For an alpha of 2.5 % the same simulation gives
 .0148, .0106 and .0085 for 2, 3 and 4 looks.
 """
 
@@ -53,18 +53,18 @@ class Decision(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A two-sided t-interval for the gain (log-ratio); each side misses the true gain with probability `level`."""
+    """A two-sided t-interval for the gain (log-ratio); each side misses the true gain with probability `alpha`."""
 
     estimate: float
     low: float
     high: float
-    level: float
+    alpha: float
     sessions: int
 
     @property
     def confidence(self) -> float:
         """Probability that the interval holds the true gain."""
-        return 1.0 - 2.0 * self.level
+        return 1.0 - 2.0 * self.alpha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Look:
 
     outcome: Decision
     interval: Interval
-    """Repeated confidence interval, at the look's own level."""
+    """Repeated confidence interval, at the look's own alpha."""
     futile_bound: float
     """Upper 90 % bound (log-ratio) of the gain, which is compared with the gain worth waiting for."""
 
@@ -91,7 +91,7 @@ def gain_log(pct: float) -> float:
 def looks(max_sessions: int) -> tuple[int, ...]:
     """Returns after how many sessions a confirmation of at most `max_sessions` sessions has a look.
 
-    Raises ValueError unless `max_sessions` is 4, 6, 9 or 12, for which the levels were computed.
+    Raises ValueError unless `max_sessions` is 4, 6, 9 or 12, for which the table has a row.
     """
     if max_sessions not in SESSIONS:
         raise ValueError(f"a confirmation has at most {', '.join(map(str, SESSIONS))} sessions, not {max_sessions}")
@@ -99,9 +99,10 @@ def looks(max_sessions: int) -> tuple[int, ...]:
 
 
 def alpha_of(earlier_winners: int) -> float:
-    """Returns the error a study may spend on its next winner: 2 % on the first, then 0.5 % / 2, / 4, ...; 2.5 % in all.
+    """Returns the alpha that a study may spend on its next winner.
 
-    Raises ValueError for a negative number of earlier winners.
+    The first winner has 2 %, later ones 0.5 % / 2, 0.5 % / 4, ...; together at most 2.5 %. Raises ValueError for a
+    negative number of earlier winners.
     """
     if earlier_winners < 0:
         raise ValueError(f"winners confirmed before cannot be {earlier_winners}")
@@ -109,7 +110,7 @@ def alpha_of(earlier_winners: int) -> float:
 
 
 def alpha_per_look(max_sessions: int, alpha: float) -> float:
-    """Returns the one-sided level of every look with which a winner without gain is confirmed with chance `alpha`.
+    """Returns the one-sided alpha of every look with which a winner without gain is confirmed with chance `alpha`.
 
     An alpha that `ALPHA_PER_LOOK` lacks is divided by the number of looks (Bonferroni), which is safe. Raises
     ValueError for an alpha outside (0, 0.5).
@@ -118,25 +119,25 @@ def alpha_per_look(max_sessions: int, alpha: float) -> float:
     if alpha in ALPHA_PER_LOOK:
         return ALPHA_PER_LOOK[alpha][n - 1]
     if not 0.0 < alpha < 0.5:
-        raise ValueError(f"a alpha lies between 0 and 0.5, got {alpha}")
+        raise ValueError(f"an alpha lies between 0 and 0.5, got {alpha}")
     return alpha / n
 
 
-def interval(values: Sequence[float], level: float, *, sd_floor: float = 0.0) -> Interval:
-    """Returns the t-interval over session values (log-ratios) that misses on each side with probability `level`.
+def interval(values: Sequence[float], alpha: float, *, sd_floor: float = 0.0) -> Interval:
+    """Returns the t-interval over session values (log-ratios) that misses on each side with probability `alpha`.
 
     `sd_floor` is the least standard deviation between sessions that is assumed. Raises ValueError for fewer than two
-    values or a level outside (0, 0.5).
+    values or an alpha outside (0, 0.5).
     """
     n = len(values)
     if n < 2:
         raise ValueError(f"an interval needs two sessions, got {n}")
-    if not 0.0 < level < 0.5:
-        raise ValueError(f"a one-sided level lies between 0 and 0.5, got {level}")
+    if not 0.0 < alpha < 0.5:
+        raise ValueError(f"a one-sided alpha lies between 0 and 0.5, got {alpha}")
     mean = math.fsum(values) / n
     se = max(sd_floor, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))) / math.sqrt(n)
-    half = t_quantile(1.0 - level, n - 1) * se
-    return Interval(estimate=mean, low=mean - half, high=mean + half, level=level, sessions=n)
+    half = t_quantile(1.0 - alpha, n - 1) * se
+    return Interval(estimate=mean, low=mean - half, high=mean + half, alpha=alpha, sessions=n)
 
 
 def look(

@@ -158,15 +158,15 @@ def _is_empty(window: Window) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """`value`: a log-ratio to the reference, positive = better; `sd`: its standard error, what differs between two
-    compiles included."""
+    """An effect: a log-ratio to the reference, positive = better, with its standard error."""
 
     value: float
     sd: float
+    """Standard error of `value`, the difference between two compiles included."""
 
 
 def mean_of(estimates: Sequence[Estimate]) -> Estimate:
-    """Their mean, weighted by precision. Raises ZeroDivisionError for none."""
+    """Returns the mean, weighted by precision. Raises ZeroDivisionError for no estimates."""
     weights = [1 / e.sd**2 for e in estimates]
     value = sum(w * e.value for w, e in zip(weights, estimates, strict=True)) / sum(weights)
     return Estimate(value=value, sd=math.sqrt(1 / sum(weights)))

@@ -1,4 +1,7 @@
-"""What a user has without tuning: the baselines of a study, by name. Knows neither measurements nor the search."""
+"""Baselines of a study by name: the configurations that a user has without tuning.
+
+Must not know measurements or the search.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ HINTS = {"default": None, "LATENCY": "LATENCY", "THROUGHPUT": "THROUGHPUT"}
 
 
 def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
-    """Name -> configuration. For one caller every baseline runs one request, unless it names more."""
+    """Returns name -> configuration. For one caller every baseline runs one request, unless it names more."""
     usual = 1 if study.is_single else None
     configs = {}
     for name, hint in HINTS.items():

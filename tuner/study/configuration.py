@@ -1,4 +1,4 @@
-"""A point of the space becomes a configuration that can be measured.
+"""Turns a point of the space into a configuration that can be measured.
 
 Responsible for names and defaults. Must not import the search, a bench or OpenVINO.
 """

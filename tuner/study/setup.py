@@ -1,6 +1,6 @@
-"""What does not change while a study runs: the study with its space, and what host and device add to it.
+"""The setup of a study, which does not change while the study runs.
 
-Turns points of the space into configurations; knows no record and no bench.
+Responsible for turning points of the space into configurations. Must not know records or benches.
 """
 
 from __future__ import annotations
@@ -17,28 +17,30 @@ from tuner.study.study import Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNoise:
-    """What an earlier study of today found on this host.
-
-    `session_sd` is the standard deviation of session values (log-ratio), from `df` of them.
-    """
+    """Noise that an earlier study of today found on this host."""
 
     session_sd: float
+    """Standard deviation between sessions (log-ratio)."""
     df: int
+    """Number of session values that `session_sd` rests on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySetup:
-    """Holds what does not change while a study runs. Space and seeds are empty where a record is only read."""
+    """The study with its space, and facts about the host.
+
+    Space and seeds are empty if only a record is read.
+    """
 
     study: Study
     space: Space = field(default_factory=lambda: Space(parameters=()))
     seeds: Sequence[Assignment] = ()
     fixed: Mapping[str, PropertyValue] = field(default_factory=dict)
-    """Properties of every candidate: the pinned precision."""
+    """Properties of every candidate, such as the pinned precision."""
     cpu_quota: float | None = None
-    """Quota that the process lives under, in CPUs; None without one."""
+    """CPU quota of this process, in CPUs; None without a quota."""
     known_noise: KnownNoise | None = None
-    """Noise that an earlier study of today found; None without one."""
+    """Noise that an earlier study of today found; None if there is none."""
 
     @property
     def baselines(self) -> dict[str, DeploymentConfig]:

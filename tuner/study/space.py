@@ -15,22 +15,22 @@ Assignment = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One dimension: `values` in their order, ranges already spelled out.
-
-    `is_ordinal`: the order means something (all values are numbers, ascending).
-    `when`: asked only if each named parameter, all of them above this one, is active with one of the values.
-    """
+    """One dimension of the space."""
 
     name: str
     values: tuple[Value, ...]
+    """Values in their order, each value of a range."""
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    """Earlier parameter -> values; the parameter is active if each of them is active with one of its values."""
 
     @property
     def is_ordinal(self) -> bool:
+        """True if the order has a meaning: all values are numbers, ascending."""
         numbers = [v for v in self.values if isinstance(v, int | float) and not isinstance(v, bool)]
         return len(numbers) == len(self.values) and numbers == sorted(numbers)
 
     def is_active(self, assignment: Assignment) -> bool:
+        """Returns True if an assignment of the earlier parameters gives this parameter a value."""
         return all(
             name in assignment and any(is_same(assignment[name], v) for v in values)
             for name, values in self.when.items()
@@ -44,18 +44,23 @@ class Space:
     parameters: tuple[Parameter, ...]
 
     def assignments(self) -> Iterator[dict[str, Value]]:
-        """Every point of the space, conditions respected, in a fixed order."""
+        """Yields every point of the space, conditions respected, in a fixed order."""
         yield from _extend({}, self.parameters)
 
     @property
     def size(self) -> int:
-        """How many assignments there are. Values that no condition tells apart are counted, not listed: the work grows
-        with the conditions, not with the space."""
+        """Number of assignments.
+
+        Values that no condition distinguishes are counted together, so the work grows with the conditions, not with the
+        space.
+        """
         return _count({}, self.parameters)
 
     def nearest(self, wanted: Assignment) -> dict[str, Value]:
-        """The point that takes every wanted value it can: the same value, else the closest number at or below it
-        (the smallest where none is), else the first value listed."""
+        """Returns the point that has every wanted value, or the closest one that the space has.
+
+        The closest value is the largest number at or below the wanted one, or the smallest number, or the first value.
+        """
         point: dict[str, Value] = {}
         for parameter in self.parameters:
             if parameter.is_active(point):

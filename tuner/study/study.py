@@ -1,4 +1,4 @@
-"""A study as values: what `load_study` returns and every phase reads. Every field is valid once it exists."""
+"""A study as values, which `load_study` returns and every phase reads. Every field is valid once it exists."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSpec:
-    """A baseline of the study file: properties as they run today, with its batch and requests if the file has them."""
+    """A baseline of the study file: properties as they run today, with batch and requests."""
 
     properties: Mapping[str, PropertyValue]
     batch_size: int = 1

@@ -37,7 +37,7 @@ def _comparison(check: ConstraintCheck) -> str:
         return f"{check.measured:.4g} {unit} in {check.requests} requests, the limit {limit}"
     what = "of the best baseline" if bound.is_ratio else unit
     side = "upper" if bound.side > 0 else "lower"
-    percent = 100.0 * (1.0 - check.level)
+    percent = 100.0 * (1.0 - check.alpha)
     proved = f"its {side} {percent:.1f} % confidence bound is {check.confidence_bound:.4g}"
     if check.outcome is LimitOutcome.UNPROVED:
         kept = f"{check.measured:.4g} {what} keeps {limit}, but that is not proved"
