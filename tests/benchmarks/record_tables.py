@@ -52,7 +52,7 @@ def record(name: str, folder: Path, passes: int) -> None:
             runner, state = prepared.runner, prepared.runner.state
             settle_reference(runner)
             reference = state.reference
-            enumeration = enumerate_space(runner)
+            enumeration = enumerate_space(runner.state.setup, runner.resolve, clock=runner.clock, say=runner.say)
             assert enumeration is not None
             configs = {key: state.setup.configuration(assignment) for key, assignment in enumeration.distinct.items()}
             for i in range(passes):

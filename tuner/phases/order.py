@@ -40,7 +40,7 @@ def run_phases(runner: SessionRunner, search: Search) -> Result:
     if state.log.all_sessions():
         runner.say(_resumed_line(state))
     # A space that does not compile is found before anything is measured.
-    enumeration = enumerate_space(runner)
+    enumeration = enumerate_space(state.setup, runner.resolve, clock=runner.clock, say=runner.say)
     state = runner.state = replace(state, distinct=len(enumeration.distinct) if enumeration else None)
     settle_reference(runner)
     plan = study_plan(state)

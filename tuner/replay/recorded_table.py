@@ -13,6 +13,7 @@ from pathlib import Path
 from tuner.bench.configuration import Effective, Failure
 from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
+from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.bench.simulated.table import HostNoise, Point, Row, Table, with_hints
 from tuner.bench.value import Value
 from tuner.errors import InputError
@@ -123,8 +124,8 @@ def _reported(effective: Effective | None, name: str) -> Value:
     """What the device reports of a parameter, as the study file would have it."""
     if effective is None:
         return None
-    if name in ("batch_size", "infer_requests"):
-        return int(getattr(effective, name))
+    if name in OWN_PARAMETERS:
+        return OWN_PARAMETERS[name].read(effective)
     text = effective.properties.get(name, "")
     if text.lower() in ("true", "false", "yes", "no"):
         return text.lower() in ("true", "yes")

@@ -32,7 +32,7 @@ from tuner.replay.replayed import NEAR, Replayed
 from tuner.search.optuna_study import Search
 from tuner.search.seeds import seeds
 from tuner.study.baselines import baseline_configs
-from tuner.study.configuration import to_config
+from tuner.study.configuration import to_configuration
 from tuner.study.setup import StudySetup
 from tuner.study.space import Parameter, Space
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
@@ -208,7 +208,7 @@ def _plain(task: Task) -> Replayed:
     path = [(bench.clock(), table.regret_log(deployed))]
     while bench.clock() < 60.0 * task.minutes:
         proposal = search.propose()
-        config = to_config(proposal.assignment, device="CPU", api="async", fixed=setup.fixed)
+        config = to_configuration(proposal.assignment, device="CPU", api="async", fixed=setup.fixed)
         found = speed(config)
         rows.append(table.row_of(config))
         if isinstance(found, Failure):
