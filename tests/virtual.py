@@ -21,6 +21,7 @@ from tuner.phases.runner import SessionRunner
 from tuner.planning.budget import StudyPlan
 from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import Log, SessionLine, open_log
+from tuner.report.words.space import given_up_line
 from tuner.search.enumeration import SpaceEnumeration, enumerate_space
 from tuner.search.optuna_study import Search
 from tuner.search.study_database import StudyDatabase
@@ -227,7 +228,9 @@ class Virtual:
 
     def enumeration(self) -> SpaceEnumeration | None:
         """The space as the bench resolves it."""
-        return enumerate_space(self.setup, self.bench.resolve, clock=self.clock, say=self.listener.say)
+        return enumerate_space(
+            self.setup, self.bench.resolve, clock=self.clock, tell=lambda found: self.listener.say(given_up_line(found))
+        )
 
     def search(self) -> Search:
         metrics = self.study.objective.metrics

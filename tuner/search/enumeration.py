@@ -47,17 +47,29 @@ class SpaceEnumeration:
         return not self.distinct and bool(self.refused)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingGivenUp:
+    """The space takes too long to list, so that candidates are resolved as they are proposed."""
+
+    listed: int
+    """Number of assignments that were resolved in time."""
+    assignments: int
+    """Number of assignments to resolve."""
+    limit_s: float
+    """Seconds that listing may take."""
+
+
 def enumerate_space(
     setup: StudySetup,
     resolve: Callable[[DeploymentConfig], Effective | Failure],
     *,
     clock: Clock,
-    say: Callable[[str], None],
+    tell: Callable[[ListingGivenUp], None],
 ) -> SpaceEnumeration | None:
     """Returns the space with every assignment resolved.
 
-    None for more than `ENUMERABLE` assignments, and where resolving takes more than `RESOLVE_SHARE` of the budget,
-    which `say` is told.
+    None for more than `ENUMERABLE` assignments. None also if resolving takes more than `RESOLVE_SHARE` of the budget:
+    then `tell` is called.
     """
     space, minutes = setup.space, setup.study.budget.minutes
     if space.size > ENUMERABLE:
@@ -73,10 +85,7 @@ def enumerate_space(
         config = setup.configuration(assignment)
         effective = resolve(config)
         if clock() - begin > limit_s:
-            say(
-                f"the space takes too long to list here ({len(keys)} of {len(assignments)} in {limit_s:.0f} s): "
-                "candidates are resolved as they are proposed"
-            )
+            tell(ListingGivenUp(listed=len(keys), assignments=len(assignments), limit_s=limit_s))
             return None
         key = str(effective) if isinstance(effective, Failure) else effective.key
         keys[_text(assignment)] = key

@@ -177,7 +177,7 @@ class Table:
         )
 
 
-def equals(row: Row, copies: int) -> Table:
+def null_table(row: Row, copies: int) -> Table:
     """Returns a table of `copies` of one configuration and a baseline of equal speed: every claimed gain is false.
 
     Rows differ only in CPU_RUNTIME_CACHE_CAPACITY, which has no effect.
@@ -191,7 +191,7 @@ def equals(row: Row, copies: int) -> Table:
         throughput_per_s=row.throughput_per_s,
         baselines=("default", "LATENCY", "THROUGHPUT"),
     )
-    return Table(name=f"{copies} equals", rows=[base, *rows])
+    return Table(name=f"{copies} copies", rows=[base, *rows])
 
 
 def read_table(path: Path) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.search.enumeration import SpaceEnumeration
+from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
 
 
 def enumeration_lines(enumeration: SpaceEnumeration) -> list[str]:
@@ -15,3 +15,11 @@ def enumeration_lines(enumeration: SpaceEnumeration) -> list[str]:
     if not refused:
         return [line]
     return [line, f"{len(refused)} sets of properties do not compile, the last: {refused[-1].message}"]
+
+
+def given_up_line(found: ListingGivenUp) -> str:
+    """Returns how far listing came, and what happens instead."""
+    return (
+        f"the space takes too long to list here ({found.listed} of {found.assignments} in {found.limit_s:.0f} s): "
+        "candidates are resolved as they are proposed"
+    )
