@@ -220,7 +220,7 @@ def test_every_command_that_a_sentence_names_exists_with_its_options() -> None:
                 assert called is None or called[1].isupper() or called[0] != code, f"{document}: {code}"
                 continue
             options = {option for parameter in known[called[1]].params for option in parameter.opts}
-            assert set(re.findall(r"(?<= )--\w+", called[2])) <= options, f"{document}: {code}"
+            assert set(re.findall(r"(?<= )--[\w-]+", called[2])) <= options, f"{document}: {code}"
 
 
 @pytest.mark.parametrize("number", range(len(blocks("results/README.md", "python"))))

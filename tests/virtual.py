@@ -21,9 +21,11 @@ from tuner.phases.runner import SessionRunner
 from tuner.planning.budget import StudyPlan
 from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import Log, SessionLine, open_log
+from tuner.report.words.space import given_up_line
+from tuner.search.enumeration import SpaceEnumeration, enumerate_space
 from tuner.search.optuna_study import Search
 from tuner.search.study_database import StudyDatabase
-from tuner.study.configuration import to_config
+from tuner.study.configuration import to_configuration
 from tuner.study.setup import KnownNoise, StudySetup
 from tuner.study.space import Assignment, Parameter, Space
 from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SamplerName, SpaceSpec, Study
@@ -224,6 +226,12 @@ class Virtual:
             remember=self.remember,
         )
 
+    def enumeration(self) -> SpaceEnumeration | None:
+        """The space as the bench resolves it."""
+        return enumerate_space(
+            self.setup, self.bench.resolve, clock=self.clock, tell=lambda found: self.listener.say(given_up_line(found))
+        )
+
     def search(self) -> Search:
         metrics = self.study.objective.metrics
         database = StudyDatabase(path=self.db_path, name="search", metrics=metrics, say=self.listener.say)
@@ -304,4 +312,4 @@ def calm(surface: Callable[[DeploymentConfig], float] = hill) -> SyntheticBench:
 
 
 def configs_of(space: Space) -> list[DeploymentConfig]:
-    return [to_config(point, device="CPU", api="async") for point in space.assignments()]
+    return [to_configuration(point, device="CPU", api="async") for point in space.assignments()]

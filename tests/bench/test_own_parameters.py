@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from tuner.bench.configuration import DeploymentConfig, Effective
-from tuner.bench.own_parameters import OWN_PARAMETERS
+from tuner.bench.own_parameters import OWN_PARAMETERS, own_values
 from tuner.study.study import BaselineSpec
 
 
@@ -35,6 +35,12 @@ def test_an_affinity_is_one_of_two_words() -> None:
     row = OWN_PARAMETERS["affinity"]
     assert row.allowed == "one of shared, split"
     assert [row.is_legal(value) for value in ("shared", "split", "apart", 1, None)] == [True] * 2 + [False] * 3
+
+
+def test_values_of_a_configuration_come_from_the_last_source_that_gives_one() -> None:
+    found = own_values({"replicas": 2, "infer_requests": 1}, {"infer_requests": None, "affinity": "split", "X": 1})
+    assert found == {"batch_size": 1, "infer_requests": 1, "replicas": 2, "affinity": "split"}
+    assert own_values({"replicas": 1, "affinity": "split"})["affinity"] == "shared", "one process shares with none"
 
 
 def test_a_default_is_legal_or_left_to_model_and_deployment() -> None:

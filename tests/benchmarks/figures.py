@@ -73,8 +73,8 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> None:
             axis.set_xlabel("gain over THROUGHPUT, %")
             axis.legend(fontsize=8)
         save(figure, out / "side-by-side.svg")
-    real = folder / "equals.json"
-    intervals = equals_intervals(folder) if real.exists() else []
+    real = folder / "null-studies.json"
+    intervals = null_study_intervals(folder) if real.exists() else []
     if intervals:
         figure, axis = plt.subplots(figsize=(6, 0.28 * len(intervals) + 1))
         for y, (low, high, estimate) in enumerate(intervals):
@@ -82,14 +82,14 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> None:
             axis.plot(estimate, y, "o", color="#3a7ca5")
         axis.axvline(0.0, color="#333", lw=0.8)
         axis.set_yticks(range(len(intervals)), [f"study {i}" for i in range(len(intervals))], fontsize=8)
-        axis.set_xlabel("gain of the best of twenty equals, %, with the interval shown")
-        save(figure, out / "equals.svg")
+        axis.set_xlabel("gain of the best of twenty copies, %, with the interval shown")
+        save(figure, out / "null-studies.svg")
 
 
 def session_values(folder: Path) -> list[tuple[ConfirmationPlan, list[float]]]:
-    """The confirmation of each real study of equals, and what its sessions gave."""
+    """The confirmation of each real A/A study, and what its sessions gave."""
     found = []
-    for path in sorted(folder.glob("equals-*/sessions.jsonl")):
+    for path in sorted(folder.glob("null-study-*/sessions.jsonl")):
         log = read_log(path)
         plan = log.confirmation(1)
         if plan is None:
@@ -104,8 +104,8 @@ def session_values(folder: Path) -> list[tuple[ConfirmationPlan, list[float]]]:
     return found
 
 
-def equals_intervals(folder: Path) -> list[tuple[float, float, float]]:
-    """Low, high and estimate (%) of each real study of equals that reached a look."""
+def null_study_intervals(folder: Path) -> list[tuple[float, float, float]]:
+    """Low, high and estimate (%) of each real A/A study that reached a look."""
     found = []
     for plan, values in session_values(folder):
         due = [n for n in plan.looks if n <= len(values)]

@@ -1,5 +1,6 @@
-"""The published page: targets, equals, side by side, strategies, audit, as Markdown. Knows the files that the other
-scripts leave, and measures nothing.
+"""Writes the published page: targets, A/A studies, side by side, strategies and audit, as Markdown.
+
+Knows the files that the other scripts leave; measures nothing.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ def verdict(values: Sequence[float | None], limit: float) -> str:
     return "met" if statistics.median(known) <= limit else "**missed**"
 
 
-def equals_row(found: Sequence[dict[str, Any]]) -> tuple[int, int, float]:
-    wins, studies = sum(one["false_wins"] for one in found), sum(one["studies"] for one in found)
-    return wins, studies, 100.0 * upper_bound(wins, studies) if studies else math.nan
+def false_positives(found: Sequence[dict[str, Any]]) -> tuple[int, int, float]:
+    wrong, studies = sum(one["false_positives"] for one in found), sum(one["studies"] for one in found)
+    return wrong, studies, 100.0 * upper_bound(wrong, studies) if studies else math.nan
 
 
 def coverage(held: int, shown: int) -> tuple[str, str]:
@@ -82,7 +83,7 @@ def bias(found: Sequence[dict[str, Any]], limit: float) -> tuple[str, str]:
 def targets(folder: Path) -> list[str]:
     """The table of measurement.md, with what was measured beside each target."""
     replays = read_all(folder, "replay-*.json", "evaluations")
-    equals = read_all(folder, "equals-*.json", "equals")
+    null_studies = read_all(folder, "null-studies-*.json", "null_studies")
     ours = pick(replays, strategy="auto", minutes=10.0)
     small = f"-{SAMPLE}"
     vm = [one for one in ours if one["noise"] == "recorded"]
@@ -99,14 +100,14 @@ def targets(folder: Path) -> list[str]:
         rows.append([what, host, target, measured, word])
 
     for host, here in (
-        (NOISY, [e for e in equals if e["noise"] != "quiet"]),
-        (QUIET, pick(equals, noise="quiet")),
+        (NOISY, [e for e in null_studies if e["noise"] != "quiet"]),
+        (QUIET, pick(null_studies, noise="quiet")),
     ):
         if here:
-            wins, studies, bound = equals_row(here)
-            text = f"{wins} of {studies}: {100 * wins / studies:.2f} %, upper bound {bound:.2f} %"
+            wrong, studies, bound = false_positives(here)
+            text = f"{wrong} of {studies}: {100 * wrong / studies:.2f} %, upper bound {bound:.2f} %"
             row(
-                "false wins where nothing can be gained",
+                "false positives where nothing can be gained",
                 host,
                 "<= 2.5 %",
                 text,
@@ -154,7 +155,7 @@ def targets(folder: Path) -> list[str]:
     provable = folder / "provable.json"
     for name, one in json.loads(provable.read_text()).items() if provable.exists() else ():
         gain, model = one["gain_pct"], name.split("-")[0]
-        said = f"{one['sessions']} sessions of {one['pairs']} pairs of equals, {one['seconds']:.0f} s, differ by"
+        said = f"{one['sessions']} A/A sessions of {one['pairs']} pairs, {one['seconds']:.0f} s, differ by"
         row(f"gain provable with 80 % power in 4 min, {model}", "2-core VM", "3 %",
             f"{gain:.1f} % ({said} {100 * one['sd']:.1f} %)", "met" if gain <= 3 else "**missed**")  # fmt: skip
     return markdown(["figure", "host", "target", "measured", ""], rows)
@@ -187,21 +188,21 @@ def replay_tables(folder: Path) -> list[str]:
     return lines
 
 
-def equals_section(folder: Path) -> list[str]:
-    equals = read_all(folder, "equals-*.json", "equals")
+def null_studies_section(folder: Path) -> list[str]:
+    null_studies = read_all(folder, "null-studies-*.json", "null_studies")
     rows = [
         [e["table"] if e["noise"] == "recorded" else f"{e['noise']} server", str(e["studies"]), str(e["confirmed"]),
-         str(e["false_wins"]), f"{e['upper_95_pct']:.2f} %"]
-        for e in equals
+         str(e["false_positives"]), f"{e['upper_95_pct']:.2f} %"]
+        for e in null_studies
     ]  # fmt: skip
-    wins, studies, bound = equals_row(equals)
-    lines = markdown(["noise of", "studies", "reached the confirmation", "false wins", "upper 95 % bound"], rows)
-    lines.append(f"All together {wins} of {studies}, upper 95 % bound {bound:.2f} %.")
-    real = folder / "equals.json"
+    wrong, studies, bound = false_positives(null_studies)
+    lines = markdown(["noise of", "studies", "reached the confirmation", "false positives", "upper 95 % bound"], rows)
+    lines.append(f"All together {wrong} of {studies}, upper 95 % bound {bound:.2f} %.")
+    real = folder / "null-studies.json"
     if real.exists():
         found = json.loads(real.read_text())
         won = sum(one["verdict"] == "tuned" for one in found)
-        confirmed = len(list(folder.glob("equals-*/sessions.jsonl")))
+        confirmed = len(list(folder.glob("null-study-*/sessions.jsonl")))
         on_record = f" ({confirmed} are on record with their windows)" if confirmed else ""
         said = f"Real studies on the 2-core VM, two minutes each: {won} of {len(found)} claimed a gain{on_record}."
         lines += ["", f"{said} Reasons: {'; '.join(one['reason'] for one in found)}."]
@@ -274,9 +275,9 @@ def write_page(folder: Path) -> None:
         *notes, "## Targets", "", *targets(folder),
         "## Nothing to gain (A/A)", "",
         "Twenty copies of one configuration, told apart by a property without effect. Every claim is false.", "",
-        *equals_section(folder),
+        *null_studies_section(folder),
     )  # fmt: skip
-    picture("equals.svg", "Intervals of the real studies of equals that came to one")
+    picture("null-studies.svg", "Intervals of the real A/A studies that came to one")
     say("## Side by side", "", *side_section(folder))
     picture("side-by-side.svg", "Claimed and true gains of four ways to tune")
     say(

@@ -1,4 +1,4 @@
-"""The smallest gain that a confirmation of four minutes proves with 80 % power on this host, from sessions of equals.
+"""The smallest gain that a confirmation of four minutes proves with 80 % power on this host, from A/A sessions.
 
     python tests/benchmarks/provable.py FOLDER [--sessions 12]
 
@@ -64,7 +64,7 @@ def main() -> None:
                     values[name].append(found)
     result = {}
     for name, found in values.items():
-        sd = math.sqrt(statistics.fmean(v * v for v in found))  # equals: the mean is known to be 0
+        sd = math.sqrt(statistics.fmean(v * v for v in found))  # A/A: the mean is known to be 0
         gain = smallest_provable_gain_pct(sd, 12, min_gain_log=ONE_PERCENT, sd_floor=SD_FLOOR * sd)
         result[name] = {
             "sd": sd,

@@ -3,7 +3,7 @@
     python tests/benchmarks/publish.py FOLDER [--landscapes DIR] [--page]
 
 Runs, in order, what is not yet in FOLDER: the recorded tables (record_tables.py, two passes), the replays on them and
-on the landscapes, the audit, the ten studies of equals, and the side-by-side; then the page. About four hours, on a
+on the landscapes, the audit, the ten real A/A studies, and the side-by-side; then the page. About four hours, on a
 host that does nothing else; interrupted, the same command goes on. `--page` only remakes the page from what is there.
 """
 
@@ -20,9 +20,10 @@ from tuner.bench.simulated.table import write_table
 from tuner.replay.recorded_table import read_recorded
 
 HERE = Path(__file__).resolve().parent
-EQUALS = {"recorded": "400", "noisy": "400", "quiet": "2000"}
-"""Studies of equals for each table of the VM, and on each kind of server: 2000 for either kind of host."""
-EQUALS_WORDS = ("--minutes", "5", "--studies", "1", "--strategies", "random", "--equals")
+NULL_STUDIES = {"recorded": "400", "noisy": "400", "quiet": "2000"}
+"""Number of A/A studies by noise, for each table of the VM and on each kind of server: 2000 for each kind of host."""
+
+NULL_STUDY_WORDS = ("--minutes", "5", "--studies", "1", "--strategies", "random", "--null-studies")
 
 SHORT = {"noisy": 150, "quiet": 400}
 """Studies of two minutes on each of 48 rows, asked only whether what they deploy is worse than the baseline: to show
@@ -56,20 +57,29 @@ def measure(folder: Path, landscapes: Path) -> None:
         run(str(HERE / "audit.py"), str(folder))
     if not (folder / "provable.json").exists():
         run(str(HERE / "provable.py"), str(folder))
-    run(str(HERE / "equals.py"), str(folder))
+    run(str(HERE / "null_studies.py"), str(folder))
     run(str(HERE / "side_by_side.py"), "--results", str(folder / "side"))
 
 
 def replay(folder: Path, landscapes: Path) -> None:
     for name in TABLES:
         table = str(RESULTS / "tables" / f"{name}.csv")
-        replayed(folder / f"replay-{name}.json", table, "--studies", "12", "--strategies", STRATEGIES, "--equals", "0")
-        replayed(folder / f"equals-{name}.json", table, *EQUALS_WORDS, EQUALS["recorded"])
+        replayed(
+            folder / f"replay-{name}.json", table, "--studies", "12", "--strategies", STRATEGIES, "--null-studies", "0"
+        )
+        replayed(folder / f"null-studies-{name}.json", table, *NULL_STUDY_WORDS, NULL_STUDIES["recorded"])
     servers = sorted(landscapes.glob("*.csv.gz"))
     for noise in ("quiet", "noisy"):
-        replayed(folder / f"equals-{noise}.json", str(servers[0]), "--noise", noise, *EQUALS_WORDS, EQUALS[noise])
+        replayed(
+            folder / f"null-studies-{noise}.json",
+            str(servers[0]),
+            "--noise",
+            noise,
+            *NULL_STUDY_WORDS,
+            NULL_STUDIES[noise],
+        )
         for path in servers:
-            name, table = path.name.split(".")[0], (str(path), "--noise", noise, "--equals", "0")
+            name, table = path.name.split(".")[0], (str(path), "--noise", noise, "--null-studies", "0")
             words, rows = (*table, "--minutes", "10"), ("--rows", str(SAMPLE))
             hasty = (*table, *rows, "--minutes", "2", "--strategies", "auto", "--studies", str(SHORT[noise]))
             replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-hasty.json", *hasty)

@@ -19,6 +19,7 @@ from tuner.commands.run import RunOptions, prepared_study
 from tuner.phases.baselines import settle_reference
 from tuner.planning.session_plan import plan_session
 from tuner.report.terminal import TerminalReporter
+from tuner.report.words.space import given_up_line
 from tuner.search.enumeration import enumerate_space
 
 MODELS = {
@@ -52,7 +53,12 @@ def record(name: str, folder: Path, passes: int) -> None:
             runner, state = prepared.runner, prepared.runner.state
             settle_reference(runner)
             reference = state.reference
-            enumeration = enumerate_space(runner)
+            enumeration = enumerate_space(
+                runner.state.setup,
+                runner.resolve,
+                clock=runner.clock,
+                tell=lambda found: runner.say(given_up_line(found)),
+            )
             assert enumeration is not None
             configs = {key: state.setup.configuration(assignment) for key, assignment in enumeration.distinct.items()}
             for i in range(passes):

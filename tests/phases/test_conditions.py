@@ -23,12 +23,12 @@ from tuner.outcome.study_report import read_study
 from tuner.records.folder import write_text
 from tuner.records.identity import check_identity, study_identity
 from tuner.report.summary import outcome_json, study_lines
-from tuner.search.auto_space import auto_space
+from tuner.search.auto_space import SpaceFacts, auto_space
 from tuner.search.search_space import make_setup
 from tuner.search.seeds import seeds
 from tuner.study.baselines import baseline_configs
 from tuner.study.conditions import as_written, under
-from tuner.study.configuration import to_config
+from tuner.study.configuration import to_configuration
 from tuner.study.file import device_checks
 from tuner.study.file.loader import Draft, load_study, parse
 from tuner.study.file.scalars import read_cpuset, read_memory
@@ -284,16 +284,7 @@ def test_auto_offers_affinity_where_there_are_replicas_and_only_there(write: Wri
 
 
 def test_other_devices_are_not_split() -> None:
-    space = auto_space(
-        device="GPU",
-        is_latency=False,
-        cpus=8,
-        is_batch_legal=False,
-        has_smt=False,
-        is_hybrid=False,
-        device_properties=[],
-        replicas=2,
-    )
+    space = auto_space(SpaceFacts(device="GPU", cpus=8, replicas=2))
     assert "affinity" not in {p.name for p in space.parameters}
 
 
@@ -326,13 +317,13 @@ def test_the_seeds_of_replicas_obey_the_quota_of_each(
 
 
 def test_split_is_shared_where_there_is_but_one_replica() -> None:
-    configs = [to_config({"replicas": n, "affinity": "split"}, device="CPU", api="async") for n in (1, 2)]
+    configs = [to_configuration({"replicas": n, "affinity": "split"}, device="CPU", api="async") for n in (1, 2)]
     assert [(c.replicas, c.affinity) for c in configs] == [(1, "shared"), (2, "split")]
 
 
 def test_replicas_are_those_of_the_deployment_unless_the_assignment_says_otherwise() -> None:
-    assert to_config({}, device="CPU", api="async", replicas=3).replicas == 3
-    assert to_config({"replicas": 1}, device="CPU", api="async", replicas=3).replicas == 1
+    assert to_configuration({}, device="CPU", api="async", replicas=3).replicas == 3
+    assert to_configuration({"replicas": 1}, device="CPU", api="async", replicas=3).replicas == 1
 
 
 def test_baselines_run_as_many_replicas_as_the_deployment_unless_they_say_otherwise() -> None:

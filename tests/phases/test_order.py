@@ -65,13 +65,13 @@ def test_a_study_with_something_to_gain_ends_tuned_with_a_truly_better_winner(
     assert interval.low - 0.02 <= true_gain <= interval.high + 0.02
 
 
-def equals(folder: Path, seed: int) -> Virtual:
+def null_study(folder: Path, seed: int) -> Virtual:
     study = make_study(seed=seed)
     return Virtual(folder=folder, study=study, space=TWINS, bench=make_bench(seed, surface=flat))
 
 
-def test_a_study_of_equals_keeps_the_baseline_and_says_why(tmp_path: Path) -> None:
-    result = equals(tmp_path, seed=1).run()
+def test_an_a_a_study_keeps_the_baseline_and_says_why(tmp_path: Path) -> None:
+    result = null_study(tmp_path, seed=1).run()
     assert not result.is_tuned
     assert result.is_answer
     assert result.line.reason in ("futile", "not_significant")
@@ -79,16 +79,16 @@ def test_a_study_of_equals_keeps_the_baseline_and_says_why(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_equals_are_rarely_taken_for_a_gain(tmp_path: Path) -> None:
+def test_copies_of_one_configuration_are_rarely_taken_for_a_gain(tmp_path: Path) -> None:
     wins = confirmations = 0
     for seed in range(100):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        study = equals(folder, seed)
+        study = null_study(folder, seed)
         study.study = make_study(seed=seed, minutes=(1.0, 2.0, 6.0)[seed % 3])
         wins += study.run().is_tuned
         confirmations += bool(study.sessions("confirm"))
-    assert confirmations >= 80, "a study of equals that ends before its confirmation proves nothing"
+    assert confirmations >= 80, "an A/A study that ends before its confirmation proves nothing"
     assert wins <= 8, "more than 8 of 100 have a probability below 0.1 % where each is wrong in 2.5 %"
 
 

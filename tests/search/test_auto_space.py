@@ -1,8 +1,11 @@
+"""The automatic space, and the points that are tried first in it."""
+
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from tuner.bench.configuration import Effective
 from tuner.bench.value import Value
 from tuner.errors import InputError
-from tuner.search.auto_space import auto_space, extend
+from tuner.search.auto_space import SpaceFacts, auto_space, extend
 from tuner.search.seeds import seeds
 from tuner.study.space import Parameter, Space
 
@@ -21,27 +24,8 @@ def linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
 
 
-def space_of(
-    device: str = "CPU",
-    *,
-    is_latency: bool = False,
-    cpus: int = 2,
-    is_batch_legal: bool = True,
-    batch_limit: int = 32,
-    has_smt: bool = False,
-    is_hybrid: bool = False,
-    device_properties: Collection[str] = (),
-) -> Space:
-    return auto_space(
-        device=device,
-        is_latency=is_latency,
-        cpus=cpus,
-        is_batch_legal=is_batch_legal,
-        batch_limit=batch_limit,
-        has_smt=has_smt,
-        is_hybrid=is_hybrid,
-        device_properties=device_properties,
-    )
+def space_of(device: str = "CPU", *, cpus: int = 2, is_batch_legal: bool = True, **facts: Any) -> Space:
+    return auto_space(SpaceFacts(device=device, cpus=cpus, is_batch_legal=is_batch_legal, **facts))
 
 
 def shown(space: Space) -> dict[str, tuple[Value, ...]]:

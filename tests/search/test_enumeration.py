@@ -11,8 +11,9 @@ from tests.virtual import LARGE, TINY, Virtual, make_study, parameter, refuse, s
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import ArrivalProcess
 from tuner.bench.simulated.synthetic import FakeClock, SyntheticBench, effective_of
+from tuner.report.words.space import enumeration_lines
 from tuner.search import enumeration as enumeration
-from tuner.search.enumeration import GIVE_UP_AFTER, enumerate_space
+from tuner.search.enumeration import GIVE_UP_AFTER
 from tuner.study.space import Parameter, Space
 from tuner.study.study import Limit, Study
 
@@ -24,11 +25,11 @@ def virtual(folder: Path, space: Space, **more: object) -> Virtual:
 def test_what_the_device_makes_alike_is_listed_once(tmp_path: Path) -> None:
     """More streams than threads are as many streams as threads."""
     space = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("INFERENCE_NUM_THREADS", 1, 2))
-    found = enumerate_space(virtual(tmp_path, space).runner())
+    found = virtual(tmp_path, space).enumeration()
     assert found is not None
     assert (found.requested, len(found.distinct)) == (8, 3)
     assert found.without_effect == []
-    assert found.lines() == ["space: 8 requested, 3 distinct"]
+    assert enumeration_lines(found) == ["space: 8 requested, 3 distinct"]
     assert list(found.distinct.values()) == [
         {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1},
         {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 2},
@@ -38,10 +39,10 @@ def test_what_the_device_makes_alike_is_listed_once(tmp_path: Path) -> None:
 
 def test_parameters_without_effect_are_named(tmp_path: Path) -> None:
     space = space_of(parameter("LOG_LEVEL", "a", "b"), parameter("NUM_STREAMS", 1, 2), parameter("ONLY", 1))
-    found = enumerate_space(virtual(tmp_path, space).runner())
+    found = virtual(tmp_path, space).enumeration()
     assert found is not None
     assert found.without_effect == ["LOG_LEVEL"]
-    assert found.lines()[0].endswith("2 distinct, 1 parameter without effect here: LOG_LEVEL")
+    assert enumeration_lines(found)[0].endswith("2 distinct, 1 parameter without effect here: LOG_LEVEL")
 
 
 def test_what_other_parameters_hang_on_is_not_called_without_effect(tmp_path: Path) -> None:
@@ -53,14 +54,14 @@ def test_what_other_parameters_hang_on_is_not_called_without_effect(tmp_path: Pa
             Parameter(name="INFERENCE_NUM_THREADS", values=(1, 2), when={"MODE": ("b",)}),
         )
     )
-    found = enumerate_space(virtual(tmp_path, space).runner())
+    found = virtual(tmp_path, space).enumeration()
     assert found is not None
     assert found.without_effect == []
 
 
 def test_values_that_look_alike_are_different_requests(tmp_path: Path) -> None:
     space = space_of(parameter("CPU_RUNTIME_X", 1, "1", True, 1.0, None))
-    found = enumerate_space(virtual(tmp_path, space).runner())
+    found = virtual(tmp_path, space).enumeration()
     assert found is not None
     assert found.requested == 5
     assert len(found.distinct) == 4, "as text 1 is 1, and the device reports text"
@@ -71,7 +72,7 @@ def test_what_the_device_makes_of_it_stands_for_a_configuration(tmp_path: Path) 
     space = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("INFERENCE_NUM_THREADS", 2))
     study = virtual(tmp_path, space)
     study.seeds = [{"NUM_STREAMS": 8, "INFERENCE_NUM_THREADS": 2}]
-    found = enumerate_space(study.runner())
+    found = study.enumeration()
     assert found is not None
     assert next(iter(found.distinct.values())) == {"NUM_STREAMS": 2, "INFERENCE_NUM_THREADS": 2}
     assert len(found.distinct) == 2
@@ -104,17 +105,17 @@ def test_one_request_is_waited_for_where_latency_alone_is_wanted_in_a_closed_loo
     assert {n: setup.configuration({"infer_requests": n}).api for n in calls} == calls
 
 
-def test_what_does_not_compile_is_left_out_and_said(tmp_path: Path) -> None:
+def test_properties_that_do_not_compile_are_left_out_and_counted(tmp_path: Path) -> None:
     study = virtual(tmp_path, TINY)
     study.bench.failure_of = lambda c: refuse("no streams") if c.properties["NUM_STREAMS"] == 4 else None
-    found = enumerate_space(study.runner())
+    found = study.enumeration()
     assert found is not None
     assert len(found.distinct) == 4
-    assert not found.is_pruned
-    assert found.lines()[1] == "1 sets of properties do not compile, the last: no streams"
+    assert not found.is_broken
+    assert enumeration_lines(found)[1] == "1 sets of properties do not compile, the last: no streams"
 
 
-def test_where_nothing_compiles_it_is_found_after_a_few(tmp_path: Path) -> None:
+def test_a_space_of_which_nothing_compiles_is_given_up_after_a_few(tmp_path: Path) -> None:
     asked: list[DeploymentConfig] = []
     study = virtual(tmp_path, LARGE)
 
@@ -123,9 +124,9 @@ def test_where_nothing_compiles_it_is_found_after_a_few(tmp_path: Path) -> None:
         return refuse()
 
     study.bench.failure_of = fail
-    found = enumerate_space(study.runner())
+    found = study.enumeration()
     assert found is not None
-    assert found.is_pruned
+    assert found.is_broken
     assert found.distinct == {}
     assert found.without_effect == []
     assert len({config.properties_key for config in asked}) == GIVE_UP_AFTER
@@ -133,9 +134,9 @@ def test_where_nothing_compiles_it_is_found_after_a_few(tmp_path: Path) -> None:
 
 def test_too_large_a_space_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enumeration, "ENUMERABLE", 5)
-    assert enumerate_space(virtual(tmp_path, TINY).runner()) is None
+    assert virtual(tmp_path, TINY).enumeration() is None
     monkeypatch.setattr(enumeration, "ENUMERABLE", 6)
-    assert enumerate_space(virtual(tmp_path, TINY).runner()) is not None
+    assert virtual(tmp_path, TINY).enumeration() is not None
 
 
 @dataclass(slots=True)
@@ -154,7 +155,7 @@ def test_listing_takes_a_tenth_of_the_budget_at_most(tmp_path: Path, minutes: fl
     study = virtual(tmp_path, TINY)
     study.bench.resolver = SlowResolver(study.clock)
     study.study = make_study(minutes=minutes, trials=3)
-    found = enumerate_space(study.runner())
+    found = study.enumeration()
     assert (found is not None) == is_listed
     assert study.clock() <= 0.1 * 60 * (minutes or 1e9) + 2.0
     assert any("takes too long to list" in line for line in study.listener.lines) != is_listed

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.virtual import LARGE, Virtual, by_streams, calm, crash, make_study, parameter, space_of
-from tuner.search.enumeration import enumerate_space
 from tuner.search.observations import FAILED_SD, fast_enough, observations
 from tuner.study.study import Limit
 
@@ -21,7 +20,7 @@ def test_candidates_and_baselines_of_the_space_are_told_with_their_errors_and_li
     )
     study.run()
     state = study.state()
-    enumeration = enumerate_space(study.runner())
+    enumeration = study.enumeration()
     assert enumeration is not None
     candidates = state.candidates
     found = observations(state.reference, candidates.values(), enumeration.distinct)
@@ -53,7 +52,7 @@ def test_what_could_not_end_a_window_in_time_even_as_fast_as_the_best_is_left_ou
     study = Virtual(folder=tmp_path, space=space, bench=calm(lambda config: 100.0))
     study.run()
     state = study.state()
-    enumeration = enumerate_space(study.runner())
+    enumeration = study.enumeration()
     assert enumeration is not None
     kept = fast_enough(state, enumeration.distinct, None)
     assert sorted(a["infer_requests"] or 0 for a in kept.values()) == [8, 64]

@@ -9,7 +9,6 @@ from typing import get_args
 import pytest
 
 from tests.virtual import LARGE, SMALL, TINY, PhaseFuse, PowerCut, Virtual, make_study
-from tuner.search.enumeration import enumerate_space
 from tuner.search.known import KnownConfigurations
 from tuner.search.strategies import GROUP, STRATEGIES, EndReason, Knowledge, SearchEnd
 from tuner.study.space import Assignment, Space
@@ -28,7 +27,7 @@ def known_before(folder: Path, space: Space, *, seeds: tuple[Assignment, ...] = 
     runner, state = study.runner(), study.state()
     names = {key: name for name, key in state.reference.baseline_keys.items()}
     known = KnownConfigurations(state=state, resolve=runner.resolve, baselines=names)
-    return Knowledge(state=state, configurations=known, enumeration=enumerate_space(runner), trials_left=trials)
+    return Knowledge(state=state, configurations=known, enumeration=study.enumeration(), trials_left=trials)
 
 
 def chosen(name: SamplerName, known: Knowledge, *pending: Assignment, n: int = 1) -> list[Assignment | None]:

@@ -1,3 +1,5 @@
+"""study.db: what programs of Optuna find in it, and what stands in its way."""
+
 from __future__ import annotations
 
 import os
@@ -8,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import optuna
@@ -103,6 +107,31 @@ def test_one_file_is_left_when_it_is_closed(tmp_path: Path) -> None:
         search.restore([FIRST])
         measured(search)
     assert [file.name for file in folder.iterdir()] == ["study.db"]
+
+
+def test_trials_inserted_at_once_are_the_trials_that_optuna_adds_one_by_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With tables that are not those of `SCHEMA` every trial is added by Optuna itself."""
+    unknown = FinishedTrial(
+        number=3, assignment={"A": True}, value=-1e-300, record={"words": '\u00e9 " \u0000', "n": None}
+    )
+    known = [FIRST, THIRD, unknown]
+    found = []
+    for columns in (database.SCHEMA["trial_params"], ("trial_id", "renamed")):
+        monkeypatch.setitem(database.SCHEMA, "trial_params", columns)  # type: ignore[arg-type]
+        with Mirrored(path, "throughput", "latency_p90_ms") as search:
+            search.restore([replace(t, others=() if t.value is None else (0.25,)) for t in known])
+            search.tell(search.propose({"A": True, "B": 2}).number, value=0.25, others=[1.0])
+        trials = loaded(path).trials
+        assert all(trial.datetime_complete is not None for trial in trials)
+        found.append(
+            [(t.number, t.state, t.values, t.params, t.distributions, t.user_attrs, t.system_attrs) for t in trials]
+        )
+        times = [t.datetime_complete for t in trials]
+        assert max(times) - min(times) < timedelta(minutes=30), "both are written in one time zone"  # type: ignore[operator,type-var]
+    assert found[0] == found[1]
+    assert len(found[0]) == 5
 
 
 # What is in its way

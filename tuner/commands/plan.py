@@ -10,6 +10,7 @@ from tuner.evidence.noise import PRIOR_SD
 from tuner.phases.runner import SessionRunner
 from tuner.planning.description import plan_lines
 from tuner.planning.study_plan import study_plan, usual_plan
+from tuner.report.words.space import enumeration_lines, given_up_line
 from tuner.search.enumeration import enumerate_space
 from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import gain_log
@@ -24,9 +25,11 @@ def describe_plan(runner: SessionRunner) -> list[str]:
     setup, known = state.setup, state.setup.known_noise
     names = [f"{name}: {config}" for name, config in setup.baselines.items()]
     lines = [f"baselines: {'; '.join(names)}"]
-    enumeration = enumerate_space(runner)
+    enumeration = enumerate_space(
+        setup, runner.resolve, clock=runner.clock, tell=lambda found: runner.say(given_up_line(found))
+    )
     if enumeration is not None:
-        lines += enumeration.lines()
+        lines += enumeration_lines(enumeration)
     if is_finished(state):
         return [*lines, "finished: `tuner run` prints the verdict; a larger budget searches on"]
     if state.has_reference:

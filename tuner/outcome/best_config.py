@@ -16,6 +16,7 @@ from tuner import __version__
 from tuner.bench.configuration import Api, DeploymentConfig, Effective
 from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
+from tuner.bench.own_parameters import OWN_PARAMETERS, read_own
 from tuner.decision.result import Result
 from tuner.deploy.best import (
     Best,
@@ -111,11 +112,8 @@ def assemble(
         model=deployed.model,
         properties=properties,
         inputs=deployed.inputs,
-        batch_size=effective.batch_size,
-        infer_requests=effective.infer_requests,
         api=effective.api,
-        replicas=effective.replicas,
-        affinity=effective.affinity,
+        **read_own(effective),
         deployment=as_written(study.conditions),
         effective=effective.properties,
         objective=BestObjective(metric=metric.name, value=rounded(mine.values[metric.name]), unit=metric.unit),
@@ -123,10 +121,7 @@ def assemble(
             name=result.reference,
             value=rounded(metrics.reference.values[metric.name]),
             properties=dict(reference.properties),
-            batch_size=reference.batch_size,
-            infer_requests=reference.infer_requests,
-            replicas=reference.replicas if max(reference.replicas, effective.replicas) > 1 else None,
-            affinity=reference.affinity if reference.replicas > 1 else None,
+            **_own_of_baseline(reference, effective),
             api=reference_api if reference_api != effective.api else None,
         ),
         baselines={
@@ -180,6 +175,14 @@ def constraints_of(
                 )
             )
     return tuple(found)
+
+
+def _own_of_baseline(reference: DeploymentConfig, deployed: Effective) -> dict[str, Any]:
+    """Returns the own parameters of a baseline as best.yaml has them, without what goes without saying."""
+    own = {name: getattr(reference, name) for name in OWN_PARAMETERS}
+    if reference.replicas == 1:
+        own |= {row.name: None for row in OWN_PARAMETERS.values() if row.is_for_replicas}
+    return own if max(reference.replicas, deployed.replicas) > 1 else {**own, "replicas": None}
 
 
 def _api_of(state: StudyState, baseline: str) -> Api | None:

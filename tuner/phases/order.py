@@ -20,6 +20,7 @@ from tuner.planning.description import plan_lines
 from tuner.planning.selection import runner_up
 from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import VerdictLine
+from tuner.report.words.space import given_up_line
 from tuner.report.words.verdict import verdict_words
 from tuner.search.enumeration import SpaceEnumeration, enumerate_space
 from tuner.search.optuna_study import Search
@@ -40,7 +41,9 @@ def run_phases(runner: SessionRunner, search: Search) -> Result:
     if state.log.all_sessions():
         runner.say(_resumed_line(state))
     # A space that does not compile is found before anything is measured.
-    enumeration = enumerate_space(runner)
+    enumeration = enumerate_space(
+        state.setup, runner.resolve, clock=runner.clock, tell=lambda found: runner.say(given_up_line(found))
+    )
     state = runner.state = replace(state, distinct=len(enumeration.distinct) if enumeration else None)
     settle_reference(runner)
     plan = study_plan(state)

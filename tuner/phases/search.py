@@ -16,6 +16,7 @@ from tuner.phases.runner import SessionRunner
 from tuner.phases.search_time import SearchTime, end_of, failure_of, race_blocks, trials_left
 from tuner.planning.budget import StudyPlan
 from tuner.planning.session_plan import plan_session
+from tuner.report.words.space import enumeration_lines
 from tuner.search.enumeration import SpaceEnumeration
 from tuner.search.known import KnownConfigurations
 from tuner.search.optuna_study import Search
@@ -37,7 +38,7 @@ def explore(runner: SessionRunner, plan: StudyPlan, search: Search, enumeration:
     state, sampler = runner.state, runner.state.study.sampler
     if enumeration is None and sampler in NEED_LISTING:
         runner.say(f"the space is too large to list, which {sampler} needs: it is sampled by TPE")
-    for line in enumeration.lines() if enumeration else ():
+    for line in enumeration_lines(enumeration) if enumeration else ():
         runner.say(line)
     names = {key: name for name, key in state.reference.baseline_keys.items()}
     known = KnownConfigurations(state=state, resolve=runner.resolve, baselines=names)
@@ -65,7 +66,7 @@ class _Exploration:
 
     def run(self) -> SearchEnd:
         """Asks, measures and tells until the strategy or the budget ends the search."""
-        if self.enumeration is not None and self.enumeration.is_pruned:
+        if self.enumeration is not None and self.enumeration.is_broken:
             return SearchEnd(reason=EndReason.ALL_FAILED, cause=str(self.enumeration.refused[-1]))
         strategy = STRATEGIES[self.state.study.sampler](self.knowledge())
         while True:

@@ -1,5 +1,6 @@
-"""What many replayed studies say of a strategy: how far from the best it ends, how soon it is near, and how often its
-claims are true. Knows the outcomes of replays; runs none.
+"""Evaluates strategies by many replayed studies: how far from the best they end, how soon, how true their claims are.
+
+Responsible for statistics of outcomes. Must not run a study.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from dataclasses import dataclass
 from tuner.replay.replayed import NEAR, WORSE, Replayed
 
 CLAIM_FROM = math.log(1.05)
-"""The bias of claims is told for gains from 5 %: smaller ones are claimed only where noise lifted them."""
+"""Smallest true gain (log-ratio) whose claims have a bias: only noise makes smaller gains claims at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Of one strategy on one table with one budget. Regrets in per cent of the best's speed, None where nothing can be
-    said: no claims, no intervals, never near."""
+    """The evaluation of one strategy on one table with one budget.
+
+    Regrets are in per cent of the best configuration's speed. None stands where studies say nothing: without claims,
+    without intervals, or if most studies never came near the best.
+    """
 
     table: str
     strategy: str
@@ -29,58 +33,62 @@ class Evaluation:
     regret_p90_pct: float
     tried_regret_median_pct: float
     tried_regret_p90_pct: float
-    """Of the best that was tried: what is beyond it was lost by the choice among those tried."""
+    """Regret of the best configuration that was tried; the difference to `regret_p90_pct` was lost by the choice."""
     search_regret_median_pct: float
-    """Of what search and final thought best, confirmed or not."""
+    """Regret of the configuration that search and final took for the best, confirmed or not."""
     trials_median: float
     trials_to_near_median: float | None
-    """Trials to within 2 % of the best; studies that never got there count as infinitely many."""
+    """Number of trials to within 2 % of the best; a study that never came there counts as infinitely many."""
     near_pct: float
-    """Of the studies, those that did."""
+    """Share of the studies that came within 2 % of the best."""
     time_to_near_median_s: float | None
-    """Until the search's best stayed within 2 % of the best."""
+    """Virtual seconds until the search's best stayed within 2 % of the best."""
     tuned_pct: float
     harmed_pct: float
-    """Of the studies, those that deploy what is worse than the strongest baseline by more than 1 %."""
+    """Share of the studies that deploy a configuration worse than the strongest baseline by more than 1 %."""
     claims: int
     claimed_pct: float | None
+    """Mean gain that was claimed."""
     true_pct: float | None
-    """Mean gain claimed, and mean true gain of the same configurations."""
+    """Mean true gain of the configurations that claims were about."""
     large_claims: int
-    """Claims of true gains of 5 % or more; the bias is told of these."""
+    """Number of claims of true gains of 5 % or more, which the bias is computed from."""
     bias_points: float | None
-    """Mean of 100 times the log of claimed over true speed-up: a point is 1 % of the speed, however large the gain."""
+    """Mean of 100 times the log of claimed over true speed-up: 1 is 1 % of the speed, however large the gain."""
     bias_se_points: float | None
-    """Its standard error: how much of it may be the luck of these studies."""
+    """Standard error of the bias."""
     intervals: int
+    """Number of intervals that were shown."""
     held: int
-    """Intervals that were shown, and those that hold the true gain."""
+    """Number of intervals that hold the true gain."""
     coverage_pct: float | None
     wall_median_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NullStudies:
-    """Studies of copies of one configuration: every claim is false."""
+    """A/A studies of copies of one configuration: every claim is a false positive."""
 
     table: str
-    """Whose noise it was."""
+    """Name of the table whose noise the studies had."""
     noise: str
     minutes: float
     studies: int
     false_positives: int
     confirmed: int
-    """Studies that reached the confirmation: the others could not err."""
+    """Number of studies that reached the confirmation; the others could not claim anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replays:
+    """The evaluations that `tuner replay` was asked for, with the null studies on each table's noise."""
+
     evaluations: Sequence[Evaluation]
-    equals: Sequence[NullStudies]
+    null_studies: Sequence[NullStudies]
 
 
 def evaluate(found: Sequence[Replayed], *, table: str, strategy: str, noise: str, minutes: float) -> Evaluation:
-    """Raises ValueError where there is nothing to evaluate."""
+    """Returns the evaluation of studies of one strategy. Raises ValueError for no studies."""
     if not found:
         raise ValueError("no study was replayed")
     regrets = sorted(_regret_pct(one.regret) for one in found)
@@ -124,7 +132,7 @@ def evaluate(found: Sequence[Replayed], *, table: str, strategy: str, noise: str
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:
-    """The nearest-rank quantile of ascending values."""
+    """Returns the nearest-rank quantile of ascending values."""
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
 
@@ -133,7 +141,7 @@ def _regret_pct(regret: float) -> float:
 
 
 def _time_to_near(one: Replayed) -> float:
-    """Since when the search's best has been within 2 % of the best; inf where it is not at the end."""
+    """Returns the time from which the search's best stayed within 2 % of the best; infinity if it did not."""
     since = math.inf
     for at_s, regret in reversed(one.path):
         if regret > NEAR:

@@ -1,6 +1,6 @@
-"""From the record of a study that measured its whole space to a table that searches can be judged on.
+"""Turns the record of a study that measured its whole space into a table on which strategies are replayed.
 
-Knows sessions on record and what they say of speed and noise; runs nothing.
+Responsible for speeds and noise of recorded sessions. Must not run anything.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from tuner.bench.configuration import Effective, Failure
 from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
+from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.bench.simulated.table import HostNoise, Point, Row, Table, with_hints
 from tuner.bench.value import Value
 from tuner.errors import InputError
@@ -24,22 +25,31 @@ from tuner.study.baselines import HINTS
 THROUGHPUT = METRICS["throughput"]
 
 FEWEST_ROWS = 2
+"""Smallest number of configurations of a table."""
 
 FEWEST_REPEATED = 5
-"""Configurations that were measured in two sessions: fewer say nothing of what differs between two."""
+"""Smallest number of repeated configurations from which the spread between compiles is computed."""
 
 USUAL_WINDOW_SD = 0.05
-"""Of a second on a shared machine, where no session has two pairs."""
+"""Standard deviation (log-ratio) of a window of one second on a shared machine, used if no session has two pairs."""
 
-USUAL_COMPILE_SD, LEAST_COMPILE_SD = 0.007, 0.002
-"""Where nothing was measured twice, what is usual on shared machines (measurement.md: 0.7 to 1.5 %); and what is
-believed at least where two sessions agree better than their windows explain."""
+USUAL_COMPILE_SD = 0.007
+"""Standard deviation (log-ratio) between two compiles, used if too few configurations were measured twice.
+
+Shared machines have 0.7 to 1.5 % (tuner/README.md, calibration).
+"""
+
+LEAST_COMPILE_SD = 0.002
+"""Smallest standard deviation between two compiles, used if sessions agree better than their windows explain."""
 
 
 def read_recorded(folder: Path) -> Table:
-    """The table of a results folder: every configuration that ran beside a reference, with its mean throughput, and
-    the host's noise as its windows show it. Raises InputError where there are fewer than two, or no
-    baselines, and for a study under a load."""
+    """Returns the table of a results folder.
+
+    It has every configuration that ran beside a reference, with its mean throughput, and the noise of the host as the
+    windows show it. Raises InputError for fewer than `FEWEST_ROWS` configurations, without baselines, and for a study
+    under a load.
+    """
     lines = read_log(folder / "sessions.jsonl").all_sessions()
     baselines = next((line for line in lines if line.phase == "baselines"), None)
     paired = [line for line in lines if line.phase in ("race", "search", "final") and _ran(line.session.members[0])]
@@ -58,8 +68,8 @@ def read_recorded(folder: Path) -> Table:
             f"{folder}: its requests arrived by themselves, and what was served says nothing of speed",
             advice="name the results of a study with a closed loop",
         )
-    levels = [_level(reference) for reference in references]
-    level = statistics.median(levels)
+    throughputs = [_throughput(reference) for reference in references]
+    throughput = statistics.median(throughputs)
     points = {key: point for key, (point, _) in gains.items()}
     names = _baseline_names(baselines)
     gains.setdefault(references[0].effective.key, ({}, []))[1].append(0.0)
@@ -68,16 +78,16 @@ def read_recorded(folder: Path) -> Table:
     for key, (point, values) in gains.items():
         member = next((e for e in (effective for effective, _ in names.values()) if e.key == key), None)
         whole = {name: point.get(name, _reported(member, name)) for name in parameters}
-        speed = level * math.exp(statistics.fmean(values))
+        speed = throughput * math.exp(statistics.fmean(values))
         here = tuple(name for name, (effective, _) in names.items() if effective.key == key)
         rows.append(Row(point=whole, throughput_per_s=speed, baselines=here))
-    rows += _missing_baselines(rows, baselines, parameters, level, references[0].effective.key)
-    table = Table(name=folder.name, rows=rows, noise=_noise(paired, gains, levels))
+    rows += _missing_baselines(rows, baselines, parameters, throughput, references[0].effective.key)
+    table = Table(name=folder.name, rows=rows, noise=_noise(paired, gains, throughputs))
     return with_hints(table, str(folder))
 
 
 def _gains(paired: Sequence[SessionLine]) -> dict[str, tuple[Point, list[float]]]:
-    """Effective key -> its assignment and its log-ratio to the reference in each session."""
+    """Returns effective key -> assignment, and log-ratio to the reference in each session."""
     found: dict[str, tuple[Point, list[float]]] = {}
     for line in paired:
         reference = line.session.members[0]
@@ -90,23 +100,26 @@ def _gains(paired: Sequence[SessionLine]) -> dict[str, tuple[Point, list[float]]
 
 
 def _baseline_names(line: SessionLine) -> dict[str, tuple[Effective, float]]:
-    """Hint -> what the device made of it, and its throughput in the baselines' session."""
+    """Returns hint -> effective configuration and throughput in the session of the baselines."""
     members = dict(zip(HINTS, line.session.members, strict=False))
-    return {n: (m.effective, _level(m)) for n, m in members.items() if isinstance(m, Windows) and m.windows}
+    return {n: (m.effective, _throughput(m)) for n, m in members.items() if isinstance(m, Windows) and m.windows}
 
 
 def _missing_baselines(
     rows: Sequence[Row],
     line: SessionLine,
     parameters: Mapping[str, object],
-    level: float,
+    throughput: float,
     reference_key: str,
 ) -> list[Row]:
-    """Baselines that no row of the space is, from their own session, in which the reference was measured too."""
+    """Returns rows of the baselines that are outside of the space, from the session of the baselines.
+
+    The reference was measured in that session too, and relates its throughputs to those of the table.
+    """
     names = _baseline_names(line)
     known = {name for row in rows for name in row.baselines}
     ran = [m for m in line.session.members if isinstance(m, Windows) and m.windows]
-    anchor = next(_level(m) for m in ran if m.effective.key == reference_key)
+    common_reference = next(_throughput(m) for m in ran if m.effective.key == reference_key)
     missing: dict[str, list[str]] = {}
     for name, (effective, _) in names.items():
         if name not in known:
@@ -115,16 +128,16 @@ def _missing_baselines(
     for alike in missing.values():
         effective, speed = names[alike[0]]
         point = {parameter: _reported(effective, parameter) for parameter in parameters}
-        found.append(Row(point=point, throughput_per_s=level * speed / anchor, baselines=tuple(alike)))
+        found.append(Row(point=point, throughput_per_s=throughput * speed / common_reference, baselines=tuple(alike)))
     return found
 
 
 def _reported(effective: Effective | None, name: str) -> Value:
-    """What the device reports of a parameter, as the study file would have it."""
+    """Returns the value that the device reports of a parameter, as a study file would have it."""
     if effective is None:
         return None
-    if name in ("batch_size", "infer_requests"):
-        return int(getattr(effective, name))
+    if name in OWN_PARAMETERS:
+        return OWN_PARAMETERS[name].read(effective)
     text = effective.properties.get(name, "")
     if text.lower() in ("true", "false", "yes", "no"):
         return text.lower() in ("true", "yes")
@@ -135,15 +148,19 @@ def _ran(member: Windows | Failure) -> bool:
     return isinstance(member, Windows) and bool(member.windows)
 
 
-def _level(member: Windows) -> float:
+def _throughput(member: Windows) -> float:
     return statistics.median(w.samples / w.duration_s for w in member.windows)
 
 
 def _noise(
-    paired: Sequence[SessionLine], gains: Mapping[str, tuple[Point, Sequence[float]]], levels: Sequence[float]
+    paired: Sequence[SessionLine], gains: Mapping[str, tuple[Point, Sequence[float]]], throughputs: Sequence[float]
 ) -> HostNoise:
-    """As `HostNoise` has it: windows from the spread of pairs by MAD, brought to one second; compiles from what is left
-    of the spread between sessions of one configuration; the level from the reference's."""
+    """Returns the noise of the host.
+
+    `window_sd` comes from the MAD of the pairs of a session, scaled to windows of one second. `compile_sd` comes from
+    the variance between sessions of one configuration that the windows do not explain. `drift_sd` comes from the
+    throughputs of the reference.
+    """
     spreads, seconds, pairs = [], [], []
     for line in paired:
         reference, *others = line.session.members
@@ -158,11 +175,11 @@ def _noise(
         return HostNoise(window_sd=USUAL_WINDOW_SD, drift_sd=0.0, compile_sd=USUAL_COMPILE_SD)
     pair_sd = statistics.median(spreads)
     repeated = [statistics.variance(values) for _, values in gains.values() if len(values) > 1]
-    left = 2.0 * USUAL_COMPILE_SD**2
+    excess = 2.0 * USUAL_COMPILE_SD**2
     if len(repeated) >= FEWEST_REPEATED:
-        left = statistics.fmean(repeated) - pair_sd**2 / statistics.median(pairs)
+        excess = statistics.fmean(repeated) - pair_sd**2 / statistics.median(pairs)
     return HostNoise(
         window_sd=pair_sd / math.sqrt(2.0) * math.sqrt(statistics.median(seconds)),
-        drift_sd=mad_sd([math.log(level) for level in levels]) if len(levels) > 1 else 0.0,
-        compile_sd=max(LEAST_COMPILE_SD, math.sqrt(max(0.0, left) / 2.0)),
+        drift_sd=mad_sd([math.log(value) for value in throughputs]) if len(throughputs) > 1 else 0.0,
+        compile_sd=max(LEAST_COMPILE_SD, math.sqrt(max(0.0, excess) / 2.0)),
     )

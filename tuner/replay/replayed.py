@@ -1,4 +1,4 @@
-"""The outcome of one replayed study, as values. Knows neither tables nor how they are replayed."""
+"""The outcome of one replayed study, as values. Must not know tables, nor how studies are replayed."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import math
 from dataclasses import dataclass
 
 NEAR = math.log(1.02)
-"""What counts as found: within 2 % of the best."""
+"""Largest regret (log-ratio) of a configuration that counts as found: within 2 % of the best."""
 
 WORSE = -math.log(1.01)
-"""A deployed configuration that is truly worse than the baseline by more than 1 %."""
+"""True gain (log-ratio) below which a deployed configuration is harmful: worse than the baseline by over 1 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What one study found, claimed and was worth. Gains and regrets are log-ratios, times virtual seconds."""
+    """The outcome of one study. Gains and regrets are log-ratios, times are virtual seconds."""
 
     is_tuned: bool
     reason: str
     true_gain: float
-    """Of what is deployed over the strongest baseline of the table."""
+    """True gain of the deployed configuration over the strongest baseline of the table."""
     regret: float
-    """Of what is deployed."""
+    """Regret of the deployed configuration."""
     tried_regret: float
-    """Of the best that was tried, whoever was chosen."""
+    """Regret of the best configuration that was tried, chosen or not."""
     claim: float | None
-    """The gain that was claimed; None where none was."""
+    """Gain that was claimed; None if none was."""
     interval: tuple[float, float] | None
-    """What was shown, whether or not it was a claim."""
+    """Interval of the gain that was shown, with or without a claim."""
     interval_truth: float | None
-    """The true gain of what the interval speaks of."""
+    """True gain of the configuration that the interval is about."""
     trials: int
     trials_to_near: int | None
-    """Trials until one within 2 % of the best had been measured; None: never."""
+    """Number of trials until one within 2 % of the best was measured; None if none was."""
     path: tuple[tuple[float, float], ...]
-    """(time, regret) whenever the search's best changed: what it would have answered then."""
+    """(time, regret) at every change of the search's best, its answer at that time."""
     wall_s: float

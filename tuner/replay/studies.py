@@ -1,6 +1,6 @@
-"""Studies on tables, in virtual time: what a strategy finds and claims where the truth is known.
+"""Runs studies on tables in virtual time: what a strategy finds and claims where the truth is known.
 
-Knows tables and the phases; nothing here is measured on this host. `report/replay.py` makes words of it.
+Responsible for the studies and for their outcomes. Must not measure anything on this host, nor make words.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.protocol import SessionPlan
-from tuner.bench.simulated.table import NOISES, HostNoise, Row, Table, equals, read_table
+from tuner.bench.simulated.table import NOISES, HostNoise, Row, Table, null_table, read_table
 from tuner.errors import InputError
 from tuner.evidence.candidates import ranked
 from tuner.evidence.state import StudyState
@@ -32,7 +32,7 @@ from tuner.replay.replayed import NEAR, Replayed
 from tuner.search.optuna_study import Search
 from tuner.search.seeds import seeds
 from tuner.study.baselines import baseline_configs
-from tuner.study.configuration import to_config
+from tuner.study.configuration import to_configuration
 from tuner.study.setup import StudySetup
 from tuner.study.space import Parameter, Space
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
@@ -40,13 +40,13 @@ from tuner.study.study import Budget, Objective, SpaceSpec, Study
 StrategyName = Literal["auto", "race", "gp", "tpe", "random", "grid", "plain"]
 
 STRATEGIES: tuple[StrategyName, ...] = get_args(StrategyName)
-"""The samplers of a study, and `plain`: Optuna's TPE over single measurements, the best number wins."""
+"""Names of the strategies: the samplers of a study, and `plain`, Optuna's TPE over single measurements."""
 
 COPIES = 20
-"""Of one configuration, in a study of equals: the best of twenty lucky numbers is what a naive tuner announces."""
+"""Number of copies of one configuration in a null study; the best of twenty lucky numbers looks like a gain."""
 
 PLAIN_WINDOW_S = 2.0
-"""What a user times a configuration for who writes the loop by hand."""
+"""Seconds for which the loop of `plain` times a configuration, as a loop written by hand does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,24 +62,30 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions:
-    """What `tuner replay` is asked for."""
+    """The options of `tuner replay`."""
 
     minutes: tuple[float, ...]
     studies: int
+    """Number of studies of each strategy on each table with each budget."""
     strategies: str
+    """Names of strategies, separated by commas."""
     noise: str
-    equals: int
+    """Name of a noise, or `recorded` for that of each table."""
+    null_studies: int
+    """Number of null studies on each table's noise with each budget."""
     rows: int | None = None
+    """Number of rows that are drawn from each table beside its baselines; None for all."""
     seed: int = 0
     jobs: int | None = None
+    """Number of processes; None for one on each CPU."""
 
 
 def replay_tables(paths: Sequence[Path], options: ReplayOptions) -> Replays:
-    """Every strategy on every table with every budget, and the studies of equals on each table's noise. Raises
-    InputError for what is no table, strategy or noise."""
-    names = [name.strip() for name in options.strategies.split(",")]
-    if unknown := [name for name in names if name not in STRATEGIES]:
-        raise InputError(f"--strategies {unknown[0]}: unknown", advice=f"it is one of {', '.join(STRATEGIES)}")
+    """Runs every strategy on every table with every budget, and the null studies on each table's noise.
+
+    Raises InputError for a file that is no table, and for unknown strategies and noises.
+    """
+    strategies = [_strategy(name.strip()) for name in options.strategies.split(",")]
     if options.noise not in ("recorded", *NOISES):
         raise InputError(f"--noise {options.noise}: unknown", advice=f"it is recorded, or one of {', '.join(NOISES)}")
     tables = [read_recorded(path) if path.is_dir() else read_table(path) for path in paths]
@@ -89,23 +95,40 @@ def replay_tables(paths: Sequence[Path], options: ReplayOptions) -> Replays:
         raise InputError(f"--minutes {max(options.minutes)}: a budget is a finite number of minutes")
     noises = [_noise_of(table, options.noise) for table in tables]
     jobs = options.jobs or cpus_allowed()
-    seeds_ = range(options.seed, options.seed + options.studies)
+
+    def studies(table: Table, noise: HostNoise, strategy: StrategyName, minutes: float, count: int) -> list[Replayed]:
+        seeds = range(options.seed, options.seed + count)
+        tasks = [Task(table=table, noise=noise, strategy=strategy, minutes=minutes, seed=seed) for seed in seeds]
+        return replay_all(tasks, jobs=jobs)
+
     evaluations: list[Evaluation] = []
-    found_equals: list[NullStudies] = []
+    null_studies: list[NullStudies] = []
     for table, noise in zip(tables, noises, strict=True):
         for minutes in options.minutes:
-            for name in names:
-                strategy = STRATEGIES[STRATEGIES.index(name)]
-                tasks = [
-                    Task(table=table, noise=noise, strategy=strategy, minutes=minutes, seed=seed) for seed in seeds_
-                ]
-                found = replay_all(tasks, jobs=jobs)
+            for name in strategies:
+                found = studies(table, noise, name, minutes, options.studies)
                 evaluations.append(
                     evaluate(found, table=table.name, strategy=name, noise=options.noise, minutes=minutes)
                 )
-            if options.equals:
-                found_equals.append(_equals(table, noise, minutes, options, jobs))
-    return Replays(evaluations=evaluations, equals=found_equals)
+            if options.null_studies:
+                found = studies(null_table(table.reference, COPIES), noise, "auto", minutes, options.null_studies)
+                null_studies.append(
+                    NullStudies(
+                        table=table.name,
+                        noise=options.noise,
+                        minutes=minutes,
+                        studies=len(found),
+                        false_positives=sum(one.is_tuned for one in found),
+                        confirmed=sum(one.interval is not None for one in found),
+                    )
+                )
+    return Replays(evaluations=evaluations, null_studies=null_studies)
+
+
+def _strategy(name: str) -> StrategyName:
+    if name not in STRATEGIES:
+        raise InputError(f"--strategies {name}: unknown", advice=f"it is one of {', '.join(STRATEGIES)}")
+    return STRATEGIES[STRATEGIES.index(name)]
 
 
 def _noise_of(table: Table, name: str) -> HostNoise:
@@ -118,50 +141,33 @@ def _noise_of(table: Table, name: str) -> HostNoise:
     return table.noise
 
 
-def _equals(table: Table, noise: HostNoise, minutes: float, options: ReplayOptions, jobs: int) -> NullStudies:
-    copies = equals(table.reference, COPIES)
-    tasks = [
-        Task(table=copies, noise=noise, strategy="auto", minutes=minutes, seed=options.seed + i)
-        for i in range(options.equals)
-    ]
-    found = replay_all(tasks, jobs=jobs)
-    return NullStudies(
-        table=table.name,
-        noise=options.noise,
-        minutes=minutes,
-        studies=len(found),
-        false_positives=sum(one.is_tuned for one in found),
-        confirmed=sum(one.interval is not None for one in found),
-    )
-
-
 def replay(task: Task) -> Replayed:
-    """Runs one study."""
+    """Runs one study and returns its outcome."""
     return _plain(task) if task.strategy == "plain" else _study(task)
 
 
 def replay_all(tasks: Sequence[Task], *, jobs: int) -> list[Replayed]:
-    """Runs them in `jobs` processes, in the order given."""
+    """Runs studies in `jobs` processes and returns their outcomes in the order of the tasks."""
     if jobs <= 1:
         return [replay(task) for task in tasks]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         try:
             return list(pool.map(replay, tasks, chunksize=max(1, min(16, len(tasks) // (4 * jobs)))))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for what is queued
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for queued studies
             raise
 
 
 class _Silence:
     def say(self, line: str) -> None:
-        """Nobody listens."""
+        """Drops a line."""
 
     def show(self, status: Status) -> None:
-        """Nobody looks."""
+        """Drops a status."""
 
 
 def _study(task: Task) -> Replayed:
-    """The phases as `tuner run` goes through them."""
+    """Runs the phases of `tuner run` on a table."""
     table, setup, bench = task.table, _setup(task), task.table.bench(task.noise, seed=task.seed)
     state = StudyState(setup=setup, log=Log(None))
     runner = SessionRunner(state=state, bench=bench, reporter=_Silence(), clock=bench.clock)
@@ -188,7 +194,7 @@ def _study(task: Task) -> Replayed:
 
 
 def _plain(task: Task) -> Replayed:
-    """The loop around Optuna that is usually written: each configuration once, by itself, and the best number wins."""
+    """Runs the loop around Optuna that is usually written: each configuration once, alone; the best number counts."""
     table, setup, bench = task.table, _setup(task), task.table.bench(task.noise, seed=task.seed)
     search = Search(space=setup.space, sampler="tpe", seed=task.seed)
     plan = SessionPlan(phase="measure", seed=task.seed, blocks=1, window_s=PLAIN_WINDOW_S, is_fresh=True)
@@ -208,7 +214,7 @@ def _plain(task: Task) -> Replayed:
     path = [(bench.clock(), table.regret_log(deployed))]
     while bench.clock() < 60.0 * task.minutes:
         proposal = search.propose()
-        config = to_config(proposal.assignment, device="CPU", api="async", fixed=setup.fixed)
+        config = to_configuration(proposal.assignment, device="CPU", api="async", fixed=setup.fixed)
         found = speed(config)
         rows.append(table.row_of(config))
         if isinstance(found, Failure):
@@ -267,7 +273,7 @@ def _setup(task: Task) -> StudySetup:
 
 
 def _path(state: StudyState, table: Table) -> tuple[list[Row], tuple[tuple[float, float], ...]]:
-    """The trials in order, and when the best of search and final changed to what."""
+    """Returns the trials in their order, and (time, regret) at every change of the best of search and final."""
     trials: dict[int, Row] = {}
     path: list[tuple[float, float]] = []
     evidence = state.reference.new_evidence()
@@ -284,7 +290,7 @@ def _path(state: StudyState, table: Table) -> tuple[list[Row], tuple[tuple[float
 
 
 def _tried_regret(table: Table, rows: Sequence[Row]) -> float:
-    """Nobody has to be tried for the reference."""
+    """Returns the smallest regret of the rows and the reference, which needs no trial."""
     return min(map(table.regret_log, (*rows, table.reference)))
 
 

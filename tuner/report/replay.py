@@ -37,27 +37,27 @@ def evaluation_lines(evaluations: Sequence[Evaluation]) -> list[str | Table]:
     ]
 
 
-def null_study_lines(equals: Sequence[NullStudies]) -> list[str]:
+def null_study_lines(null_studies: Sequence[NullStudies]) -> list[str]:
     """Returns a line for each set of studies in which nothing was to be gained."""
     return [
         f"null studies on {e.table}'s noise ({e.noise}), {e.minutes:g} min: {e.false_positives} of {e.studies} claim a "
         f"gain ({100.0 * e.false_positives / e.studies:.2f} %, upper 95 % bound "
         f"{100.0 * upper_bound(e.false_positives, e.studies):.2f} %); {e.confirmed} reached the confirmation"
-        for e in equals
+        for e in null_studies
     ]
 
 
 def replay_lines(found: Replays) -> list[str | Table]:
     """Returns the tables of all evaluations and the studies in which nothing was to be gained."""
-    return [*(evaluation_lines(found.evaluations) if found.evaluations else ()), *null_study_lines(found.equals)]
+    return [*(evaluation_lines(found.evaluations) if found.evaluations else ()), *null_study_lines(found.null_studies)]
 
 
 def replay_json(found: Replays) -> dict[str, Any]:
     """Returns all evaluations as plain values for JSON."""
     return {
         "evaluations": [asdict(evaluation) for evaluation in found.evaluations],
-        "equals": [
-            {**asdict(e), "upper_95_pct": 100.0 * upper_bound(e.false_positives, e.studies)} for e in found.equals
+        "null_studies": [
+            {**asdict(e), "upper_95_pct": 100.0 * upper_bound(e.false_positives, e.studies)} for e in found.null_studies
         ],
     }
 

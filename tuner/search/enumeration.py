@@ -1,104 +1,98 @@
 """The space as the device sees it: every assignment resolved before anything is measured.
 
-Knows configurations and effective keys; nothing is timed here.
+Responsible for effective keys and their assignments. Must not know the record, nor measure anything.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
+from tuner.bench.own_parameters import read_own
 from tuner.bench.protocol import Clock
-from tuner.evidence.state import StudyState
+from tuner.study.setup import StudySetup
 from tuner.study.space import Assignment
 
 RESOLVE_SHARE = 0.10
-"""Of the budget (measurement.md): what takes longer is resolved as it is proposed."""
+"""Share of the budget in which a space must be resolved; a slower one is resolved as points are proposed."""
 
 GIVE_UP_AFTER = 5
-"""Failures without one success: the space is broken, not unlucky."""
+"""Number of failures without a success after which the space is broken, not unlucky."""
 
 ENUMERABLE = 20_000
-"""Assignments that are listed up front; the auto space of a 64-core server has about 6 000."""
+"""Largest number of assignments that are listed; the automatic space of a 64-core server has about 6 000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceEnumeration:
-    """The space as the device sees it. `distinct`: effective key -> of the assignments that give it the first that says
-    most plainly what the device makes of it: 2 streams, not the 8 that are cut down to 2."""
+    """The space as the device sees it."""
 
     requested: int
+    """Number of assignments of the space."""
     distinct: Mapping[str, Assignment]
+    """Effective key -> its canonical assignment, whose values the device reports back unchanged.
+
+    2 streams are canonical, not the 8 streams that a device with two CPUs reduces to 2.
+    """
     without_effect: Sequence[str]
-    """Parameters whose value never changes the effective configuration here."""
+    """Names of the parameters whose value never changes the effective configuration."""
     refused: Sequence[Failure] = ()
-    """Why sets of properties do not compile, once each."""
+    """Failures of the sets of properties that do not compile, one for each set."""
 
     @property
-    def is_pruned(self) -> bool:
+    def is_broken(self) -> bool:
+        """True if nothing in the space compiles."""
         return not self.distinct and bool(self.refused)
 
-    def lines(self) -> list[str]:
-        """For the user."""
-        words = f"space: {self.requested} requested, {len(self.distinct)} distinct"
-        if count := len(self.without_effect):
-            noun = "parameter" if count == 1 else "parameters"
-            words += f", {count} {noun} without effect here: {', '.join(self.without_effect)}"
-        if not self.refused:
-            return [words]
-        return [words, f"{len(self.refused)} sets of properties do not compile, the last: {self.refused[-1].message}"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingGivenUp:
+    """The space takes too long to list, so that candidates are resolved as they are proposed."""
+
+    listed: int
+    """Number of assignments that were resolved in time."""
+    assignments: int
+    """Number of assignments to resolve."""
+    limit_s: float
+    """Seconds that listing may take."""
 
 
-class Resolver(Protocol):
-    """Asks the device what it makes of configurations, and tells the user what comes of it."""
+def enumerate_space(
+    setup: StudySetup,
+    resolve: Callable[[DeploymentConfig], Effective | Failure],
+    *,
+    clock: Clock,
+    tell: Callable[[ListingGivenUp], None],
+) -> SpaceEnumeration | None:
+    """Returns the space with every assignment resolved.
 
-    @property
-    def state(self) -> StudyState:
-        """The study and its record."""
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of the study, which stands still while the study is paused."""
-
-    def resolve(self, config: DeploymentConfig) -> Effective | Failure:
-        """Returns what the device makes of a configuration."""
-
-    def say(self, line: str) -> None:
-        """Tells the user a line that stays."""
-
-
-def enumerate_space(runner: Resolver) -> SpaceEnumeration | None:
-    """Resolves every assignment; None where there are too many, or where that would take a tenth of the budget."""
-    state = runner.state
-    space = state.setup.space
+    None for more than `ENUMERABLE` assignments. None also if resolving takes more than `RESOLVE_SHARE` of the budget:
+    then `tell` is called.
+    """
+    space, minutes = setup.space, setup.study.budget.minutes
     if space.size > ENUMERABLE:
         return None
-    minutes = state.study.budget.minutes
     limit_s = float("inf") if minutes is None else RESOLVE_SHARE * 60 * minutes
-    begin = runner.clock()
+    begin = clock()
     keys: dict[str, str] = {}
     distinct: dict[str, Assignment] = {}
-    plainness: dict[str, int] = {}
+    unchanged: dict[str, int] = {}
     refused: dict[str, Failure] = {}
-    assignments = list(itertools.chain(state.setup.seeds, space.assignments()))
+    assignments = list(itertools.chain(setup.seeds, space.assignments()))
     for assignment in assignments:
-        config = state.setup.configuration(assignment)
-        effective = runner.resolve(config)
-        if runner.clock() - begin > limit_s:
-            runner.say(
-                f"the space takes too long to list here ({len(keys)} of {len(assignments)} in {limit_s:.0f} s): "
-                "candidates are resolved as they are proposed"
-            )
+        config = setup.configuration(assignment)
+        effective = resolve(config)
+        if clock() - begin > limit_s:
+            tell(ListingGivenUp(listed=len(keys), assignments=len(assignments), limit_s=limit_s))
             return None
         key = str(effective) if isinstance(effective, Failure) else effective.key
         keys[_text(assignment)] = key
         if isinstance(effective, Failure):
             refused[config.properties_key] = effective
-        elif (plain := _plainness(assignment, effective)) > plainness.get(key, -1):
-            distinct[key], plainness[key] = assignment, plain
+        elif (count := _unchanged(assignment, effective)) > unchanged.get(key, -1):
+            distinct[key], unchanged[key] = assignment, count
         if not distinct and len(refused) >= GIVE_UP_AFTER:
             break
     listed = [a for a in assignments if _text(a) in keys]
@@ -111,21 +105,17 @@ def enumerate_space(runner: Resolver) -> SpaceEnumeration | None:
     )
 
 
-def _plainness(assignment: Assignment, effective: Effective) -> int:
-    """How many parameters the device reports as they were asked."""
-    own: dict[str, object] = {
-        "batch_size": effective.batch_size,
-        "infer_requests": effective.infer_requests,
-        "replicas": effective.replicas,
-        "affinity": effective.affinity,
-    }
-    reported = {**effective.properties, **own}
+def _unchanged(assignment: Assignment, effective: Effective) -> int:
+    """Returns the number of parameters that the device reports as they were requested."""
+    reported = {**effective.properties, **read_own(effective)}
     return sum(str(value).lower() == str(reported.get(name)).lower() for name, value in assignment.items())
 
 
 def _is_without_effect(name: str, keys: Mapping[str, str], assignments: Sequence[Assignment]) -> bool:
-    """Whether assignments that differ in this parameter alone always have one effective configuration. Not where there
-    are none such: what other parameters hang on has an effect."""
+    """Returns True if assignments that differ in one parameter alone always have one effective configuration.
+
+    False where no two assignments differ in it alone: a parameter that others depend on has an effect.
+    """
     groups: dict[str, dict[str, str]] = {}
     for assignment in assignments:
         if name in assignment:

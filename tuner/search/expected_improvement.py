@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.bench.value import Value, is_same
 from tuner.search.gaussian_process import Floats, likeliest, predict
 from tuner.statistics.distributions import normal_cdf
@@ -30,9 +31,6 @@ The best of 90 configurations was 13 % above neighbours that differ by no more t
 
 MOST_VALUES = 90
 """Number of values that a process is fitted to at most, since fitting takes n^3: the best third and the latest."""
-
-PER_STREAM = ("infer_requests", "INFERENCE_NUM_THREADS")
-"""Parameters that have a feature per stream beside their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +146,8 @@ def features(space: Space, point: Assignment) -> list[float]:
         elif len(parameter.values) > 1:
             found += [float(is_set and is_same(value, v)) / math.sqrt(2.0) for v in parameter.values]
     values = {p.name: p.values for p in space.parameters}
-    for name in PER_STREAM:
+    per_stream = (*(row.name for row in OWN_PARAMETERS.values() if row.is_per_stream), "INFERENCE_NUM_THREADS")
+    for name in per_stream:
         if name in values and "NUM_STREAMS" in values:
             found.append(_ratio_place(point, name, values))
     return found

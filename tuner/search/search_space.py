@@ -14,7 +14,7 @@ from tuner.bench.configuration import Conditions, DeploymentConfig, Effective, F
 from tuner.bench.protocol import ModelFacts
 from tuner.errors import ModelError
 from tuner.model.host import HostFacts, has_smt, is_hybrid
-from tuner.search.auto_space import auto_space, extend
+from tuner.search.auto_space import SpaceFacts, auto_space, extend
 from tuner.search.seeds import merged, seeds
 from tuner.study.baselines import baseline_configs
 from tuner.study.setup import StudySetup
@@ -45,7 +45,7 @@ def make_setup(
     replicas = max(study.conditions.replicas, *(n for n in searched if isinstance(n, int)), 1)
     if study.space.is_auto:
         cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
-        space = auto_space(
+        facts_of_space = SpaceFacts(
             device=study.device,
             is_latency=is_latency,
             is_open=study.load is not None,
@@ -56,7 +56,7 @@ def make_setup(
             device_properties=facts.device_properties,
             replicas=replicas,
         )
-        space = extend(space, study.space.parameters)
+        space = extend(auto_space(facts_of_space), study.space.parameters)
     else:
         space = Space(parameters=study.space.parameters)
     if not facts.batch_legal:

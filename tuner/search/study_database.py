@@ -6,14 +6,17 @@ not know what is proposed, nor what the numbers of a trial mean.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
+from optuna.distributions import distribution_to_json
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
@@ -28,6 +31,18 @@ ASIDE = ".aside"
 
 FAILURES = (sqlite3.Error, SQLAlchemyError, StorageInternalError, OSError, KeyError)
 """Exceptions of a failed write; Optuna raises KeyError where another program has deleted the study."""
+
+SCHEMA: Mapping[str, Sequence[str]] = {
+    "trials": ("trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"),
+    "trial_values": ("trial_id", "objective", "value", "value_type"),
+    "trial_params": ("trial_id", "param_name", "param_value", "distribution_json"),
+    "trial_user_attributes": ("trial_id", "key", "value_json"),
+    "trial_system_attributes": ("trial_id", "key", "value_json"),
+}
+"""Tables of Optuna's trials and their columns, in schema 12 (Optuna 5.0).
+
+`Study.add_trial` takes 8 ms of computing for each trial, rows of these tables 0.1 ms (tests/benchmarks/ask_tell.py).
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +75,10 @@ class StudyDatabase:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(self.metrics))
-        study.add_trials(trials)
+        try:
+            _insert(memory, trials)
+        except sqlite3.Error:
+            study.add_trials(trials)  # Slow, and right for the tables of every Optuna.
         try:
             file = self._replaced(memory)
         except FAILURES as error:
@@ -125,6 +143,36 @@ class StudyDatabase:
             f"warning: {self.path} cannot be written ({_cause(error)}): the study goes on without it, and the next "
             "run writes it again from sessions.jsonl"
         )
+
+
+def _insert(memory: sqlite3.Connection, trials: Sequence[FrozenTrial]) -> None:
+    """Inserts finished trials into the empty tables of `SCHEMA`, all of them or none.
+
+    Raises `sqlite3.Error` where the tables of this Optuna are others.
+    """
+    (study,) = memory.execute("SELECT study_id FROM studies").fetchone()
+    rows: dict[str, list[Sequence[object]]] = {table: [] for table in SCHEMA}
+    for number, trial in enumerate(trials):
+        key = number + 1
+        rows["trials"].append(
+            (key, number, study, trial.state.name, _utc(trial.datetime_start), _utc(trial.datetime_complete))
+        )
+        rows["trial_values"] += [(key, i, value, "FINITE") for i, value in enumerate(trial.values or ())]
+        for name, value in trial.params.items():
+            distribution = trial.distributions[name]
+            row = (key, name, distribution.to_internal_repr(value), distribution_to_json(distribution))
+            rows["trial_params"].append(row)
+        for kind, attributes in (("user", trial.user_attrs), ("system", trial.system_attrs)):
+            rows[f"trial_{kind}_attributes"] += [(key, name, json.dumps(value)) for name, value in attributes.items()]
+    with memory:
+        for table, columns in SCHEMA.items():
+            places = ", ".join("?" for _ in columns)
+            memory.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows[table])
+
+
+def _utc(local: datetime | None) -> str | None:
+    """Returns a local time as Optuna's tables hold it."""
+    return None if local is None else local.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _refuse_lock(status: int, remaining: int, total: int) -> None:

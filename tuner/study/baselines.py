@@ -6,6 +6,7 @@ Must not know measurements or the search.
 from __future__ import annotations
 
 from tuner.bench.configuration import DeploymentConfig
+from tuner.bench.own_parameters import OWN_PARAMETERS, own_values
 from tuner.study.study import Study
 
 HINTS = {"default": None, "LATENCY": "LATENCY", "THROUGHPUT": "THROUGHPUT"}
@@ -25,14 +26,8 @@ def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
             replicas=study.conditions.replicas,
         )
     for name, own in study.baselines.items():
-        requests = own.infer_requests or usual
-        configs[name] = DeploymentConfig(
-            device=study.device,
-            properties=own.properties,
-            batch_size=own.batch_size,
-            infer_requests=requests,
-            api=study.calls_of(requests),
-            replicas=(replicas := own.replicas or study.conditions.replicas),
-            affinity=own.affinity if own.affinity and replicas > 1 else "shared",
-        )
+        usually = {"infer_requests": usual, "replicas": study.conditions.replicas}
+        values = own_values(usually, {parameter: getattr(own, parameter) for parameter in OWN_PARAMETERS})
+        api = study.calls_of(values["infer_requests"])
+        configs[name] = DeploymentConfig(device=study.device, properties=own.properties, api=api, **values)
     return configs

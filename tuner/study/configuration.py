@@ -6,14 +6,13 @@ Responsible for names and defaults. Must not import the search, a bench or OpenV
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tuner.bench.configuration import Calls, DeploymentConfig, PropertyValue
-from tuner.bench.own_parameters import OWN_PARAMETERS
+from tuner.bench.own_parameters import OWN_PARAMETERS, own_values
 from tuner.study.space import Assignment
 
 
-def to_config(
+def to_configuration(
     assignment: Assignment,
     *,
     device: str,
@@ -29,10 +28,7 @@ def to_config(
     """
     if unknown := sorted(name for name in assignment if name != name.upper() and name not in OWN_PARAMETERS):
         raise ValueError(f"no parameter of ours: {', '.join(unknown)}")
-    own: dict[str, Any] = {name: row.default for name, row in OWN_PARAMETERS.items()} | {"replicas": replicas}
-    own |= {name: value for name, value in assignment.items() if name in own and value is not None}
-    if own["affinity"] is None or own["replicas"] == 1:
-        own["affinity"] = "shared"
-    properties = {**(fixed or {}), **{name: value for name, value in assignment.items() if name not in own}}
+    properties = {**(fixed or {}), **{n: value for n, value in assignment.items() if n not in OWN_PARAMETERS}}
     given = {name: value for name, value in properties.items() if value is not None}
+    own = own_values({"replicas": replicas}, assignment)
     return DeploymentConfig(device=device, properties=given, api=api, **own)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from tuner.bench.configuration import DeploymentConfig, PropertyValue
 from tuner.study.baselines import baseline_configs
-from tuner.study.configuration import to_config
+from tuner.study.configuration import to_configuration
 from tuner.study.space import Assignment, Space
 from tuner.study.study import Study
 
@@ -53,7 +53,7 @@ class StudySetup:
         One caller has one request in flight unless the space says otherwise; the study says how it is called.
         """
         study = self.study
-        config = to_config(
+        config = to_configuration(
             assignment, device=study.device, api="async", fixed=self.fixed, replicas=study.conditions.replicas
         )
         requests = config.infer_requests or (1 if study.is_single else None)

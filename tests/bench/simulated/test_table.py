@@ -11,7 +11,7 @@ import pytest
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Windows
 from tuner.bench.protocol import SessionPlan
-from tuner.bench.simulated.table import NOISES, HostNoise, Row, Table, equals, read_table, write_table
+from tuner.bench.simulated.table import NOISES, HostNoise, Row, Table, null_table, read_table, write_table
 from tuner.errors import InputError
 
 STILL = HostNoise(window_sd=0.0, drift_sd=0.0, compile_sd=0.0)
@@ -77,8 +77,8 @@ def test_requests_that_are_cut_down_to_one_row_are_one_configuration() -> None:
     assert len(keys) == 1
 
 
-def test_equals_differ_in_their_key_alone() -> None:
-    table = equals(TABLE.reference, 5)
+def test_copies_of_a_null_table_differ_in_their_key_alone() -> None:
+    table = null_table(TABLE.reference, 5)
     assert len(table.rows) == 6
     assert {table.gain_log(one) for one in table.rows} == {0.0}
     bench = table.bench(STILL, seed=0)

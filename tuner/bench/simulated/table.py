@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tuner.bench.configuration import DeploymentConfig, Effective, api_of
+from tuner.bench.own_parameters import OWN_PARAMETERS, own_values
 from tuner.bench.simulated.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench
 from tuner.bench.value import Value, closest
 from tuner.errors import InputError
@@ -28,9 +29,6 @@ HINTS = ("default", "LATENCY", "THROUGHPUT")
 
 IGNORED = ("latency_p50_ms", "latency_p99_ms")
 """Columns that recorded tables may have and that are not replayed."""
-
-OWN = ("batch_size", "infer_requests")
-"""Columns that are fields of a configuration and no properties of the device."""
 
 Point = Mapping[str, Value]
 
@@ -142,7 +140,7 @@ class Table:
 
     def _nearest(self, config: DeploymentConfig) -> Row:
         hint = config.properties.get("PERFORMANCE_HINT")
-        explicit = {**config.properties, "batch_size": config.batch_size, "infer_requests": config.infer_requests}
+        explicit = {**config.properties, **{name: getattr(config, name) for name in OWN_PARAMETERS}}
         if hint is not None or not config.properties:
             base = self.baselines["default" if hint is None else str(hint)]
             if config.infer_requests is None and config.batch_size == 1:
@@ -170,19 +168,16 @@ class Table:
         """Returns what the device of the table would report."""
         row = self.row_of(config)
         others = {n: v for n, v in config.properties.items() if n not in row.point and n != "PERFORMANCE_HINT"}
-        properties = {**{n: v for n, v in row.point.items() if n not in OWN}, **others}
-        batch_size, requests = row.point.get("batch_size", 1), row.point.get("infer_requests", 1)
-        assert isinstance(batch_size, int)
-        assert isinstance(requests, int)
+        properties = {**{n: v for n, v in row.point.items() if n not in OWN_PARAMETERS}, **others}
+        own = own_values({"infer_requests": 1, "replicas": 1}, row.point)
         return Effective(
             properties={name: str(value) for name, value in properties.items()},
-            batch_size=batch_size,
-            infer_requests=requests,
-            api=api_of(config.api, requests),
+            api=api_of(config.api, own["infer_requests"]),
+            **own,
         )
 
 
-def equals(row: Row, copies: int) -> Table:
+def null_table(row: Row, copies: int) -> Table:
     """Returns a table of `copies` of one configuration and a baseline of equal speed: every claimed gain is false.
 
     Rows differ only in CPU_RUNTIME_CACHE_CAPACITY, which has no effect.
@@ -196,7 +191,7 @@ def equals(row: Row, copies: int) -> Table:
         throughput_per_s=row.throughput_per_s,
         baselines=("default", "LATENCY", "THROUGHPUT"),
     )
-    return Table(name=f"{copies} equals", rows=[base, *rows])
+    return Table(name=f"{copies} copies", rows=[base, *rows])
 
 
 def read_table(path: Path) -> Table:

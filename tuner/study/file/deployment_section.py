@@ -12,6 +12,7 @@ import psutil
 from pydantic import BeforeValidator, Field
 
 from tuner.bench.configuration import Conditions
+from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.model.host import HostFacts
 from tuner.study.file.problems import ProblemList, listed
 from tuner.study.file.scalars import Command, Count, CpuSet, Maybe, Memory, Quota, read_cpuset, wrong
@@ -60,7 +61,7 @@ def check_replicas(
         searched = None
     counts = [section.replicas, *(v for v in (searched.values if searched else ()) if isinstance(v, int))]
     if max(counts) == 1:
-        _refuse_affinity(problems, space, baselines)
+        _refuse_parameters_of_replicas(problems, space, baselines)
     if searched and section.cpus is not None:
         message = "each replica has this quota, so that more replicas would simply be given more"
         advice = "leave it out and start the tuner in a container with the quota that all replicas share"
@@ -69,16 +70,19 @@ def check_replicas(
         _refuse_more_replicas(problems, section.replicas, baselines)
 
 
-def _refuse_affinity(problems: ProblemList, space: SpaceSection, baselines: Mapping[str, BaselineSection]) -> None:
-    """Reports every affinity of a single process, which has nothing to split."""
-    paths: list[NodePath] = [("space", "affinity")] if "affinity" in space.parameters else []
-    for name, baseline in baselines.items():
-        is_alone = (baseline.own("replicas") or 1) == 1 and problems.is_right(("baselines", name, "replicas"))
-        if is_alone and baseline.own("affinity") is not None:
-            paths.append(("baselines", name, "affinity"))
-    message = "affinity is about several replicas; give `deployment: {replicas: 2}` or a parameter `replicas`"
-    for path in paths:
-        problems.at_key(path, message)
+def _refuse_parameters_of_replicas(
+    problems: ProblemList, space: SpaceSection, baselines: Mapping[str, BaselineSection]
+) -> None:
+    """Reports the parameters of several replicas that are given to a single process."""
+    for parameter in (row.name for row in OWN_PARAMETERS.values() if row.is_for_replicas):
+        paths: list[NodePath] = [("space", parameter)] if parameter in space.parameters else []
+        for name, baseline in baselines.items():
+            is_alone = (baseline.own("replicas") or 1) == 1 and problems.is_right(("baselines", name, "replicas"))
+            if is_alone and baseline.own(parameter) is not None:
+                paths.append(("baselines", name, parameter))
+        message = f"{parameter} is about several replicas; give `deployment: {{replicas: 2}}` or a parameter `replicas`"
+        for path in paths:
+            problems.at_key(path, message)
 
 
 def _refuse_more_replicas(problems: ProblemList, replicas: int, baselines: Mapping[str, BaselineSection]) -> None:

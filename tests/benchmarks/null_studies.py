@@ -1,9 +1,9 @@
-"""Real studies in which nothing can be gained: every verdict `tuned` is a false win.
+"""Runs real A/A studies, in which nothing can be gained: every verdict `tuned` is a false positive.
 
-    python tests/benchmarks/equals.py FOLDER [--studies 10] [--minutes 2]
+    python tests/benchmarks/null_studies.py FOLDER [--studies 10] [--minutes 2]
 
 The space is the THROUGHPUT hint with twenty values of CPU_RUNTIME_CACHE_CAPACITY, which is written and has no effect,
-so that its members are measured and not answered as duplicates. FOLDER/equals.json holds every verdict with its
+so that its members are measured and not answered as duplicates. FOLDER/null-studies.json holds every verdict with its
 interval; a second call adds the studies that are missing. Ten studies of two minutes take about 25 min on a host that
 does nothing else.
 """
@@ -34,10 +34,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    out = given.folder / "equals.json"
+    out = given.folder / "null-studies.json"
     found = json.loads(out.read_text()) if out.exists() else []
     for seed in range(len(found), given.studies):
-        path = given.folder / f"equals-{seed}.yaml"
+        path = given.folder / f"null-study-{seed}.yaml"
         path.write_text(f"{STUDY}budget: {{minutes: {given.minutes:g}}}\nsearch: {{seed: {seed}}}\n")
         words = [sys.executable, "-m", "tuner", "run", str(path), "--results", str(given.folder), "--wait", "--json"]
         done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
