@@ -31,7 +31,7 @@ def open_batcher(
     max_wait_s: float = FOREVER_S,
     max_waiting: int = 100,
     may_share: Callable[[Any, Any], bool] = lambda one, other: True,
-    clock: Callable[[], float] = Clock(),
+    clock: Callable[[], float] = lambda: 0.0,
 ) -> Batcher[str]:
     return Batcher(
         requests,
@@ -105,7 +105,7 @@ def test_a_full_queue_refuses_with_what_to_do_and_counts_it() -> None:
     batcher = open_batcher(max_waiting=2)
     batcher.put(call())
     batcher.put(call())
-    with pytest.raises(QueueFullError, match="2 calls wait for an answer already.*answer 503.*max_waiting"):
+    with pytest.raises(QueueFullError, match=r"2 calls wait for an answer already.*answer 503.*max_waiting"):
         batcher.put(call())
     assert batcher.stats().refused == 1
 
@@ -187,7 +187,7 @@ def test_counts_and_latencies_are_those_of_the_calls() -> None:
 def test_percentiles_are_of_the_nearest_rank() -> None:
     empty = open_batcher().stats()
     assert math.isnan(empty.latency_ms(50))
-    fields = {name: 0 for name in PredictorStats.__dataclass_fields__}
+    fields = dict.fromkeys(PredictorStats.__dataclass_fields__, 0)
     stats = PredictorStats(**{**fields, "latencies_ms": tuple(float(n) for n in range(1, 101))})  # type: ignore[arg-type]
     assert [stats.latency_ms(q) for q in (0, 50, 99, 99.9, 100)] == [1, 50, 99, 100, 100]
 

@@ -70,6 +70,8 @@ class Ports:
     batch_size: int
     one_piece: str
     """Reason for which a batch cannot be divided among several callers; empty if it can."""
+    has_open_shapes: bool
+    """True if a shape inside the model depends on the data, so that an inference can fail on some data."""
 
     def accept(self, given: Inputs, *, copy: bool) -> tuple[tuple[Array, ...], int]:
         """Returns the arrays in the order of the inputs, in their element types, and the number of samples.
@@ -137,6 +139,7 @@ def ports_of(model: openvino.Model, compiled: openvino.CompiledModel, spec: Mode
         ),
         batch_size=batch_size,
         one_piece=one_piece,
+        has_open_shapes=any(port.partial_shape.is_dynamic for node in model.get_ops() for port in node.outputs()),
     )
 
 
