@@ -22,7 +22,8 @@ def pre_fork(server, worker):
     worker.replica = min(set(range(len(taken) + 1)) - taken) % best.replicas
 
 
-def post_fork(server, worker):
+def post_worker_init(worker):
+    """Compiles. In post_fork it would work too, but gunicorn loses a SIGTERM that comes there."""
     global predictor
     replica = worker.replica if best.affinity == "split" else None
     predictor = best.compile(replica=replica).predictor(max_wait_ms=5, max_waiting=256)
@@ -45,7 +46,7 @@ class Server(BaseApplication):
     def load_config(self):
         port = sys.argv[2] if len(sys.argv) > 2 else 8000
         threads = best.batch_size * best.infer_requests + 1  # as many calls as the tuned configuration takes at once
-        hooks = {"pre_fork": pre_fork, "post_fork": post_fork}
+        hooks = {"pre_fork": pre_fork, "post_worker_init": post_worker_init}
         for key, value in {"bind": f"127.0.0.1:{port}", "workers": best.replicas, "threads": threads, **hooks}.items():
             self.cfg.set(key, value)
 
