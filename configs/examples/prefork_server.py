@@ -1,4 +1,6 @@
-"""Serves a best.yaml from forked workers, one for each replica, with gunicorn: python prefork_server.py BEST.yaml [PORT].
+"""Serves a best.yaml from forked workers, one for each replica, with gunicorn.
+
+    python prefork_server.py BEST.yaml [PORT]
 
 POST one sample as the bytes of a float32 array; the answer is the bytes of the first output. Each worker compiles for
 itself, after the fork: OpenVINO's threads do not survive one.

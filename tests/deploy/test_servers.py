@@ -20,7 +20,8 @@ import openvino
 import pytest
 
 from tests.conftest import ROOT
-from tuner.deploy.best import Best
+from tests.documents import blocks
+from tuner.deploy.best import Best, BestArrivals, BestConstraint, BestObjective
 from tuner.deploy.best_file import write_best
 
 pytestmark = [pytest.mark.openvino, pytest.mark.slow]
@@ -152,3 +153,38 @@ def test_forked_workers_are_the_replicas_of_the_file(write: Callable[..., tuple[
         check_answers(port, best)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
+
+
+def test_the_servers_of_the_documents_are_these_with_a_file_and_a_port() -> None:
+    lines = [line for block in blocks("results/README.md", "sh") for line in block.splitlines() if "examples/" in line]
+    assert sorted(lines) == [
+        f"python configs/examples/{path.name} results/quickstart/best.yaml 8000" for path in EXAMPLES
+    ]
+
+
+@pytest.mark.parametrize("server", [None, "threaded", "asyncio", "prefork"])
+def test_the_latency_of_a_file_with_a_load_is_compared_with_what_the_study_said(
+    write: Callable[..., tuple[Best, Path]], server: str | None
+) -> None:
+    """Agreement is the affair of a quiet host: here 0.001 ms is less than any latency, and an hour is more."""
+    objective = BestObjective(metric="latency_p99_ms", value=1e-3, unit="ms")
+    limit = BestConstraint(metric="latency_p99_ms", max=4e6, measured=3.6e6)
+    load = BestArrivals(pattern="poisson", rate_per_s=100.0)
+    for fields in ({"objective": objective, "gain": None}, {"constraints": (limit,), "gain": None}):
+        _, path = write(batch_size=1, arrivals=load, **fields)
+        script = [sys.executable, str(ROOT / "tests/benchmarks/served.py"), str(path), "--rounds", "2"]
+        words = [*script, "--seconds", "0.3", *(["--server", server] if server else [])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        done = subprocess.run(
+            words, env=environment, capture_output=True, text=True, check=False, timeout=2 * PATIENCE_S
+        )
+        assert done.returncode == 1, done.stderr
+        assert re.search(r"p99 .* at 100 requests/s; the study said .*: DIFFERS$", done.stdout.strip())
+
+
+def test_the_cost_of_calls_is_measured_with_small_numbers() -> None:
+    words = [sys.executable, str(ROOT / "tests/benchmarks/application.py"), "--sessions", "1", "--pairs", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=2 * PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"throughput \d\.\d+ .*, CPU \d", done.stdout)) == 5

@@ -1,7 +1,8 @@
 """Keeps a process from hanging that was forked from one in which a model is compiled.
 
 OpenVINO's threads do not exist in such a child: an inference waits for them forever, and so does the destructor of the
-compiled model when the child ends (OpenVINO 2026.4.1, tests/deploy/test_predictor.py). Must not know what a deployment is.
+compiled model when the child ends (OpenVINO 2026.4.1, tests/deploy/test_predictor.py). Must not know what a deployment
+is.
 """
 
 from __future__ import annotations
