@@ -167,10 +167,10 @@ class Batcher(Generic[Request]):
         for call in dropped:  # outside the lock: a future calls back
             call.future.cancel()
 
-    def wait_until_idle(self, timeout_s: float | None = None) -> None:
+    def wait_until_idle(self) -> None:
         """Waits until no call waits and every request is free."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and len(self._free) == self._total, timeout_s)
+            self._changed.wait_for(lambda: not self._waiting and len(self._free) == self._total)
 
     def stats(self) -> PredictorStats:
         """Returns the counts so far."""

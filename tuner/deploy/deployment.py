@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from tuner.deploy.differences import Differences, compare_effective, compare_host, compare_model
-from tuner.deploy.forked import ADVICE, has_forked_late, note_compiled, refuse_in_child
+from tuner.deploy.forked import ADVICE, has_forked_late, note_compiled, refuse_in_child, refusing
 from tuner.deploy.ports import ports_of
 from tuner.errors import ClosedError, DeviceError, InputError, ModelError
 from tuner.model.device import available_words, check_device, is_composed
@@ -143,7 +143,7 @@ class Deployment:
         import openvino
 
         refuse_in_child(self.pid)
-        queue = openvino.AsyncInferQueue(self.compiled_model, self.infer_requests)
+        queue = refusing(openvino.AsyncInferQueue, self.pid)(self.compiled_model, self.infer_requests)
         try:
             yield queue
         finally:
@@ -151,8 +151,10 @@ class Deployment:
 
     def infer_request(self) -> openvino.InferRequest:
         """Returns a new request, for synchronous use by one thread."""
+        import openvino
+
         refuse_in_child(self.pid)
-        return self.compiled_model.create_infer_request()
+        return refusing(openvino.InferRequest, self.pid)(self.compiled_model.create_infer_request())
 
     def _predictor(self) -> Predictor:
         if self._shared.predictor is None:

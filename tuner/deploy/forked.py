@@ -8,11 +8,15 @@ is.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tuner.errors import ForkError
+
+T = TypeVar("T")
 
 ADVICE = (
     "Compile in each worker, after the fork: gunicorn without --preload, in post_fork or post_worker_init; "
@@ -47,6 +51,23 @@ def refuse_in_child(pid: int) -> None:
             f"forever for threads that a fork does not copy. {ADVICE}",
             advice=ADVICE,
         )
+
+
+def refusing(kind: type[T], pid: int) -> type[T]:
+    """Returns a subclass of OpenVINO's InferRequest or AsyncInferQueue whose calls raise ForkError in a child."""
+
+    def checked(name: str) -> Callable[..., Any]:
+        method = getattr(kind, name)
+
+        @functools.wraps(method)
+        def call(self: T, *arguments: Any, **options: Any) -> Any:
+            refuse_in_child(pid)
+            return method(self, *arguments, **options)
+
+        return call
+
+    calls = {name: checked(name) for name in ("infer", "start_async", "wait", "wait_all") if hasattr(kind, name)}
+    return type(kind.__name__, (kind,), calls)
 
 
 def _keep_models() -> None:

@@ -10,6 +10,7 @@ import atexit
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 AT_EXIT_S = 5.0
 """Longest wait for running inferences when the process ends without `close`, in seconds."""
 
-_open: weakref.WeakSet[Predictor] = weakref.WeakSet()
+_batchers: weakref.WeakSet[Batcher[_Request]] = weakref.WeakSet()
+_threads: set[threading.Thread] = set()
+"""Threads of all predictors of this process, those of forgotten ones too."""
 
 
 class _Request:
@@ -123,7 +126,9 @@ class Predictor:
         for thread in self._threads:
             thread.start()
         weakref.finalize(self, self._batcher.close, cancel=False).atexit = False
-        _open.add(self)
+        _batchers.add(self._batcher)
+        _threads.difference_update([thread for thread in list(_threads) if not thread.is_alive()])
+        _threads.update(self._threads)
 
     def infer(self, inputs: Inputs) -> Outputs:
         """Returns the answer to one call, from any thread.
@@ -194,12 +199,6 @@ class Predictor:
         arrived_s = self._batcher.clock()
         arrays, samples = self._ports.accept(inputs, copy=copy)
         return Call(arrays=arrays, samples=samples, arrived_s=arrived_s)
-
-    def _end(self) -> None:
-        """Ends with the process: a thread inside OpenVINO would abort the interpreter that goes away."""
-        if os.getpid() == self._pid:
-            self._batcher.close(cancel=True)
-            self._batcher.wait_until_idle(AT_EXIT_S)
 
 
 def _warm_up(requests: Sequence[_Request], inputs: Sequence[Array], samples: int) -> None:
@@ -289,8 +288,19 @@ def _run(
 
 
 def _end_all() -> None:
-    for predictor in list(_open):
-        predictor._end()
+    """Ends all threads with the process: one inside OpenVINO would abort the interpreter that goes away."""
+    deadline_s = time.monotonic() + AT_EXIT_S
+    for batcher in list(_batchers):
+        batcher.close(cancel=True)
+    for thread in list(_threads):
+        thread.join(max(0.0, deadline_s - time.monotonic()))
+
+
+def _forget_parent() -> None:
+    _batchers.clear()
+    _threads.clear()
 
 
 atexit.register(_end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
