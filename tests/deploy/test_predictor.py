@@ -165,6 +165,29 @@ def test_two_deployments_answer_at_once(make_best: MakeBest, core: openvino.Core
     assert failures == []
 
 
+def test_threads_take_turns_at_a_queue(make_best: MakeBest, core: openvino.Core) -> None:
+    best = make_best(batch_size=1, infer_requests=2, properties={"NUM_STREAMS": 2}, effective={})
+    given = [samples(8, seed) for seed in range(8)]
+    expected = [right(best, core, one) for one in given]
+    answers: list[list[Any]] = [[] for _ in given]
+
+    def feed(number: int) -> None:
+        for turn in range(100):
+            future: Future[Any] = Future()
+            queue.start_async({"x": given[number][turn % 8]}, future)
+            answers[number].append(future.result(PATIENCE_S))
+
+    with best.compile(core=core).infer_queue() as queue:
+        queue.set_callback(lambda request, future: future.set_result(np.array(request.get_output_tensor(0).data)))
+        threads = [threading.Thread(target=feed, args=(number,), daemon=True) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+    for own, one in zip(answers, expected, strict=True):
+        np.testing.assert_allclose(np.concatenate(own), np.concatenate(one * 13)[:100], rtol=1e-3, atol=1e-3)
+
+
 def test_the_caller_of_submit_may_use_its_array_again(make_best: MakeBest, core: openvino.Core) -> None:
     best = make_best()
     inputs = samples(4)

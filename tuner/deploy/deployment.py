@@ -57,8 +57,8 @@ class _Shared:
 class Deployment:
     """Holds a compiled model, the ways to call it, and the differences from the measurement.
 
-    `infer`, `submit` and `ainfer` are safe in every thread. An `infer_queue` or `infer_request` is OpenVINO's own: one
-    thread at a time may use it, and none of them survives a fork.
+    `infer`, `submit` and `ainfer` are safe in every thread. An `infer_request` is for one thread at a time. Nothing of
+    it survives a fork.
     """
 
     compiled_model: openvino.CompiledModel
@@ -138,7 +138,7 @@ class Deployment:
     def infer_queue(self) -> Iterator[openvino.AsyncInferQueue]:
         """Opens an AsyncInferQueue with the tuned number of requests; leaving it waits for all of them.
 
-        One thread feeds it: fed by several at once it mixes answers and hangs.
+        Threads take turns at its `start_async`; fed by several at once, OpenVINO's own mixes answers and hangs.
         """
         import openvino
 

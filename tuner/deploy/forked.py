@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import threading
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from tuner.errors import ForkError
@@ -54,7 +56,11 @@ def refuse_in_child(pid: int) -> None:
 
 
 def refusing(kind: type[T], pid: int) -> type[T]:
-    """Returns a subclass of OpenVINO's InferRequest or AsyncInferQueue whose calls raise ForkError in a child."""
+    """Returns a subclass of OpenVINO's InferRequest or AsyncInferQueue whose calls raise ForkError in a child.
+
+    Threads take turns at `start_async`: without that a queue gives two of them the same request.
+    """
+    turns = threading.Lock()
 
     def checked(name: str) -> Callable[..., Any]:
         method = getattr(kind, name)
@@ -62,7 +68,8 @@ def refusing(kind: type[T], pid: int) -> type[T]:
         @functools.wraps(method)
         def call(self: T, *arguments: Any, **options: Any) -> Any:
             refuse_in_child(pid)
-            return method(self, *arguments, **options)
+            with turns if name == "start_async" else nullcontext():
+                return method(self, *arguments, **options)
 
         return call
 
