@@ -5,12 +5,15 @@ TunerError
 │   ├── StudyFileError       a study file; carries every Problem found
 │   ├── ModelError           a model that is missing, unreadable or cannot run
 │   ├── BestFileError        a best.yaml that cannot be used
-│   └── StudyChangedError    a results folder that belongs to another study
+│   ├── StudyChangedError    a results folder that belongs to another study
+│   ├── ClosedError          a deployment that the application has closed
+│   └── ForkError            a deployment that is used in a forked child
 ├── HostError            3   the environment is broken
 │   ├── DeviceError          the device does not exist here
 │   ├── OutputError          the results cannot be written (no right, no space)
 │   ├── RecordError          the records on disk are damaged or newer than this program
-│   └── BusyError            another study is measuring on this host
+│   ├── BusyError            another study is measuring on this host
+│   └── QueueFullError       more calls wait for a deployment than may wait
 ├── NoAnswerError        1   the question was fine, the answer is no
 └── SignalError        130   a signal stopped the command; the same command resumes
 """
@@ -69,6 +72,14 @@ class StudyChangedError(InputError):
     """Reports that a results folder belongs to another study."""
 
 
+class ClosedError(InputError):
+    """Reports a call to a deployment that the application has closed."""
+
+
+class ForkError(InputError):
+    """Reports that a deployment is used in a process that was forked after it was compiled."""
+
+
 class HostError(TunerError):
     """Reports that the environment is broken."""
 
@@ -89,6 +100,10 @@ class RecordError(HostError):
 
 class BusyError(HostError):
     """Reports that another study is measuring on this host."""
+
+
+class QueueFullError(HostError):
+    """Reports that more calls wait for a deployment than may wait: a server answers 503."""
 
 
 class NoAnswerError(TunerError):

@@ -7,44 +7,59 @@ this module.
 from __future__ import annotations
 
 import os
+import threading
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from tuner.errors import BestFileError, DeviceError, InputError, ModelError
+from tuner.deploy.differences import Differences, compare_effective, compare_host, compare_model
+from tuner.deploy.forked import ADVICE, has_forked_late, note_compiled, refuse_in_child, refusing
+from tuner.deploy.ports import ports_of
+from tuner.errors import ClosedError, DeviceError, InputError, ModelError
 from tuner.model.device import available_words, check_device, is_composed
 from tuner.model.host import HostFacts, cpu_list, host_facts
-from tuner.model.locate import sha256
 from tuner.model.openvino_error import first_line
-from tuner.model.property_text import as_text
-from tuner.model.read import check_format, read
+from tuner.model.read import read
 from tuner.model.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import openvino
 
+    from tuner.deploy.batcher import PredictorStats
     from tuner.deploy.best import Best, PropertyValue
+    from tuner.deploy.ports import Inputs, Outputs, Ports
+    from tuner.deploy.predictor import Predictor
 
-COMPARED = ("NUM_STREAMS", "INFERENCE_NUM_THREADS")
-"""Names of properties that a device changes silently; they are compared beside the properties asked for."""
-PRECISION = "INFERENCE_PRECISION_HINT"
-CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
-"""Name in OPTIMIZATION_CAPABILITIES of a device that has instructions for a precision. A CPU without them accepts
-bf16, reports it, and emulates it (tests/deploy/test_deployment.py)."""
-QUOTA_TOLERANCE = 0.01
-"""Largest difference of two equal CPU quotas, in CPUs: each is a ratio of whole microseconds, and best.yaml may be
-rounded."""
+MAX_WAIT_MS = 5.0
+"""Milliseconds that a call waits by default for others to fill its batch: a tenth of what a person notices."""
+MAX_WAITING = 1000
+"""Number of calls that wait by default: at 100 a second the last waits ten seconds, longer than most clients do."""
 
 
 class DeploymentWarning(UserWarning):
     """Says that the deployment works, but is not the one that was measured."""
 
 
+@dataclass(slots=True)
+class _Shared:
+    """Holds the predictor that all callers of one deployment share; opened by the first call."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    predictor: Predictor | None = None
+    is_closed: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """Holds a compiled model, the way to call it, and the differences from the measurement."""
+    """Holds a compiled model, the ways to call it, and the differences from the measurement.
+
+    `infer`, `submit` and `ainfer` are safe in every thread. An `infer_request` is for one thread at a time. Nothing of
+    it survives a fork.
+    """
 
     compiled_model: openvino.CompiledModel
     device: str
@@ -55,35 +70,101 @@ class Deployment:
     api: Literal["async", "sync"]
     is_fallback: bool
     warnings: tuple[str, ...]
+    spec: ModelSpec = field(repr=False)
+    ports: Ports = field(repr=False)
+    pid: int = field(default_factory=os.getpid, repr=False)
+    """Id of the process that compiled."""
+    _shared: _Shared = field(default_factory=_Shared, repr=False, compare=False)
+
+    def predictor(self, *, max_wait_ms: float = MAX_WAIT_MS, max_waiting: int = MAX_WAITING) -> Predictor:
+        """Opens what answers calls from any thread, after one inference of each request.
+
+        Args:
+            max_wait_ms: Longest time that a call waits for others to fill its batch while a request is free.
+            max_waiting: Number of calls that may wait; the next one gets QueueFullError.
+
+        Raises:
+            DeviceError: The model does not run.
+            ForkError: This process was forked from the one that compiled.
+            InputError: An option is out of range, or the model takes text.
+        """
+        from tuner.deploy.predictor import Predictor
+        from tuner.model.inputs import random_inputs
+
+        refuse_in_child(self.pid)
+        return Predictor(
+            self.compiled_model,
+            self.ports,
+            infer_requests=self.infer_requests,
+            api=self.api,
+            warm_up=lambda: random_inputs(self.compiled_model, self.spec, seed=0),
+            max_wait_ms=max_wait_ms,
+            max_waiting=max_waiting,
+        )
+
+    def infer(self, inputs: Inputs) -> Outputs:
+        """Returns the answer to one call, from any thread; see `Predictor.infer`."""
+        return self._predictor().infer(inputs)
+
+    def submit(self, inputs: Inputs) -> Future[Outputs]:
+        """Returns a future of the answer; see `Predictor.submit`."""
+        return self._predictor().submit(inputs)
+
+    async def ainfer(self, inputs: Inputs) -> Outputs:
+        """Returns the answer to one call on asyncio; see `Predictor.ainfer`."""
+        return await self._predictor().ainfer(inputs)
+
+    def stats(self) -> PredictorStats:
+        """Returns what happened to the calls of `infer`, `submit` and `ainfer` so far."""
+        return self._predictor().stats()
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Takes no more calls, and waits for those that are not answered yet or with `cancel` cancels them."""
+        if os.getpid() != self.pid:
+            return
+        with self._shared.lock:
+            self._shared.is_closed = True
+            predictor = self._shared.predictor
+        if predictor is not None:
+            predictor.close(cancel=cancel)
+
+    def __enter__(self) -> Deployment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @contextmanager
     def infer_queue(self) -> Iterator[openvino.AsyncInferQueue]:
-        """Opens an AsyncInferQueue with the tuned number of requests; leaving it waits for all of them."""
+        """Opens an AsyncInferQueue with the tuned number of requests; leaving it waits for all of them.
+
+        Threads take turns at its `start_async`; fed by several at once, OpenVINO's own mixes answers and hangs.
+        """
         import openvino
 
-        queue = openvino.AsyncInferQueue(self.compiled_model, self.infer_requests)
+        refuse_in_child(self.pid)
+        queue = refusing(openvino.AsyncInferQueue, self.pid)(self.compiled_model, self.infer_requests)
         try:
             yield queue
         finally:
             queue.wait_all()
 
     def infer_request(self) -> openvino.InferRequest:
-        """Returns a new request, for synchronous use."""
-        return self.compiled_model.create_infer_request()
+        """Returns a new request, for synchronous use by one thread."""
+        import openvino
 
+        refuse_in_child(self.pid)
+        return refusing(openvino.InferRequest, self.pid)(self.compiled_model.create_infer_request())
 
-class Differences:
-    """Collects how this deployment differs from the measured one, or raises at the first difference if `strict`."""
-
-    def __init__(self, *, strict: bool) -> None:
-        self.strict = strict
-        self.messages: list[str] = []
-
-    def add(self, message: str, *, advice: str, error: type[InputError] = BestFileError) -> None:
-        """Notes a difference. Raises `error` with the message and the advice if `strict`."""
-        if self.strict:
-            raise error(message, advice=advice)
-        self.messages.append(message)
+    def _predictor(self) -> Predictor:
+        if self._shared.predictor is None:
+            refuse_in_child(self.pid)  # the lock may have been held when the process forked
+            with self._shared.lock:
+                if self._shared.is_closed:
+                    raise ClosedError("the deployment is closed: it takes no more calls", advice="Compile it again.")
+                if self._shared.predictor is None:
+                    self._shared.predictor = self.predictor()
+        return self._shared.predictor
 
 
 def compile_best(
@@ -103,9 +184,14 @@ def compile_best(
     spec = best.spec(model)
     device = device or best.device
     core = core or openvino.Core()
-    _compare_model(best, spec, differences)
+    compare_model(best, spec, differences)
+    if has_forked_late():
+        differences.add(
+            "this process was forked from one that had compiled, which OpenVINO does not support: it may hang",
+            advice=ADVICE,
+        )
     host = host_facts()
-    _compare_host(best, host, differences)
+    compare_host(best, host, differences)
     cpus = cpu_list()
     _take_cpus(best, host, replica, differences)
     if device != best.device:
@@ -128,7 +214,7 @@ def _tuned(
     Raises ModelError for a model that even a batch of one cannot use, DeviceError for a device that is not there.
     """
     try:
-        compiled = _compile(core, spec, device, best.properties, best.batch_size)
+        compiled, ports = _compile(core, spec, device, best.properties, best.batch_size)
     except (ModelError, RuntimeError) as error:
         if isinstance(error, ModelError) and best.batch_size == 1:
             raise
@@ -140,9 +226,7 @@ def _tuned(
         )
         return None
     if device == best.device:
-        is_measured_here = best.environment.get("cpu_model") == host_facts().cpu_model
-        capabilities = () if is_measured_here else _capabilities(core, device)
-        _compare_effective(best, compiled, capabilities, differences)
+        compare_effective(best, core, device, compiled, differences)
     return Deployment(
         compiled_model=compiled,
         device=device,
@@ -152,6 +236,8 @@ def _tuned(
         api=best.api,
         is_fallback=False,
         warnings=tuple(differences.messages),
+        spec=spec,
+        ports=ports,
     )
 
 
@@ -169,7 +255,7 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
     failure: Exception | None = None
     for name, properties, batch_size in attempts:
         try:
-            compiled = _compile(core, spec, device, properties, batch_size)
+            compiled, ports = _compile(core, spec, device, properties, batch_size)
         except (ModelError, RuntimeError) as error:
             failure = error
             continue
@@ -189,6 +275,8 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
             api=api,
             is_fallback=True,
             warnings=(*differences.messages[:-1], f"{differences.messages[-1]}; {said}"),
+            spec=spec,
+            ports=ports,
         )
     if isinstance(failure, ModelError):
         raise failure
@@ -198,20 +286,20 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
 
 def _compile(
     core: openvino.Core, spec: ModelSpec, device: str, properties: Mapping[str, PropertyValue], batch_size: int
-) -> openvino.CompiledModel:
-    return core.compile_model(read(core, spec, batch_size=batch_size), device, dict(properties))
+) -> tuple[openvino.CompiledModel, Ports]:
+    """Returns the compiled model and its ports.
 
+    It fills a tensor, because the first one of a process hangs where several threads fill one at once: the binding
+    imports numpy then, and waits for itself (OpenVINO 2026.4.1, tests/deploy/test_predictor.py).
+    """
+    import numpy as np
+    import openvino
 
-def _compare_model(best: Best, spec: ModelSpec, differences: Differences) -> None:
-    found = sha256(spec)
-    if found != best.model.sha256:
-        differences.add(
-            f"the model {spec.path!r} is not the one that was tuned: "
-            f"its SHA-256 begins with {found[:12]}, the tuned one's with {best.model.sha256[:12]}",
-            advice="Put the tuned model there, or tune this one.",
-            error=ModelError,
-        )
-        check_format(spec)
+    model = read(core, spec, batch_size=batch_size)
+    compiled = core.compile_model(model, device, dict(properties))
+    note_compiled(compiled)
+    openvino.Tensor(np.zeros(1, np.float32)).data[:] = 1.0
+    return compiled, ports_of(model, compiled, spec, batch_size)
 
 
 def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Differences) -> None:
@@ -243,84 +331,3 @@ def _take_cpus(best: Best, host: HostFacts, replica: int | None, differences: Di
         differences.add(
             f"{host.cpus_allowed} CPUs cannot be split among {best.replicas} replicas", advice="Tune on this host."
         )
-
-
-def _compare_host(best: Best, host: HostFacts, differences: Differences) -> None:
-    """Notes all differing facts of the host in one message; facts that the file lacks are not compared."""
-    tuned = best.environment
-    found = []
-    if tuned.get("cpu_model") not in (None, host.cpu_model):
-        found.append(f"on {tuned['cpu_model']} (here {host.cpu_model})")
-    if tuned.get("cpus_allowed") not in (None, host.cpus_allowed):
-        found.append(f"with {tuned['cpus_allowed']} CPUs (here {host.cpus_allowed})")
-    if "cpu_quota" in tuned and not _same_quota(tuned["cpu_quota"], host.cpu_quota):
-        found.append(f"with {_quota_words(tuned['cpu_quota'])} (here {_quota_words(host.cpu_quota)})")
-    if tuned.get("openvino") not in (None, host.openvino):
-        found.append(f"with OpenVINO {tuned['openvino']} (here {host.openvino})")
-    if found:
-        differences.add(
-            f"tuned {', '.join(found)}", advice="`tuner measure` with these settings shows whether the gain holds here."
-        )
-
-
-def _same_quota(tuned: float | None, here: float | None) -> bool:
-    if tuned is None or here is None:
-        return tuned is here
-    return abs(tuned - here) <= QUOTA_TOLERANCE
-
-
-def _quota_words(quota: float | None) -> str:
-    return "no CPU quota" if quota is None else f"a quota of {quota:g} CPUs"
-
-
-def _compare_effective(
-    best: Best, compiled: openvino.CompiledModel, capabilities: Collection[str], differences: Differences
-) -> None:
-    """Compares the properties that the device reports back here with those it reported when they were measured.
-
-    `capabilities` are the OPTIMIZATION_CAPABILITIES of the device; none are given for the CPU of the measurement.
-    """
-    _compare_precision(best, compiled, capabilities, differences)
-    changed = []
-    for name in sorted({*COMPARED, *best.properties} - {PRECISION}):
-        tuned, here = best.effective.get(name), _readable(compiled, name)
-        if tuned is not None and here is not None and tuned != here:
-            changed.append(f"{name} {here} (tuned: {tuned})")
-    if changed:
-        differences.add(
-            f"the device makes something else of the configuration here: {', '.join(changed)}",
-            advice="Tune on this host.",
-        )
-
-
-def _compare_precision(
-    best: Best, compiled: openvino.CompiledModel, capabilities: Collection[str], differences: Differences
-) -> None:
-    asked: Any = best.properties.get(PRECISION)
-    tuned = best.effective.get(PRECISION, None if asked is None else as_text(asked))
-    here = _readable(compiled, PRECISION)
-    if tuned is not None and here is not None and tuned != here:
-        pinned = f"{PRECISION} is pinned to {asked}" if asked is not None else f"it was measured in {tuned}"
-        differences.add(
-            f"{pinned}, but the device computes in {here} here: results and speed may differ",
-            advice="Tune on this host.",
-        )
-    elif here in CAPABILITY and capabilities and CAPABILITY[here] not in capabilities:
-        differences.add(
-            f"{PRECISION} is {here}, which the device has no instructions for here: it is emulated, and slow",
-            advice="Tune on this host.",
-        )
-
-
-def _capabilities(core: openvino.Core, device: str) -> Collection[str]:
-    try:
-        return tuple(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
-    except RuntimeError:
-        return ()
-
-
-def _readable(compiled: openvino.CompiledModel, name: str) -> str | None:
-    try:
-        return as_text(compiled.get_property(name))
-    except (RuntimeError, TypeError):
-        return None
