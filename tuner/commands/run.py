@@ -215,7 +215,7 @@ def _deployed(prepared: Prepared) -> Deployed:
     study, facts = prepared.runner.state.study, prepared.facts
     inputs = {}
     for given in facts.inputs:
-        spec = study.model.inputs.get(given["name"])
+        spec = study.model.inputs.get(given.get("given", given["name"]))
         inputs[given["name"]] = BestInput(
             shape=tuple(given["shape"]),
             batch_axis=given["batch_axis"],

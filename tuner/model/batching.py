@@ -15,7 +15,8 @@ import numpy as np
 from tuner.errors import ModelError
 from tuner.model.inputs import Array, random_inputs
 from tuner.model.openvino_error import first_line
-from tuner.model.read import batch_axes, input_name, read
+from tuner.model.ports import input_name
+from tuner.model.read import batch_axes, read
 from tuner.model.spec import ModelSpec
 
 if TYPE_CHECKING:

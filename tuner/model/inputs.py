@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.errors import ModelError
-from tuner.model.read import input_name, input_spec
+from tuner.model.ports import input_name, input_spec
 from tuner.model.spec import ModelSpec
 
 if TYPE_CHECKING:

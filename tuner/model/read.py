@@ -15,6 +15,7 @@ from tuner.errors import ModelError
 from tuner.model.builtin import BUILTINS
 from tuner.model.locate import BUILTIN, locate
 from tuner.model.openvino_error import first_line, unsupported_operations
+from tuner.model.ports import given_name, given_names, input_aliases, input_name, input_spec, yaml_key
 from tuner.model.spec import InputSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def read(core: openvino.Core, spec: ModelSpec, *, batch_size: int = 1) -> openvi
     open_ports = [port for port, shape in shapes.items() if shape is None]
     if open_ports:
         found = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in open_ports)
-        lines = "\n".join(f"    {_wanted(port)}" for port in open_ports)
+        lines = "\n".join(f"    {_wanted(port, spec)}" for port in open_ports)
         raise ModelError(
             f"{spec.path!r} has inputs with dimensions that nothing fixes: {found}",
             advice=f"Add to the study file, with numbers for the question marks:\nmodel:\n  inputs:\n{lines}",
@@ -135,24 +136,6 @@ def batch_axes(model: openvino.Model, spec: ModelSpec) -> dict[str, int]:
     return axes
 
 
-def input_name(port: openvino.Output) -> str:
-    """Returns the name of an input in files and messages: the alphabetically first of its names."""
-    names: set[str] = port.get_names()
-    return min(names) if names else str(port.node.get_friendly_name())
-
-
-def input_spec(port: openvino.Output, spec: ModelSpec) -> InputSpec:
-    """Returns the section of the study file for an input, under any of the input's names."""
-    for name in sorted(_names(port)):
-        if name in spec.inputs:
-            return spec.inputs[name]
-    return InputSpec()
-
-
-def _names(port: openvino.Output) -> set[str]:
-    return {*port.get_names(), port.node.get_friendly_name()}
-
-
 def _dims(port: openvino.Output) -> list[int | None]:
     return [dim.get_length() if dim.is_static else None for dim in port.partial_shape]
 
@@ -178,7 +161,7 @@ def _has_layout(port: openvino.Output, given: InputSpec) -> bool:
     return given.layout is not None or not port.node.layout.empty
 
 
-def _wanted(port: openvino.Output) -> str:
+def _wanted(port: openvino.Output, spec: ModelSpec) -> str:
     """Returns the lines that a study file needs for an input with open dimensions."""
     wanted = "..."
     if port.partial_shape.rank.is_static:
@@ -186,11 +169,11 @@ def _wanted(port: openvino.Output) -> str:
         wanted = ", ".join(
             str(dim) if dim is not None else ("1" if axis == 0 else "?") for axis, dim in enumerate(dims)
         )
-    return f"{input_name(port)}: {{shape: [{wanted}]}}"
+    return f"{yaml_key(given_name(port, spec))}: {{shape: [{wanted}]}}"
 
 
 def _name_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
-    known = {name for port in model.inputs for name in _names(port)}
+    known = {name for port in model.inputs for name in input_aliases(port)}
     proper = [input_name(port) for port in model.inputs]
     has = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in model.inputs) or "none"
     for name in spec.inputs:
@@ -202,6 +185,14 @@ def _name_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
                 message=f"{spec.path!r} has no input {name!r}",
                 advice=f"{question}Its inputs: {has}.",
             )
+    for port in model.inputs:
+        first, *others = given_names(port, spec) or [""]
+        for name in others:
+            yield Fault(
+                at=("inputs", name),
+                message=f"{name!r} and {first!r} are names of one input of {spec.path!r}",
+                advice="Say everything about it under one of them.",
+            )
 
 
 def _input_faults(model: openvino.Model, spec: ModelSpec) -> list[Fault]:
@@ -212,25 +203,20 @@ def _input_faults(model: openvino.Model, spec: ModelSpec) -> list[Fault]:
     axes = batch_axes(model, spec)
     return [
         Fault(
-            at=("inputs", _given_name(port, spec)),
+            at=("inputs", given_name(port, spec)),
             message=f"nothing fixes the dimensions of the input {input_name(port)} {port.partial_shape}",
-            advice=f"Write `inputs: {{{_wanted(port)}}}`, with numbers for the question marks.",
+            advice=f"Write `inputs: {{{_wanted(port, spec)}}}`, with numbers for the question marks.",
         )
         for port in model.inputs
         if _shape(port, spec, axes, 1) is None
     ]
 
 
-def _given_name(port: openvino.Output, spec: ModelSpec) -> str:
-    """Returns the name of an input in the study file."""
-    return next((name for name in sorted(_names(port)) if name in spec.inputs), input_name(port))
-
-
 def _layout_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
     from openvino import Layout
 
     for port in model.inputs:
-        given, at = input_spec(port, spec), ("inputs", _given_name(port, spec))
+        given, at = input_spec(port, spec), ("inputs", given_name(port, spec))
         name = input_name(port)
         rank = port.partial_shape.rank
         if given.shape is not None and rank.is_static and rank.get_length() != len(given.shape):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -322,3 +323,24 @@ def test_a_model_without_its_weights_is_a_model_error(save: Save, tmp_path: Path
 def test_a_missing_model_is_a_model_error_in_a_session_too() -> None:
     with WorkerBench(ModelSpec(path="nowhere.onnx", folder=HERE)) as bench, pytest.raises(ModelError, match="nowhere"):
         bench.measure([config(), config(infer_requests=2)], quick_plan())
+
+
+def test_an_input_without_a_name_is_inspected_and_run(save: Save) -> None:
+    x = opset13.parameter([1, 8], np.float32, name="INPUT0")
+    spec = save(opset13.relu(x), [x])
+    file = spec.folder / spec.path
+    file.write_text(re.sub(r' (names|output_names)="[^"]*"', "", file.read_text()))
+    with WorkerBench(spec) as bench:
+        facts = bench.inspect("CPU", [4])
+        assert facts.inputs == [{"name": "INPUT0", "shape": [1, 8], "dtype": "f32", "batch_axis": 0}]
+        assert facts.batch_legal
+        batched = whole(bench.measure([config(), config(batch_size=4)], quick_plan(blocks=1)).members[1])
+        assert batched.effective.batch_size == 4
+
+
+def test_an_input_that_the_study_knows_by_another_name_keeps_it_beside_its_own(save: Save) -> None:
+    x = opset13.parameter([1, 8], np.float32, name="node")
+    x.output(0).set_names({"b", "a"})
+    with WorkerBench(save(opset13.relu(x), [x], inputs={"b": InputSpec(layout="NC")})) as bench:
+        (found,) = bench.inspect("CPU", []).inputs
+    assert (found["name"], found["given"], found["batch_axis"]) == ("a", "b", 0)

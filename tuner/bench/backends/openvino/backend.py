@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from tuner.bench.turn import TooSlow, TurnPlan, TurnResult
 from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
 from tuner.model.device import check_device
+from tuner.model.ports import given_name, input_name
 from tuner.model.read import batch_axes, find_faults, read
 from tuner.model.spec import ModelSpec
 
@@ -80,21 +81,23 @@ class OpenVinoBackend:
         illegal = next((p for p in proofs if not p.is_legal), None)
         proof = illegal or (proofs[0] if proofs else None)
         return {
-            "inputs": [
-                {
-                    "name": port.get_any_name(),
-                    "shape": list(port.shape),
-                    "dtype": port.element_type.get_type_name(),
-                    "batch_axis": axes.get(port.get_any_name()),
-                }
-                for port in model.inputs
-            ],
+            "inputs": [self._describe_input(port, axes) for port in model.inputs],
             "precision": read_property(compiled, "INFERENCE_PRECISION_HINT"),
             "device_properties": openvino_device.listed_properties(self.core, device),
             "device_name": openvino_device.full_name(self.core, device),
             "batch_legal": proof.is_legal if proof else False,
             "batch_reason": proof.reason if proof else "",
         }
+
+    def _describe_input(self, port: ov.Output, axes: Mapping[str, int]) -> dict[str, Any]:
+        name, given = input_name(port), given_name(port, self.spec)
+        described = {
+            "name": name,
+            "shape": list(port.shape),
+            "dtype": port.element_type.get_type_name(),
+            "batch_axis": axes.get(name),
+        }
+        return described if given == name else {**described, "given": given}
 
     def find_faults(self, device: str) -> list[dict[str, Any]]:
         """Returns every fault of the model and the device, with the key of the study file under `at`."""
