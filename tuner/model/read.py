@@ -1,6 +1,6 @@
 """Reads a model and gives every input a static shape, at any batch size.
 
-Responsible for turning OpenVINO's words about a bad file into one line with advice. Must not know why a model is read.
+Responsible for shapes and layouts. Must not know why a model is read.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.errors import ModelError
 from tuner.model.builtin import BUILTINS
 from tuner.model.locate import BUILTIN, locate
-from tuner.model.openvino_error import first_line, unsupported_operations
+from tuner.model.openvino_error import first_line
 from tuner.model.ports import given_name, given_names, input_aliases, input_name, input_spec, yaml_key
 from tuner.model.spec import InputSpec, ModelSpec
+from tuner.model.unreadable import damaged, explain, identify
 
 if TYPE_CHECKING:
     import openvino
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 FRONTENDS = {".onnx": "onnx", ".xml": "ir", ".tflite": "tflite"}
 """Name of the OpenVINO frontend that reads files with a suffix."""
-DAMAGED = (
-    "is damaged, truncated or no model that OpenVINO reads",
-    "Copy or export it again. OpenVINO reads .xml with .bin, .onnx, .tflite, TensorFlow and Paddle.",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +95,7 @@ def check_format(spec: ModelSpec) -> None:
     takes 20 ms, so that only doubtful files are checked.
     """
     path = locate(spec)
-    if path is None or path.suffix not in FRONTENDS or path.stat().st_size == 0:
+    if path is None or path.is_dir() or path.suffix not in FRONTENDS or path.stat().st_size == 0:
         return
     from openvino.frontend import FrontEndManager
 
@@ -108,8 +104,8 @@ def check_format(spec: ModelSpec) -> None:
     except (RuntimeError, AttributeError):  # an OpenVINO without this frontend: reading will tell
         return
     if not is_known:
-        what, advice = DAMAGED
-        raise ModelError(f"{path} {what}", advice=advice)
+        foreign = identify(path)
+        raise damaged(path) if foreign is None else ModelError(f"{path} {foreign.what}", advice=foreign.step)
 
 
 def batch_axes(model: openvino.Model, spec: ModelSpec) -> dict[str, int]:
@@ -269,29 +265,4 @@ def _read_file(core: openvino.Core, spec: ModelSpec) -> openvino.Model:
     try:
         return core.read_model(str(path))
     except RuntimeError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: RuntimeError) -> ModelError:
-    """Returns the error for a failed reading by its text: OpenVINO 2026.4 raises RuntimeError for everything."""
-    text = str(error)
-    weights = path.with_suffix(".bin").name
-    if unsupported_operations(text) or "OpConversionFailure" in text:
-        return ModelError(
-            f"{path} cannot be converted: {first_line(error)}",
-            advice="Export it with another opset or with static shapes, or convert it by `ovc` and name the .xml.",
-        )
-    if "Empty weights data" in text:
-        return ModelError(f"{path} has no weights: {weights} is missing", advice=f"Put {weights} beside the .xml.")
-    if "Incorrect weights" in text:
-        return ModelError(
-            f"{path} and {weights} do not belong together, or {weights} is truncated", advice="Copy both again."
-        )
-    if "Could not open the file" in text:
-        return ModelError(f"{path} cannot be opened", advice="Check the rights of the file.")
-    if "Unable to read the model" in text:
-        what, advice = DAMAGED
-        return ModelError(f"{path} {what}", advice=advice)
-    if path.suffix == ".xml":
-        return ModelError(f"{path} is damaged or truncated: {first_line(error)}", advice="Copy or export it again.")
-    return ModelError(f"{path} cannot be read: {first_line(error)}", advice="Copy or export it again.")
+        raise explain(path, error) from error
