@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.errors import ModelError
 from tuner.model.builtin import BUILTINS
+from tuner.model.data_faults import data_faults
 from tuner.model.locate import BUILTIN, locate
 from tuner.model.openvino_error import first_line
 from tuner.model.ports import given_name, given_names, input_aliases, input_name, input_spec, yaml_key
-from tuner.model.spec import InputSpec, ModelSpec
+from tuner.model.spec import Fault, InputSpec, ModelSpec
 from tuner.model.unreadable import damaged, explain, identify
 
 if TYPE_CHECKING:
@@ -26,23 +26,13 @@ FRONTENDS = {".onnx": "onnx", ".xml": "ir", ".tflite": "tflite"}
 """Name of the OpenVINO frontend that reads files with a suffix."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Describes one thing wrong with a model or with its section of a study file."""
-
-    at: tuple[str, ...]
-    """Path of the key below `model` in the study file."""
-    message: str
-    advice: str = ""
-
-
 def find_faults(core: openvino.Core, spec: ModelSpec) -> list[Fault]:
     """Returns everything that keeps `read` from reading the model at batch size 1."""
     try:
         model = _read_file(core, spec)
     except ModelError as error:
         return [Fault(at=("path",), message=str(error), advice=error.advice)]
-    if faults := [*_name_faults(model, spec), *_input_faults(model, spec)]:
+    if faults := [*_name_faults(model, spec), *_input_faults(model, spec), *data_faults(model, spec)]:
         return faults
     try:
         read(core, spec)
