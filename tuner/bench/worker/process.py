@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner import errors
+from tuner.bench.backends.step import last_step
 from tuner.bench.configuration import Failure, FailureKind
 from tuner.bench.host.cgroup import Group
 from tuner.bench.session.member import CommandFailed, WorkerLost
-from tuner.bench.worker.step import last_step
 from tuner.model.openvino_error import is_memory_short
 
 START_LIMIT_S = 60.0

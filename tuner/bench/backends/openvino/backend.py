@@ -19,6 +19,7 @@ from tuner.bench.backends.openvino import device as openvino_device
 from tuner.bench.backends.openvino.first_look import look
 from tuner.bench.backends.openvino.member import Member, fill, open_member, read_effective, read_property, settle
 from tuner.bench.backends.protocol import CompiledMember, StartTimes
+from tuner.bench.backends.step import announce_step
 from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.bench.host.activity import HostReader, load_between
 from tuner.bench.host.energy import EnergyReader, joules_between
@@ -28,7 +29,6 @@ from tuner.bench.loadgen.open_loop import SleepUntil, serve_window
 from tuner.bench.loadgen.timer import exact_timers, sleep_until
 from tuner.bench.protocol import Clock
 from tuner.bench.turn import TooSlow, TurnPlan, TurnResult
-from tuner.bench.worker.step import announce_step
 from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
 from tuner.model.data_faults import table_faults

@@ -67,7 +67,7 @@ def _state_notes(request: ov.InferRequest, model: ov.Model, spec: ModelSpec, clo
     if steps is None:
         return
     request.reset_state()
-    taken = []
+    taken: list[float] = []
     while len(taken) < steps and sum(taken) < LONGEST_CONVERSATION_S:
         before = clock()
         request.infer()
