@@ -219,14 +219,14 @@ def _deployed(prepared: Prepared) -> Deployed:
     """What every file that this run writes has in common."""
     study, facts = prepared.runner.state.study, prepared.facts
     return Deployed(
-        inputs=_inputs(study, facts),
+        inputs=deployed_inputs(study, facts),
         model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
         precision="" if facts.precision in NO_PRECISION else facts.precision,
         environment=read_environment(prepared.folder)["host"],
     )
 
 
-def _inputs(study: Study, facts: ModelFacts) -> dict[str, BestInput]:
+def deployed_inputs(study: Study, facts: ModelFacts) -> dict[str, BestInput]:
     """Returns each input as best.yaml names it, with layout and range from the study, whatever it calls the input."""
     inputs = {}
     for given in facts.inputs:
@@ -239,7 +239,7 @@ def _inputs(study: Study, facts: ModelFacts) -> dict[str, BestInput]:
 
 def _refuse_unheld(study: Study, facts: ModelFacts) -> None:
     """Raises ModelError before anything is measured if best.yaml could not hold the model's inputs."""
-    if problems := unheld_inputs(_inputs(study, facts)):
+    if problems := unheld_inputs(deployed_inputs(study, facts)):
         raise ModelError(
             f"best.yaml could not hold the inputs of {study.model.path!r}: {'; '.join(problems)}",
             advice="Rename the input in the model, or state its shape and layout in the study file.",

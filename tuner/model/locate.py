@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from tuner.errors import ModelError
 from tuner.model.builtin import BUILTINS
-from tuner.model.onnx_weights import external_files
+from tuner.model.files.onnx_weights import external_files
 from tuner.model.spec import ModelSpec
 
 BUILTIN = "builtin:"

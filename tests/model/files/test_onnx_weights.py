@@ -10,8 +10,8 @@ import openvino
 import pytest
 
 from tests.model.protobuf import blob, write_onnx, write_saved_model
+from tuner.model.files.onnx_weights import external_files
 from tuner.model.locate import locate, sha256
-from tuner.model.onnx_weights import external_files
 from tuner.model.read import find_faults, read
 from tuner.model.spec import InputSpec, ModelSpec
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import openvino
 import pytest
 
+from tuner.model.files.unreadable import identify
 from tuner.model.read import find_faults
 from tuner.model.spec import ModelSpec
-from tuner.model.unreadable import identify
 
 pytestmark = pytest.mark.openvino
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(500)

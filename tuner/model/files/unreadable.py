@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.errors import ModelError
-from tuner.model.onnx_weights import external_files
+from tuner.model.files.onnx_weights import external_files
 from tuner.model.openvino_error import first_line, unsupported_operations
 
 FORMATS = "OpenVINO reads .xml with .bin, .onnx, .tflite, TensorFlow (SavedModel folders, frozen .pb) and Paddle."
