@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,3 +89,13 @@ def saved_mlp(core: openvino.Core, tmp_path: Path) -> str:
     model = read(core, ModelSpec(path="builtin:mlp", folder=tmp_path))
     openvino.save_model(model, tmp_path / "mlp.xml", compress_to_fp16=False)
     return "mlp.xml"
+
+
+@pytest.fixture
+def nameless_mlp(saved_mlp: str, tmp_path: Path) -> str:
+    """The same file with no name at any tensor; its input's node is called INPUT."""
+    text = re.sub(r' (names|output_names)="[^"]*"', "", (tmp_path / saved_mlp).read_text())
+    node = re.search(r'name="([^"]*)" type="Parameter"', text)
+    assert node is not None
+    (tmp_path / saved_mlp).write_text(text.replace(f'name="{node[1]}"', 'name="INPUT"'))
+    return saved_mlp

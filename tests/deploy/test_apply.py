@@ -120,3 +120,17 @@ def test_limits_that_nothing_keeps_are_said_loudly(illustration: Best) -> None:
     broken = replace(illustration, verdict="baseline", reason="constraint: none", gain=None, constraints=(limit,))
     assert f"# {NOT_KEPT}: latency_p99_ms max 20, measured 35.1" in describe(broken)
     assert NOT_KEPT not in describe(illustration)
+
+
+def test_an_input_without_a_tensor_name_is_called_by_its_index(
+    make_best: MakeBest, nameless_mlp: str, tmp_path: Path
+) -> None:
+    best = make_best(path=nameless_mlp, inputs={"INPUT": BestInput(shape=(1, 64), layout="NC", batch_axis=0)})
+    write_best(tmp_path / "best.yaml", best)
+    code = describe(best, check(best))
+    assert "queue.start_async({0: array})" in code
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert list(names["compiled"].inputs[0].shape) == [4, 64]
+    names["queue"].start_async({0: np.zeros((4, 64), np.float32)})
+    names["queue"].wait_all()

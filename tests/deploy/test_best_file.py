@@ -23,7 +23,7 @@ from tuner.deploy.best import (
     BestModel,
     BestObjective,
 )
-from tuner.deploy.best_file import format_best, load_best, parse_best, write_best
+from tuner.deploy.best_file import format_best, load_best, parse_best, unheld_inputs, write_best
 from tuner.errors import BestFileError, OutputError
 
 GOLDEN = Path(__file__).parent / "golden" / "best-v1.yaml"
@@ -34,7 +34,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 10**12)
 some = st.integers(1, 10**6)
 scalars = st.one_of(texts, numbers, st.integers(), st.booleans())
-shapes = st.lists(st.integers(1, 4096), min_size=1, max_size=5).map(tuple)
+shapes = st.lists(st.integers(0, 4096), min_size=1, max_size=5).map(tuple)
 inputs = shapes.flatmap(
     lambda shape: st.builds(
         BestInput,
@@ -166,7 +166,7 @@ def changed(**fields: Any) -> str:
         ({"model": "a.xml"}, "model: 'a.xml' is not a mapping of names"),
         ({"model": {"path": "a.xml"}}, "model.sha256: missing"),
         ({"inputs": {"x": {"shape": "wide"}}}, "inputs.x.shape: 'wide' is not a list of whole numbers"),
-        ({"inputs": {"x": {"shape": [1, 0]}}}, "inputs.x.shape: [1, 0] is not a list of whole numbers"),
+        ({"inputs": {"x": {"shape": [1, -1]}}}, "inputs.x.shape: [1, -1] is not a list of whole numbers"),
         ({"inputs": {"x": {"shape": [1], "batch_axis": 1}}}, "inputs.x.batch_axis: 1 is not an axis of the shape [1]"),
         ({"inputs": {"x": {"shape": [1], "range": [1]}}}, "inputs.x.range: [1] is not a list of 2 numbers"),
         ({"effective": {"NUM_STREAMS": 1}}, "effective.NUM_STREAMS: 1 is not text"),
@@ -297,3 +297,12 @@ def test_a_file_that_would_not_read_back_is_never_written(illustration: Best, tm
     with pytest.raises((BestFileError, ValueError)):
         write_best(tmp_path / "best.yaml", replace(illustration, batch_size=0))
     assert not (tmp_path / "best.yaml").exists()
+
+
+def test_what_the_file_cannot_hold_of_an_input_is_known_before(illustration: Best) -> None:
+    assert unheld_inputs(illustration.inputs) == []
+    empty = BestInput(shape=(1, 2, 0, 32), batch_axis=None, range=(16000.0, 16000.0))
+    assert unheld_inputs({"past, 0": empty, "7": BestInput(shape=(), batch_axis=None)}) == []
+    assert unheld_inputs({"x": BestInput(shape=(1,), batch_axis=1)}) == [
+        "inputs.x.batch_axis: 1 is not an axis of the shape [1]"
+    ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import openvino
 import pytest
 from openvino import opset13
+from openvino.op.util import Variable, VariableInfo
 
 from tuner.errors import ModelError
 from tuner.model.batching import prove_batch
@@ -105,7 +107,73 @@ def test_a_model_that_ignores_its_input_needs_an_assumption(core: openvino.Core,
 def test_an_assumption_does_not_make_wrong_shapes_right(core: openvino.Core, save: Save) -> None:
     x = parameter(1, 6)
     model = openvino.Model([opset13.reshape(x, opset13.constant([-1]), False)], [x], "flat")
-    assert not prove_batch(core, save(model, assume_batch_legal=True), 3).is_legal
+    proof = prove_batch(core, save(model, assume_batch_legal=True), 3)
+    assert not proof.is_legal
+    assert "assume_batch_legal is ignored" in proof.reason
+    assert "assume_batch_legal is ignored" not in prove_batch(core, save(model), 3).reason
+
+
+def leaking(part: float) -> openvino.Model:
+    """y = x and a part of the mean of all samples."""
+    x = parameter(1, 6)
+    mean = opset13.reduce_mean(x, opset13.constant([0]), keep_dims=True)
+    return openvino.Model([opset13.add(x, opset13.multiply(mean, opset13.constant(np.float32(part))))], [x], "leak")
+
+
+def growing(part: float) -> openvino.Model:
+    """y = x times 1 and a part for each sample of the batch: copies of one sample differ from it as well."""
+    x = parameter(1, 6)
+    size = opset13.convert(opset13.gather(opset13.shape_of(x), opset13.constant(0), opset13.constant(0)), "f32")
+    factor = opset13.add(opset13.multiply(size, opset13.constant(np.float32(part))), opset13.constant(np.float32(1)))
+    return openvino.Model([opset13.multiply(x, factor)], [x], "grow")
+
+
+def test_what_a_batch_changes_is_said_with_the_reason_and_the_key(core: openvino.Core, save: Save) -> None:
+    proof = prove_batch(core, save(leaking(0.05)), 3)
+    assert not proof.is_legal
+    assert "of its scale, allowed are 0.0001 (other samples must not change a result)" in proof.reason
+    assert "the other samples of the batch change it" in proof.reason
+    offered = re.search(r"set model: \{batch_tolerance: ([0-9.]+)\}", proof.reason)
+    assert offered is not None
+    accepted = prove_batch(core, save(leaking(0.05), batch_tolerance=float(offered[1])), 3)
+    assert accepted.is_legal
+    assert f"(batch_tolerance {offered[1]})" in accepted.reason
+    assert not prove_batch(core, save(leaking(0.5), batch_tolerance=float(offered[1])), 3).is_legal
+    grown = prove_batch(core, save(growing(0.05)), 3).reason
+    assert "other kernels or in another layout" in grown
+    assert "the device's own precision changes" in grown
+
+
+def test_another_result_is_offered_no_tolerance(core: openvino.Core, save: Save) -> None:
+    proof = prove_batch(core, save(growing(0.5)), 3)
+    assert not proof.is_legal
+    assert "batch_tolerance" not in proof.reason
+
+
+def test_an_input_taken_for_a_batch_by_its_length_is_named(core: openvino.Core, save: Save) -> None:
+    x, flag = parameter(1, 6), opset13.parameter([1], np.float32, name="flag")
+    model = openvino.Model([opset13.multiply(x, flag)], [x, flag], "flag")
+    proof = prove_batch(core, save(model), 3)
+    assert not proof.is_legal
+    assert "'flag' [1]; if that is wrong, give the input a layout without N" in proof.reason
+    assert prove_batch(core, save(model, inputs={"flag": InputSpec(layout="C")}), 3).is_legal
+
+
+def test_a_state_that_mixes_samples_shows_in_the_second_step(core: openvino.Core, save: Save) -> None:
+    """The sum of all inputs so far, of which each sample reads that of the first one."""
+    x, beam = opset13.parameter([-1, 6], np.float32, name="x"), opset13.parameter([-1], np.int32, name="beam")
+    info = VariableInfo()
+    info.data_shape, info.data_type, info.variable_id = openvino.PartialShape([-1, 6]), openvino.Type.f32, "kept"
+    variable = Variable(info)
+    empty = opset13.multiply(x, opset13.constant(np.float32(0)))
+    first = opset13.gather(opset13.read_value(empty, variable), beam, opset13.constant(0))
+    whole = opset13.add(first, x)
+    sinks = [opset13.assign(whole, variable)]
+    model = openvino.Model(results=[opset13.result(opset13.relu(whole))], sinks=sinks, parameters=[x, beam])
+    inputs = {"x": InputSpec(shape=(1, 6)), "beam": InputSpec(shape=(1,), range=(0, 0))}
+    proof = prove_batch(core, save(model, inputs=inputs), 3)
+    assert not proof.is_legal
+    assert "gives another result in the batch" in proof.reason
 
 
 def test_an_input_without_a_batch_axis_stays_the_same_for_all_samples(core: openvino.Core, save: Save) -> None:

@@ -9,7 +9,8 @@ import pytest
 from openvino import opset13
 
 from tuner.errors import ModelError
-from tuner.model.read import batch_axes, check_format, find_faults, input_name, read
+from tuner.model.ports import input_name
+from tuner.model.read import batch_axes, check_format, find_faults, read
 from tuner.model.spec import InputSpec, ModelSpec
 
 pytestmark = pytest.mark.openvino

@@ -61,6 +61,12 @@ class ModelFacts:
     device_name: str
     batch_legal: bool
     batch_reason: str
+    steps: int | None = None
+    """Number of inferences after which each request empties its state; None for a model without one."""
+    inference_s: float = 0.0
+    """Seconds of one inference of the model as it is; 0 if it was not timed."""
+    notes: Sequence[str] = ()
+    """Sentences on what the model does, for the user to read before anything is measured."""
 
 
 class Bench(Protocol):

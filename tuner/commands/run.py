@@ -21,13 +21,14 @@ from tuner.bench.worker.pool import ProcessMode
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.commands.plan import describe_plan
 from tuner.deploy.best import BestInput, BestModel, portable_path
-from tuner.deploy.best_file import write_best
+from tuner.deploy.best_file import unheld_inputs, write_best
 from tuner.deploy.front_file import write_front
-from tuner.errors import BusyError, InputError, NoAnswerError
+from tuner.errors import BusyError, InputError, ModelError, NoAnswerError
 from tuner.evidence.noise import Calibration
 from tuner.evidence.state import StudyState
 from tuner.model.host import host_facts
 from tuner.model.locate import sha256
+from tuner.model.spec import InputSpec
 from tuner.outcome.best_config import Deployed, make_best
 from tuner.outcome.finished import RunReport, read_finished
 from tuner.outcome.metrics_table import final_metrics
@@ -37,6 +38,8 @@ from tuner.phases.order import FINISHED, run_phases
 from tuner.phases.progress import Reporter, RunLog, Status
 from tuner.phases.runner import SessionRunner
 from tuner.planning.feasibility import check_host
+from tuner.planning.session_plan import BASELINE_WINDOW_LIMIT_S
+from tuner.planning.slow_model import slow_words
 from tuner.records.folder import not_left_empty, prepare, write_text
 from tuner.records.identity import check_identity, read_environment, study_identity
 from tuner.records.locks import locked
@@ -146,8 +149,10 @@ def prepared_study(
         ) as bench:
             with inspector.everything_wrong():
                 facts = bench.inspect(study.device, proof_sizes(study, batch_size))
+            _refuse_unheld(study, facts)
             host = under(host_facts(), study.conditions)
-            said = [f"warning: {warning}" for warning in study.warnings]
+            slow = slow_words(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
+            said = [*facts.notes, *filter(None, [slow]), *(f"warning: {warning}" for warning in study.warnings)]
             setup = make_setup(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
             inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
@@ -213,21 +218,32 @@ def _search(runner: SessionRunner, folder: Path) -> Search:
 def _deployed(prepared: Prepared) -> Deployed:
     """What every file that this run writes has in common."""
     study, facts = prepared.runner.state.study, prepared.facts
-    inputs = {}
-    for given in facts.inputs:
-        spec = study.model.inputs.get(given["name"])
-        inputs[given["name"]] = BestInput(
-            shape=tuple(given["shape"]),
-            batch_axis=given["batch_axis"],
-            layout=spec.layout if spec else None,
-            range=spec.range if spec else (0.0, 1.0),
-        )
     return Deployed(
-        inputs=inputs,
+        inputs=deployed_inputs(study, facts),
         model=BestModel(path=portable_path(study.model, prepared.folder), sha256=prepared.model_sha256),
         precision="" if facts.precision in NO_PRECISION else facts.precision,
         environment=read_environment(prepared.folder)["host"],
     )
+
+
+def deployed_inputs(study: Study, facts: ModelFacts) -> dict[str, BestInput]:
+    """Returns each input as best.yaml names it, with layout and range from the study, whatever it calls the input."""
+    inputs = {}
+    for given in facts.inputs:
+        spec = study.model.inputs.get(given.get("given", given["name"]), InputSpec())
+        inputs[given["name"]] = BestInput(
+            shape=tuple(given["shape"]), batch_axis=given["batch_axis"], layout=spec.layout, range=spec.range
+        )
+    return inputs
+
+
+def _refuse_unheld(study: Study, facts: ModelFacts) -> None:
+    """Raises ModelError before anything is measured if best.yaml could not hold the model's inputs."""
+    if problems := unheld_inputs(deployed_inputs(study, facts)):
+        raise ModelError(
+            f"best.yaml could not hold the inputs of {study.model.path!r}: {'; '.join(problems)}",
+            advice="Rename the input in the model, or state its shape and layout in the study file.",
+        )
 
 
 def _resolved(runner: SessionRunner, config: DeploymentConfig) -> Effective:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pprint
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from tuner.deploy.deployment import Deployment, compile_best
 from tuner.errors import DeviceError, ModelError
 from tuner.model.locate import locate
 from tuner.model.openvino_error import first_line
+from tuner.model.ports import call_keys
 
 if TYPE_CHECKING:
     import openvino
@@ -93,7 +95,8 @@ def describe(best: Best, deployment: Deployment | None = None) -> str:
         comments = [f"# {best.study}: {FALLBACK}", f"# {deployment.warnings[-1]}", *_configuration(used)]
     else:
         used, comments = best, [*_found(best), *_configuration(best)]
-    return "\n".join([*comments, "", *_with_tuner(best, used), "", *_without_tuner(used), ""])
+    keys = {} if deployment is None else call_keys(deployment.compiled_model.inputs, best.inputs)
+    return "\n".join([*comments, "", *_with_tuner(best, used, keys), "", *_without_tuner(used, keys), ""])
 
 
 def _fallen_back(best: Best, deployment: Deployment) -> Best:
@@ -164,10 +167,11 @@ def _gain(best: Best) -> str:
     )
 
 
-def _with_tuner(best: Best, used: Best) -> list[str]:
-    """Returns code that calls this package; `used` is the configuration that runs here."""
+def _with_tuner(best: Best, used: Best, keys: Mapping[str, str | int]) -> list[str]:
+    """Returns code that calls this package; `used` is the configuration that runs here, `keys` address its inputs."""
     file = "best.yaml" if best.source is None else str(best.source)
     name, shape = _first_input(used)
+    key = keys.get(name, name)
     lines = [
         "# With tuner installed: warns where the host differs, falls back where it must",
         "import tuner",
@@ -179,23 +183,23 @@ def _with_tuner(best: Best, used: Best) -> list[str]:
         return [
             *lines,
             "request = deployment.infer_request()",
-            f"# request.infer({{{name!r}: array}})  # an array of shape {shape}",
+            f"# request.infer({{{key!r}: array}})  # an array of shape {shape}",
         ]
     return [
         *lines,
         "with deployment.infer_queue() as queue:",
-        f"    pass  # queue.start_async({{{name!r}: array}})  # an array of shape {shape}",
+        f"    pass  # queue.start_async({{{key!r}: array}})  # an array of shape {shape}",
     ]
 
 
-def _without_tuner(best: Best) -> list[str]:
+def _without_tuner(best: Best, keys: Mapping[str, str | int]) -> list[str]:
     try:
         path = locate(best.spec())
     except ModelError:
         path = None
     if path is None and best.model.path.startswith("builtin:"):
         return [f"# {best.model.path} is built by tuner: OpenVINO alone cannot read it"]
-    shapes = {name: given.batched_shape(best.batch_size) for name, given in best.inputs.items()}
+    shapes = {keys.get(name, name): given.batched_shape(best.batch_size) for name, given in best.inputs.items()}
     reshape = [f"model.reshape({shapes!r})"] if shapes else []
     properties = pprint.pformat(dict(best.properties), width=100, sort_dicts=False)
     run = (

@@ -103,6 +103,15 @@ def best_content(best: Best) -> dict[str, Any]:
     return content
 
 
+def unheld_inputs(inputs: Mapping[str, BestInput]) -> list[str]:
+    """Returns what best.yaml cannot hold of a model's inputs, before a study runs for a file that cannot be written."""
+    problems: list[str] = []
+    content = {"inputs": {name: OneLine(_input_content(given)) for name, given in inputs.items()}}
+    fields = Fields(parse_content(format_content(content), "best.yaml", "best.yaml"), problems)
+    found = _inputs(fields.inside("inputs"))
+    return problems or [f"inputs.{name}: does not read back" for name in inputs if found.get(name) != inputs[name]]
+
+
 def _baseline_content(baseline: BestBaseline) -> dict[str, Any]:
     content = {**asdict(baseline), "properties": dict(baseline.properties)}
     return {name: value for name, value in content.items() if value is not None or name == "infer_requests"}
@@ -154,7 +163,7 @@ def _inputs(fields: Fields) -> dict[str, BestInput]:
     inputs = {}
     for name in fields.content:
         given = fields.inside(name)
-        shape = given.numbers("shape", None, 1, are_whole=True)
+        shape = given.numbers("shape", None, 0, are_whole=True)
         axis = given.optional_integer("batch_axis", 0)
         if axis is not None and shape and axis >= len(shape):
             given.problems.append(f"{given.prefix}batch_axis: {axis} is not an axis of the shape {list(shape)}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.errors import ModelError
-from tuner.model.read import input_name, input_spec
+from tuner.model.ports import input_name, input_spec
 from tuner.model.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -29,39 +29,54 @@ INTEGERS: dict[str, type[np.integer[Any]]] = {
 def random_inputs(model: openvino.Model, spec: ModelSpec, seed: int) -> list[Array]:
     """Returns one array for each input, in the model's order and with its static shape; a seed gives the same data.
 
-    Floats lie in [low, high), integers from low to high, both included; booleans are True or False. An array for a
-    bf16 input is float16 by name and bf16 by bits, which is how OpenVINO's own tensors of that type look in numpy.
-    Raises ModelError for element types without random values (strings) and ranges that do not fit.
+    Floats lie in [low, high), integers from low to high, both included; booleans are False for 0 and True for 1. An
+    array for a bf16 input is float16 by name and bf16 by bits, which is how OpenVINO's own tensors of that type look in
+    numpy. Raises ModelError for element types without random values (strings) and ranges that do not fit.
     """
     rng = np.random.default_rng(seed)
     arrays = []
     for port in model.inputs:
         low, high = input_spec(port, spec).range
-        arrays.append(_random(rng, input_name(port), port.get_element_type().to_string(), tuple(port.shape), low, high))
+        kind = port.get_element_type().to_string()
+        message, advice = refusal(input_name(port), kind, low, high)
+        if message:
+            raise ModelError(message, advice=advice)
+        arrays.append(_random(rng, kind, tuple(port.shape), low, high))
     return arrays
 
 
-def _random(rng: np.random.Generator, name: str, kind: str, shape: tuple[int, ...], low: float, high: float) -> Array:
+def refusal(name: str, kind: str, low: float, high: float) -> tuple[str, str]:
+    """Returns why no random values of an element type can be made in a range, and what to do; empty if they can."""
+    first, last = math.ceil(low), math.floor(high)
+    if kind == "boolean" and (first > last or first > 1 or last < 0):
+        return (
+            f"input {name!r} is true or false; the range {low:g} to {high:g} holds neither 0 nor 1",
+            "Write `value: true`, `value: false`, or leave the range out for both.",
+        )
+    if kind in INTEGERS:
+        limits = np.iinfo(INTEGERS[kind])
+        if first > last or first < limits.min or last > limits.max:
+            return (
+                f"input {name!r} takes {kind} values; the range {low:g} to {high:g} holds none it can take",
+                f"Give it a range within {limits.min} to {limits.max}, as `range: [0, 255]`.",
+            )
+    elif kind not in FLOATS and kind not in ("bf16", "boolean"):
+        return (
+            f"input {name!r} has element type {kind}, for which no random data can be made",
+            "Use a model with float, integer or boolean inputs: cut the text preprocessing off.",
+        )
+    return "", ""
+
+
+def _random(rng: np.random.Generator, kind: str, shape: tuple[int, ...], low: float, high: float) -> Array:
     if kind in FLOATS:
         return _floats(rng, FLOATS[kind], shape, low, high)
     if kind == "bf16":
         bits = _floats(rng, np.float32, shape, low, high).view(np.uint32) >> 16
         return bits.astype(np.uint16).view(np.float16)
     if kind in INTEGERS:
-        limits = np.iinfo(INTEGERS[kind])
-        first, last = math.ceil(low), math.floor(high)
-        if first > last or first < limits.min or last > limits.max:
-            raise ModelError(
-                f"input {name!r} takes {kind} values; the range {low:g} to {high:g} holds none it can take",
-                advice=f"Give it a range within {limits.min} to {limits.max}, as `range: [0, 255]`.",
-            )
-        return rng.integers(first, last, size=shape, dtype=INTEGERS[kind], endpoint=True)
-    if kind == "boolean":
-        return rng.integers(0, 2, size=shape).astype(np.bool_)
-    raise ModelError(
-        f"input {name!r} has element type {kind}, for which no random data can be made",
-        advice="Use a model with float, integer or boolean inputs: cut the text preprocessing off.",
-    )
+        return rng.integers(math.ceil(low), math.floor(high), size=shape, dtype=INTEGERS[kind], endpoint=True)
+    return rng.integers(max(0, math.ceil(low)), min(1, math.floor(high)) + 1, size=shape).astype(np.bool_)
 
 
 def _floats(

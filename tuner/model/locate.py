@@ -16,11 +16,14 @@ from pathlib import Path, PurePosixPath
 
 from tuner.errors import ModelError
 from tuner.model.builtin import BUILTINS
+from tuner.model.files.onnx_weights import external_files
 from tuner.model.spec import ModelSpec
 
 BUILTIN = "builtin:"
 PACKAGE = "package:"
 
+SAVED_MODEL = "saved_model.pb"
+"""Name of the file by which a folder is known for a TensorFlow SavedModel."""
 SUFFIXES = frozenset({".xml", ".onnx", ".tflite", ".pb", ".pdmodel", ".pt2"})
 """Suffixes of files that OpenVINO reads. They serve advice only: reading a file shows what it is."""
 
@@ -40,7 +43,10 @@ INSTALL = {
 
 
 def locate(spec: ModelSpec) -> Path | None:
-    """Returns the absolute path of the model's file, or None for `builtin:`. Raises ModelError if it is missing."""
+    """Returns the absolute path of the model's file or SavedModel folder, or None for `builtin:`.
+
+    Raises ModelError if it is missing.
+    """
     if spec.path.startswith(BUILTIN):
         name = spec.path.removeprefix(BUILTIN)
         if name not in BUILTINS:
@@ -56,8 +62,8 @@ def locate(spec: ModelSpec) -> Path | None:
 def sha256(spec: ModelSpec) -> str:
     """Returns the SHA-256 of the model's file followed by its weights files, as `cat m.xml m.bin | sha256sum` does.
 
-    For `builtin:` it is the hash of the name and the version of the recipe. Raises ModelError if a file is missing or
-    cannot be read.
+    The files of a SavedModel count in the order of their paths, each after its path. For `builtin:` it is the hash of
+    the name and the version of the recipe. Raises ModelError if a file is missing or cannot be read.
     """
     path = locate(spec)
     digest = hashlib.sha256()
@@ -65,7 +71,10 @@ def sha256(spec: ModelSpec) -> str:
         name = spec.path.removeprefix(BUILTIN)
         digest.update(f"{spec.path} version {BUILTINS[name].version}".encode())
         return digest.hexdigest()
-    for file in (path, *weights_files(path)):
+    is_folder = path.is_dir()
+    for file in saved_model_files(path) if is_folder else (path, *weights_files(path)):
+        if is_folder:
+            digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
         try:
             with file.open("rb") as stream:
                 while chunk := stream.read(1 << 20):
@@ -76,13 +85,21 @@ def sha256(spec: ModelSpec) -> str:
 
 
 def weights_files(path: Path) -> list[Path]:
-    """Returns the existing files beside a model that hold its weights."""
+    """Returns the existing files of a model that hold its weights: the .bin of an IR, the external data of an .onnx."""
     if path.suffix == ".xml":
         candidates = [path.with_suffix(".bin")]
     else:
-        # The names that exporters of ONNX give to external data.
+        # The usual names of external data come first, read or not: the hashes of earlier studies rest on them.
         candidates = [path.with_name(path.name + "_data"), path.with_name(path.name + ".data")]
-    return [candidate for candidate in candidates if candidate.is_file()]
+    if path.suffix == ".onnx":
+        candidates += [Path(os.path.normpath(path.parent / name)) for name in external_files(path)]
+    return [candidate for candidate in dict.fromkeys(candidates) if candidate.is_file()]
+
+
+def saved_model_files(folder: Path) -> list[Path]:
+    """Returns the files of a TensorFlow SavedModel: its graph and its variables."""
+    variables = [file for file in (folder / "variables").rglob("*") if file.is_file()]
+    return sorted([folder / SAVED_MODEL, *variables])
 
 
 def _in_package(written: str) -> tuple[Path, str, Path]:
@@ -135,6 +152,8 @@ def _checked(path: Path, written: str, near: Path) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
+        if (path / SAVED_MODEL).is_file():
+            return path
         inside = _listing(_model_files(path))
         advice = f"Name one of its files: {inside}." if inside else "Name the model's file (.xml, .onnx, .tflite)."
         raise ModelError(f"{written!r} is a folder, not a model: {path}", advice=advice)

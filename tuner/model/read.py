@@ -1,21 +1,22 @@
 """Reads a model and gives every input a static shape, at any batch size.
 
-Responsible for turning OpenVINO's words about a bad file into one line with advice. Must not know why a model is read.
+Responsible for shapes and layouts. Must not know why a model is read.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.errors import ModelError
 from tuner.model.builtin import BUILTINS
+from tuner.model.data_faults import data_faults
+from tuner.model.files.unreadable import damaged, explain, identify
 from tuner.model.locate import BUILTIN, locate
-from tuner.model.openvino_error import first_line, unsupported_operations
-from tuner.model.spec import InputSpec, ModelSpec
+from tuner.model.openvino_error import first_line
+from tuner.model.ports import given_name, given_names, input_aliases, input_name, input_spec, yaml_key
+from tuner.model.spec import Fault, InputSpec, ModelSpec
 
 if TYPE_CHECKING:
     import openvino
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
 
 FRONTENDS = {".onnx": "onnx", ".xml": "ir", ".tflite": "tflite"}
 """Name of the OpenVINO frontend that reads files with a suffix."""
-DAMAGED = (
-    "is damaged, truncated or no model that OpenVINO reads",
-    "Copy or export it again. OpenVINO reads .xml with .bin, .onnx, .tflite, TensorFlow and Paddle.",
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Describes one thing wrong with a model or with its section of a study file."""
-
-    at: tuple[str, ...]
-    """Path of the key below `model` in the study file."""
-    message: str
-    advice: str = ""
 
 
 def find_faults(core: openvino.Core, spec: ModelSpec) -> list[Fault]:
@@ -45,7 +32,7 @@ def find_faults(core: openvino.Core, spec: ModelSpec) -> list[Fault]:
         model = _read_file(core, spec)
     except ModelError as error:
         return [Fault(at=("path",), message=str(error), advice=error.advice)]
-    if faults := [*_name_faults(model, spec), *_input_faults(model, spec)]:
+    if faults := [*_name_faults(model, spec), *_input_faults(model, spec), *data_faults(model, spec)]:
         return faults
     try:
         read(core, spec)
@@ -74,7 +61,7 @@ def read(core: openvino.Core, spec: ModelSpec, *, batch_size: int = 1) -> openvi
     open_ports = [port for port, shape in shapes.items() if shape is None]
     if open_ports:
         found = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in open_ports)
-        lines = "\n".join(f"    {_wanted(port)}" for port in open_ports)
+        lines = "\n".join(f"    {_wanted(port, spec)}" for port in open_ports)
         raise ModelError(
             f"{spec.path!r} has inputs with dimensions that nothing fixes: {found}",
             advice=f"Add to the study file, with numbers for the question marks:\nmodel:\n  inputs:\n{lines}",
@@ -98,7 +85,7 @@ def check_format(spec: ModelSpec) -> None:
     takes 20 ms, so that only doubtful files are checked.
     """
     path = locate(spec)
-    if path is None or path.suffix not in FRONTENDS or path.stat().st_size == 0:
+    if path is None or path.is_dir() or path.suffix not in FRONTENDS or path.stat().st_size == 0:
         return
     from openvino.frontend import FrontEndManager
 
@@ -107,8 +94,8 @@ def check_format(spec: ModelSpec) -> None:
     except (RuntimeError, AttributeError):  # an OpenVINO without this frontend: reading will tell
         return
     if not is_known:
-        what, advice = DAMAGED
-        raise ModelError(f"{path} {what}", advice=advice)
+        foreign = identify(path)
+        raise damaged(path) if foreign is None else ModelError(f"{path} {foreign.what}", advice=foreign.step)
 
 
 def batch_axes(model: openvino.Model, spec: ModelSpec) -> dict[str, int]:
@@ -133,24 +120,6 @@ def batch_axes(model: openvino.Model, spec: ModelSpec) -> dict[str, int]:
         elif dims and dims[0] in (1, None):
             axes[input_name(port)] = 0
     return axes
-
-
-def input_name(port: openvino.Output) -> str:
-    """Returns the name of an input in files and messages: the alphabetically first of its names."""
-    names: set[str] = port.get_names()
-    return min(names) if names else str(port.node.get_friendly_name())
-
-
-def input_spec(port: openvino.Output, spec: ModelSpec) -> InputSpec:
-    """Returns the section of the study file for an input, under any of the input's names."""
-    for name in sorted(_names(port)):
-        if name in spec.inputs:
-            return spec.inputs[name]
-    return InputSpec()
-
-
-def _names(port: openvino.Output) -> set[str]:
-    return {*port.get_names(), port.node.get_friendly_name()}
 
 
 def _dims(port: openvino.Output) -> list[int | None]:
@@ -178,7 +147,7 @@ def _has_layout(port: openvino.Output, given: InputSpec) -> bool:
     return given.layout is not None or not port.node.layout.empty
 
 
-def _wanted(port: openvino.Output) -> str:
+def _wanted(port: openvino.Output, spec: ModelSpec) -> str:
     """Returns the lines that a study file needs for an input with open dimensions."""
     wanted = "..."
     if port.partial_shape.rank.is_static:
@@ -186,11 +155,11 @@ def _wanted(port: openvino.Output) -> str:
         wanted = ", ".join(
             str(dim) if dim is not None else ("1" if axis == 0 else "?") for axis, dim in enumerate(dims)
         )
-    return f"{input_name(port)}: {{shape: [{wanted}]}}"
+    return f"{yaml_key(given_name(port, spec))}: {{shape: [{wanted}]}}"
 
 
 def _name_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
-    known = {name for port in model.inputs for name in _names(port)}
+    known = {name for port in model.inputs for name in input_aliases(port)}
     proper = [input_name(port) for port in model.inputs]
     has = ", ".join(f"{input_name(port)} {port.partial_shape}" for port in model.inputs) or "none"
     for name in spec.inputs:
@@ -202,6 +171,14 @@ def _name_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
                 message=f"{spec.path!r} has no input {name!r}",
                 advice=f"{question}Its inputs: {has}.",
             )
+    for port in model.inputs:
+        first, *others = given_names(port, spec) or [""]
+        for name in others:
+            yield Fault(
+                at=("inputs", name),
+                message=f"{name!r} and {first!r} are names of one input of {spec.path!r}",
+                advice="Say everything about it under one of them.",
+            )
 
 
 def _input_faults(model: openvino.Model, spec: ModelSpec) -> list[Fault]:
@@ -212,25 +189,20 @@ def _input_faults(model: openvino.Model, spec: ModelSpec) -> list[Fault]:
     axes = batch_axes(model, spec)
     return [
         Fault(
-            at=("inputs", _given_name(port, spec)),
+            at=("inputs", given_name(port, spec)),
             message=f"nothing fixes the dimensions of the input {input_name(port)} {port.partial_shape}",
-            advice=f"Write `inputs: {{{_wanted(port)}}}`, with numbers for the question marks.",
+            advice=f"Write `inputs: {{{_wanted(port, spec)}}}`, with numbers for the question marks.",
         )
         for port in model.inputs
         if _shape(port, spec, axes, 1) is None
     ]
 
 
-def _given_name(port: openvino.Output, spec: ModelSpec) -> str:
-    """Returns the name of an input in the study file."""
-    return next((name for name in sorted(_names(port)) if name in spec.inputs), input_name(port))
-
-
 def _layout_faults(model: openvino.Model, spec: ModelSpec) -> Iterator[Fault]:
     from openvino import Layout
 
     for port in model.inputs:
-        given, at = input_spec(port, spec), ("inputs", _given_name(port, spec))
+        given, at = input_spec(port, spec), ("inputs", given_name(port, spec))
         name = input_name(port)
         rank = port.partial_shape.rank
         if given.shape is not None and rank.is_static and rank.get_length() != len(given.shape):
@@ -283,29 +255,4 @@ def _read_file(core: openvino.Core, spec: ModelSpec) -> openvino.Model:
     try:
         return core.read_model(str(path))
     except RuntimeError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: RuntimeError) -> ModelError:
-    """Returns the error for a failed reading by its text: OpenVINO 2026.4 raises RuntimeError for everything."""
-    text = str(error)
-    weights = path.with_suffix(".bin").name
-    if unsupported_operations(text) or "OpConversionFailure" in text:
-        return ModelError(
-            f"{path} cannot be converted: {first_line(error)}",
-            advice="Export it with another opset or with static shapes, or convert it by `ovc` and name the .xml.",
-        )
-    if "Empty weights data" in text:
-        return ModelError(f"{path} has no weights: {weights} is missing", advice=f"Put {weights} beside the .xml.")
-    if "Incorrect weights" in text:
-        return ModelError(
-            f"{path} and {weights} do not belong together, or {weights} is truncated", advice="Copy both again."
-        )
-    if "Could not open the file" in text:
-        return ModelError(f"{path} cannot be opened", advice="Check the rights of the file.")
-    if "Unable to read the model" in text:
-        what, advice = DAMAGED
-        return ModelError(f"{path} {what}", advice=advice)
-    if path.suffix == ".xml":
-        return ModelError(f"{path} is damaged or truncated: {first_line(error)}", advice="Copy or export it again.")
-    return ModelError(f"{path} cannot be read: {first_line(error)}", advice="Copy or export it again.")
+        raise explain(path, error) from error

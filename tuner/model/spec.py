@@ -29,3 +29,17 @@ class ModelSpec:
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     assume_batch_legal: bool = False
     """True if the user vouches that batching is right where the outputs cannot prove it."""
+    batch_tolerance: float | None = None
+    """Largest difference of a batched result, relative to the output's scale, that the user calls equal."""
+    steps: int | None = None
+    """Number of inferences after which the state of a request is emptied; None for the default of a stateful model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Describes one thing wrong with a model or with its section of a study file."""
+
+    at: tuple[str, ...]
+    """Path of the key below `model` in the study file."""
+    message: str
+    advice: str = ""

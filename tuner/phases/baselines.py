@@ -100,6 +100,7 @@ def baseline_lines(reference: Reference) -> list[str]:
     lines = [f"reference: {ranking.reference}; beside it, positive is better: {', '.join(others)}"] if others else []
     if not ranking.is_feasible:
         lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
+    lines += [f"one configuration here under several names: {', '.join(names)}" for names in _same(reference)]
     lines += [f"baseline {name} failed: {failure}" for name, failure in ranking.failures.items()]
     words = f"noise: neighbouring windows differ by {100 * noise.window_sd:.1f} % (sd)"
     windows = windows_of([reference.line.session])
@@ -110,6 +111,14 @@ def baseline_lines(reference: Reference) -> list[str]:
         lines.append(f"not steady after 5 s of warm-up: {', '.join(noise.unsteady)}")
     disturbed = disturbed_words(count_disturbed(windows), len(windows))
     return [*lines, words, *filter(None, (disturbed, late_words(windows), warned))]
+
+
+def _same(reference: Reference) -> list[list[str]]:
+    """Returns the names of baselines that are one effective configuration, for each that has several."""
+    names: dict[str, list[str]] = {}
+    for name, key in reference.baseline_keys.items():
+        names.setdefault(key, []).append(name)
+    return [found for found in names.values() if len(found) > 1]
 
 
 def _broken(violations: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.bench.loadgen.closed_loop import Turn, count, run_async, run_sync
+from tuner.bench.loadgen.closed_loop import EmptyingQueue, EmptyingRequest, Turn, count, run_async, run_sync
 from tuner.bench.simulated.synthetic import FakeClock
 from tuner.bench.turn import TurnPlan
 
@@ -271,3 +271,78 @@ def test_a_synchronous_member_gets_four_rounds_up_to_the_limit() -> None:
     assert len(sync_turn(lambda n: 1.0, window_s=0.1, max_s=5.0).times_s) == 4
     assert len(sync_turn(lambda n: 1.0, window_s=0.1, max_s=2.5).times_s) == 3
     assert len(sync_turn(lambda n: 1.0, window_s=0.0, max_s=0.0).times_s) == 1
+
+
+# A model that keeps a state: a step takes longer the more came before.
+
+
+class Conversation(FakeRequest):
+    """Its n-th inference since the state was emptied takes n times 10 ms, as a fake latency too."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock, lambda _: 0.0)
+        self.step = 0
+        self.emptied = 0
+
+    @property
+    def latency(self) -> float:
+        return self.step * 10.0
+
+    def advance(self) -> float:
+        self.step += 1
+        return self.step * 0.01
+
+    def infer(self) -> object:
+        self.clock.advance(self.advance())
+        return None
+
+    def reset_state(self) -> None:
+        self.step, self.emptied = 0, self.emptied + 1
+
+
+class ConversationQueue(FakeQueue):
+    """Requests that are conversations of their own."""
+
+    def __init__(self, clock: FakeClock, requests: int) -> None:
+        super().__init__(clock, requests, lambda _: 0.0)
+        self.conversations = [Conversation(clock) for _ in range(requests)]
+
+    def start_async(self) -> None:
+        self.service = lambda _: conversation.advance()
+        conversation = self.conversations[self.idle[0]]
+        super().start_async()
+
+
+@pytest.mark.parametrize("window_s", [0.0, 0.07, 0.3, 1.0])
+@pytest.mark.parametrize("drop_s", [0.0, 0.05])
+def test_one_caller_counts_whole_conversations_wherever_a_window_begins(window_s: float, drop_s: float) -> None:
+    clock = FakeClock()
+    caller = EmptyingRequest(Conversation(clock), 4)
+    plan = TurnPlan(window_s=window_s, drop_s=drop_s, max_s=10.0, cycle=4)
+    for _ in range(3):  # the state lives on from turn to turn
+        counted = count(run_sync(caller, plan, clock=clock))
+        assert counted is not None
+        assert counted.completions % 4 == 0
+        assert Counter(map(round, counted.latencies_ms)) == dict.fromkeys([10, 20, 30, 40], counted.completions // 4)
+        assert counted.duration_s / counted.completions == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3])
+def test_each_request_of_a_queue_is_emptied_by_its_own_count(requests: int) -> None:
+    clock = FakeClock()
+    bare = ConversationQueue(clock, requests)
+    queue = EmptyingQueue(bare, bare.conversations, 4)
+    for window_s in (0.3, 0.0, 1.0):
+        plan = TurnPlan(window_s=window_s, max_s=10.0, cycle=4)
+        counted = count(run_async(queue, bare.conversations, plan, clock=clock))
+        assert counted is not None
+        assert counted.completions % (4 * requests) == 0
+        assert Counter(counted.latencies_ms) == dict.fromkeys([10.0, 20.0, 30.0, 40.0], counted.completions // 4)
+    assert all(1 <= conversation.step <= 4 for conversation in bare.conversations)
+    assert len({conversation.emptied for conversation in bare.conversations}) <= 2
+
+
+def test_a_window_without_one_whole_conversation_is_too_short() -> None:
+    clock = FakeClock()
+    caller = EmptyingRequest(Conversation(clock), 64)
+    assert count(run_sync(caller, TurnPlan(window_s=0.1, max_s=1.0, cycle=64), clock=clock)) is None

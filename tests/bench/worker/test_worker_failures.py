@@ -33,9 +33,9 @@ from tuner.bench.session.member import WorkerLost
 from tuner.bench.worker.process import WorkerProcess, WorkerSetup
 
 GUILTY = [
-    ("abort", "turn", FailureKind.CRASH, "signal SIGABRT"),
+    ("abort", "turn", FailureKind.CRASH, "killed by SIGABRT (signal 6)"),
     ("abort", "compile", FailureKind.CRASH, "the process ended during compile"),
-    ("segfault", "turn", FailureKind.CRASH, "signal SIGSEGV"),
+    ("segfault", "turn", FailureKind.CRASH, "killed by SIGSEGV (signal 11)"),
     ("exit", "turn", FailureKind.CRASH, "exit code 3"),
     ("exit calmly", "turn", FailureKind.CRASH, "exit code 0"),
     ("quit", "compile", FailureKind.CRASH, "exit code 7"),

@@ -51,6 +51,15 @@ def test_without_a_load_the_loop_is_closed(tmp_path: Path, load: str) -> None:
     assert study.objective.limits == ()
 
 
+def test_a_conversation_has_steps_with_and_without_arrivals(tmp_path: Path) -> None:
+    closed = read(tmp_path, load="{steps: 16}")
+    assert (closed.load, closed.model.steps) == (None, 16)
+    assert closed.is_single
+    arriving = read(tmp_path, load="{steps: 16, poisson: {rate_per_s: 120}}")
+    assert (arriving.load, arriving.model.steps) == (ArrivalProcess(pattern="poisson", rate_per_s=120.0), 16)
+    assert read(tmp_path).model.steps is None
+
+
 @pytest.mark.parametrize("pattern", LOADS)
 def test_a_rate_is_read_and_brings_the_limits_of_a_stable_queue(tmp_path: Path, pattern: str) -> None:
     study = read(tmp_path, load=f"{{{pattern}: {{rate_per_s: 120}}}}")
@@ -77,6 +86,7 @@ def test_where_the_largest_rate_is_looked_for_the_limits_are_what_each_rate_keep
     [
         ({"load": "open"}, ["9:7: expected `closed_loop` or a pattern of arrivals, such as {poisson:"]),
         ({"load": "{}"}, ["9:1: the load needs a pattern: poisson, constant; or write `load: closed_loop`"]),
+        ({"load": "{steps: 0}"}, ["9:15: must be at least 1, got 0"]),
         ({"load": "{poison: {rate_per_s: 9}}"}, ['9:8: unknown key "poison"; did you mean poisson? allowed: poisson']),
         ({"load": "{poisson: {}}"}, ["9:8: arrivals need one of rate_per_s and find_max, such as `rate_per_s: 120`"]),
         (
@@ -139,7 +149,7 @@ def test_what_does_not_fit_is_reported_at_its_position(
 
 
 def test_every_pattern_has_a_key() -> None:
-    assert tuple(LoadSection.model_fields) == tuple(LOADS)
+    assert tuple(LoadSection.model_fields) == (*LOADS, "steps")
 
 
 def test_the_schema_for_editors_knows_the_load() -> None:
@@ -147,7 +157,7 @@ def test_the_schema_for_editors_knows_the_load() -> None:
     load = schema["properties"]["load"]
     assert load["default"] == "closed_loop"
     assert {"const": "closed_loop", "type": "string"} in load["anyOf"]
-    assert set(schema["$defs"]["LoadSection"]["properties"]) == set(LOADS)
+    assert set(schema["$defs"]["LoadSection"]["properties"]) == {*LOADS, "steps"}
 
 
 def test_a_load_can_be_written_and_read() -> None:

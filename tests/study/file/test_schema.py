@@ -169,6 +169,9 @@ def test_every_study_of_this_repository_is_valid(path: Path) -> None:
         },
         {"baselines": {"today": {"NUM_STREAMS": 4, "batch_size": 2}}},
         {"search": {"seed": 1, "sampler": "grid"}, "decision": {"min_gain_pct": 0}, "name": "x"},
+        {"model": {"path": "m", "batch_tolerance": 0.05, "inputs": {"x": {"shape": [1, 0]}, "y": {"value": True}}}},
+        {"load": {"steps": 64}},
+        {"load": {"steps": 64, "poisson": {"rate_per_s": 5}}},
     ],
 )
 def test_editor_and_reader_accept(changes: dict[str, Any]) -> None:
@@ -186,7 +189,12 @@ def test_editor_and_reader_accept(changes: dict[str, Any]) -> None:
         {"name": "a/b"},
         {"model": {}},
         {"model": {"path": ""}},
-        {"model": {"path": "m", "inputs": {"x": {"shape": [0]}}}},
+        {"model": {"path": "m", "inputs": {"x": {"shape": [-1]}}}},
+        {"model": {"path": "m", "inputs": {"x": {"value": "16000"}}}},
+        {"model": {"path": "m", "inputs": {"x": {"value": 1, "range": [0, 1]}}}},
+        {"model": {"path": "m", "batch_tolerance": 2}},
+        {"load": {"steps": 0}},
+        {"load": {}},
         {"model": {"path": "m", "inputs": {"x": {"range": [0]}}}},
         {"device": "cpu"},
         {"objective": {"maximize": "throughput", "extra": 1}},
@@ -252,7 +260,7 @@ def test_every_metric_can_be_asked_for_in_one_direction() -> None:
 
 def test_every_closed_mapping_knows_its_keys() -> None:
     assert "schema_version" in keys_at(())
-    assert keys_at(("model", "inputs", "x")) == ("shape", "layout", "range")
+    assert keys_at(("model", "inputs", "x")) == ("shape", "layout", "range", "value")
     assert keys_at(("space", "NUM_STREAMS")) == ("choices", "low", "high", "step", "log", "when")
     for nowhere in (("nowhere",), ("objectives", "x"), ("space", "extends"), ("model", "inputs")):
         assert section_at(nowhere) is None

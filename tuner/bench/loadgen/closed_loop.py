@@ -29,6 +29,13 @@ class SyncRequest(Protocol):
         """Runs the request and returns after its completion."""
 
 
+class StatefulRequest(SyncRequest, Protocol):
+    """A request of a model that keeps a state from one inference to the next."""
+
+    def reset_state(self) -> None:
+        """Empties the state."""
+
+
 class Queue(Protocol):
     """Part of `openvino.AsyncInferQueue` that the loops use."""
 
@@ -54,6 +61,8 @@ class Turn:
     """Number of requests in flight."""
     end_s: float = math.inf
     """End of a counted part that several replicas share; infinite if the completions decide."""
+    cycle: int = 1
+    """Number of inferences after which the work of a request repeats: those between two resets of a model's state."""
     drained: int = 0
     """Number of requests in flight at the end of the loop; they cost time and are not counted."""
 
@@ -88,7 +97,7 @@ def run_async(queue: Queue, requests: Sequence[Request], plan: TurnPlan, *, cloc
     add_time, add_latency = times.append, latencies.append
     begin = clock() + plan.drop_s
     end, limit = begin + plan.window_s, begin + plan.max_s
-    stop, is_joint = end + plan.tail_s, plan.tail_s > 0.0
+    stop, is_joint, fewest = end + plan.tail_s, plan.tail_s > 0.0, fewest_cycles(plan.cycle) * n
     for _ in range(n):
         idle()
         start()
@@ -101,11 +110,19 @@ def run_async(queue: Queue, requests: Sequence[Request], plan: TurnPlan, *, cloc
         add_latency(latency)
         if now < begin:
             ramp += 1
-        elif now >= stop and (is_joint or len(times) - ramp >= 4 * n or now >= limit):
+        elif now >= stop and (is_joint or len(times) - ramp >= fewest or now >= limit):
             break
     queue.wait_all()
     end_s = end if is_joint else math.inf
-    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=n, end_s=end_s, drained=n)
+    return Turn(
+        begin_s=begin,
+        times_s=times,
+        latencies_ms=latencies,
+        requests=n,
+        end_s=end_s,
+        cycle=plan.cycle,
+        drained=n,
+    )
 
 
 def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock) -> Turn:
@@ -119,7 +136,7 @@ def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock) -> Turn:
     before = clock()
     begin = before + plan.drop_s
     end, limit = begin + plan.window_s, begin + plan.max_s
-    stop, is_joint = end + plan.tail_s, plan.tail_s > 0.0
+    stop, is_joint, fewest = end + plan.tail_s, plan.tail_s > 0.0, fewest_cycles(plan.cycle)
     ramp = 0
     while True:
         infer()
@@ -128,18 +145,26 @@ def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock) -> Turn:
         latencies.append((now - before) * 1e3)
         if now < begin:
             ramp += 1
-        elif now >= stop and (is_joint or len(times) - ramp >= 4 or now >= limit):
+        elif now >= stop and (is_joint or len(times) - ramp >= fewest or now >= limit):
             break
         before = clock()
     end_s = end if is_joint else math.inf
-    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=1, end_s=end_s)
+    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=1, end_s=end_s, cycle=plan.cycle)
+
+
+def fewest_cycles(cycle: int) -> int:
+    """Returns how often each request has to run in a window: four times, or one whole `cycle` after the first run."""
+    return max(4, cycle + 1)
 
 
 def count(turn: Turn) -> Count | None:
-    """Returns the counted part of a turn, or None if fewer than four cycles of all requests completed.
+    """Returns the counted part of a turn, or None if fewer than `fewest_cycles` of all requests completed.
 
     With n requests in flight, it reaches from the n-th completion after the ramp to the last multiple of n. Completions
     come in bunches; counting from the first would overstate many streams by up to a third (tuner/README.md).
+
+    A model with a state takes another time for each step of a conversation. A multiple of whole conversations counts,
+    so that every member is timed on the same steps.
 
     A window that replicas share counts every completion in it. Intervals of each replica's own would add up to more
     than the host can do: 261 instead of 170 samples/s with two replicas of two threads each on 2 CPUs.
@@ -148,13 +173,61 @@ def count(turn: Turn) -> Count | None:
     times = turn.times_s[first:] if turn.end_s == math.inf else [t for t in turn.times_s[first:] if t < turn.end_s]
     n = turn.requests
     cycles = len(times) // n
-    if cycles < 4:
+    if cycles < (4 if turn.end_s < math.inf else fewest_cycles(turn.cycle)):
         return None
     if turn.end_s < math.inf:
         latencies = turn.latencies_ms[first : first + len(times)]
         return Count(completions=len(times), duration_s=turn.end_s - turn.begin_s, latencies_ms=latencies)
-    last = cycles * n - 1
+    last = (cycles - (cycles - 1) % turn.cycle) * n - 1
     duration = times[last] - times[n - 1]
     if duration <= 0.0:
         return None
     return Count(completions=last + 1 - n, duration_s=duration, latencies_ms=turn.latencies_ms[first:][n : last + 1])
+
+
+class EmptyingRequest:
+    """A synchronous request that empties its state before every `steps`-th inference."""
+
+    def __init__(self, request: StatefulRequest, steps: int) -> None:
+        self._request = request
+        self._steps = steps
+        self._done = steps
+
+    def infer(self) -> object:
+        """Runs the request; the time of a reset belongs to the step, as in an application."""
+        self._done = empty_if_due(self._request, self._done, self._steps)
+        return self._request.infer()
+
+
+class EmptyingQueue:
+    """A queue that empties the state of each of its requests before every `steps`-th inference of that request."""
+
+    def __init__(self, queue: Queue, requests: Sequence[StatefulRequest], steps: int) -> None:
+        self._queue = queue
+        self._requests = requests
+        self._steps = steps
+        self._done = [steps] * len(requests)
+        self._idle = 0
+
+    def get_idle_request_id(self) -> int:
+        """Waits for an idle request and returns its index."""
+        self._idle = self._queue.get_idle_request_id()
+        return self._idle
+
+    def start_async(self) -> None:
+        """Starts the idle request, with an empty state if that is due."""
+        index = self._idle
+        self._done[index] = empty_if_due(self._requests[index], self._done[index], self._steps)
+        self._queue.start_async()
+
+    def wait_all(self) -> None:
+        """Returns when every request is idle."""
+        self._queue.wait_all()
+
+
+def empty_if_due(request: StatefulRequest, done: int, steps: int) -> int:
+    """Empties the state after `steps` inferences; returns how many have been done when the next one ends."""
+    if done < steps:
+        return done + 1
+    request.reset_state()
+    return 1

@@ -69,6 +69,8 @@ def as_model_spec(message: Mapping[str, Any]) -> ModelSpec:
         folder=Path(message["folder"]),
         inputs=inputs,
         assume_batch_legal=message["assume_batch_legal"],
+        batch_tolerance=message["batch_tolerance"],
+        steps=message["steps"],
     )
 
 

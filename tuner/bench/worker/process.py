@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner import errors
+from tuner.bench.backends.step import last_step
 from tuner.bench.configuration import Failure, FailureKind
 from tuner.bench.host.cgroup import Group
 from tuner.bench.session.member import CommandFailed, WorkerLost
@@ -35,7 +36,11 @@ ANSWER_LIMIT_BYTES = 8 << 20
 """Longest answer; real ones stay below 1 MB, and a longer one would fill this process's memory with garbage."""
 
 MORE_MEMORY = "give deployment.memory more: Python and OpenVINO alone need about 60 MiB, models more"
-
+DOUBTFUL_DATA = (
+    "Random data may be why: give inputs the `range` that the model takes (ids within their table), "
+    "or the `value` that the application feeds."
+)
+"""Advice for a model whose first inference ends the process."""
 THRASH_CHECK_S = 5.0
 """Seconds between two checks of a worker under a memory limit while it starts, reads or compiles.
 
@@ -52,7 +57,8 @@ command ended after 3 s and was never checked.
 
 STDERR_TAIL_BYTES = 4096
 """Length of the end of a worker's standard error that is searched for its last line."""
-
+STEPPED = "inspect"
+"""Command whose steps are announced."""
 _numbers = itertools.count(1)
 
 
@@ -263,11 +269,13 @@ class WorkerProcess:
             why = "the host ran out of memory" if limit is None else f"it passed its limit of {limit} MiB"
             message = f"the process was killed during {command}: probably {why}"
             return Failure(kind=FailureKind.MEMORY, message=message)
-        lines = stderr_tail.strip().splitlines()
-        ended = f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}"
+        step, said = last_step(stderr_tail)
+        lines = said.strip().splitlines()
+        ended = f"killed by {_signal_name(-code)} (signal {-code})" if code < 0 else f"exit code {code}"
         last = f": {lines[-1][:200]}" if lines else ""
+        at = f"{command}, at {step}" if step and command == STEPPED else command
         kind = FailureKind.MEMORY if is_memory_short(stderr_tail) else FailureKind.CRASH
-        return Failure(kind=kind, message=f"the process ended during {command} ({ended}){last}")
+        return Failure(kind=kind, message=f"the process ended during {at}, {ended}{last}")
 
     def _read_stderr_tail(self) -> str:
         self._errors.seek(max(0, os.fstat(self._errors.fileno()).st_size - STDERR_TAIL_BYTES))

@@ -29,7 +29,7 @@ from tuner.bench.worker.cache_folder import make_cache_folder, sweep_cache_folde
 from tuner.bench.worker.cold_start import ColdStart
 from tuner.bench.worker.contamination import contaminates_process, contamination
 from tuner.bench.worker.pool import MEMORY_SHARE, ProcessMode, WorkerPool
-from tuner.bench.worker.process import MORE_MEMORY, WorkerSetup
+from tuner.bench.worker.process import DOUBTFUL_DATA, MORE_MEMORY, WorkerSetup
 from tuner.bench.worker.replicas import CpuSlot, ReplicaGroup, allowed_cpus, call_all, cpu_slots, without
 from tuner.errors import HostError, ModelError
 from tuner.model.spec import ModelSpec
@@ -100,19 +100,30 @@ class WorkerBench:
             self._caches.cleanup()
 
     def inspect(self, device: str, batch_sizes: Sequence[int]) -> ModelFacts:
-        """Reads the model, runs one inference and proves or refutes batching. Raises ModelError or DeviceError."""
+        """Reads the model, runs one inference and proves or refutes batching. Raises ModelError or DeviceError.
+
+        A batch that ends the process is no legal one; the model is then inspected without.
+        """
         self._discard_dead()
         try:
-            worker = self._pool.resident()
-            answer = worker.call("inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes))
-            self._pool.model_bytes = read_peak_memory_bytes(Path(f"/proc/{worker.pid}/status")) or 0
+            return self._inspect(device, batch_sizes)
         except WorkerLost as error:
             self._reset()
+            if batch_sizes:
+                facts = self.inspect(device, [])
+                sizes = ", ".join(map(str, batch_sizes))
+                return replace(facts, batch_reason=f"at batch size {sizes} {error.failure.message}")
             is_short = self._conditions.memory_bytes is not None and error.failure.kind is FailureKind.MEMORY
             message = f"the model cannot be run on {device}: {error.failure.message}"
-            raise ModelError(message, advice=MORE_MEMORY if is_short else "") from error
+            advice = DOUBTFUL_DATA if error.failure.kind is FailureKind.CRASH else ""
+            raise ModelError(message, advice=MORE_MEMORY if is_short else advice) from error
         except CommandFailed as error:
             raise ModelError(f"the model does not run on {device}: {error.failure.message}") from error
+
+    def _inspect(self, device: str, batch_sizes: Sequence[int]) -> ModelFacts:
+        worker = self._pool.resident()
+        answer = worker.call("inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes))
+        self._pool.model_bytes = read_peak_memory_bytes(Path(f"/proc/{worker.pid}/status")) or 0
         return ModelFacts(**answer)
 
     def unknown_properties(self, device: str, names: Sequence[str]) -> list[str]:

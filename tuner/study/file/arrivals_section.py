@@ -16,7 +16,7 @@ from tuner.bench.measurement import ArrivalProcess
 from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, LOAD_AT_MOST_PCT, METRICS
 from tuner.study.file.objective_section import LimitSection, ObjectiveSection
 from tuner.study.file.problems import ProblemList, listed
-from tuner.study.file.scalars import Maybe, Positive, wrong
+from tuner.study.file.scalars import Count, Maybe, Positive, wrong
 from tuner.study.file.sections import BaselineSection, Faults, Section, absent, at_key, one_of
 from tuner.study.file.space_section import SpaceSection
 from tuner.study.study import Limit, Objective
@@ -56,12 +56,21 @@ class ArrivalsSection(Section):
 
 
 class LoadSection(Section):
-    """Requests that arrive whether or not others have been answered; latency counts from the arrival."""
+    """How requests arrive, and how many steps a conversation with a model that keeps a state has."""
 
-    model_config = ConfigDict(json_schema_extra=one_of("poisson", "constant"))
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": [key]} for key in ("poisson", "constant", "steps")],
+            "not": {"required": ["poisson", "constant"]},
+        }
+    )
 
     poisson: Maybe[ArrivalsSection] = Field(default=None, description="Independent of each other, as many users are.")
     constant: Maybe[ArrivalsSection] = Field(default=None, description="Evenly spaced, as a camera's frames are.")
+    steps: Maybe[Count] = Field(
+        default=None,
+        description="Inferences of a conversation: each request of a model with a state empties it after so many.",
+    )
 
     @property
     def arrivals(self) -> ArrivalsSection | None:
@@ -81,7 +90,7 @@ class LoadSection(Section):
         names = [name for name in self._context.keys if name in LOADS]
         if len(names) > 1:
             yield at_key(f"a load has one pattern; {names[0]} is already given", names[1])
-        if not names:
+        if not names and self.steps is None:
             yield absent(f"the load needs a pattern: {listed(list(LOADS))}; or write `load: {CLOSED_LOOP}`")
 
 

@@ -16,6 +16,7 @@ from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.errors import DeviceError, ModelError, StudyFileError, TunerError
 from tuner.model.locate import locate
 from tuner.model.spec import ModelSpec
+from tuner.study.file.former_names import name_of_today, value_of_today
 from tuner.study.file.loader import Draft, property_text
 
 MOST_VALUES_ASKED = 48
@@ -103,10 +104,12 @@ def probe_properties(device: str, values: Mapping[str, Sequence[Value]]) -> Mapp
         refused = bench.refused_values(device, asked)
     messages = {
         property_text(*one): f"{device} refuses this value: {words}"
+        + (f"; did you mean {today}?" if (today := value_of_today(one[1], words)) else "")
         for one, words in zip(asked, refused, strict=True)
         if words
     }
     for name in unknown:
-        close = difflib.get_close_matches(name, facts.device_properties, n=1)
-        messages[name] = f"unknown property {name} on {device}" + (f"; did you mean {close[0]}?" if close else "")
+        today, close = name_of_today(name), difflib.get_close_matches(name, facts.device_properties, n=1)
+        question = f"; did you mean {close[0]}?" if close else ""
+        messages[name] = f"unknown property {name} on {device}{f'; today it is {today}' if today else question}"
     return messages

@@ -19,7 +19,7 @@ from tuner.bench.value import Value, is_same
 from tuner.errors import InputError, StudyFileError
 from tuner.model.host import HostFacts
 from tuner.model.spec import InputSpec, ModelSpec
-from tuner.study.file.arrivals_section import check_load, load_of, objective_under
+from tuner.study.file.arrivals_section import LoadSection, check_load, load_of, objective_under
 from tuner.study.file.deployment_section import check_host, check_replicas, check_worker
 from tuner.study.file.objective_section import check_objectives, objective_of
 from tuner.study.file.problems import ProblemList, shown
@@ -57,7 +57,9 @@ class Draft:
     @property
     def model(self) -> ModelSpec | None:
         """The model, None if the file is wrong about it."""
-        return _model(self.sections.model, self.path) if self.problems.is_right(("model",)) else None
+        return (
+            _model(self.sections.model, self.sections.load, self.path) if self.problems.is_right(("model",)) else None
+        )
 
     @property
     def has_memory_limit(self) -> bool:
@@ -235,7 +237,7 @@ def _study(sections: StudySection, document: Document, path: Path) -> Study:
         name=sections.name or path.stem,
         path=Path(os.path.abspath(path)),
         text=document.text,
-        model=_model(sections.model, path),
+        model=_model(sections.model, sections.load, path),
         device=sections.device,
         objective=objective_under(
             objective_of([objective] if objective else sections.objectives or [], limits), sections.load
@@ -252,17 +254,24 @@ def _study(sections: StudySection, document: Document, path: Path) -> Study:
     )
 
 
-def _model(section: ModelSection, path: Path) -> ModelSpec:
+def _model(section: ModelSection, load: LoadSection, path: Path) -> ModelSpec:
     inputs = {
         name: InputSpec(
             shape=None if given.shape is None else tuple(given.shape),
             layout=given.layout,
-            range=(given.range[0], given.range[1]),
+            range=given.ends,
         )
         for name, given in section.inputs.items()
     }
     folder = Path(os.path.abspath(path)).parent
-    return ModelSpec(path=section.path, folder=folder, inputs=inputs, assume_batch_legal=section.assume_batch_legal)
+    return ModelSpec(
+        path=section.path,
+        folder=folder,
+        inputs=inputs,
+        assume_batch_legal=section.assume_batch_legal,
+        batch_tolerance=section.batch_tolerance,
+        steps=load.steps,
+    )
 
 
 def _baseline(section: BaselineSection) -> BaselineSpec:

@@ -145,6 +145,12 @@ def _as_list(given: Any) -> Any:
     return given if isinstance(given, list) else [given]
 
 
+def _feed_value(given: Any) -> int | float:
+    if isinstance(given, int | float) and math.isfinite(given):
+        return given
+    raise wrong("expected a number, true or false")
+
+
 class _NotNull:
     """A value that may be left out of the file but is never null in it.
 
@@ -171,7 +177,8 @@ Positive = Annotated[float, Field(gt=0)]
 Quota = Annotated[float, Field(gt=0), must(lambda cpus: cpus >= MIN_CPUS, f"a quota is at least {MIN_CPUS:g} CPUs")]
 
 Count = Annotated[int, Field(ge=1)]
-
+Length = Annotated[int, Field(ge=0)]
+FeedValue = Annotated[int | float, PlainValidator(_feed_value), WithJsonSchema({"type": ["number", "boolean"]})]
 Choices = Annotated[list[AnyValue], Field(min_length=1, max_length=MAX_VALUES)]
 
 WhenValues = Annotated[

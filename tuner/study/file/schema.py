@@ -142,6 +142,7 @@ _SECTIONS: dict[NodePath, type[Section] | None] = {
     ("deployment",): DeploymentSection,
     ("budget",): BudgetSection,
     ("load",): LoadSection,
+    ("load", "steps"): None,
     ("load", _ANY_NAME): ArrivalsSection,
     ("search",): SearchSection,
     ("decision",): DecisionSection,

@@ -27,8 +27,21 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from tuner.bench.own_parameters import OWN_PARAMETERS, OwnParameter
+from tuner.study.file.former_names import COMMON_PROPERTIES, name_of_today
 from tuner.study.file.problems import listed, shown, unknown
-from tuner.study.file.scalars import MAX_SEED, PROPERTY, Count, Layout, Maybe, ModelPath, Range, SetValue, wrong
+from tuner.study.file.scalars import (
+    MAX_SEED,
+    PROPERTY,
+    Count,
+    FeedValue,
+    Layout,
+    Length,
+    Maybe,
+    ModelPath,
+    Range,
+    SetValue,
+    wrong,
+)
 from tuner.study.study import SamplerName
 
 REFUSED_PROPERTIES = {
@@ -130,7 +143,9 @@ class Section(BaseModel):
 class InputSection(Section):
     """How one input of the model is fed."""
 
-    shape: Maybe[list[Count]] = Field(
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["range", "value"]}})
+
+    shape: Maybe[list[Length]] = Field(
         default=None,
         description="One request at batch size 1, such as [1, 3, 224, 224]. Default: the model's own shape.",
     )
@@ -140,7 +155,19 @@ class InputSection(Section):
     )
     range: Range = Field(default=[0.0, 1.0], description="The random data: [low, high). Integer inputs take both ends.")
 
+    value: Maybe[FeedValue] = Field(
+        default=None, description="One value for all elements in place of random data, such as a sampling rate."
+    )
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The range of the data; that of one value begins and ends with it."""
+        low, high = self.range if self.value is None else (self.value, self.value)
+        return float(low), float(high)
+
     def _faults(self) -> Faults:
+        if {"range", "value"} <= self.model_fields_set:
+            yield at_key("value is the data itself; give one of range and value", "value")
         if self.shape is not None and self.layout is not None and len(self.shape) != len(self.layout):
             counts = f"{len(self.layout)} letters, the shape {len(self.shape)} dimensions"
             yield at_value(f"the layout {self.layout} has {counts}", "layout")
@@ -158,6 +185,10 @@ class ModelSection(Section):
     assume_batch_legal: bool = Field(
         default=False,
         description="Batch although no output proves it right, for models whose outputs do not depend on their input.",
+    )
+    batch_tolerance: Maybe[Annotated[float, Field(gt=0, le=1)]] = Field(
+        default=None,
+        description="A batched result is equal if it differs from the single one by at most this part of its scale.",
     )
 
     @classmethod
@@ -214,7 +245,10 @@ class PropertiesSection(Section):
         if key in declared or is_settable(key):
             return ""
         if key.isidentifier() and key == key.lower():
-            return f"{unknown(cls.kind, key, declared)} and OpenVINO properties in UPPER_CASE"
+            known = unknown(cls.kind, key, declared)
+            if today := name_of_today(key) or (key.upper() if key.upper() in COMMON_PROPERTIES else ""):
+                known = f"unknown {cls.kind} {shown(key)}; today it is {today}; allowed: {listed(declared)}"
+            return f"{known} and OpenVINO properties in UPPER_CASE"
         return f"{shown(key)} is neither a property in UPPER_CASE nor one of {listed(OWN_PARAMETERS)}"
 
 

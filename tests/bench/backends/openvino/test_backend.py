@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import openvino
 import pytest
 from openvino import opset13
+from openvino.op.util import Variable, VariableInfo
 
 from tests.bench.conftest import HERE, MLP, blocks_of, config, failed, quick_plan, resolved, whole
+from tuner.bench.backends.openvino.backend import OpenVinoBackend
+from tuner.bench.backends.openvino.first_look import depends_on_data
 from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.bench.metrics import METRICS
+from tuner.bench.turn import TurnPlan
 from tuner.bench.worker.pool import ProcessMode
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.errors import DeviceError, ModelError
@@ -322,3 +329,149 @@ def test_a_model_without_its_weights_is_a_model_error(save: Save, tmp_path: Path
 def test_a_missing_model_is_a_model_error_in_a_session_too() -> None:
     with WorkerBench(ModelSpec(path="nowhere.onnx", folder=HERE)) as bench, pytest.raises(ModelError, match="nowhere"):
         bench.measure([config(), config(infer_requests=2)], quick_plan())
+
+
+def test_an_input_without_a_name_is_inspected_and_run(save: Save) -> None:
+    x = opset13.parameter([1, 8], np.float32, name="INPUT0")
+    spec = save(opset13.relu(x), [x])
+    file = spec.folder / spec.path
+    file.write_text(re.sub(r' (names|output_names)="[^"]*"', "", file.read_text()))
+    with WorkerBench(spec) as bench:
+        facts = bench.inspect("CPU", [4])
+        assert facts.inputs == [{"name": "INPUT0", "shape": [1, 8], "dtype": "f32", "batch_axis": 0}]
+        assert facts.batch_legal
+        batched = whole(bench.measure([config(), config(batch_size=4)], quick_plan(blocks=1)).members[1])
+        assert batched.effective.batch_size == 4
+
+
+def test_an_input_that_the_study_knows_by_another_name_keeps_it_beside_its_own(save: Save) -> None:
+    x = opset13.parameter([1, 8], np.float32, name="node")
+    x.output(0).set_names({"b", "a"})
+    with WorkerBench(save(opset13.relu(x), [x], inputs={"b": InputSpec(layout="NC")})) as bench:
+        (found,) = bench.inspect("CPU", []).inputs
+    assert (found["name"], found["given"], found["batch_axis"]) == ("a", "b", 0)
+
+
+# A model that keeps a state.
+
+
+@pytest.fixture
+def stateful(tmp_path: Path) -> Save:
+    """y = the sum of every x [1, 8] since the state was emptied."""
+
+    def make(**fields: object) -> ModelSpec:
+        x = opset13.parameter([-1, 8], np.float32, name="x")
+        info = VariableInfo()
+        info.data_shape, info.data_type, info.variable_id = openvino.PartialShape([-1, 8]), openvino.Type.f32, "kept"
+        variable = Variable(info)
+        rows = opset13.gather(opset13.shape_of(x), opset13.constant([0]), opset13.constant(0))
+        empty = opset13.broadcast(
+            opset13.constant(np.float32(0)), opset13.concat([rows, opset13.constant(np.array([8]))], 0)
+        )
+        whole = opset13.add(opset13.read_value(empty, variable), x)
+        result = opset13.result(opset13.multiply(whole, opset13.constant(np.float32(1))))
+        model = openvino.Model(results=[result], sinks=[opset13.assign(whole, variable)], parameters=[x])
+        openvino.save_model(model, tmp_path / "stateful.xml", compress_to_fp16=False)
+        inputs = {"x": InputSpec(shape=(1, 8), range=(1, 1))}
+        return ModelSpec(path="stateful.xml", folder=tmp_path, inputs=inputs, **fields)
+
+    return make
+
+
+@pytest.mark.parametrize(("steps", "found"), [(None, 64), (5, 5)])
+@pytest.mark.parametrize("api", ["sync", "async"])
+def test_the_state_of_each_request_is_emptied_after_the_steps_of_a_conversation(
+    stateful: Save, steps: int | None, found: int, api: str
+) -> None:
+    backend = OpenVinoBackend(stateful(steps=steps))
+    facts = backend.inspect("CPU", [])
+    assert facts["steps"] == found
+    assert f"empties its state after every {found} inferences" in facts["notes"][0]
+    number = backend.compile(config(api=api, infer_requests=1 if api == "sync" else 2)).number
+    result = backend.turn(number, TurnPlan(window_s=0.05, max_s=1.0))
+    assert result.samples % found == 0
+    member = backend.members[number]
+    for request in member.requests:
+        assert 1 <= request.get_output_tensor(0).data[0, 0] <= found
+
+
+def test_steps_of_a_model_without_a_state_are_a_fault_of_the_load() -> None:
+    backend = OpenVinoBackend(replace(MLP, steps=8))
+    (fault,) = backend.find_faults("CPU")
+    assert fault["at"] == ("load", "steps")
+    with pytest.raises(ModelError, match="keeps no state"):
+        backend.inspect("CPU", [])
+
+
+@pytest.fixture
+def one_cpu() -> Iterator[None]:
+    """One thread infers: threads that wait for each other on a busy host use CPU time for nothing."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("one_cpu")
+def test_time_that_depends_on_the_data_is_said(save: Save) -> None:
+    n = opset13.parameter([], np.int64, name="n")
+    zero, one = opset13.constant(np.int64(0)), opset13.constant(np.int64(1))
+    rows = opset13.unsqueeze(opset13.range(zero, n, one, "f32"), opset13.constant(1))
+    square = opset13.matmul(rows, rows, False, True)  # n x n: seeds differ by a factor of three in time
+    y = opset13.reduce_sum(opset13.sqrt(square), opset13.constant([0, 1]))
+    spec = save(y, [n], inputs={"n": InputSpec(range=(1, 1500))})
+    backend = OpenVinoBackend(spec)
+    notes = [note for _ in range(12) for note in backend.inspect("CPU", [])["notes"]]  # a busy host hides some
+    assert notes, "said in no inspection of twelve"
+    assert all(note.startswith("the time of an inference depends on the data: ") for note in notes)
+    fixed = OpenVinoBackend(replace(spec, inputs={"n": InputSpec(range=(1500, 1500))}))
+    assert not fixed.inspect("CPU", [])["notes"]
+
+
+@pytest.mark.parametrize(
+    ("passes", "expected"),
+    [
+        ([[1.0, 2.0], [1.0, 2.0], [1.1, 2.1]], (3.1 / 3, 6.1 / 3)),
+        ([[1.0, 1.2], [1.0, 1.2], [1.0, 1.2]], None),
+        ([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]], None),
+        ([[1.0, 2.0], [1.5, 3.0], [1.0, 2.0]], None),
+    ],
+)
+def test_a_difference_counts_if_every_pass_shows_it_beyond_the_noise(
+    passes: list[list[float]], expected: tuple[float, float] | None
+) -> None:
+    found = depends_on_data(passes)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+# Data that the model cannot take, and a batch that the device cannot compile.
+
+
+def test_a_process_that_data_ends_is_explained_by_step_signal_and_data(save: Save) -> None:
+    ids = opset13.parameter([1, 16], np.int64, name="ids")
+    far = opset13.multiply(ids, opset13.constant(np.int64(1)))  # what the graph does to ids hides their table
+    rows = opset13.gather_nd(
+        opset13.constant(np.ones((1000, 64), np.float32)), opset13.unsqueeze(far, opset13.constant(2))
+    )
+    spec = save(rows, [ids], inputs={"ids": InputSpec(range=(2**31 - 2, 2**31 - 1))})
+    with WorkerBench(spec) as bench, pytest.raises(ModelError) as caught:
+        bench.inspect("CPU", [])
+    assert "at the first inference, killed by SIGSEGV (signal 11)" in str(caught.value)
+    assert "ids within their table" in caught.value.advice
+
+
+def test_a_batch_that_ends_the_process_is_not_legal_and_the_model_stays(save: Save) -> None:
+    """OpenVINO 2026.4.1 dies while it compiles this graph for 4 or 8 samples; other versions may not."""
+    a, b = (opset13.parameter([1, 16], np.float32, name=name) for name in "ab")
+    rng = np.random.default_rng(1)
+    first, back = (opset13.constant(rng.standard_normal(shape, dtype=np.float32)) for shape in ((16, 64), (64, 16)))
+    left = opset13.matmul(opset13.relu(opset13.matmul(a, first, False, False)), back, False, False)
+    model = openvino.Model([opset13.add(left, b), opset13.subtract(left, b)], [a, b], "fused")
+    openvino.save_model(model, spec_path := save(opset13.relu(a), [a]).folder / "model.xml", compress_to_fp16=False)
+    with WorkerBench(ModelSpec(path=str(spec_path), folder=spec_path.parent)) as bench:
+        facts = bench.inspect("CPU", [4])
+        assert [one["name"] for one in facts.inputs] == ["a", "b"]
+        if not facts.batch_legal:
+            assert facts.batch_reason.startswith("at batch size 4 the process ended during inspect")
+            assert "killed by SIGSEGV (signal 11)" in facts.batch_reason
+        whole(bench.measure([config()], quick_plan(blocks=1)).members[0])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
@@ -16,22 +16,27 @@ import openvino as ov
 
 from tuner.bench import histogram
 from tuner.bench.backends.openvino import device as openvino_device
+from tuner.bench.backends.openvino.first_look import look
 from tuner.bench.backends.openvino.member import Member, fill, open_member, read_effective, read_property, settle
 from tuner.bench.backends.protocol import CompiledMember, StartTimes
+from tuner.bench.backends.step import announce_step
 from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.bench.host.activity import HostReader, load_between
 from tuner.bench.host.energy import EnergyReader, joules_between
 from tuner.bench.host.memory import read_peak_memory_bytes
-from tuner.bench.loadgen.closed_loop import Turn, count
+from tuner.bench.loadgen.closed_loop import Turn, count, fewest_cycles
 from tuner.bench.loadgen.open_loop import SleepUntil, serve_window
 from tuner.bench.loadgen.timer import exact_timers, sleep_until
 from tuner.bench.protocol import Clock
 from tuner.bench.turn import TooSlow, TurnPlan, TurnResult
 from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
+from tuner.model.data_faults import table_faults
 from tuner.model.device import check_device
+from tuner.model.ports import given_name, input_name
 from tuner.model.read import batch_axes, find_faults, read
-from tuner.model.spec import ModelSpec
+from tuner.model.spec import Fault, ModelSpec
+from tuner.model.state import state_variables, steps_between_resets
 
 T = TypeVar("T")
 
@@ -73,37 +78,56 @@ class OpenVinoBackend:
         axes = batch_axes(model, self.spec)
         self.compiles += 1
         compiled = self.core.compile_model(model, device, {})
-        request = compiled.create_infer_request()
-        fill(request, compiled, model, self.spec, self.seed)
-        request.infer()
+        for fault in self._load_faults(model):
+            raise ModelError(fault.message, advice=fault.advice)
+        announce_step("the first inference")
+        first = look(compiled, model, self.spec, device=device, seed=self.seed, clock=self.clock)
+        for fault in table_faults(model, self.spec):
+            raise ModelError(fault.message, advice=fault.advice)
+        announce_step("an inference in a batch")
         proofs = [prove_batch(self.core, self.spec, size, device=device) for size in batch_sizes]
         illegal = next((p for p in proofs if not p.is_legal), None)
         proof = illegal or (proofs[0] if proofs else None)
         return {
-            "inputs": [
-                {
-                    "name": port.get_any_name(),
-                    "shape": list(port.shape),
-                    "dtype": port.element_type.get_type_name(),
-                    "batch_axis": axes.get(port.get_any_name()),
-                }
-                for port in model.inputs
-            ],
+            "inputs": [self._describe_input(port, axes) for port in model.inputs],
             "precision": read_property(compiled, "INFERENCE_PRECISION_HINT"),
             "device_properties": openvino_device.listed_properties(self.core, device),
             "device_name": openvino_device.full_name(self.core, device),
             "batch_legal": proof.is_legal if proof else False,
             "batch_reason": proof.reason if proof else "",
+            "steps": steps_between_resets(model, self.spec),
+            "inference_s": first.inference_s,
+            "notes": first.notes,
         }
+
+    def _describe_input(self, port: ov.Output, axes: Mapping[str, int]) -> dict[str, Any]:
+        name, given = input_name(port), given_name(port, self.spec)
+        described = {
+            "name": name,
+            "shape": list(port.shape),
+            "dtype": port.element_type.get_type_name(),
+            "batch_axis": axes.get(name),
+        }
+        return described if given == name else {**described, "given": given}
 
     def find_faults(self, device: str) -> list[dict[str, Any]]:
         """Returns every fault of the model and the device, with the key of the study file under `at`."""
-        faults = [{**asdict(fault), "at": ["model", *fault.at]} for fault in find_faults(self.core, self.spec)]
+        found = find_faults(self.core, self.spec)
+        faults = [{**asdict(fault), "at": ["model", *fault.at]} for fault in found]
+        if not found:
+            faults += [asdict(fault) for fault in self._load_faults(self._model(1))]
         try:
             check_device(self.core, device)
         except DeviceError as error:
             faults.append({"at": ["device"], "message": str(error), "advice": error.advice})
         return faults
+
+    def _load_faults(self, model: ov.Model) -> list[Fault]:
+        """Returns what the model says against the section `load` of the study file, whose keys are complete."""
+        if self.spec.steps is None or state_variables(model):
+            return []
+        message = f"{self.spec.path!r} keeps no state from one inference to the next: there is nothing to empty"
+        return [Fault(at=("load", "steps"), message=message, advice="Take `steps` out.")]
 
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:
         """Returns those of `names` that the device does not support."""
@@ -230,7 +254,8 @@ def _count(turn: Turn, member: Member, plan: TurnPlan) -> tuple[TurnResult, floa
     counted = count(turn)
     if counted is None:
         raise TooSlow(
-            f"too slow for this budget: {turn.requests} requests in flight did not complete four rounds "
+            f"too slow for this budget: {turn.requests} requests in flight did not complete "
+            f"{'four' if turn.cycle == 1 else fewest_cycles(turn.cycle)} rounds "
             f"in {plan.max_s:.1f} s"
         )
     result = TurnResult(

@@ -6,18 +6,27 @@ Responsible for compiled models. Must not decide which configuration is compiled
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import openvino as ov
 
 from tuner.bench.configuration import DeploymentConfig, Effective
-from tuner.bench.loadgen.closed_loop import Turn, run_async, run_sync
+from tuner.bench.loadgen.closed_loop import (
+    EmptyingQueue,
+    EmptyingRequest,
+    Queue,
+    SyncRequest,
+    Turn,
+    run_async,
+    run_sync,
+)
 from tuner.bench.protocol import Clock
 from tuner.bench.turn import TurnPlan
 from tuner.model.device import is_composed
 from tuner.model.inputs import random_inputs
 from tuner.model.property_text import as_text
 from tuner.model.spec import ModelSpec
+from tuner.model.state import steps_between_resets
 
 SETTLE_CAP_S = 30.0
 """Longest time in seconds that AUTO needs to settle on a device.
@@ -51,7 +60,7 @@ class Member:
     effective: Effective
     compiled: ov.CompiledModel
     run: Callable[[TurnPlan], Turn]
-    queue: ov.AsyncInferQueue | None = None
+    queue: Queue | None = None
     """Queue of the requests; None for synchronous calls."""
     requests: Sequence[ov.InferRequest] = ()
 
@@ -85,26 +94,33 @@ def read_effective(compiled: ov.CompiledModel, config: DeploymentConfig) -> Effe
 def open_member(
     compiled: ov.CompiledModel, model: ov.Model, config: DeploymentConfig, spec: ModelSpec, *, seed: int, clock: Clock
 ) -> Member:
-    """Creates and fills every request of a member; `clock` times its turns."""
+    """Creates and fills every request of a member; `clock` times its turns.
+
+    The requests of a model with a state empty it in a fixed rhythm, and each turn counts whole conversations.
+    """
     effective = read_effective(compiled, config)
+    steps = steps_between_resets(model, spec)
+    cycle = steps or 1
     if effective.api == "sync":
         request = compiled.create_infer_request()
         fill(request, compiled, model, spec, seed)
+        caller: SyncRequest = request if steps is None else EmptyingRequest(request, steps)
         return Member(
             config=config,
             effective=effective,
             compiled=compiled,
-            run=lambda plan: run_sync(request, plan, clock=clock),
+            run=lambda plan: run_sync(caller, replace(plan, cycle=cycle), clock=clock),
         )
-    queue = ov.AsyncInferQueue(compiled, effective.infer_requests)
-    requests = [queue[i] for i in range(len(queue))]
+    bare = ov.AsyncInferQueue(compiled, effective.infer_requests)
+    requests = [bare[i] for i in range(len(bare))]
+    queue: Queue = bare if steps is None else EmptyingQueue(bare, requests, steps)
     for i, request in enumerate(requests):
         fill(request, compiled, model, spec, seed + i)
     return Member(
         config=config,
         effective=effective,
         compiled=compiled,
-        run=lambda plan: run_async(queue, requests, plan, clock=clock),
+        run=lambda plan: run_async(queue, requests, replace(plan, cycle=cycle), clock=clock),
         queue=queue,
         requests=requests,
     )

@@ -1,0 +1,139 @@
+"""One look at a model on its device: whether it runs, what goes in, its state, and how its time depends on the data.
+
+Responsible for what a user should hear before anything is measured. Must not measure configurations.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import openvino as ov
+
+from tuner.bench.backends.openvino.member import fill
+from tuner.bench.protocol import Clock
+from tuner.model.inputs import random_inputs
+from tuner.model.spec import ModelSpec
+from tuner.model.state import state_variables, steps_between_resets
+
+DATA_SETS = 4
+"""Number of random inputs whose times are compared."""
+PASSES, REPEATS = 3, 3
+"""Number of passes, and of timings of each input in a pass: the fastest counts, which other processes disturb least."""
+TIMED_S = 0.001
+"""Shortest timing in seconds: shorter inferences are repeated, since a single one differs by half for no reason."""
+LONGEST_PROBE_S = 1.0
+"""Longest time in seconds for the comparison of inputs; slower models are not compared."""
+DATA_RATIO = 1.25
+"""Ratio of the times of two inputs from which the time is said to depend on the data, if every pass agrees on it.
+
+It also has to exceed the square of the largest ratio between passes over the same input, which is the host's doing.
+"""
+LONGEST_CONVERSATION_S = 2.0
+"""Time in seconds of the steps between two resets of a state from which a window becomes long by them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstLook:
+    """What a few inferences on the device tell."""
+
+    inference_s: float
+    """Seconds of the second inference; the first one also fills caches."""
+    notes: tuple[str, ...]
+    """Sentences for the user."""
+
+
+def look(
+    compiled: ov.CompiledModel, model: ov.Model, spec: ModelSpec, *, device: str, seed: int, clock: Clock
+) -> FirstLook:
+    """Runs a compiled model a few times and returns what is to be said of it."""
+    request = compiled.create_infer_request()
+    fill(request, compiled, model, spec, seed)
+    request.infer()
+    before = clock()
+    request.infer()
+    inference_s = clock() - before
+    notes = [*_state_notes(request, model, spec, clock)]
+    if device == "CPU":
+        notes += _data_notes(compiled, model, spec, seed, inference_s)
+    return FirstLook(inference_s=inference_s, notes=tuple(notes))
+
+
+def _state_notes(request: ov.InferRequest, model: ov.Model, spec: ModelSpec, clock: Clock) -> Iterator[str]:
+    steps = steps_between_resets(model, spec)
+    if steps is None:
+        return
+    request.reset_state()
+    taken: list[float] = []
+    while len(taken) < steps and sum(taken) < LONGEST_CONVERSATION_S:
+        before = clock()
+        request.infer()
+        taken.append(clock() - before)
+    request.reset_state()
+    names = state_variables(model)
+    kept = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
+    said = "as the study says" if spec.steps else f"write `load: {{steps: N}}` if a conversation has not {steps} steps"
+    yield (
+        f"the model keeps a state from one inference to the next ({len(names)} variables: {kept}): each request "
+        f"empties its state after every {steps} inferences, every figure is that of these {steps} steps, and all "
+        f"configurations are timed on the same steps; {said}"
+    )
+    if len(taken) < steps:
+        yield (
+            f"warning: {steps} steps take about {steps * statistics.fmean(taken):.0f} s, and each window has all of "
+            f"them: fewer steps make a shorter study, such as `load: {{steps: {max(1, len(taken) // 2)}}}`"
+        )
+
+
+def _data_notes(
+    compiled: ov.CompiledModel, model: ov.Model, spec: ModelSpec, seed: int, inference_s: float
+) -> Iterator[str]:
+    """Yields a sentence if an inference takes more CPU time on some random inputs than on others.
+
+    The time of all threads of this process counts: other processes change it less than the time on the wall.
+    """
+    each = max(1, math.ceil(TIMED_S / max(inference_s, 1e-6)))
+    if inference_s * each * DATA_SETS * (PASSES * REPEATS + 1) > LONGEST_PROBE_S:
+        return
+    feeds = [random_inputs(model, spec, seed + i) for i in range(DATA_SETS)]
+    request = compiled.create_infer_request()
+    is_stateful = bool(state_variables(model))
+
+    def seconds(feed: list[ov.Tensor]) -> float:
+        if is_stateful:
+            request.reset_state()
+        before = time.process_time()
+        for _ in range(each):
+            request.infer(feed)
+        return (time.process_time() - before) / each
+
+    tensors = [[ov.Tensor(array) for array in feed] for feed in feeds]
+    for feed in tensors:
+        seconds(feed)
+    passes = []
+    for _ in range(PASSES):
+        rounds = [[seconds(feed) for feed in tensors] for _ in range(REPEATS)]
+        passes.append([min(column) for column in zip(*rounds, strict=True)])
+    found = depends_on_data(passes)
+    if found is not None:
+        ms = [1e3 * seconds_of for seconds_of in found]
+        yield (
+            f"the time of an inference depends on the data: {ms[0]:.3g} ms on one random input, {ms[1]:.3g} ms on "
+            "another, again and again; figures hold for such data: give inputs the `range` that the application has"
+        )
+
+
+def depends_on_data(passes: Sequence[Sequence[float]]) -> tuple[float, float] | None:
+    """Returns the seconds on the fastest and the slowest input, or None if their difference may be the host's doing.
+
+    Each pass has the seconds on each input. The inputs of the first pass that differ most have to differ in every pass.
+    """
+    slow, fast = passes[0].index(max(passes[0])), passes[0].index(min(passes[0]))
+    ratio = min(found[slow] / found[fast] for found in passes)
+    noise = max(max(same) / min(same) for same in zip(*passes, strict=True))
+    if ratio < max(DATA_RATIO, noise * noise):
+        return None
+    return statistics.fmean(found[fast] for found in passes), statistics.fmean(found[slow] for found in passes)
