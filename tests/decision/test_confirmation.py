@@ -180,7 +180,7 @@ def test_a_limit_that_needs_more_sessions_has_them(tmp_path: Path) -> None:
 
 
 def half_as_fast_when_fresh(plan: SessionPlan, session: Session) -> Session:
-    """What has five streams takes its limit twice over as soon as nobody searches any more."""
+    """Doubles the latency of five streams in the confirmation alone."""
     if plan.phase != "confirm" or streams(session.configurations[1]) != 5:
         return session
     winner = session.members[1]

@@ -1,4 +1,4 @@
-"""Studies in virtual time under limits: who is the reference, who may win, and what is said where nobody may."""
+"""Studies in virtual time under limits: the reference, the winner, and the verdict without a winner."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_under_a_limit_the_strongest_baseline_that_keeps_it_is_the_reference(tmp
     limit = Limit(metric="latency_p90_ms", max=5.0)
     study = Virtual(folder=tmp_path, bench=calm(), study=make_study(limits=[limit]))
     study.run()
-    standing = study.reference().ranking
-    assert standing.is_feasible
-    assert standing.reference in ("default", "LATENCY")
-    assert max(standing.values, key=standing.values.__getitem__) == "THROUGHPUT"
+    ranking = study.reference().ranking
+    assert ranking.is_feasible
+    assert ranking.reference in ("default", "LATENCY")
+    assert max(ranking.values, key=ranking.values.__getitem__) == "THROUGHPUT"
 
 
 def test_the_winner_keeps_an_absolute_limit_on_fresh_data(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def shifted(member: Windows | Failure, buckets: int) -> Windows:
 
 
 @pytest.mark.parametrize(("max_ms", "buckets", "is_feasible"), [(25.0, 300, False), (9.0, -300, True)])
-def test_whether_the_reference_keeps_the_limit_is_seen_on_the_confirmations_data(
+def test_the_confirmations_data_decide_if_the_reference_keeps_the_limit(
     tmp_path: Path, max_ms: float, buckets: int, is_feasible: bool
 ) -> None:
     """What the baselines' few windows said of it is not the last word."""
@@ -133,7 +133,7 @@ def test_whether_the_reference_keeps_the_limit_is_seen_on_the_confirmations_data
     assert result.line.reason == ("" if is_feasible else "first_feasible")
 
 
-def test_where_nothing_keeps_the_limits_there_is_no_answer(tmp_path: Path) -> None:
+def test_a_study_without_a_feasible_configuration_has_no_answer(tmp_path: Path) -> None:
     limit = Limit(metric="latency_mean_ms", max=1e-3)
     study = Virtual(folder=tmp_path, bench=calm(), study=make_study(limits=[limit]))
     result = study.run()
@@ -142,7 +142,7 @@ def test_where_nothing_keeps_the_limits_there_is_no_answer(tmp_path: Path) -> No
     assert not study.sessions("confirm"), "what breaks a limit by far is not confirmed"
 
 
-def test_a_winner_that_breaks_its_limit_on_fresh_data_is_turned_down_with_the_reason(tmp_path: Path) -> None:
+def test_a_winner_that_breaks_its_limit_on_fresh_data_is_rejected_with_the_reason(tmp_path: Path) -> None:
     limit = Limit(metric="latency_p90_ms", max=25.0)
 
     def meddle(plan: SessionPlan, session: Session) -> Session:

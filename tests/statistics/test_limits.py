@@ -214,7 +214,7 @@ def test_a_throughput_limit_is_compared_with_the_t_interval_over_sessions() -> N
 
 
 def test_a_ratio_is_paired_in_each_session_so_that_drift_cancels() -> None:
-    sessions = [(at_rate(95 * mood), at_rate(100 * mood)) for mood in (1, 2, 1, 3)]
+    sessions = [(at_rate(95 * drift), at_rate(100 * drift)) for drift in (1, 2, 1, 3)]
     kept, broken = (
         check_limit(Limit(metric="throughput", min_ratio=ratio), sessions, 0.0)[0] for ratio in (0.94, 0.96)
     )

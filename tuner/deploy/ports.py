@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.errors import InputError
-from tuner.model.read import batch_axes, input_name
+from tuner.model.ports import input_name
+from tuner.model.read import batch_axes
 from tuner.model.spec import ModelSpec
 
 if TYPE_CHECKING:

@@ -74,8 +74,8 @@ def confirmation_size(state: StudyState, plan: StudyPlan, candidate: Candidate) 
 def due_size(state: StudyState, plan: StudyPlan, candidate: Candidate) -> ConfirmationSize:
     """Returns the size of a candidate's confirmation that begins now.
 
-    Time that remains beyond the reserved time goes into more sessions and, once there are twelve,
-    into longer ones. A clear gain needs neither.
+    Time that remains beyond the reserved time goes into more sessions and, once there are twelve, into longer ones. A
+    clear gain needs neither.
     """
     size = confirmation_size(state, plan, candidate)
     remaining_s = state.remaining_s()
@@ -85,9 +85,9 @@ def due_size(state: StudyState, plan: StudyPlan, candidate: Candidate) -> Confir
     def fits(sessions: int, pairs: int) -> bool:
         return sessions * _session_s(state.reference, plan, candidate, pairs) <= remaining_s
 
-    sessions = max(size.sessions, max((n for n in SESSIONS if fits(n, size.pairs)), default=0))
+    sessions = max([size.sessions, *(n for n in SESSIONS if fits(n, size.pairs))])
     longer = range(size.pairs, MOST_PAIRS + 1) if sessions == SESSIONS[-1] else ()
-    pairs = max((n for n in longer if fits(sessions, n)), default=size.pairs)
+    pairs = max([size.pairs, *(n for n in longer if fits(sessions, n))])
     session_s = _session_s(state.reference, plan, candidate, pairs)
     return ConfirmationSize(sessions=sessions, pairs=pairs, session_s=session_s)
 
