@@ -3,7 +3,7 @@
 The last bits of exponentials and matrix products differ between CPUs, so the digests are of files whose floats are
 rounded. To see what differs, write the files themselves with both states of the code and compare the two folders:
 
-    PYTHONPATH=. python tests/study/test_same_bytes.py DIR
+    PYTHONPATH=. python tests/phases/test_same_bytes.py DIR
 
 DIR/digests.json is then what `golden/digests.json` has to become where a difference is meant.
 """
@@ -218,7 +218,7 @@ def test_a_study_of_each_kind_writes_what_it_always_wrote(tmp_path: Path, name: 
     differing = sorted(file for file in {*found, *expected} if found.get(file) != expected.get(file))
     assert not differing, (
         f"the study {name!r} writes other files than before: {', '.join(differing)}; to see the first line that "
-        "differs, run `PYTHONPATH=. python tests/study/test_same_bytes.py DIR` with the code before and after, "
+        "differs, run `PYTHONPATH=. python tests/phases/test_same_bytes.py DIR` with the code before and after, "
         f"each with a DIR of its own, and compare DIR/{name}"
     )
 
