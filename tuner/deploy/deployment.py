@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from tuner.deploy.differences import Differences, compare_effective, compare_host, compare_model
-from tuner.deploy.forked import ADVICE, has_forked_late, note_compiled, refuse_in_child, refusing
+from tuner.deploy.guards import ADVICE, has_forked_late, note_compiled, open_queue, refuse_in_child, refusing
 from tuner.deploy.ports import ports_of
 from tuner.errors import ClosedError, DeviceError, InputError, ModelError
 from tuner.model.device import available_words, check_device, is_composed
@@ -140,14 +140,9 @@ class Deployment:
 
         Threads take turns at its `start_async`; fed by several at once, OpenVINO's own mixes answers and hangs.
         """
-        import openvino
-
         refuse_in_child(self.pid)
-        queue = refusing(openvino.AsyncInferQueue, self.pid)(self.compiled_model, self.infer_requests)
-        try:
+        with open_queue(self.compiled_model, self.infer_requests, self.pid) as queue:
             yield queue
-        finally:
-            queue.wait_all()
 
     def infer_request(self) -> openvino.InferRequest:
         """Returns a new request, for synchronous use by one thread."""

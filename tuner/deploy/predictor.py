@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tuner.deploy.batcher import Batcher, Call, PredictorStats
-from tuner.deploy.forked import refuse_in_child
+from tuner.deploy.guards import refuse_in_child
 from tuner.deploy.ports import Array, Inputs, Outputs, Port, Ports
 from tuner.errors import DeviceError, InputError
 from tuner.model.openvino_error import first_line
