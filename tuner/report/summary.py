@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table
 
 from tuner.bench.metrics import METRICS
-from tuner.deploy.apply import NOT_KEPT
+from tuner.deploy.words import NOT_KEPT
 from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile
 from tuner.outcome.finished import RunReport
