@@ -92,7 +92,8 @@ def test_gaps_that_a_consumer_would_fill_are_filled_as_measured() -> None:
 # Commands: what a shell makes of them
 
 
-STUB = '#!/bin/sh\nfor word in "$0" "$@"; do printf "%s\\0" "$word"; done >> "$OUT"\nprintf "\\1" >> "$OUT"\n'
+STUB = '#!/bin/sh\nfor word in "$0" "$#" "$@"; do printf "%s\\0" "$word"; done >> "$OUT"\n'
+"""Writes its name, the number of its words, and the words."""
 
 
 def commands_of(script: str, folder: Path) -> list[list[str]]:
@@ -109,11 +110,16 @@ def commands_of(script: str, folder: Path) -> list[list[str]]:
         env={"PATH": f"{folder}:/usr/bin:/bin", "OUT": str(out)},
         cwd=folder,
         capture_output=True,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    calls = out.read_bytes().decode().split("\1")[:-1]
-    return [[Path(call.split("\0")[0]).name, *call.split("\0")[1:-1]] for call in calls]
+    found, calls = out.read_bytes().decode().split("\0"), []
+    while len(found) > 1:
+        name, count, *found = found
+        calls.append([Path(name).name, *found[: int(count)]])
+        found = found[int(count) :]
+    return calls
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tuner.deploy.best import Best, PropertyValue
 from tuner.deploy.conditions import host_conditions
@@ -168,11 +167,13 @@ def model_path(best: Best) -> str:
     written = best.model.path
     if written.startswith(BUILTIN):
         return "model.xml"
-    try:
-        return str(locate(best.spec()))
-    except ModelError:
-        is_nowhere = written.startswith(PACKAGE) or best.source is None
-        return written if is_nowhere else os.path.abspath(best.folder / Path(written).expanduser())
+    if written.startswith(PACKAGE):
+        try:
+            return str(locate(best.spec()))
+        except ModelError:
+            return written
+    path = os.path.abspath(best.folder / os.path.expanduser(written))
+    return path if best.source is not None or os.path.exists(path) else written
 
 
 def needs_file(best: Best) -> str | None:
