@@ -13,6 +13,7 @@ def create_session(model: str = MODEL) -> ort.InferenceSession:
     """Returns a session in which OpenVINO runs the whole model, and never another provider."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # OpenVINO has its own
+    options.intra_op_num_threads = 1  # OpenVINO has its own; those of ONNX Runtime would be pinned, and spin
     # A name of a file in load_config would be an error in the log and another provider, without an exception.
     provider = {"device_type": DEVICE, "load_config": json.dumps({DEVICE: PROPERTIES})}
     if SHAPES:
