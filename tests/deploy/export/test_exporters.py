@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.export.conftest import BESTS, made_up
+from tests.deploy.export.conftest import BESTS, ROOT, made_up
 from tests.deploy.export.foreign import installed
 from tuner.deploy.best import Best, BestInput, BestModel
 from tuner.deploy.best_file import format_best, parse_best
@@ -59,6 +59,20 @@ def test_what_is_not_expressed_stands_in_a_comment(target: str) -> None:
         assert commented, name
         lines = {line for text in commented for line in text.splitlines()}
         assert {f"{mark} - {line}" for line in exported.unsupported} <= lines, name
+
+
+@pytest.mark.slow
+def test_exporting_needs_neither_openvino_nor_the_packages_of_the_search() -> None:
+    heavy = ("openvino", "optuna", "pydantic", "typer", "rich", "psutil", "scipy")
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({heavy!r}))\n"
+        "from tuner.deploy.best_file import load_best\n"
+        "from tuner.deploy.export import EXPORTERS\n"
+        "best = load_best('tests/deploy/golden/best-v1-replicas.yaml')\n"
+        "assert all(exporter.export(best).files for exporter in EXPORTERS.values())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_target_that_says_a_setting_does_not_list_it() -> None:

@@ -20,6 +20,7 @@ import pytest
 from tests.deploy.export.conftest import TUNED, of_config
 from tests.deploy.export.foreign import installed
 from tuner.deploy.best import Best, BestInput, BestModel
+from tuner.deploy.best_file import write_best
 from tuner.deploy.export import EXPORTERS
 from tuner.model.property_text import as_text
 from tuner.model.read import read
@@ -93,6 +94,20 @@ def test_benchmark_app_has_the_same_effective_properties_batch_and_requests(
     assert {name: found[name] for name in expected} == expected
     assert "Model batch size: 4" in out
     assert "2 inference requests" in out
+
+
+def test_the_script_that_compares_throughput_runs(make_best: MakeBest, saved_mlp: str, tmp_path: Path) -> None:
+    """With numbers too small to conclude anything from."""
+    write_best(tmp_path / "best.yaml", make_best(path=saved_mlp))
+    script = ROOT / "tests/benchmarks/exported.py"
+    words = (sys.executable, script, tmp_path / "best.yaml", "--rounds", "2", "--seconds", "0.2")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    assert re.search(r"^benchmark_app / loop: [\d.]+ \([\d.]+ to [\d.]+\)$", done.stdout, flags=re.MULTILINE), (
+        done.stderr
+    )
+    assert "--rounds" in run(sys.executable, script, "--help", cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
 
 
 # Python
