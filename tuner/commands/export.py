@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tuner.deploy.apply import refused_properties
 from tuner.deploy.best import Best, BestInput
 from tuner.deploy.best_file import load_best
+from tuner.deploy.differences import host_differences, model_differences
 from tuner.deploy.document import write_whole
-from tuner.deploy.doubts import file_doubts, host_doubts
-from tuner.deploy.export import EXPORTERS
 from tuner.deploy.export.exporter import Exporter, has_file, model_path
+from tuner.deploy.export.targets import EXPORTERS
 from tuner.deploy.front_file import FrontFile, FrontPoint, is_front, load_front, parse_bound, pick
 from tuner.deploy.quoting import is_writable
 from tuner.errors import BestFileError, InputError, NoAnswerError, OutputError
@@ -64,10 +65,10 @@ def export_best(path: Path | None, options: ExportOptions) -> Answer:
     _refuse_unwritable(best, path)
     exported = exporter.export(best)
     lost = [f"{exporter.name} cannot express {line}" for line in exported.unsupported]
-    doubts = file_doubts(best)
+    doubts = [*model_differences(best), *refused_properties(best)]
     if options.strict and (lost or doubts):
         raise NoAnswerError("\n".join([*lost, *doubts]), advice="nothing was written; without --strict these are notes")
-    notes = [*lost, *(f"warning: {line}" for line in (*doubts, *host_doubts(best)))]
+    notes = [*lost, *(f"warning: {line}" for line in (*doubts, *host_differences(best)))]
     if options.out is None:
         return Answer(notes=tuple(notes), text=_printed(exported.files))
     return Answer(notes=tuple(notes), text=_write(options.out, exported.files))

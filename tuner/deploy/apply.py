@@ -20,6 +20,7 @@ from tuner.deploy.words import NOT_KEPT, configuration_lines, found_lines
 from tuner.errors import DeviceError
 from tuner.model.openvino_error import first_line
 from tuner.model.ports import call_keys
+from tuner.model.spec import ModelSpec
 
 if TYPE_CHECKING:
     import openvino
@@ -82,6 +83,32 @@ def check(
             advice="Check the device's driver and its free memory.",
         ) from error
     return deployment
+
+
+def refused_properties(best: Best) -> list[str]:
+    """Returns the properties with which a tiny model does not compile here; none if the device is not here.
+
+    The list of supported properties of a device is no oracle (tuner/README.md): compiling is.
+    """
+    try:
+        import openvino
+
+        from tuner.model.read import read
+    except ImportError:
+        return []
+    core = openvino.Core()
+    tiny = read(core, ModelSpec(path="builtin:mlp", folder=Path()))
+    try:
+        core.compile_model(tiny, best.device, {})
+    except RuntimeError:
+        return []
+    found = []
+    for name, value in best.properties.items():
+        try:
+            core.compile_model(tiny, best.device, {name: value})
+        except (RuntimeError, TypeError) as error:
+            found.append(f"{best.device} does not take {name}={value}: {first_line(error)}")
+    return found
 
 
 def describe(best: Best, deployment: Deployment | None = None) -> str:

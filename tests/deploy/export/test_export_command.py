@@ -15,7 +15,7 @@ from tests.documents import tables
 from tuner.commands.export import ExportOptions, export_best, list_targets
 from tuner.deploy.best import Best, BestInput, BestModel
 from tuner.deploy.best_file import format_best, load_best, write_best
-from tuner.deploy.export import EXPORTERS
+from tuner.deploy.export.targets import EXPORTERS
 from tuner.errors import BestFileError, InputError, NoAnswerError, OutputError
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -21,8 +21,8 @@ from tests.deploy.export.conftest import BESTS, ROOT, made_up
 from tests.deploy.export.foreign import installed
 from tuner.deploy.best import Best, BestInput, BestModel
 from tuner.deploy.best_file import format_best, parse_best
-from tuner.deploy.export import EXPORTERS
 from tuner.deploy.export.exporter import FACTS, SETTINGS, Exported, settled_properties
+from tuner.deploy.export.targets import EXPORTERS
 
 KUBERNETES = ("kubernetes-validate==1.37.0",)
 COMPOSE = ("check-jsonschema==0.39.0",)
@@ -67,7 +67,7 @@ def test_exporting_needs_neither_openvino_nor_the_packages_of_the_search() -> No
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({heavy!r}))\n"
         "from tuner.deploy.best_file import load_best\n"
-        "from tuner.deploy.export import EXPORTERS\n"
+        "from tuner.deploy.export.targets import EXPORTERS\n"
         "best = load_best('tests/deploy/golden/best-v1-replicas.yaml')\n"
         "assert all(exporter.export(best).files for exporter in EXPORTERS.values())\n"
     )

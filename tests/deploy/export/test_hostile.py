@@ -20,7 +20,7 @@ from tests.deploy.export.conftest import made_up
 from tests.deploy.export.test_exporters import commands_of, export, options, unit
 from tuner.deploy.best import Best, BestInput, BestModel
 from tuner.deploy.best_file import format_best, parse_best
-from tuner.deploy.export import EXPORTERS
+from tuner.deploy.export.targets import EXPORTERS
 from tuner.deploy.quoting import c_string, comment_lines, is_writable, slug
 
 NASTY = (

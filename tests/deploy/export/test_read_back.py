@@ -21,7 +21,7 @@ from tests.deploy.export.conftest import TUNED, of_config
 from tests.deploy.export.foreign import installed
 from tuner.deploy.best import Best, BestInput, BestModel
 from tuner.deploy.best_file import write_best
-from tuner.deploy.export import EXPORTERS
+from tuner.deploy.export.targets import EXPORTERS
 from tuner.model.property_text import as_text
 from tuner.model.read import read
 
