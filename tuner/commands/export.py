@@ -17,6 +17,7 @@ from tuner.deploy.export.exporter import Exporter, has_file, model_path
 from tuner.deploy.export.targets import EXPORTERS
 from tuner.deploy.front_file import FrontFile, FrontPoint, is_front, load_front, parse_bound, pick
 from tuner.deploy.quoting import is_writable
+from tuner.deploy.words import NOT_KEPT
 from tuner.errors import BestFileError, InputError, NoAnswerError, OutputError
 
 
@@ -68,7 +69,8 @@ def export_best(path: Path | None, options: ExportOptions) -> Answer:
     doubts = [*model_differences(best), *refused_properties(best)]
     if options.strict and (lost or doubts):
         raise NoAnswerError("\n".join([*lost, *doubts]), advice="nothing was written; without --strict these are notes")
-    notes = [*lost, *(f"warning: {line}" for line in (*doubts, *host_differences(best)))]
+    broken = [f"{NOT_KEPT}: {best.broken}"] if best.broken else []
+    notes = [*lost, *(f"warning: {line}" for line in (*broken, *doubts, *host_differences(best)))]
     if options.out is None:
         return Answer(notes=tuple(notes), text=_printed(exported.files))
     return Answer(notes=tuple(notes), text=_write(options.out, exported.files))

@@ -13,9 +13,10 @@ import pytest
 from tests.conftest import Tuner
 from tests.documents import tables
 from tuner.commands.export import ExportOptions, export_best, list_targets
-from tuner.deploy.best import Best, BestInput, BestModel
+from tuner.deploy.best import Best, BestConstraint, BestInput, BestModel
 from tuner.deploy.best_file import format_best, load_best, write_best
 from tuner.deploy.export.targets import EXPORTERS
+from tuner.deploy.words import NOT_KEPT
 from tuner.errors import BestFileError, InputError, NoAnswerError, OutputError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -210,6 +211,11 @@ def test_a_measurement_on_another_machine_is_a_note_and_no_failure(
     there = replace(best, environment={**best.environment, "cpu_model": "Another CPU", "openvino": "2025.1.0"})
     assert "tuned on Another CPU" in notes(there, tmp_path, "benchmark_app")
     assert export_best(tmp_path / "edited.yaml", ExportOptions(target="benchmark_app", strict=True)).text
+
+
+def test_limits_that_nothing_keeps_are_said_loudly(make_best: MakeBest, tmp_path: Path) -> None:
+    limit = BestConstraint(metric="latency_p99_ms", max=20.0, measured=35.1, kept=False)
+    assert f"warning: {NOT_KEPT}: latency_p99_ms max 20" in notes(make_best(constraints=(limit,)), tmp_path)
 
 
 @pytest.mark.parametrize(

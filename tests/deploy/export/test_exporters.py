@@ -50,6 +50,7 @@ def test_a_refusal_is_about_a_setting(target: str) -> None:
     assert set(EXPORTERS[target].cannot) <= set(SETTINGS)
 
 
+@pytest.mark.slow
 @every_target
 def test_what_is_not_expressed_stands_in_a_comment(target: str) -> None:
     mark = "//" if target == "cpp" else "#"
@@ -410,6 +411,7 @@ def resources(workload: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]
     return container["resources"]["requests"], container["resources"]["limits"]
 
 
+@pytest.mark.slow
 def test_whole_cpus_are_guaranteed_and_a_quota_never_is() -> None:
     for best in BESTS.values():
         both = kubernetes(best)
