@@ -133,6 +133,30 @@ def apply(
 
 
 @app.command()
+def export(
+    best: Annotated[Path | None, typer.Argument(metavar="BEST.yaml", show_default=False)] = None,
+    target: Annotated[str | None, typer.Option("--to", metavar="TARGET", help="What is to read it.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files, do not print them.")] = None,
+    point: Annotated[str | None, typer.Option("--point", metavar="NAME", help="A point of front.yaml.")] = None,
+    picks: Annotated[
+        list[str] | None, typer.Option("--pick", metavar="'METRIC<=NUMBER'", help="The point that keeps this.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where something cannot be said, or is wrong.")] = False,
+    list_all: Annotated[bool, typer.Option("--list", help="Print every target, and stop.")] = False,
+) -> None:
+    """Write a best.yaml as another program reads it: a server, a container, an application."""
+    from tuner.commands.export import ExportOptions, export_best, list_targets
+
+    if list_all:
+        print(list_targets(), end="")
+        return
+    options = ExportOptions(target=target, out=out, point=point, picks=picks or (), strict=strict)
+    answer = export_best(best, options)
+    print(*answer.notes, sep="\n", end="\n" if answer.notes else "", file=sys.stderr)
+    print(answer.text, end="")
+
+
+@app.command()
 def replay(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)],
     minutes: Annotated[

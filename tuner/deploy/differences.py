@@ -76,6 +76,23 @@ def compare_host(best: Best, host: HostFacts, differences: Differences) -> None:
         )
 
 
+def host_differences(best: Best) -> list[str]:
+    """Returns how this host differs from the one of the measurement; nothing is raised."""
+    differences = Differences(strict=False)
+    compare_host(best, host_facts(), differences)
+    return differences.messages
+
+
+def model_differences(best: Best) -> list[str]:
+    """Returns how the model differs from the tuned one, or why it cannot be read; nothing is raised."""
+    differences = Differences(strict=False)
+    try:
+        compare_model(best, best.spec(), differences)
+    except ModelError as error:
+        return [*differences.messages, str(error)]
+    return differences.messages
+
+
 def _same_quota(tuned: float | None, here: float | None) -> bool:
     if tuned is None or here is None:
         return tuned is here

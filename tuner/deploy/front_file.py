@@ -102,6 +102,15 @@ def load_front(path: str | os.PathLike[str]) -> FrontFile:
     return _with_source(parse_front(text, str(file)), Path(os.path.abspath(file)))
 
 
+def is_front(path: Path) -> bool:
+    """Returns True if a file holds a front, False for every other file, also one that is missing or damaged."""
+    try:
+        content = parse_content(path.read_text(encoding="utf-8"), str(path), "front.yaml")
+    except (OSError, UnicodeDecodeError, BestFileError):
+        return False
+    return "points" in content
+
+
 def write_front(path: str | os.PathLike[str], front: FrontFile) -> None:
     """Writes front.yaml in one step. Raises OutputError if that fails, ValueError if it would not be read back."""
     file = Path(path)

@@ -54,7 +54,7 @@ def locate(spec: ModelSpec) -> Path | None:
         return None
     if spec.path.startswith(PACKAGE):
         return _checked(*_in_package(spec.path))
-    written = Path(spec.path).expanduser()
+    written = os.path.expanduser(spec.path)  # Path.expanduser raises an error where there is no such user
     path = Path(os.path.abspath(spec.folder.expanduser() / written))
     return _checked(path, spec.path, path.parent)
 
