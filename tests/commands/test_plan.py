@@ -15,7 +15,7 @@ from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import gain_log
 from tuner.study.setup import KnownNoise
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def test_before_the_baselines_the_plan_rests_on_the_usual_noise(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from tuner.statistics.limits import Bound, ConstraintCheck, LimitOutcome
 from tuner.statistics.sequential_test import SESSIONS, look, looks
 from tuner.study.study import Budget, Limit
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 GAIN = [0.20, 0.21, 0.19, 0.20, 0.21, 0.19, 0.20, 0.21, 0.19, 0.20, 0.21, 0.19]
 NOTHING = [0.001, -0.001] * 6

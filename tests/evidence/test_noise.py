@@ -31,7 +31,7 @@ from tuner.study.baselines import baseline_configs
 from tuner.study.setup import KnownNoise
 from tuner.study.study import Study
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def calibration_of(

@@ -14,7 +14,7 @@ from tuner.evidence.candidates import ranked
 from tuner.phases.audit import PAIRS_AT_MOST, equal_requests
 from tuner.planning.session_plan import MEMBERS_AT_MOST
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 SPACE = space_of(
     parameter("NUM_STREAMS", 1, 2, 4, 8, 16),

@@ -30,7 +30,7 @@ from tuner.errors import NoAnswerError
 from tuner.search.enumeration import GIVE_UP_AFTER
 from tuner.study.space import Space
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("is_fatal", [True, False])

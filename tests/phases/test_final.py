@@ -34,7 +34,7 @@ from tuner.planning.session_plan import MEMBERS_AT_MOST, WINDOW_LIMIT_S, percent
 from tuner.statistics.sequential_test import SESSIONS
 from tuner.study.study import BaselineSpec, Limit, Objective
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def test_a_small_final_has_the_reference_alone_beside_three_candidates(tmp_path: Path) -> None:

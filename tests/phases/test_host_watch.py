@@ -17,7 +17,7 @@ from tuner.phases.order import run_phases
 from tuner.records.session_log import SessionLine
 from tuner.study.baselines import baseline_configs
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 BUSY, CALM = HostActivity(other_cpu_pct=74.0), HostActivity(other_cpu_pct=2.0)
 SESSION_S = 5.0

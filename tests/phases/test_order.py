@@ -41,7 +41,7 @@ from tuner.statistics.sequential_test import LATER_ALPHA, SESSIONS, alpha_of
 from tuner.study.space import Space
 from tuner.study.study import BaselineSpec, Limit, SamplerName
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 # The verdict

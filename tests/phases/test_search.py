@@ -34,7 +34,7 @@ from tuner.study.space import Assignment
 from tuner.study.study import Limit, SamplerName
 from tuner.study.trial import Proposal
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 # Strategies

@@ -10,7 +10,7 @@ from tests.virtual import LARGE, Virtual, by_streams, calm, crash, make_study, p
 from tuner.search.observations import FAILED_SD, fast_enough, observations
 from tuner.study.study import Limit
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def test_candidates_and_baselines_of_the_space_are_told_with_their_errors_and_limits(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tuner.search.strategies import GROUP, STRATEGIES, EndReason, Knowledge, Sea
 from tuner.study.space import Assignment, Space
 from tuner.study.study import SamplerName
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 SEED: Assignment = {"NUM_STREAMS": 8, "infer_requests": 16, "batch_size": 4}
 

@@ -31,7 +31,7 @@ from tuner.planning.selection import REFINED_AT_MOST, WORTH_A_SESSION
 from tuner.statistics.knowledge_gradient import knowledge_gradient
 from tuner.study.study import Limit
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 NEAR = by_streams(s2=150.0, s3=151.0, s6=153.0, s5=120.0)
 """Half as much again as the baselines, by candidates within 2 % of each other, and one that is far behind them."""
