@@ -49,7 +49,6 @@ from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile, load_front, write_front
 from tuner.outcome.best_config import Deployed
 from tuner.outcome.pareto_front import knee_of, make_front
-from tuner.planning.session_plan import MEMBERS_AT_MOST
 from tuner.statistics.limits import limit_alpha
 from tuner.statistics.sequential_test import alpha_of
 from tuner.study.space import Space
@@ -116,7 +115,7 @@ def test_the_confirmation_has_fresh_sessions_of_all_points_and_its_size_is_fixed
     assert len(lines) == head.looks[-1]
     assert {line.session.configurations for line in lines} == {(study.reference().configuration, *head.members)}
     assert len({line.session.process for line in lines}) == len(lines)
-    assert all(len(line.session.configurations) <= MEMBERS_AT_MOST for line in study.sessions())
+    assert all(len(line.session.configurations) <= 7 for line in study.sessions())
     kinds = [line.kind for line in log]
     assert kinds.index("front") < kinds.index("session", kinds.index("front"))
     longest_s = max(line.session.wall_s for line in lines)

@@ -37,7 +37,6 @@ from tuner.bench.protocol import Phase, SessionPlan
 from tuner.bench.simulated.synthetic import Noise, SyntheticBench, effective_of, hill
 from tuner.decision.result import Result
 from tuner.search.optuna_study import Search
-from tuner.statistics.sequential_test import LATER_ALPHA, SESSIONS, alpha_of
 from tuner.study.space import Space
 from tuner.study.study import BaselineSpec, Limit, SamplerName
 
@@ -132,7 +131,7 @@ def test_the_phases_follow_each_other_and_the_verdict_comes_last(tmp_path: Path)
     found = study.phases()
     assert found == sorted(found, key=ORDER.index)
     assert [found.count(phase) for phase in ORDER[:5]] == [1, 2, 0, 8, 2]
-    assert found.count("confirm") in SESSIONS
+    assert found.count("confirm") in (4, 6, 9, 12)
     kinds = [line.kind for line in study.log()]
     assert kinds[0] == "header"
     assert kinds[-1] == "verdict"
@@ -231,7 +230,7 @@ def test_a_larger_budget_searches_on_and_spends_only_what_is_left_of_the_error(t
     heads = [study.log().confirmation(round) for round in (1, 2)]
     assert heads[0] is not None
     assert heads[1] is not None
-    assert (heads[0].alpha, heads[1].alpha) == (alpha_of(0), LATER_ALPHA / 2)
+    assert (heads[0].alpha, heads[1].alpha) == (0.02, 0.0025)
     assert [line.attempt for line in study.sessions("search")] == [1, 1, 2, 2, 2, 2]
     assert len(study.sessions("baselines")) == 1
     assert streams(heads[1].members[0]) == 5
@@ -296,7 +295,7 @@ def test_a_candidate_whose_gain_was_not_significant_may_be_proved_with_a_larger_
     assert heads[0] is not None
     assert heads[1] is not None
     assert heads[0].members[0] == heads[1].members[0]
-    assert heads[1].alpha == LATER_ALPHA / 2
+    assert heads[1].alpha == 0.0025
     assert second.confirmation is not None
     assert len(second.confirmation.sessions) < 8, "fresh data: what was measured before counts no more"
 
