@@ -129,6 +129,7 @@ def test_a_value_that_the_device_refuses_exits_2_before_anything_is_measured(tun
     assert "lots" in done.err
 
 
+@pytest.mark.slow
 def test_an_output_folder_that_cannot_be_written_is_found_before_openvino_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,7 @@ def test_every_sampler_searches_on_several_objectives(tmp_path: Path, sampler: S
     assert all(len(t.others) == 1 for t in trials if t.state == "complete")
 
 
+@pytest.mark.slow
 def test_study_db_opens_as_a_study_of_several_named_objectives(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, space=TINY, study=several(2.0), has_database=True)
     study.run()

@@ -213,6 +213,7 @@ def resume_from(camera: Camera, number: int, damage: Callable[[Virtual], None]) 
     check_resumed(study)
 
 
+@pytest.mark.slow
 def test_a_kill_before_any_phase_changes_nothing_that_matters(tmp_path: Path) -> None:
     study, camera = photographed(tmp_path, "sampled", has_database=True)
     phases = study.phases()
