@@ -232,7 +232,7 @@ def test_a_misspelt_set_is_told_what_was_meant(tuner_here: Tuner, tmp_path: Path
 def test_a_reader_that_leaves_changes_no_exit_code_and_shows_no_traceback(
     tmp_path: Path, words: list[str], code: int
 ) -> None:
-    """As `| head -1` does; here nobody reads at all, which needs no luck with timing."""
+    """As `| head -1` does; here nothing is read at all, which needs no luck with timing."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

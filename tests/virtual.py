@@ -63,7 +63,7 @@ LARGE = space_of(
     parameter("batch_size", 1, 2, 4, 8),
 )
 """More than are raced: sampled."""
-TWINS = space_of(parameter("CPU_RUNTIME_CACHE_CAPACITY", *range(0, 5000, 500)))
+NULL_SPACE = space_of(parameter("CPU_RUNTIME_CACHE_CAPACITY", *range(0, 5000, 500)))
 """Ten configurations that nothing but their key tells apart from the `{}` baseline."""
 
 

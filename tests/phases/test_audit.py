@@ -31,13 +31,13 @@ def test_a_long_final_measures_two_requests_for_one_configuration_and_says_how_t
     study = long_study(tmp_path)
     study.run()
     *_, last = study.sessions("final")
-    twins = [i for i, number in enumerate(last.trials) if number is None and last.assignments[i] is not None]
-    assert 0 < len(twins) <= 2
+    equals = [i for i, number in enumerate(last.trials) if number is None and last.assignments[i] is not None]
+    assert 0 < len(equals) <= 2
     keys = [m.effective.key for m in last.session.members if isinstance(m, Windows)]
-    assert all(keys.count(keys[i]) == 2 for i in twins)
+    assert all(keys.count(keys[i]) == 2 for i in equals)
     assert len(last.session.configurations) <= 7
     audits = [line for line in study.listener.lines if line.startswith("audit: two requests")]
-    assert len(audits) == len(twins)
+    assert len(audits) == len(equals)
     assert not any("warning: audit" in line for line in study.listener.lines)
 
 

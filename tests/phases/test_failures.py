@@ -98,7 +98,7 @@ def test_a_baseline_that_fails_is_said_and_the_study_goes_on_without_it(tmp_path
 
 
 def lose_reference(numbers: set[int], *phases: Phase) -> Callable[[SessionPlan, Session], Session]:
-    """The reference fails in these sessions of these phases, and nobody is compared with anything."""
+    """The reference fails in these sessions of these phases, and nothing is compared with anything."""
     count = iter(range(1000))
 
     def meddle(plan: SessionPlan, session: Session) -> Session:

@@ -1,4 +1,4 @@
-"""The final: who takes part, who wins, and what it and the confirmation take where windows are long."""
+"""The final: what takes part, what wins, and what it and the confirmation take where windows are long."""
 
 from __future__ import annotations
 

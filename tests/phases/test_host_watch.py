@@ -25,9 +25,9 @@ SESSION_S = 5.0
 
 @dataclass(slots=True)
 class Host:
-    """A host with a mood for every second, seen by looks and by the windows of sessions that take five seconds."""
+    """A host with an activity for every second, seen by looks and by the windows of sessions that take five seconds."""
 
-    mood: Callable[[float], HostActivity] = lambda now_s: CALM
+    activity: Callable[[float], HostActivity] = lambda now_s: CALM
     clock: FakeClock = field(default_factory=FakeClock)
     looks: int = 0
     heard: list[str] = field(default_factory=list)
@@ -40,9 +40,9 @@ class Host:
 
     def look(self, seconds: float) -> HostActivity:
         self.looks += 1
-        found = self.mood(self.clock())
+        found = self.activity(self.clock())
         self.clock.advance(seconds)
-        return replace(found, steal_pct=0.0, thermal_throttles=0)  # nobody computes
+        return replace(found, steal_pct=0.0, thermal_throttles=0)  # nothing computes
 
     def wait(self) -> float:
         """How long the next session has to wait."""
@@ -55,16 +55,16 @@ class Host:
         begin_s = self.clock()
         line = measured(phase)
         turns = [w for m in line.session.members if isinstance(m, Windows) for w in m.windows]
-        moods = {w.turn: self.mood(begin_s + SESSION_S * w.turn / len(turns)) for w in turns}
+        activities = {w.turn: self.activity(begin_s + SESSION_S * w.turn / len(turns)) for w in turns}
         members = tuple(
             replace(
                 member,
                 windows=tuple(
                     replace(
                         w,
-                        other_cpu_pct=moods[w.turn].other_cpu_pct,
-                        steal_pct=moods[w.turn].steal_pct,
-                        thermal_throttles=moods[w.turn].thermal_throttles,
+                        other_cpu_pct=activities[w.turn].other_cpu_pct,
+                        steal_pct=activities[w.turn].steal_pct,
+                        thermal_throttles=activities[w.turn].thermal_throttles,
                     )
                     for w in member.windows
                 ),
@@ -159,7 +159,7 @@ def test_what_the_baselines_were_measured_under_is_no_reason_to_pause() -> None:
     host.session("baselines")
     host.watch.limit_s = 60.0
     assert [host.session() for _ in range(3)] == [0.0] * 3
-    host.mood = lambda now_s: HostActivity(other_cpu_pct=81.0)
+    host.activity = lambda now_s: HostActivity(other_cpu_pct=81.0)
     host.session()
     assert host.session() > 0.0
 

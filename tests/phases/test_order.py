@@ -13,10 +13,10 @@ import pytest
 
 from tests.virtual import (
     LARGE,
+    NULL_SPACE,
     ORDER,
     SMALL,
     TINY,
-    TWINS,
     Fuse,
     Meddler,
     Virtual,
@@ -66,7 +66,7 @@ def test_a_study_with_something_to_gain_ends_tuned_with_a_truly_better_winner(
 
 def null_study(folder: Path, seed: int) -> Virtual:
     study = make_study(seed=seed)
-    return Virtual(folder=folder, study=study, space=TWINS, bench=make_bench(seed, surface=flat))
+    return Virtual(folder=folder, study=study, space=NULL_SPACE, bench=make_bench(seed, surface=flat))
 
 
 def test_an_a_a_study_keeps_the_baseline_and_says_why(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_candidate_that_was_turned_down_is_not_confirmed_again(tmp_path: Path)
     lucky: dict[str, float] = {"s2": 102.0, "s3": 101.0, "s5": 100.0}
 
     def meddle(plan: SessionPlan, session: Session) -> Session:
-        """Everybody was lucky before the confirmation."""
+        """Every candidate was lucky before the confirmation."""
         return session if plan.phase in ("baselines", "confirm") else slowed(session, "NUM_STREAMS", 1.2)
 
     study = Virtual(
@@ -279,10 +279,10 @@ def test_a_candidate_that_was_turned_down_is_not_confirmed_again(tmp_path: Path)
 
 
 def test_a_candidate_whose_gain_was_not_significant_may_be_proved_with_a_larger_budget(tmp_path: Path) -> None:
-    moods = itertools.cycle([0.8, 1.25])
+    speeds = itertools.cycle([0.8, 1.25])
 
     def meddle(plan: SessionPlan, session: Session) -> Session:
-        return slowed(session, "NUM_STREAMS", next(moods)) if plan.phase == "confirm" else session
+        return slowed(session, "NUM_STREAMS", next(speeds)) if plan.phase == "confirm" else session
 
     space = space_of(parameter("NUM_STREAMS", 5), parameter("infer_requests", 8))
     study = Virtual(folder=tmp_path, space=space, bench=calm(by_streams(s5=120.0)))
@@ -324,7 +324,7 @@ def test_the_reporter_hears_the_plan_and_sees_every_phase(tmp_path: Path) -> Non
 
 
 def loaded(phase: Phase, **load: float) -> Callable[[SessionPlan, Session], Session]:
-    """Sessions of one phase on a host that did something else as well; nobody was slower for it."""
+    """Sessions of one phase on a host that did something else as well; none was slower for it."""
 
     def meddle(plan: SessionPlan, session: Session) -> Session:
         if plan.phase != phase:

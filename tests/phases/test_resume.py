@@ -16,10 +16,10 @@ import pytest
 from tests.virtual import (
     ARRIVING,
     LARGE,
+    NULL_SPACE,
     ORDER,
     SMALL,
     TINY,
-    TWINS,
     Fuse,
     PhaseFuse,
     PowerCut,
@@ -248,7 +248,7 @@ def test_a_torn_verdict_is_written_again_without_a_session(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_the_number_of_sessions_stays_whatever_budget_a_confirmation_is_resumed_with(tmp_path: Path) -> None:
-    study = Virtual(folder=tmp_path, bench=make_bench(1, surface=flat), space=TWINS)
+    study = Virtual(folder=tmp_path, bench=make_bench(1, surface=flat), space=NULL_SPACE)
     with pytest.raises(PowerCut):
         study.run(PhaseFuse(study.bench, "confirm", 2))
     head = study.log().confirmation(1)

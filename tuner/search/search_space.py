@@ -23,7 +23,7 @@ from tuner.study.space import Parameter, Space
 from tuner.study.study import Study
 
 PROOF_BATCH = 4
-"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (openvino.md)."""
+"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (tuner/README.md)."""
 
 NO_PRECISION = ("unreadable", "dynamic", "")
 
