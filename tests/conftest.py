@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,7 +20,6 @@ from hypothesis import settings
 
 from tests.short_windows import shorten
 from tuner import cli
-from tuner.records.locks import locked
 
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -56,7 +54,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
     if names & {"real", "may_limit"}:
         item.add_marker(pytest.mark.host)
-    if names & {"quick_disk", "open_bench", "tuner_here"}:
+    if names & {"open_bench", "tuner_here"}:
         item.add_marker(pytest.mark.slow)
 
 
@@ -76,32 +74,32 @@ class Done:
 
 
 Tuner = Callable[..., Done]
-COMMAND = """
-import pathlib, tempfile
-from tuner.records import locks
-locks.locked.__wrapped__.__kwdefaults__["host_lock"] = pathlib.Path(tempfile.gettempdir(), "host.lock")
-import tuner.__main__
-"""
-"""`python -m tuner` with the host's lock in TMPDIR: no test that calls it asserts how fast anything is, and nobody's
-study, measuring meanwhile, keeps it from running."""
-
-
 SHORTLY = f"""
 import sys
 sys.path.append({str(ROOT)!r})
 from tests.short_windows import shorten
 shorten()
-{COMMAND}"""
-"""The same, with short windows."""
+import tuner.__main__
+"""
+"""`python -m tuner` with short windows."""
 
 
-def command(*words: str | Path, program: str = COMMAND) -> list[str]:
+def command(*words: str | Path, program: str = "import tuner.__main__") -> list[str]:
     return [sys.executable, "-c", program, *map(str, words)]
 
 
 def environment(temporary: Path) -> dict[str, str]:
-    """Temporary files, caches and the lock in a folder of the test's own."""
-    return {**os.environ, "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(temporary / "cache"), "COLUMNS": "120"}
+    """Returns the environment of a command with temporary files, caches and the host's lock in a folder of its test.
+
+    No test asserts how fast anything is, and a study that measures meanwhile keeps no test from running.
+    """
+    own = {
+        "TMPDIR": str(temporary),
+        "XDG_CACHE_HOME": str(temporary / "cache"),
+        "TUNER_LOCK": str(temporary / "host.lock"),
+        "COLUMNS": "120",
+    }
+    return {**os.environ, **own}
 
 
 def call(words: list[str], *, cwd: Path, env: Mapping[str, str], limits: Callable[[], None] | None = None) -> Done:
@@ -117,12 +115,6 @@ def call(words: list[str], *, cwd: Path, env: Mapping[str, str], limits: Callabl
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Done(code=done.returncode, out=done.stdout, err=done.stderr)
-
-
-@pytest.fixture
-def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves out waiting for the disk, which takes longer than all else in a virtual study."""
-    monkeypatch.setattr("tuner.records.session_log.os.fsync", lambda fd: None)
 
 
 @pytest.fixture
@@ -150,7 +142,7 @@ def tuner_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("tuner.commands.run.locked", partial(locked, host_lock=tmp_path / "host.lock"))
+    monkeypatch.setenv("TUNER_LOCK", str(tmp_path / "host.lock"))
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
     yield run
     for signum, handler in before.items():

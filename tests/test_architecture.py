@@ -49,6 +49,18 @@ OPENS_A_BENCH = {"commands", "study.file", "replay"}
 OPTUNA = {"search"}
 OPENVINO = {"bench.backends", "model", "deploy"}
 AT_MOST_LINES, AT_MOST_MODULES = 350, 15
+TESTS, AT_MOST_LINES_OF_TESTS = ROOT.parent / "tests", 400
+LONGER = {
+    "bench/backends/openvino/test_backend.py",
+    "bench/host/test_cgroup.py",
+    "bench/session/test_session.py",
+    "bench/worker/test_deployment_conditions.py",
+    "deploy/test_predictor.py",
+    "phases/test_conditions.py",
+    "phases/test_order.py",
+    "records/test_session_log.py",
+}
+"""Files of tests that are still longer. Each that is split leaves the list."""
 
 
 def package_of(module: str) -> str:
@@ -122,6 +134,11 @@ def test_workers_optuna_and_openvino_stay_on_their_side_of_the_seam(path: Path) 
 @each_file
 def test_a_module_has_one_screenful_of_subject(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= AT_MOST_LINES, "split it by noun"
+
+
+def test_a_file_of_tests_is_read_in_one_sitting() -> None:
+    lengths = {str(p.relative_to(TESTS)): len(p.read_text().splitlines()) for p in sorted(TESTS.rglob("*.py"))}
+    assert {name for name, lines in lengths.items() if lines > AT_MOST_LINES_OF_TESTS} <= LONGER
 
 
 def test_a_folder_holds_few_modules() -> None:

@@ -129,6 +129,7 @@ def test_a_value_that_the_device_refuses_exits_2_before_anything_is_measured(tun
     assert "lots" in done.err
 
 
+@pytest.mark.slow
 def test_an_output_folder_that_cannot_be_written_is_found_before_openvino_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +232,7 @@ def test_a_misspelt_set_is_told_what_was_meant(tuner_here: Tuner, tmp_path: Path
 def test_a_reader_that_leaves_changes_no_exit_code_and_shows_no_traceback(
     tmp_path: Path, words: list[str], code: int
 ) -> None:
-    """As `| head -1` does; here nobody reads at all, which needs no luck with timing."""
+    """As `| head -1` does; here nothing is read at all, which needs no luck with timing."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

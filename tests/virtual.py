@@ -63,7 +63,7 @@ LARGE = space_of(
     parameter("batch_size", 1, 2, 4, 8),
 )
 """More than are raced: sampled."""
-TWINS = space_of(parameter("CPU_RUNTIME_CACHE_CAPACITY", *range(0, 5000, 500)))
+NULL_SPACE = space_of(parameter("CPU_RUNTIME_CACHE_CAPACITY", *range(0, 5000, 500)))
 """Ten configurations that nothing but their key tells apart from the `{}` baseline."""
 
 
@@ -96,7 +96,7 @@ def make_study(
 
 
 def disturbances(seed: int = 0, *, noise: float = 0.03, drift: float = 0.1, compiling: float = 0.01) -> list[Effect]:
-    """What reference/measurement.md measured on a noisy virtual machine."""
+    """As measured on a noisy virtual machine (tuner/README.md)."""
     return [Noise(noise, seed=seed), Drift(drift, seed=seed + 1), CompileEffect(compiling, seed=seed + 2)]
 
 
@@ -249,7 +249,8 @@ class Virtual:
             return run_phases(self.runner(bench), search)
 
     def log(self) -> Log:
-        return open_log(self.log_path)
+        """Returns the record; nothing waits for the disk, which takes longer than all else in a virtual study."""
+        return open_log(self.log_path, sync=lambda fd: None)
 
     def sessions(self, *phases: Phase) -> list[SessionLine]:
         return self.log().sessions(*(phases or ORDER))

@@ -102,10 +102,10 @@ def main() -> None:
     differences, compiled, turned = [], [], []
     with WorkerBench(MODEL) as bench:
         for i in range(given.sessions):
-            lineups = [[A, B], [A, B, *EQUALS]]
+            sessions = [[A, B], [A, B, *EQUALS]]
             found = {
                 len(configurations): bench.measure(configurations, plan(i))
-                for configurations in (lineups if i % 2 else lineups[::-1])
+                for configurations in (sessions if i % 2 else sessions[::-1])
             }
             differences.append(ratio(found[7]) - ratio(found[2]))
             by_compile, by_turn = slopes(found[7], i)

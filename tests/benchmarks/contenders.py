@@ -1,6 +1,6 @@
 """The contenders of side_by_side.py: what each measures, concludes and claims, and how far it was at any time.
 
-Knows the record of steps, benchmark_app, plain_optuna.py and `tuner run`; not who is truly right.
+Knows the record of steps, benchmark_app, plain_optuna.py and `tuner run`; not which of them is right.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class TimedQueue:
 
 def on_the_real_clock(load: float, seconds: float) -> tuple[float, float, float, str]:
     """p99 of the loop, p99 expected, worst p99 of the generator's lag, in ms; and what it rests on. Windows
-    whose generator ran late (`is_late`) are refused, as measurement.md has it."""
+    whose generator ran late (`is_late`) are refused, as in the protocol of tuner/README.md."""
     parts, simulated, nominal, lags = [], [], [], []
     windows = max(1, round(seconds / WINDOW_S))
     for seed in range(windows):

@@ -81,7 +81,7 @@ def bias(found: Sequence[dict[str, Any]], limit: float) -> tuple[str, str]:
 
 
 def targets(folder: Path) -> list[str]:
-    """The table of measurement.md, with what was measured beside each target."""
+    """The table of targets in tuner/README.md, with what was measured beside each target."""
     replays = read_all(folder, "replay-*.json", "evaluations")
     null_studies = read_all(folder, "null-studies-*.json", "null_studies")
     ours = pick(replays, strategy="auto", minutes=10.0)
@@ -217,7 +217,7 @@ def side_section(folder: Path) -> list[str]:
     lines = []
     for name, model in content["models"].items():
         rows = []
-        for who, c in model["contenders"].items():
+        for contender, c in model["contenders"].items():
             choices = [("own", c["own"]), *((f"at the clock of {clock}", one) for clock, one in c["equal"].items())]
             for when, choice in choices:
                 claimed, gain = choice["claimed"], choice["gain"]
@@ -228,7 +228,7 @@ def side_section(folder: Path) -> list[str]:
                 if gain is not None:
                     true = f"{gain['median_pct']:+.1f} % ({gain['low_pct']:+.1f} to {gain['high_pct']:+.1f})"
                 held = (choice["claim"] or {}).get("estimate") or "-"
-                rows.append([who, when, f"{choice['clock_s']:.0f} s", said, true, held])
+                rows.append([contender, when, f"{choice['clock_s']:.0f} s", said, true, held])
         head = ["contender", "", "wall clock", "claimed gain over THROUGHPUT", "true gain", "claim"]
         lines += [f"### {name}", "", *markdown(head, rows), *time_lines(model["time_to_grid"])]
     return lines
@@ -238,13 +238,13 @@ def time_lines(found: dict[str, Any] | None) -> list[str]:
     if not found:
         return []
     lines = [f"The grid took {found['grid_wall_s']:.0f} s. Until a configuration truly as good as its winner:", ""]
-    for who in ("ours", "optuna"):
+    for contender in ("ours", "optuna"):
         for reading in ("by_median", "by_interval"):
-            one = found.get(who, {}).get(reading)
+            one = found.get(contender, {}).get(reading)
             if one:
                 at_s = "never" if one["first_s"] is None else f"{one['first_s']:.0f} s"
                 times = "" if one["times_less"] is None else f", {one['times_less']:.1f} times less than the grid"
-                lines.append(f"- {who}, {reading.replace('_', ' ')}: {at_s}{times}")
+                lines.append(f"- {contender}, {reading.replace('_', ' ')}: {at_s}{times}")
     confirmation = found.get("ours", {}).get("confirmation_s")
     lines += [f"- our confirmation, apart: {confirmation:.0f} s" if confirmation else "", ""]
     return lines

@@ -83,8 +83,8 @@ def replay(folder: Path, landscapes: Path) -> None:
             words, rows = (*table, "--minutes", "10"), ("--rows", str(SAMPLE))
             hasty = (*table, *rows, "--minutes", "2", "--strategies", "auto", "--studies", str(SHORT[noise]))
             replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-hasty.json", *hasty)
-            for who, count in (("auto", 20), (STRATEGIES.removeprefix("auto,"), 6)):
-                which = ("--strategies", who, "--studies", str(count))
+            for strategy, count in (("auto", 20), (STRATEGIES.removeprefix("auto,"), 6)):
+                which = ("--strategies", strategy, "--studies", str(count))
                 replayed(folder / f"replay-{name}-{noise}-{count}.json", *words, *which)
             raced = (*words, *rows, "--strategies", "auto", "--studies", "100")
             replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-100.json", *raced)

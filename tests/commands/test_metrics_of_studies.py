@@ -21,7 +21,7 @@ from tuner.report.summary import study_lines
 from tuner.report.terminal import figure
 from tuner.study.study import BaselineSpec, Limit, SpaceSpec
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def changed(session: Session, **fields: object) -> Session:

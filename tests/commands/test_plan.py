@@ -10,19 +10,18 @@ import pytest
 from tests.virtual import Virtual, make_study
 from tuner.bench.configuration import Conditions
 from tuner.commands.plan import describe_plan
-from tuner.evidence.noise import PRIOR_SD
 from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import gain_log
 from tuner.study.setup import KnownNoise
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def test_before_the_baselines_the_plan_rests_on_the_usual_noise(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
     lines = describe_plan(study.runner())
     assert lines[0].startswith("baselines: default: ")
-    gain = smallest_provable_gain_pct(PRIOR_SD, 4, min_gain_log=gain_log(1.0))
+    gain = smallest_provable_gain_pct(0.015, 4, min_gain_log=gain_log(1.0))
     assert f"provable with the usual noise (1.5 %): a gain of {gain:.1f} % or more" in lines
     assert study.sessions() == []
 

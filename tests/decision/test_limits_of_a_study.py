@@ -26,7 +26,7 @@ from tuner.bench.protocol import SessionPlan
 from tuner.bench.simulated.synthetic import hill
 from tuner.study.study import Limit
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def test_under_a_limit_the_strongest_baseline_that_keeps_it_is_the_reference(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from tuner.bench.protocol import Phase
 from tuner.evidence.candidates import Candidate, Comparer, Comparison, Evidence, MetricValues, ranked
 from tuner.evidence.pooled_metrics import metrics_of, pool, pooled
 from tuner.records.session_log import SessionLine
-from tuner.statistics.early_stopping import COMPILE_SD
 from tuner.study.study import Limit, Objective
 
 THROUGHPUT = Objective(metric="throughput")
@@ -79,7 +78,7 @@ def line(
 
 
 def comparer(objective: Objective, *, window_sd: float = WINDOW_SD) -> Comparer:
-    return Comparer(objective=objective, window_sd=window_sd, compile_sd=COMPILE_SD, best_ratios_log={})
+    return Comparer(objective=objective, window_sd=window_sd, compile_sd=0.02, best_ratios_log={})
 
 
 def evidence(*lines: SessionLine, objective: Objective = THROUGHPUT) -> Evidence:
@@ -96,7 +95,7 @@ def only(*lines: SessionLine, objective: Objective = THROUGHPUT) -> Candidate:
 def test_a_candidates_value_is_its_log_ratio_to_the_reference_of_its_session() -> None:
     candidate = only(line((config(2), 7, ran(120.0, streams=2))))
     assert candidate.value == pytest.approx(math.log(1.2))
-    assert candidate.sd == pytest.approx(math.hypot(WINDOW_SD / 2, COMPILE_SD))
+    assert candidate.sd == pytest.approx(math.hypot(WINDOW_SD / 2, 0.02))
     assert (candidate.trial, candidate.assignment, candidate.config) == (7, {"trial": 7}, config(2))
     assert candidate.comparisons[0].window_s == pytest.approx(100 / 120)
     assert candidate.comparisons[0].requests_per_window == 100
@@ -107,7 +106,7 @@ def test_sessions_are_weighted_by_their_precision() -> None:
         line((config(2), 0, ran(100.0, streams=2, windows=1))),
         line((config(2), 0, ran(120.0, streams=2, windows=4)), phase="final"),
     )
-    weights = [1 / (WINDOW_SD**2 / n + COMPILE_SD**2) for n in (1, 4)]
+    weights = [1 / (WINDOW_SD**2 / n + 0.02**2) for n in (1, 4)]
     assert candidate.value == pytest.approx(weights[1] * math.log(1.2) / sum(weights))
     assert candidate.sd == pytest.approx(1 / math.sqrt(sum(weights)))
     assert candidate.rank == pytest.approx(candidate.value - 0.5 * candidate.sd)
@@ -262,7 +261,7 @@ def test_a_percentile_of_few_requests_is_compared_with_its_own_error() -> None:
     found = comparer(objective, window_sd=1e-6).compare(few, ran(100.0, windows=2))
     assert found is not None
     assert found.value == pytest.approx(math.log(2.0), abs=0.01)
-    assert found.sd >= COMPILE_SD
+    assert found.sd >= 0.02
 
 
 def test_members_without_a_common_block_are_not_compared() -> None:

@@ -17,21 +17,18 @@ from tuner.bench.protocol import SessionPlan
 from tuner.bench.simulated.synthetic import CompileEffect, Drift, Noise, SyntheticBench
 from tuner.evidence.baseline_ranking import rank_baselines
 from tuner.evidence.noise import (
-    PRIOR_SD,
-    PRIOR_SD_TINY,
-    PRIOR_WINDOW_SD,
     Calibration,
     CalibrationSessions,
     best_window,
     calibrate,
 )
 from tuner.model.host import host_facts
-from tuner.records.noise_cache import CACHED_DF, NoiseCache, noise_cache
+from tuner.records.noise_cache import NoiseCache, noise_cache
 from tuner.study.baselines import baseline_configs
 from tuner.study.setup import KnownNoise
 from tuner.study.study import Study
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def calibration_of(
@@ -148,9 +145,7 @@ def test_the_best_window_wins_in_simulation() -> None:
 
 
 def test_window_sd_of_too_few_pairs_is_the_prior() -> None:
-    assert calibration_of(calm(), make_study(), blocks=2).window_sd == pytest.approx(
-        PRIOR_WINDOW_SD * math.sqrt(0.4 / 0.6)
-    )
+    assert calibration_of(calm(), make_study(), blocks=2).window_sd == pytest.approx(0.08 * math.sqrt(0.4 / 0.6))
 
 
 def test_window_sd_of_a_host_without_noise_is_above_zero() -> None:
@@ -160,12 +155,12 @@ def test_window_sd_of_a_host_without_noise_is_above_zero() -> None:
 def test_baselines_with_one_effective_configuration_are_an_aa_pair() -> None:
     """Default and LATENCY are one effective configuration here: how much they differ is the sd between sessions."""
     quiet = calibration_of(SyntheticBench(effects=[Noise(1e-6)]), make_study())
-    assert quiet.session_sd == pytest.approx(PRIOR_SD * math.sqrt(4 / 5), rel=1e-3)
+    assert quiet.session_sd == pytest.approx(0.015 * math.sqrt(4 / 5), rel=1e-3)
 
 
 def test_models_below_a_millisecond_have_a_larger_prior() -> None:
     tiny = calibration_of(SyntheticBench(surface=lambda config: 1e4), make_study(metric="latency_mean_ms"))
-    assert tiny.session_sd == pytest.approx(PRIOR_SD_TINY * math.sqrt(4 / 5), rel=1e-3)
+    assert tiny.session_sd == pytest.approx(0.04 * math.sqrt(4 / 5), rel=1e-3)
 
 
 def test_the_measured_cost_predicts_the_time_of_a_confirmation_session() -> None:
@@ -256,7 +251,7 @@ def test_the_cache_returns_noise_for_a_day(tmp_path: Path) -> None:
     assert NoiseCache(path=cache.path, fingerprint="other").read(2000.0) is None
     NoiseCache(path=cache.path, fingerprint="other").write(KnownNoise(session_sd=0.03, df=99), 1500.0)
     assert cache.read(2000.0) == KnownNoise(session_sd=0.02, df=5)
-    assert NoiseCache(path=cache.path, fingerprint="other").read(2000.0) == KnownNoise(session_sd=0.03, df=CACHED_DF)
+    assert NoiseCache(path=cache.path, fingerprint="other").read(2000.0) == KnownNoise(session_sd=0.03, df=12)
 
 
 @pytest.mark.parametrize(

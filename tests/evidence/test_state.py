@@ -12,7 +12,7 @@ from tuner.evidence.state import StudyState
 from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import Log
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(name="study")

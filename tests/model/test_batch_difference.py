@@ -1,4 +1,4 @@
-"""How far a result in a batch may differ from that of the sample alone, and who decides it."""
+"""How far a result in a batch may differ from that of the sample alone, and what decides it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tuner.report.summary import outcome_json, outcome_lines, study_json, study_
 from tuner.report.terminal import print_lines
 from tuner.study.file.loader import load_study
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 NAMES = ["tuned", "candidate", "measured", "requests"]
 TEXT = """\

@@ -45,7 +45,7 @@ from tuner.study.study import BaselineSpec, Limit
 
 USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING}
 """What every window tells, without starts."""
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 HOST = HostFacts(
     cpu_model="Made-up",

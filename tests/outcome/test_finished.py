@@ -14,7 +14,7 @@ from tuner.outcome.finished import read_finished
 from tuner.outcome.metrics_table import final_metrics
 from tuner.records.identity import check_identity
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def test_a_finished_study_says_the_same_without_its_device(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tuner.study.study import Budget
 
 USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING}
 """What every window tells, without starts."""
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 TEXT = """\
 schema_version: 1

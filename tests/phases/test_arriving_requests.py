@@ -17,7 +17,7 @@ from tuner.report.words.host import late_words
 from tuner.study.baselines import baseline_configs
 from tuner.study.file.arrivals_section import STABLE
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 SPACE = space_of(parameter("NUM_STREAMS", 1, 4, 8), parameter("infer_requests", 1, 2, 4))
 

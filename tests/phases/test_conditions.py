@@ -414,7 +414,7 @@ budget: {minutes: 6}
 """
 
 
-@pytest.mark.usefixtures("quick_disk")
+@pytest.mark.slow
 def test_a_searched_number_of_replicas_is_found_shown_and_written(tmp_path: Path) -> None:
     write_text(tmp_path / "study.yaml", TEXT)
     check_identity(tmp_path, {}, asdict(HOST))

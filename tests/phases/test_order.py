@@ -13,10 +13,10 @@ import pytest
 
 from tests.virtual import (
     LARGE,
+    NULL_SPACE,
     ORDER,
     SMALL,
     TINY,
-    TWINS,
     Fuse,
     Meddler,
     Virtual,
@@ -37,11 +37,10 @@ from tuner.bench.protocol import Phase, SessionPlan
 from tuner.bench.simulated.synthetic import Noise, SyntheticBench, effective_of, hill
 from tuner.decision.result import Result
 from tuner.search.optuna_study import Search
-from tuner.statistics.sequential_test import LATER_ALPHA, SESSIONS, alpha_of
 from tuner.study.space import Space
 from tuner.study.study import BaselineSpec, Limit, SamplerName
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 # The verdict
@@ -67,7 +66,7 @@ def test_a_study_with_something_to_gain_ends_tuned_with_a_truly_better_winner(
 
 def null_study(folder: Path, seed: int) -> Virtual:
     study = make_study(seed=seed)
-    return Virtual(folder=folder, study=study, space=TWINS, bench=make_bench(seed, surface=flat))
+    return Virtual(folder=folder, study=study, space=NULL_SPACE, bench=make_bench(seed, surface=flat))
 
 
 def test_an_a_a_study_keeps_the_baseline_and_says_why(tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ def test_the_phases_follow_each_other_and_the_verdict_comes_last(tmp_path: Path)
     found = study.phases()
     assert found == sorted(found, key=ORDER.index)
     assert [found.count(phase) for phase in ORDER[:5]] == [1, 2, 0, 8, 2]
-    assert found.count("confirm") in SESSIONS
+    assert found.count("confirm") in (4, 6, 9, 12)
     kinds = [line.kind for line in study.log()]
     assert kinds[0] == "header"
     assert kinds[-1] == "verdict"
@@ -231,7 +230,7 @@ def test_a_larger_budget_searches_on_and_spends_only_what_is_left_of_the_error(t
     heads = [study.log().confirmation(round) for round in (1, 2)]
     assert heads[0] is not None
     assert heads[1] is not None
-    assert (heads[0].alpha, heads[1].alpha) == (alpha_of(0), LATER_ALPHA / 2)
+    assert (heads[0].alpha, heads[1].alpha) == (0.02, 0.0025)
     assert [line.attempt for line in study.sessions("search")] == [1, 1, 2, 2, 2, 2]
     assert len(study.sessions("baselines")) == 1
     assert streams(heads[1].members[0]) == 5
@@ -260,7 +259,7 @@ def test_a_candidate_that_was_turned_down_is_not_confirmed_again(tmp_path: Path)
     lucky: dict[str, float] = {"s2": 102.0, "s3": 101.0, "s5": 100.0}
 
     def meddle(plan: SessionPlan, session: Session) -> Session:
-        """Everybody was lucky before the confirmation."""
+        """Every candidate was lucky before the confirmation."""
         return session if plan.phase in ("baselines", "confirm") else slowed(session, "NUM_STREAMS", 1.2)
 
     study = Virtual(
@@ -280,10 +279,10 @@ def test_a_candidate_that_was_turned_down_is_not_confirmed_again(tmp_path: Path)
 
 
 def test_a_candidate_whose_gain_was_not_significant_may_be_proved_with_a_larger_budget(tmp_path: Path) -> None:
-    moods = itertools.cycle([0.8, 1.25])
+    speeds = itertools.cycle([0.8, 1.25])
 
     def meddle(plan: SessionPlan, session: Session) -> Session:
-        return slowed(session, "NUM_STREAMS", next(moods)) if plan.phase == "confirm" else session
+        return slowed(session, "NUM_STREAMS", next(speeds)) if plan.phase == "confirm" else session
 
     space = space_of(parameter("NUM_STREAMS", 5), parameter("infer_requests", 8))
     study = Virtual(folder=tmp_path, space=space, bench=calm(by_streams(s5=120.0)))
@@ -296,7 +295,7 @@ def test_a_candidate_whose_gain_was_not_significant_may_be_proved_with_a_larger_
     assert heads[0] is not None
     assert heads[1] is not None
     assert heads[0].members[0] == heads[1].members[0]
-    assert heads[1].alpha == LATER_ALPHA / 2
+    assert heads[1].alpha == 0.0025
     assert second.confirmation is not None
     assert len(second.confirmation.sessions) < 8, "fresh data: what was measured before counts no more"
 
@@ -325,7 +324,7 @@ def test_the_reporter_hears_the_plan_and_sees_every_phase(tmp_path: Path) -> Non
 
 
 def loaded(phase: Phase, **load: float) -> Callable[[SessionPlan, Session], Session]:
-    """Sessions of one phase on a host that did something else as well; nobody was slower for it."""
+    """Sessions of one phase on a host that did something else as well; none was slower for it."""
 
     def meddle(plan: SessionPlan, session: Session) -> Session:
         if plan.phase != phase:

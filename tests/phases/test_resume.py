@@ -16,10 +16,10 @@ import pytest
 from tests.virtual import (
     ARRIVING,
     LARGE,
+    NULL_SPACE,
     ORDER,
     SMALL,
     TINY,
-    TWINS,
     Fuse,
     PhaseFuse,
     PowerCut,
@@ -213,6 +213,7 @@ def resume_from(camera: Camera, number: int, damage: Callable[[Virtual], None]) 
     check_resumed(study)
 
 
+@pytest.mark.slow
 def test_a_kill_before_any_phase_changes_nothing_that_matters(tmp_path: Path) -> None:
     study, camera = photographed(tmp_path, "sampled", has_database=True)
     phases = study.phases()
@@ -229,13 +230,13 @@ def test_a_kill_before_any_session_changes_nothing_that_matters(tmp_path: Path, 
         resume_from(camera, number, tear_log if number % 2 else leave)
 
 
-@pytest.mark.usefixtures("quick_disk")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["straight", "raced"])
 def test_an_interrupted_race_measures_what_an_uninterrupted_one_measures(tmp_path: Path, name: str) -> None:
     check_parts(tmp_path, *RESUMED[name])
 
 
-@pytest.mark.usefixtures("quick_disk")
+@pytest.mark.slow
 def test_a_torn_verdict_is_written_again_without_a_session(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
     before = study.run()
@@ -245,9 +246,9 @@ def test_a_torn_verdict_is_written_again_without_a_session(tmp_path: Path) -> No
     check_resumed(study)
 
 
-@pytest.mark.usefixtures("quick_disk")
+@pytest.mark.slow
 def test_the_number_of_sessions_stays_whatever_budget_a_confirmation_is_resumed_with(tmp_path: Path) -> None:
-    study = Virtual(folder=tmp_path, bench=make_bench(1, surface=flat), space=TWINS)
+    study = Virtual(folder=tmp_path, bench=make_bench(1, surface=flat), space=NULL_SPACE)
     with pytest.raises(PowerCut):
         study.run(PhaseFuse(study.bench, "confirm", 2))
     head = study.log().confirmation(1)
@@ -258,7 +259,7 @@ def test_the_number_of_sessions_stays_whatever_budget_a_confirmation_is_resumed_
     assert len(study.sessions("confirm")) <= head.looks[-1] == 4
 
 
-@pytest.mark.usefixtures("quick_disk")
+@pytest.mark.slow
 def test_a_final_that_has_begun_is_not_followed_by_more_search(tmp_path: Path) -> None:
     """The time that proposing took is not on record: after a resume the search might think that it has time left."""
     study = Virtual(folder=tmp_path, space=LARGE, study=make_study(minutes=6.0, trials=6))

@@ -13,7 +13,7 @@ from tuner.bench.configuration import Failure
 from tuner.bench.measurement import Windows
 from tuner.planning.session_plan import plan_session
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def test_a_session_is_on_disk_when_it_is_returned(tmp_path: Path) -> None:

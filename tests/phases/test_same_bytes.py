@@ -210,7 +210,7 @@ def digests_of(folder: Path) -> dict[str, str]:
     return {name: sha256(json.dumps(rounded(content)).encode()).hexdigest() for name, content in contents.items()}
 
 
-@pytest.mark.usefixtures("quick_disk")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_study_of_each_kind_writes_what_it_always_wrote(tmp_path: Path, name: str) -> None:
     write_files(KINDS[name], tmp_path)

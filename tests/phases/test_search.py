@@ -34,7 +34,7 @@ from tuner.study.space import Assignment
 from tuner.study.study import Limit, SamplerName
 from tuner.study.trial import Proposal
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 # Strategies
@@ -221,17 +221,17 @@ def test_a_duplicate_is_answered_and_counts_neither_as_trial_nor_as_time(
 
 
 def test_a_duplicate_of_a_baseline_is_told_what_the_baseline_is_worth(tmp_path: Path) -> None:
-    twin = {"NUM_STREAMS": 1, "infer_requests": 1}
+    same = {"NUM_STREAMS": 1, "infer_requests": 1}
     space = space_of(parameter("NUM_STREAMS", 1, 8), parameter("infer_requests", 1, 8, 16))
     limit = Limit(metric="latency_mean_ms", max=1e-3)
     study = Virtual(folder=tmp_path, space=space, study=make_study(trials=3, sampler="grid", limits=[limit]))
     study.run()
-    (trial,) = (t for t in study.trials() if t.assignment == twin)
+    (trial,) = (t for t in study.trials() if t.assignment == same)
     assert str(trial.record["same_as"]).startswith("baseline ")
-    standing = study.reference().ranking
+    ranking = study.reference().ranking
     name = str(trial.record["same_as"]).removeprefix("baseline ")
-    assert trial.value == standing.values[name]
-    assert trial.constraints == standing.violations[name]
+    assert trial.value == ranking.values[name]
+    assert trial.constraints == ranking.violations[name]
     assert trial.constraints["latency_mean_ms"] > 0.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import signal
 import stat
@@ -279,5 +278,14 @@ def test_a_lock_that_cannot_be_made_is_the_environments_fault(tmp_path: Path) ->
 
 
 def test_one_lock_serves_the_whole_host() -> None:
-    assert module.HOST_LOCK.is_absolute()
-    assert inspect.signature(locked).parameters["host_lock"].default == module.HOST_LOCK
+    assert str(module.HOST_LOCK) == "/tmp/tuner-measuring.lock"
+
+
+def test_the_environment_may_name_another_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNER_LOCK", str(tmp_path / "lock"))
+    with (
+        locked(None, wait=False, say=silent, host_lock=tmp_path / "lock"),
+        pytest.raises(BusyError),
+        locked(tmp_path, wait=False, say=silent),
+    ):
+        raise AssertionError("no lock")

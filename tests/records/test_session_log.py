@@ -20,7 +20,6 @@ from tuner.bench.protocol import Phase
 from tuner.errors import OutputError, RecordError
 from tuner.records.confirmation_plan import ConfirmationLine, FrontLine
 from tuner.records.session_log import (
-    SCHEMA_VERSION,
     HeaderLine,
     Line,
     Log,
@@ -296,7 +295,7 @@ def test_a_damaged_line_in_the_middle_is_refused_with_its_number(
 
 def test_a_file_of_a_newer_tuner_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    header = b'{"kind":"header","schema_version":%d}\n{"kind":"novelty"}\n' % (SCHEMA_VERSION + 1)
+    header = b'{"kind":"header","schema_version":2}\n{"kind":"novelty"}\n'
     path.write_bytes(header)
     with pytest.raises(RecordError, match="newer tuner") as error:
         open_log(path)
@@ -356,25 +355,26 @@ def test_a_line_written_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.M
     assert read_log(log.path).lines == log.lines
 
 
-def test_a_failed_sync_takes_the_line_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = open_log(tmp_path / "log")
-
+def test_a_failed_sync_takes_the_line_back(tmp_path: Path) -> None:
     def fail(fd: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    with monkeypatch.context() as patch:
-        patch.setattr("tuner.records.session_log.os.fsync", fail)
-        with pytest.raises(OutputError):
-            log.append(make_line(0))
+    open_log(tmp_path / "log")
+    log = open_log(tmp_path / "log", sync=fail)
+    with pytest.raises(OutputError):
+        log.append(make_line(0))
     assert read_log(log.path).lines == [HeaderLine()]
 
 
-def test_a_line_is_synced_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = open_log(tmp_path / "log")
-    synced: list[bytes] = []
-    monkeypatch.setattr("tuner.records.session_log.os.fsync", lambda fd: synced.append(log.path.read_bytes()))
-    log.append(make_line(0))
-    assert synced == [log.path.read_bytes()]
+def test_a_line_is_synced_before_append_returns(tmp_path: Path) -> None:
+    path, synced = tmp_path / "log", list[bytes]()
+    open_log(path, sync=lambda fd: synced.append(path.read_bytes())).append(make_line(0))
+    assert [text.count(b"\n") for text in synced] == [1, 2]
+    assert synced[-1] == path.read_bytes()
+
+
+def test_a_log_is_synced_to_the_disk_unless_a_caller_says_otherwise(tmp_path: Path) -> None:
+    assert open_log(tmp_path / "log").sync is os.fsync
 
 
 # Old files

@@ -16,7 +16,7 @@ from tuner.replay.studies import STRATEGIES, ReplayOptions, StrategyName, Task, 
 from tuner.report.replay import replay_json, replay_lines
 from tuner.study.study import BaselineSpec
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 CALM = HostNoise(window_sd=0.005, drift_sd=0.01, compile_sd=0.002)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.virtual import parameter, space_of
-from tuner.search.expected_improvement import FEWEST, FEWEST_TO_FIT, MOST_VALUES, Model, Observation, features
+from tuner.search.expected_improvement import Model, Observation, features
 from tuner.study.space import Assignment, Parameter, Space
 
 GRID = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("infer_requests", 1, 2, 4, 8, 16, 32))
@@ -70,7 +70,7 @@ def test_every_feature_lies_between_zero_and_one(i: int) -> None:
 def test_with_few_observations_any_point_will_do_and_with_none_left_there_is_none() -> None:
     model = Model(GRID, POINTS, seed=1)
     assert model.most_promising([], POINTS) in POINTS.values()
-    assert model.most_promising([seen(POINTS["0"], 0.0)] * (FEWEST_TO_FIT - 1), POINTS) in POINTS.values()
+    assert model.most_promising([seen(POINTS["0"], 0.0)] * 3, POINTS) in POINTS.values()
     assert model.most_promising([], {}) is None
 
 
@@ -101,7 +101,7 @@ def test_near_the_best_it_expects_more_than_far_from_it() -> None:
 def test_where_everything_is_known_and_clear_nothing_is_left_to_expect() -> None:
     model = Model(GRID, POINTS, seed=0)
     observations = [seen(p, hill(p), 0.002) for p in POINTS.values() if p["infer_requests"] != 1]
-    assert len(observations) >= FEWEST
+    assert len(observations) >= 12
     left = {key: p for key, p in POINTS.items() if p["infer_requests"] == 1}
     assert model.most_promising(observations, left) is None
 
@@ -170,7 +170,7 @@ def test_thousands_of_values_are_thinned_out_and_keep_the_best() -> None:
     space = space_of(parameter("infer_requests", *range(1, 1001)))
     points = {str(i): point for i, point in enumerate(space.assignments())}
     observations = [seen(p, -abs(i - 300) / 1000) for i, p in enumerate(points.values())][:700]
-    (prediction, *_) = Model(space, points, seed=0)._predictions(observations[:MOST_VALUES], [0.0] * MOST_VALUES, "x")
+    (prediction, *_) = Model(space, points, seed=0)._predictions(observations[:90], [0.0] * 90, "x")
     assert len(prediction[1]) == len(points)
     gains = Model(space, points, seed=0).expected_improvement(observations)
     assert gains[999] <= max(gains[290:310])

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.virtual import LARGE, Virtual, by_streams, calm, crash, make_study, parameter, space_of
-from tuner.search.observations import FAILED_SD, fast_enough, observations
+from tuner.search.observations import fast_enough, observations
 from tuner.study.study import Limit
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 
 def test_candidates_and_baselines_of_the_space_are_told_with_their_errors_and_limits(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_failure_is_taken_for_as_bad_as_the_worst(tmp_path: Path) -> None:
     study.run()
     state = study.state()
     found = observations(state.reference, state.candidates.values(), {})
-    (failed,) = [o for o in found if o.sd == FAILED_SD]
+    (failed,) = [o for o in found if o.sd == 0.1]
     assert failed.value == min(o.value for o in found)
     assert failed.is_failed
     assert not failed.is_feasible

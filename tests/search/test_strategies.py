@@ -10,11 +10,11 @@ import pytest
 
 from tests.virtual import LARGE, SMALL, TINY, PhaseFuse, PowerCut, Virtual, make_study
 from tuner.search.known import KnownConfigurations
-from tuner.search.strategies import GROUP, STRATEGIES, EndReason, Knowledge, SearchEnd
+from tuner.search.strategies import STRATEGIES, EndReason, Knowledge, SearchEnd
 from tuner.study.space import Assignment, Space
 from tuner.study.study import SamplerName
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
+pytestmark = pytest.mark.slow
 
 SEED: Assignment = {"NUM_STREAMS": 8, "infer_requests": 16, "batch_size": 4}
 
@@ -45,7 +45,7 @@ def test_a_race_chooses_different_points_and_no_baseline(tmp_path: Path) -> None
     points = chosen("race", known, n=100)
     assert known.enumeration is not None
     assert len({str(point) for point in points}) == len(points) == len(known.enumeration.distinct) - 1
-    assert len(chosen("race", known, n=GROUP)) == 6
+    assert len(chosen("race", known, n=6)) == 6
 
 
 def test_a_race_of_few_trials_leaves_points_out(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from tuner.search.study_database import StudyDatabase
 from tuner.study.space import Parameter, Space
 from tuner.study.trial import FinishedTrial
 
+pytestmark = pytest.mark.slow
+
 SPACE = Space(parameters=(Parameter(name="A", values=(True, False)), Parameter(name="B", values=(1, 2, 4))))
 FIRST = FinishedTrial(
     number=0, assignment={"A": False, "B": 4}, value=0.5, constraints={"latency_p99_ms": -1.0}, record={"key": "abc"}

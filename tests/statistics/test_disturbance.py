@@ -13,8 +13,6 @@ from tests.statistics.test_session_effect import member, window
 from tuner.bench.measurement import HostActivity, Window, Windows
 from tuner.bench.metrics import METRICS
 from tuner.statistics.disturbance import (
-    DISTURBED_OTHER_PCT,
-    DISTURBED_STEAL_PCT,
     calm_pairs,
     calm_sides,
     is_disturbed,
@@ -23,7 +21,7 @@ from tuner.statistics.disturbance import (
 from tuner.statistics.session_effect import pair_ratios, session_sd, session_value
 
 THROUGHPUT, P50, P90 = METRICS["throughput"], METRICS["latency_p50_ms"], METRICS["latency_p90_ms"]
-BUSY = {"other_cpu_pct": DISTURBED_OTHER_PCT + 1}
+BUSY = {"other_cpu_pct": 11.0}
 
 
 def side(samples: Sequence[int], *, busy: Sequence[int] = ()) -> Windows:
@@ -43,9 +41,9 @@ def blocks(windows: Sequence[Window]) -> list[int]:
     ("load", "expected"),
     [
         (HostActivity(), False),
-        (HostActivity(other_cpu_pct=DISTURBED_OTHER_PCT, steal_pct=DISTURBED_STEAL_PCT), False),
-        (HostActivity(other_cpu_pct=DISTURBED_OTHER_PCT + 0.1), True),
-        (HostActivity(steal_pct=DISTURBED_STEAL_PCT + 0.1), True),
+        (HostActivity(other_cpu_pct=10.0, steal_pct=8.0), False),
+        (HostActivity(other_cpu_pct=10.1), True),
+        (HostActivity(steal_pct=8.1), True),
         (HostActivity(thermal_throttles=1), True),
         (HostActivity(quota_throttles=99), False),
         (HostActivity(pressure_pct=100.0, frequency_mhz=400.0), False),

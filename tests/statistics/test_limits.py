@@ -16,7 +16,6 @@ from tuner.bench.measurement import Window, Windows
 from tuner.report.words.limits import limit_words
 from tuner.statistics.distributions import t_quantile, upper_rank
 from tuner.statistics.limits import (
-    LIMIT_ALPHA,
     Bound,
     BoundKind,
     LimitOutcome,
@@ -298,8 +297,8 @@ def test_points_that_break_a_percentile_limit_by_nothing_are_called_kept_in_at_m
     points: int, n: int, q: float
 ) -> None:
     each = chance_that_the_percentile_bound_keeps(n, q, limit_alpha(points, 1))
-    assert 1.0 - (1.0 - each) ** points <= LIMIT_ALPHA
-    assert points * each <= LIMIT_ALPHA, "whatever the points have in common"
+    assert 1.0 - (1.0 - each) ** points <= 0.025
+    assert points * each <= 0.025, "whatever the points have in common"
 
 
 @pytest.mark.slow
@@ -320,12 +319,12 @@ def test_points_that_break_a_throughput_limit_by_nothing_are_called_kept_in_at_m
             for pairs in members
             for n in looks
         )
-    assert wrong / studies <= LIMIT_ALPHA + 2.0 * math.sqrt(LIMIT_ALPHA / studies)
+    assert wrong / studies <= 0.025 + 2.0 * math.sqrt(0.025 / studies)
     assert wrong > 0
 
 
 def test_alpha_needs_a_point_and_a_look() -> None:
-    assert limit_alpha(1, 1) == LIMIT_ALPHA
+    assert limit_alpha(1, 1) == 0.025
     for points, looks in ((0, 1), (1, 0)):
         with pytest.raises(ValueError, match="a point and a look"):
             limit_alpha(points, looks)

@@ -17,10 +17,6 @@ from hypothesis import strategies as st
 from tuner.statistics.distributions import t_quantile
 from tuner.statistics.sequential_test import (
     ALPHA_PER_LOOK,
-    FIRST_ALPHA,
-    FUTILE_GAIN_LOG,
-    LATER_ALPHA,
-    SESSIONS,
     Decision,
     Look,
     alpha_of,
@@ -39,7 +35,7 @@ session_values = st.lists(st.floats(min_value=-2.0, max_value=2.0, allow_nan=Fal
 
 
 def test_looks_are_after_4_6_9_and_12_sessions() -> None:
-    assert [looks(k) for k in SESSIONS] == [(4,), (4, 6), (4, 6, 9), (4, 6, 9, 12)]
+    assert [looks(k) for k in (4, 6, 9, 12)] == [(4,), (4, 6), (4, 6, 9), (4, 6, 9, 12)]
 
 
 @pytest.mark.parametrize("max_sessions", [0, 3, 5, 13])
@@ -50,7 +46,13 @@ def test_a_number_of_sessions_without_a_look_is_refused(max_sessions: int) -> No
 
 def test_a_study_spends_at_most_two_and_a_half_per_cent_on_any_number_of_winners() -> None:
     assert [alpha_of(r) for r in range(4)] == [0.02, 0.0025, 0.00125, 0.000625]
-    assert math.fsum(alpha_of(r) for r in range(60)) <= FIRST_ALPHA + LATER_ALPHA
+    assert math.fsum(alpha_of(r) for r in range(60)) <= 0.025
+
+
+def test_the_levels_of_the_first_and_of_the_second_winner_are_those_of_the_simulation() -> None:
+    """As `tests/benchmarks/confirmation_levels.py` prints them; every claim of a study rests on these numbers."""
+    assert [alpha_per_look(k, 0.02) for k in (4, 6, 9, 12)] == [0.02, 0.01166, 0.00831, 0.00668]
+    assert [alpha_per_look(k, 0.0025) for k in (4, 6, 9, 12)] == [0.0025, 0.001337, 0.00092, 0.000724]
 
 
 def test_a_negative_number_of_earlier_winners_is_refused() -> None:
@@ -61,18 +63,18 @@ def test_a_negative_number_of_earlier_winners_is_refused() -> None:
 @pytest.mark.parametrize("alpha", ALPHA_PER_LOOK)
 def test_each_look_has_less_than_alpha_and_more_than_its_even_part(alpha: float) -> None:
     assert alpha_per_look(4, alpha) == alpha
-    for n, max_sessions in enumerate(SESSIONS, start=1):
+    for n, max_sessions in enumerate((4, 6, 9, 12), start=1):
         assert alpha / n <= alpha_per_look(max_sessions, alpha) <= alpha
 
 
-@pytest.mark.parametrize("max_sessions", SESSIONS)
+@pytest.mark.parametrize("max_sessions", [4, 6, 9, 12])
 def test_later_winners_never_have_a_larger_alpha(max_sessions: int) -> None:
     alphas = [alpha_per_look(max_sessions, alpha_of(r)) for r in range(8)]
     assert alphas == sorted(alphas, reverse=True)
 
 
 def test_an_alpha_outside_the_table_is_divided_by_the_looks() -> None:
-    assert alpha_per_look(12, alpha_of(4)) == pytest.approx(LATER_ALPHA / 16 / 4)
+    assert alpha_per_look(12, alpha_of(4)) == pytest.approx(0.005 / 16 / 4)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, -0.1, 1.0])
@@ -141,25 +143,25 @@ def test_an_interval_of_one_session_or_an_invalid_alpha_is_refused(values: list[
 
 
 def first_look(values: list[float], *, max_sessions: int = 12, min_gain_log: float = gain_log(1.0)) -> Look:
-    return look(values, max_sessions=max_sessions, alpha=FIRST_ALPHA, min_gain_log=min_gain_log)
+    return look(values, max_sessions=max_sessions, alpha=0.02, min_gain_log=min_gain_log)
 
 
 def test_a_clear_gain_wins_at_the_first_look() -> None:
     found = first_look([0.10, 0.11, 0.09, 0.10])
     assert found.outcome is Decision.WIN
     assert found.interval.low > 0.0
-    assert found.interval.alpha == alpha_per_look(12, FIRST_ALPHA)
+    assert found.interval.alpha == alpha_per_look(12, 0.02)
 
 
 def test_no_gain_is_futile_at_the_first_look() -> None:
     found = first_look([0.001, -0.001, 0.0, 0.0])
     assert found.outcome is Decision.FUTILE
-    assert found.futile_bound < FUTILE_GAIN_LOG
+    assert found.futile_bound < math.log(1.01)
 
 
 def test_less_than_one_per_cent_is_futile_even_where_any_gain_would_do() -> None:
     found = first_look([0.004, 0.002, -0.001, 0.003], min_gain_log=0.0)
-    assert 0.0 < found.futile_bound < FUTILE_GAIN_LOG
+    assert 0.0 < found.futile_bound < math.log(1.01)
     assert found.outcome is Decision.FUTILE
 
 
@@ -195,7 +197,7 @@ def test_a_look_after_another_number_of_sessions_is_refused(n: int) -> None:
         first_look([0.1] * n, max_sessions=9)
 
 
-@given(st.lists(st.floats(min_value=-0.2, max_value=0.2), min_size=4, max_size=4), st.sampled_from(SESSIONS))
+@given(st.lists(st.floats(min_value=-0.2, max_value=0.2), min_size=4, max_size=4), st.sampled_from((4, 6, 9, 12)))
 def test_a_win_always_has_a_lower_bound_above_zero_and_an_estimate_above_min_gain(
     values: list[float], max_sessions: int
 ) -> None:
@@ -218,7 +220,7 @@ def noisy_sessions(kind: str) -> npt.NDArray[np.float64]:
     the values: a gain moves every pair, and with the pairs their estimate.
     """
     rng = np.random.default_rng(NOISES.index(kind))
-    shape = (STUDIES, SESSIONS[-1])
+    shape = (STUDIES, 12)
     if kind == "calm":
         compiles, noise = np.zeros(shape), 0.02
     elif kind == "compiles differ":
@@ -237,7 +239,7 @@ def noisy_sessions(kind: str) -> npt.NDArray[np.float64]:
 
 def verdict(values: list[float], *, max_sessions: int, min_gain_log: float) -> Look:
     for n in looks(max_sessions):
-        found = look(values[:n], max_sessions=max_sessions, alpha=FIRST_ALPHA, min_gain_log=min_gain_log)
+        found = look(values[:n], max_sessions=max_sessions, alpha=0.02, min_gain_log=min_gain_log)
         if found.outcome is not Decision.UNDECIDED:
             break
     return found
@@ -256,7 +258,7 @@ NOISES = ["calm", "compiles differ", "two kinds of compiles"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("max_sessions", SESSIONS)
+@pytest.mark.parametrize("max_sessions", [4, 6, 9, 12])
 @pytest.mark.parametrize("kind", NOISES)
 def test_without_a_gain_at_most_two_per_cent_of_studies_win(kind: str, max_sessions: int) -> None:
     values = noisy_sessions(kind)
@@ -268,7 +270,7 @@ def test_without_a_gain_at_most_two_per_cent_of_studies_win(kind: str, max_sessi
         return sum(one.outcome is Decision.WIN for one in found)
 
     assert wins(others[:: len(others) // 500]) == 0, "those left out below cannot win"
-    assert wins(values[is_doubtful]) / STUDIES <= FIRST_ALPHA + 3 * math.sqrt(FIRST_ALPHA / STUDIES)
+    assert wins(values[is_doubtful]) / STUDIES <= 0.02 + 3 * math.sqrt(0.02 / STUDIES)
 
 
 @pytest.mark.slow
@@ -277,7 +279,7 @@ def test_the_shown_interval_covers_the_true_gain_at_its_confidence(kind: str) ->
     gain = gain_log(3.0)
     found = [verdict(v, max_sessions=12, min_gain_log=gain_log(1.0)) for v in (noisy_sessions(kind) + gain).tolist()]
     missed = sum(not look.interval.low <= gain <= look.interval.high for look in found)
-    nominal = 2.0 * FIRST_ALPHA
+    nominal = 2.0 * 0.02
     assert missed / STUDIES <= nominal + 3 * math.sqrt(nominal / STUDIES)
     assert sum(look.outcome is Decision.WIN for look in found) > STUDIES / 2
 

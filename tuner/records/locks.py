@@ -17,6 +17,9 @@ from tuner.errors import BusyError, OutputError
 HOST_LOCK = Path("/tmp/tuner-measuring.lock")
 """Lock of the host: two measuring studies would disturb each other. All users share it, so TMPDIR has no part."""
 
+HOST_LOCK_VARIABLE = "TUNER_LOCK"
+"""Environment variable that names another lock, for a run whose measurements mean nothing, such as a test."""
+
 WAIT_STEP_S = 1.0
 """Seconds between two attempts to take a lock."""
 
@@ -30,16 +33,18 @@ def locked(
     *,
     wait: bool,
     say: Callable[[str], None],
-    host_lock: Path = HOST_LOCK,
+    host_lock: Path | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
     """Holds the host lock and, if a folder is given, the folder lock.
 
+    The host lock is `host_lock`, else the file that TUNER_LOCK names in the environment, else HOST_LOCK.
     The folder's lock file is a sibling of the folder, so renaming the folder does not move the lock. Both locks end
     with the process, however it ends; children inherit neither. Raises BusyError, which names the holder, unless `wait`
     is set.
     """
     what = PLAN if folder is None else str(folder)
+    host_lock = host_lock or Path(os.environ.get(HOST_LOCK_VARIABLE) or HOST_LOCK)
     with _lock(host_lock, "this host is already measuring", what, wait, say, sleep):
         if folder is None:
             yield

@@ -9,7 +9,7 @@ import enum
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -134,6 +134,8 @@ class Log:
     """File of the lines; None keeps them in memory alone, as replays do."""
     lines: list[Line] = field(default_factory=list)
     dropped_torn_line: bool = False
+    sync: Callable[[int], None] = os.fsync
+    """Returns once what was written to a file descriptor is on the disk."""
     _size: int = 0
 
     def __iter__(self) -> Iterator[Line]:
@@ -157,7 +159,7 @@ class Log:
                     rest = data
                     while rest:
                         rest = rest[os.write(fd, rest) :]
-                    os.fsync(fd)
+                    self.sync(fd)
                 except OSError:
                     os.ftruncate(fd, self._size)
                     raise
@@ -205,13 +207,14 @@ class Log:
         return [line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine)]
 
 
-def open_log(path: Path) -> Log:
+def open_log(path: Path, *, sync: Callable[[int], None] = os.fsync) -> Log:
     """Reads a log to append to; a file that does not exist is an empty log.
 
     A torn last line, as `kill -9` leaves it, is dropped, and overwritten by the next append. Raises RecordError for
     damage anywhere else and for newer files.
     """
     log = read_log(path)
+    log.sync = sync
     if not log.lines:
         log.append(HeaderLine())
     return log

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from tuner.bench.configuration import Conditions, DeploymentConfig, Effective, Failure
 from tuner.bench.protocol import ModelFacts
@@ -22,7 +23,7 @@ from tuner.study.space import Parameter, Space
 from tuner.study.study import Study
 
 PROOF_BATCH = 4
-"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (openvino.md)."""
+"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (tuner/README.md)."""
 
 NO_PRECISION = ("unreadable", "dynamic", "")
 
@@ -33,8 +34,13 @@ def make_setup(
     host: HostFacts,
     resolve: Callable[[DeploymentConfig], Effective | Failure],
     say: Callable[[str], None],
+    *,
+    root: Path = Path("/"),
 ) -> StudySetup:
-    """The space that this device, host and model allow, its seeds, and the pinned precision."""
+    """Returns the space that this device, host and model allow, its seeds, and the pinned precision.
+
+    The kinds of CPUs are read off the files below `root`.
+    """
     is_latency = study.is_single
     is_batch_legal = facts.batch_legal and not is_latency and study.load is None
     if study.load is not None and study.space.is_auto:
@@ -51,8 +57,8 @@ def make_setup(
             is_open=study.load is not None,
             cpus=cpus,
             is_batch_legal=is_batch_legal,
-            has_smt=has_smt(),
-            is_hybrid=is_hybrid(),
+            has_smt=has_smt(root),
+            is_hybrid=is_hybrid(root),
             device_properties=facts.device_properties,
             replicas=replicas,
         )

@@ -12,7 +12,7 @@ from tuner.bench.configuration import DeploymentConfig, Effective, Failure, Fail
 from tuner.bench.measurement import Session, Windows
 from tuner.bench.protocol import SessionPlan
 from tuner.bench.session.member import CommandFailed, ProcessContaminated, WorkerLost
-from tuner.bench.session.session import WARM_UP_CAP_S, run_session
+from tuner.bench.session.session import run_session
 from tuner.bench.simulated.synthetic import FakeClock
 from tuner.bench.turn import TurnPlan, TurnResult
 
@@ -215,7 +215,7 @@ def test_a_member_that_never_becomes_steady_is_measured_all_the_same_and_marked(
     assert not whole(session.members[0]).is_steady
     assert whole(session.members[1]).is_steady
     assert len(whole(session.members[0]).windows) == 4
-    assert SETTLE_S + host.names("warm_up").count("a") * (0.5 + DRAIN_S) == pytest.approx(WARM_UP_CAP_S, abs=0.625)
+    assert SETTLE_S + host.names("warm_up").count("a") * (0.5 + DRAIN_S) == pytest.approx(5.0, abs=0.625)
 
 
 def test_a_member_too_slow_for_three_warm_up_windows_ends_at_the_cap_too() -> None:

@@ -20,13 +20,13 @@ PLAN = quick_plan(blocks=8, window_s=0.4, max_window_s=3.0)
 THROUGHPUT, P50 = METRICS["throughput"], METRICS["latency_p50_ms"]
 
 
-def record(*lineups: list[DeploymentConfig], drift: float = 0.5) -> list[Session]:
-    """Sessions in which the host's mood outweighs what the configurations differ by."""
+def record(*sessions: list[DeploymentConfig], drift: float = 0.5) -> list[Session]:
+    """Sessions in which the host's drift outweighs what the configurations differ by."""
     bench = SyntheticBench(
         effects=[Noise(0.01, seed=1), Drift(drift, time_constant_s=5.0, seed=2)],
         failure_of=lambda one: GONE if one == BAD else None,
     )
-    return [bench.measure(configurations, PLAN) for configurations in lineups]
+    return [bench.measure(configurations, PLAN) for configurations in sessions]
 
 
 def log_ratios(a: Windows, b: Windows) -> list[float]:

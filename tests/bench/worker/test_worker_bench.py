@@ -24,7 +24,6 @@ from tests.bench.worker.workers import GOOD, OTHER, REFERENCE, WHOLE, doing, fac
 from tests.conftest import wait_for
 from tuner.bench.configuration import FailureKind
 from tuner.bench.worker.pool import ProcessMode
-from tuner.bench.worker.worker_bench import RENEW_AFTER
 from tuner.errors import HostError, ModelError
 
 # What stays, and what is renewed.
@@ -119,9 +118,9 @@ def test_a_fresh_session_has_a_process_of_its_own(open_bench: OpenBench) -> None
 def test_a_worker_is_renewed_after_some_sessions(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         plan = quick_plan(blocks=1)
-        names = [bench.measure([REFERENCE, GOOD], plan).process for _ in range(RENEW_AFTER + 1)]
-        assert len(set(names[:RENEW_AFTER])) == 1
-        assert names[RENEW_AFTER] != names[0]
+        names = [bench.measure([REFERENCE, GOOD], plan).process for _ in range(21)]
+        assert len(set(names[:20])) == 1
+        assert names[20] != names[0]
 
 
 @pytest.mark.slow
