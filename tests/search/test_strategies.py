@@ -27,7 +27,7 @@ def known_before(folder: Path, space: Space, *, seeds: tuple[Assignment, ...] = 
     runner, state = study.runner(), study.state()
     names = {key: name for name, key in state.reference.baseline_keys.items()}
     known = KnownConfigurations(state=state, resolve=runner.resolve, baselines=names)
-    return Knowledge(state=state, configurations=known, enumeration=study.enumeration(), trials_left=trials)
+    return Knowledge(state=state, configurations=known, enumeration=study.enumeration(), remaining_trials=trials)
 
 
 def chosen(name: SamplerName, known: Knowledge, *pending: Assignment, n: int = 1) -> list[Assignment | None]:

@@ -1,7 +1,7 @@
-"""Phase 4, the final: the best few candidates and the baselines, interleaved.
+"""Runs the final: the best few candidates and the baselines, interleaved.
 
-Acts: it measures the candidates that `selection.py` and `pareto_selection.py` choose. Of one objective they are halved
-until one is left and then refined, of several they fill as many sessions as they need.
+Must not choose: `selection.py` and `pareto_selection.py` do. With one objective the candidates are halved until one
+remains and then refined; with several objectives all are measured, in as many sessions as needed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tuner.study.space import Assignment
 
 
 def next_confirmation(runner: SessionRunner, plan: StudyPlan) -> ConfirmationPlan | None:
-    """Runs what is missing of the final and returns the confirmation that follows.
+    """Runs the missing sessions of the final and returns the plan of the confirmation that follows.
 
     None if no candidate can be better than the reference within the limits.
     """
@@ -58,7 +58,7 @@ def _run_final(runner: SessionRunner, plan: StudyPlan) -> Finalist | None:
     while refined := refinement_finalists(state, plan):
         before = _comparison_count(runner)
         note = f"{len(refined)} candidates, the best from the second best"
-        # A fresh process: only several of those average out what differs between two compiles.
+        # Fresh processes: only several compiles average out the difference between two.
         _measure(runner, [state.reference.name], refined, note=note, blocks=PAIRS, is_fresh=True)
         if _comparison_count(runner) == before:
             break  # the reference failed
@@ -80,7 +80,7 @@ def _run_front_final(runner: SessionRunner, plan: StudyPlan) -> None:
 
 
 def _measure_stage(runner: SessionRunner, plan: StudyPlan, chosen: Sequence[Candidate]) -> None:
-    """Measures a stage of the final, in a long one with requests that should make no difference."""
+    """Measures a stage of the final; a long one with requests that should make no difference, for the audit."""
     baselines = final_baselines(runner.state.reference, plan)
     is_long = plan.final == FULL_FINAL
     audited = equal_requests(runner, chosen, MEMBERS_AT_MOST - len(baselines) - len(chosen)) if is_long else []

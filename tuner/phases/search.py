@@ -1,6 +1,6 @@
-"""Phase 3, the search: the loop that asks for points, measures them against the reference and tells the answers.
+"""Runs the search: asks for points, measures them beside the reference and tells Optuna the answers.
 
-Must not know why a point is chosen: `strategy.py` chooses, `search.py` numbers, `search_time.py` ends.
+Must not know why a point is chosen: `strategies.py` chooses, `optuna_study.py` numbers, `search_time.py` ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import StudyState
 from tuner.evidence.trials import answer_of, trials_of
 from tuner.phases.runner import SessionRunner
-from tuner.phases.search_time import SearchTime, end_of, failure_of, race_blocks, trials_left
+from tuner.phases.search_time import SearchTime, end_of, failure_of, race_blocks, remaining_trials
 from tuner.planning.budget import StudyPlan
 from tuner.planning.session_plan import plan_session
 from tuner.report.words.space import enumeration_lines
@@ -26,7 +26,7 @@ from tuner.study.space import Assignment
 from tuner.study.trial import Answer, Proposal
 
 SEARCH_BLOCKS = 1000
-"""Number of blocks that no trial reaches: its stop rule ends it."""
+"""Number of blocks that no trial reaches, because its stop rule ends it."""
 
 
 def explore(runner: SessionRunner, plan: StudyPlan, search: Search, enumeration: SpaceEnumeration | None) -> SearchEnd:
@@ -61,7 +61,7 @@ class _Exploration:
 
     @property
     def state(self) -> StudyState:
-        """What is on record."""
+        """State of the study."""
         return self.runner.state
 
     def run(self) -> SearchEnd:
@@ -70,7 +70,7 @@ class _Exploration:
             return SearchEnd(reason=EndReason.ALL_FAILED, cause=str(self.enumeration.refused[-1]))
         strategy = STRATEGIES[self.state.study.sampler](self.knowledge())
         while True:
-            # A race that has measured all is not over for lack of time; a single trial is not chosen in vain.
+            # Time is checked before a single trial is chosen, but after a race has said that it is complete.
             if not strategy.is_race and (end := end_of(self.known, self.time, is_new=True)) is not None:
                 return end
             chosen = strategy.choose(self.knowledge(), (), self.time.group_size() if strategy.is_race else 1)
@@ -85,18 +85,18 @@ class _Exploration:
             self.measure([self.proposal(point) for point in chosen if point is not None], is_race=True)
 
     def knowledge(self) -> Knowledge:
-        """Returns what the strategy may know."""
+        """Returns the facts that a strategy may use."""
         return Knowledge(
             state=self.state,
             configurations=self.known,
             enumeration=self.enumeration,
             proposals=len(self.search.trials()),
             repeats=self.repeats,
-            trials_left=trials_left(self.state),
+            remaining_trials=remaining_trials(self.state),
         )
 
     def try_one(self, point: Assignment | None) -> None:
-        """Proposes a point, or has one proposed, and measures it; what is known is answered and counts as no trial."""
+        """Measures a point, or one that Optuna's sampler proposes; a known point is answered and is no trial."""
         proposal = self.search.propose(point)
         config = self.state.setup.configuration(proposal.assignment)
         effective = self.runner.resolve(config)
@@ -112,7 +112,7 @@ class _Exploration:
             self.measure([proposal], is_race=False)
 
     def proposal(self, point: Assignment) -> Proposal:
-        """Returns the trial of a member of a race: the one it has had since the first stage, or a new one."""
+        """Returns the trial of a member of a race: its trial of the first stage, or a new trial."""
         effective = self.runner.resolve(self.state.setup.configuration(point))
         known = None if isinstance(effective, Failure) else self.known.candidate(effective.key)
         if known is not None and known.trial is not None:
@@ -120,7 +120,7 @@ class _Exploration:
         return self.search.propose(point)
 
     def measure(self, group: Sequence[Proposal], *, is_race: bool) -> None:
-        """Measures one session of the reference and the group; Optuna is told of trials that it does not know yet."""
+        """Measures one session of the reference and the group, and tells Optuna of trials that it does not know."""
         state, reference = self.state, self.state.reference
         configs = [state.setup.configuration(p.assignment) for p in group]
         best = self.known.incumbent()

@@ -1,4 +1,4 @@
-"""How long a search may go on: its time, its trials, and the size of the sessions that still fit.
+"""Ends a search: its time, its trials, and the size of the sessions that still fit.
 
 Must not know which points are tried.
 """
@@ -20,15 +20,15 @@ from tuner.search.stopping import PERCENTILE_CAP_S
 from tuner.search.strategies import GROUP, EndReason, SearchEnd
 
 RACE_BLOCKS = 3
-"""Number of blocks of a race's session at least."""
+"""Smallest number of blocks of a race's session."""
 
 SEARCH_AT_LEAST = 0.5
-"""Share of its time that a search keeps where final and confirmation of long windows need more than was planned."""
+"""Smallest share of its time that a search keeps if final and confirmation need more than was planned."""
 
 
 @dataclass(slots=True, kw_only=True)
 class SearchTime:
-    """The time of one run of a search, which counts what it takes to choose as well as the sessions."""
+    """The time of one run of a search, with sessions and with the time to choose points."""
 
     state: StudyState
     plan: StudyPlan
@@ -47,7 +47,7 @@ class SearchTime:
         return is_begun and remaining_s is not None and remaining_s < 2 * self.member_s()
 
     def remaining_s(self) -> float | None:
-        """Returns the seconds that are left of the search's time; None where it has no end."""
+        """Returns the remaining seconds of the search; None if the budget does not limit its time."""
         state, plan = self.state, self.plan
         if plan.search_s is None:
             return None
@@ -60,7 +60,7 @@ class SearchTime:
     def member_s(self) -> float:
         """Returns the mean duration (s) of one member of a session so far.
 
-        Before the first session it is what the baselines tell of a member of a race.
+        Before the first session it is estimated from the session of the baselines, for a member of a race.
         """
         sessions = [line.session for line in self.state.log.sessions("search", "race")]
         if not sessions:
@@ -77,8 +77,8 @@ class SearchTime:
         return GROUP if remaining_s is None else max(1, min(GROUP, int(remaining_s / member_s) - 1))
 
 
-def trials_left(state: StudyState) -> int | None:
-    """Returns the number of trials left of the budget; None where trials are not budgeted.
+def remaining_trials(state: StudyState) -> int | None:
+    """Returns the number of trials that the budget still allows; None if it does not limit them.
 
     A trial counts once it has been measured, however often that is.
     """
@@ -90,7 +90,7 @@ def trials_left(state: StudyState) -> int | None:
 
 
 def failure_of(known: KnownConfigurations) -> SearchEnd | None:
-    """Returns the end of a search of which no configuration ran; None if one did, or none was tried."""
+    """Returns the end of a search in which every configuration failed; None otherwise, and before the first trial."""
     causes = known.causes()
     if not causes or any(c.is_measured for c in known.state.candidates.values()):
         return None
@@ -98,11 +98,11 @@ def failure_of(known: KnownConfigurations) -> SearchEnd | None:
 
 
 def end_of(known: KnownConfigurations, time: SearchTime, *, is_new: bool) -> SearchEnd | None:
-    """Returns why there is no other session, `is_new` if it would be of another trial; None if there is one."""
+    """Returns why no session may follow, None if one may; `is_new`: the session would measure a new trial."""
     state = known.state
     if (failure := failure_of(known)) is not None and len(known.causes()) >= GIVE_UP_AFTER:
         return failure
-    if is_new and trials_left(state) == 0:
+    if is_new and remaining_trials(state) == 0:
         return SearchEnd(reason=EndReason.TRIALS_DONE, trials=state.study.budget.trials)
     return SearchEnd(reason=EndReason.TIME_USED) if time.is_over() else None
 

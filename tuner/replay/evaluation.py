@@ -33,7 +33,7 @@ class Evaluation:
     regret_p90_pct: float
     tried_regret_median_pct: float
     tried_regret_p90_pct: float
-    """Regret of the best configuration that was tried; the difference to `regret_p90_pct` was lost by the choice."""
+    """Regret of the best configuration that was tried; the choice added the difference to `regret_p90_pct`."""
     search_regret_median_pct: float
     """Regret of the configuration that search and final took for the best, confirmed or not."""
     trials_median: float
@@ -54,7 +54,10 @@ class Evaluation:
     large_claims: int
     """Number of claims of true gains of 5 % or more, which the bias is computed from."""
     bias_points: float | None
-    """Mean of 100 times the log of claimed over true speed-up: 1 is 1 % of the speed, however large the gain."""
+    """Mean of 100 times the log of claimed over true speed-up.
+
+    1 is 1 % of the speed, however large the gain.
+    """
     bias_se_points: float | None
     """Standard error of the bias."""
     intervals: int

@@ -155,7 +155,7 @@ def extend(space: Space, parameters: Sequence[Parameter]) -> Space:
 def read_value(text: str, parameter: Parameter) -> Value:
     """Returns the parameter's value that is written as `text`, else the number in the text, else the first value.
 
-    The number may be none of the parameter's values: `Space.nearest` rounds it.
+    The number may be none of the parameter's values; `Space.nearest` replaces it.
     """
     for value in parameter.values:
         if str(value).lower() == text.lower():

@@ -1,4 +1,4 @@
-"""One parameter as a sampler sees it: an index or one of several choices. Must not know any sampler."""
+"""Encodes the values of a parameter for a sampler, as indices or as choices. Must not know any sampler."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Axis:
         return cls(parameter=parameter, choices=tuple(json.dumps(value) for value in values))
 
     def encode(self, value: Value) -> Value:
-        """Returns the choice of a value; raises `ValueError` where the parameter does not have the value."""
+        """Returns the choice of a value; raises `ValueError` if the parameter does not have the value."""
         values = self.parameter.values
         alike = [i for i, known in enumerate(values) if is_same(known, value)]
         exact = [i for i in alike if type(values[i]) is type(value)]
@@ -40,5 +40,5 @@ class Axis:
         return self.choices[(exact or alike)[0]]
 
     def decode(self, choice: Value) -> Value:
-        """Returns the value of a choice; raises `ValueError` where there is no such choice."""
+        """Returns the value of a choice; raises `ValueError` if there is no such choice."""
         return self.parameter.values[self.choices.index(choice)]

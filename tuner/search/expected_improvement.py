@@ -30,7 +30,7 @@ The best of 90 configurations was 13 % above neighbours that differ by no more t
 """
 
 MOST_VALUES = 90
-"""Number of values that a process is fitted to at most, since fitting takes n^3: the best third and the latest."""
+"""Largest number of values that a process is fitted to, the best third and the latest: fitting takes n^3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +69,19 @@ class Model:
         self._last: dict[str, Floats] = {}
         """Metric of a limit, or "" for the objective -> the likeliest hyperparameters of the last fit."""
 
-    def most_promising(self, observations: Sequence[Observation], left: Mapping[str, Assignment]) -> Assignment | None:
-        """Returns the point of `left` with the largest expected improvement, or None if no point is worth a trial."""
-        if not left:
+    def most_promising(
+        self, observations: Sequence[Observation], open_points: Mapping[str, Assignment]
+    ) -> Assignment | None:
+        """Returns the open point with the largest expected improvement, or None if no point is worth a trial."""
+        if not open_points:
             return None
         if len(observations) < FEWEST_TO_FIT:
-            return left[list(left)[int(self._rng(len(observations)).integers(len(left)))]]
+            return open_points[list(open_points)[int(self._rng(len(observations)).integers(len(open_points)))]]
         gains = self.expected_improvement(observations)
-        key = max(left, key=lambda key: gains[self._index[key]])
+        key = max(open_points, key=lambda key: gains[self._index[key]])
         few = max(FEWEST, min(FEWEST_OF_MANY, FEWEST_SHARE * len(self.points)))
         is_open = len(observations) < few or not any(o.is_feasible for o in observations)
-        return left[key] if is_open or gains[self._index[key]] > WORTH_A_TRIAL else None
+        return open_points[key] if is_open or gains[self._index[key]] > WORTH_A_TRIAL else None
 
     def expected_improvement(self, observations: Sequence[Observation]) -> Floats:
         """Returns the expected improvement (log-ratio) of each point, times the chance that it keeps the limits.
@@ -132,7 +134,7 @@ class Model:
 def features(space: Space, point: Assignment) -> list[float]:
     """Returns a point as numbers in [0, 1].
 
-    An ordinal parameter has its place on a log grid, any other a column for each value; a parameter with a condition
+    An ordinal parameter has its position on a log grid, any other a column for each value. A parameter with a condition
     has one more column, 1 if the parameter is set. Requests and threads also count per stream, as a device does.
     """
     found: list[float] = []
@@ -142,25 +144,25 @@ def features(space: Space, point: Assignment) -> list[float]:
         if parameter.when:
             found.append(float(is_set))
         if parameter.is_ordinal:
-            found.append(_log_place(value, parameter.values) if is_set else 0.5)
+            found.append(_log_position(value, parameter.values) if is_set else 0.5)
         elif len(parameter.values) > 1:
             found += [float(is_set and is_same(value, v)) / math.sqrt(2.0) for v in parameter.values]
     values = {p.name: p.values for p in space.parameters}
     per_stream = (*(row.name for row in OWN_PARAMETERS.values() if row.is_per_stream), "INFERENCE_NUM_THREADS")
     for name in per_stream:
         if name in values and "NUM_STREAMS" in values:
-            found.append(_ratio_place(point, name, values))
+            found.append(_ratio_position(point, name, values))
     return found
 
 
-def _log_place(value: Value, values: Sequence[Value]) -> float:
+def _log_position(value: Value, values: Sequence[Value]) -> float:
     low, high = _number(values[0]), _number(values[-1])
     if low <= 0.0:
         return (_number(value) - low) / max(high - low, 1e-12)
     return math.log(_number(value) / low) / max(math.log(high / low), 1e-12)
 
 
-def _ratio_place(point: Assignment, name: str, values: Mapping[str, Sequence[Value]]) -> float:
+def _ratio_position(point: Assignment, name: str, values: Mapping[str, Sequence[Value]]) -> float:
     ours, streams = _number(point.get(name)), _number(point.get("NUM_STREAMS"))
     if ours <= 0.0 or streams <= 0.0:
         return 0.5

@@ -23,7 +23,7 @@ feature matters.
 """
 
 KEPT, KEPT_OF_MANY, FEW = 8, 2, 80
-"""Number of likeliest sets that are kept for up to `FEW` values, and for more: those leave little doubt."""
+"""Number of likeliest sets that are kept for up to `FEW` values, and for more values, which leave little doubt."""
 
 LENGTH_MEDIAN, LENGTH_SPREAD = 0.9, 0.8
 """Median and log-sd of a length scale's lognormal prior; every feature spans [0, 1]."""
@@ -42,7 +42,7 @@ RUGGED_SD, RUGGED_SPREAD = 0.01, 1.0
 
 The rugged part of a value is the one that no neighbour predicts: tiles, alignment, shared caches. 1 % was assumed, 10
 to 30 % was seen on tiny models on two CPUs. On a plateau the best point is the luckiest in this part, and a process
-without it is sure too early that nothing is left.
+without it is sure too early that no point is better.
 """
 
 JITTER = 1e-8
@@ -62,8 +62,8 @@ def log_likelihoods(thetas: Floats, x: Floats, y: Floats, noise: Floats) -> Floa
     """Returns the log-likelihood of `y` at `x` under each of `thetas`, up to a constant: shape [len(thetas)].
 
     `x` has the shape [values, features]; `noise` holds variances. The last row of the Cholesky factor of [[K, y], [y',
-    c]] is L^-1 y, all that the likelihood takes from a solution (Rasmussen & Williams, 2006, algorithm 2.1, in one step
-    for all sets). `c` must exceed y' K^-1 y, which the smallest eigenvalue bounds.
+    c]] is L^-1 y, all that the likelihood takes from a solution (Rasmussen & Williams, 2006, algorithm 2.1, for all
+    sets at once). `c` must exceed y' K^-1 y, which the smallest eigenvalue bounds.
     """
     n = len(y)
     rows, columns = np.tril_indices(n, -1)
@@ -82,9 +82,9 @@ def log_likelihoods(thetas: Floats, x: Floats, y: Floats, noise: Floats) -> Floa
 
 
 def predict(theta: Floats, x: Floats, y: Floats, noise: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
-    """Returns mean and sd at each of `points`, and the mean at each of `x`, from values `y` of variance `noise`.
+    """Returns mean and sd at each of `points`, and the mean at each of `x`.
 
-    The formulas are those of Rasmussen & Williams, 2006, algorithm 2.1.
+    `y` are values at `x`, with variances `noise`. The formulas are those of Rasmussen & Williams, 2006, algorithm 2.1.
     """
     unit = np.eye(len(y))
     rugged = math.exp(2.0 * theta[1])

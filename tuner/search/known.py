@@ -1,6 +1,6 @@
-"""What a search knows already: configurations that were measured, that failed, or that are a baseline.
+"""Finds the configurations that a search knows: measured ones, failed ones, and the baselines.
 
-Responsible for finding them by what the device makes of a point. Must not know which point is tried next.
+Responsible for effective keys and answers. Must not know which point is tried next.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class KnownConfigurations:
     baselines: Mapping[str, str]
     """Effective key -> name of the last baseline that has it, without the baselines that failed."""
     refused: dict[str, Failure] = field(default_factory=dict)
-    """Properties that do not compile -> why, as this run has met them."""
+    """Properties that do not compile -> their failure in this run."""
     _asked: dict[str, Candidate] = field(default_factory=dict)
     """Effective key, as it resolves, of every configuration that was ever measured."""
     _read: int = 0

@@ -1,4 +1,4 @@
-"""The candidates and baselines as observations of the Gaussian process, and the points fast enough for a trial.
+"""Makes observations of candidates and baselines for the Gaussian process, and finds points that are fast enough.
 
 Responsible for values, errors and excesses of points. Must not import the process itself, phases or Optuna.
 """
@@ -71,8 +71,8 @@ def observations(
     ]
 
 
-def fast_enough(state: StudyState, left: Mapping[str, Assignment], best: Candidate | None) -> dict[str, Assignment]:
-    """Returns the points of `left` whose window would end in time at the speed of the best candidate.
+def fast_enough(state: StudyState, points: Mapping[str, Assignment], best: Candidate | None) -> dict[str, Assignment]:
+    """Returns the points whose window would end in time at the speed of the best candidate.
 
     The longest window is `SessionPlan.max_window_s`; a configuration with a longer one cannot be the answer.
     """
@@ -83,5 +83,5 @@ def fast_enough(state: StudyState, left: Mapping[str, Assignment], best: Candida
     if best is not None and state.study.objective.metric == "throughput":
         samples_per_s *= math.exp(max(0.0, best.value))
     most = longest_window_s(state, state.reference) * samples_per_s / CYCLES
-    configs = {key: state.setup.configuration(assignment) for key, assignment in left.items()}
-    return {key: left[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= most}
+    configs = {key: state.setup.configuration(assignment) for key, assignment in points.items()}
+    return {key: points[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= most}

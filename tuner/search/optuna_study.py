@@ -1,7 +1,7 @@
-"""Optuna's study behind plain values: points of the space are asked of it, and it is told how they did.
+"""Wraps Optuna's study in plain values: it is asked for points of the space and told their values.
 
 The study lives in memory and is rebuilt from sessions.jsonl at every start; study.db is a mirror of it. Must not know
-how a candidate is measured, what its numbers mean, or which candidate wins. Only `database.py` uses Optuna beside it.
+how a candidate is measured, what its numbers mean, or which one is best. `study_database.py` alone uses Optuna too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from tuner.study.trial import FinishedTrial, Proposal, TrialSummary
 __all__ = ["SAMPLERS", "UNRECORDED", "FinishedTrial", "Proposal", "Search", "StrategySampler", "TrialSummary"]
 
 UNRECORDED = "not in sessions.jsonl"
-"""Failure of a trial that fills a number which no session has; most such trials were answered from what was known."""
+"""Failure of a trial whose number no session has.
+
+Most of these trials were answered from what was known, and such answers are not in sessions.jsonl.
+"""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -56,7 +59,7 @@ IN_ORDER: SamplerName = "grid"
 
 
 class Search:
-    """One study in memory: proposes points of its space, is told how they did. For one process and one thread."""
+    """One study in memory, which proposes points and is told their values; for one process and one thread."""
 
     def __init__(
         self,
@@ -96,9 +99,9 @@ class Search:
         self.close()
 
     def restore(self, finished: Sequence[FinishedTrial], *, duplicates: int = 0) -> None:
-        """Fills the empty study with what the records know, then writes study.db.
+        """Fills the empty study with the recorded trials, then writes study.db.
 
-        Numbers stay: a number that the records lack becomes a trial that failed as `UNRECORDED`.
+        Trials keep their numbers: a number without a record becomes a trial that failed as `UNRECORDED`.
         """
         self.duplicates = duplicates
         known = {trial.number: trial for trial in finished}
@@ -110,10 +113,10 @@ class Search:
         self._written = len(self._trials())
 
     def propose(self, assignment: Assignment | None = None) -> Proposal:
-        """Returns a new running trial: of the point given (a seed, a member of a race), else of the sampler's choice.
+        """Returns a new running trial of the given point, or of the point that the sampler chooses.
 
-        A sampler may choose a point again; the order of the space starts again at its end. Raises `ValueError` where
-        the given assignment is not a point of the space.
+        A sampler may choose a point again; the order of the space starts again at its end. Raises `ValueError` if the
+        assignment is not a point of the space.
         """
         if assignment is None and self._name == IN_ORDER:
             assignment = self._next_in_order()
@@ -138,7 +141,7 @@ class Search:
         record: Mapping[str, object] = _NOTHING,
         failure: str | None = None,
     ) -> None:
-        """Ends a running trial, see `FinishedTrial`; raises `ValueError` where no trial of the number is running."""
+        """Ends a running trial, see `FinishedTrial`. Raises `ValueError` if no trial of the number is running."""
         if number not in self._running:
             raise ValueError(f"trial {number} is not running")
         trial = self._running[number]
@@ -160,7 +163,7 @@ class Search:
         self._write()
 
     def trials(self) -> list[TrialSummary]:
-        """Every trial by number, running ones too."""
+        """Returns every trial by number, running ones too."""
         return [
             TrialSummary(
                 number=trial.number,
@@ -230,19 +233,21 @@ class Search:
 
 
 class StrategySampler(BaseSampler):
-    """Answers Optuna with the point that a strategy chose, or else with the point of another sampler."""
+    """A sampler that answers with the point of a strategy, or else with the point of another sampler."""
 
     def __init__(self) -> None:
         self.chosen: Mapping[str, Any] | None = None
         """Parameters of the trial to come, as Optuna has them."""
         self.sampled: BaseSampler | None = None
-        """Sampler that is asked where nothing was chosen; it neither sees nor draws anything for a chosen point."""
+        """Sampler that is asked if no point was chosen; it neither sees nor draws anything for a chosen point."""
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Prepares the other sampler, if it is asked."""
         if self.chosen is None and self.sampled is not None:
             self.sampled.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Returns the parameters that the other sampler draws together; none for a chosen point."""
         if self.chosen is not None or self.sampled is None:
             return {}
         return self.sampled.infer_relative_search_space(study, trial)
@@ -250,6 +255,7 @@ class StrategySampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
+        """Returns the values that the other sampler draws together; none for a chosen point."""
         if self.chosen is not None or self.sampled is None:
             return {}
         return self.sampled.sample_relative(study, trial, search_space)
@@ -257,6 +263,7 @@ class StrategySampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
+        """Returns the chosen value of a parameter, or the value that the other sampler draws."""
         if self.chosen is not None:
             return self.chosen[param_name]
         assert self.sampled is not None
@@ -272,7 +279,7 @@ def _values(trial: FinishedTrial) -> list[float] | None:
 
 
 def _attributes(trial: FinishedTrial) -> dict[str, Any]:
-    """Returns what is kept of a trial beside its values; `record` can be written as JSON."""
+    """Returns the attributes of a trial beside its values; `record` can be written as JSON."""
     failure = {} if trial.failure is None else {"failure": trial.failure}
     return {"record": dict(trial.record), **failure}
 

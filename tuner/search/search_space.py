@@ -1,6 +1,6 @@
-"""From a study, its model, device and host to the space that is searched, its seeds and its pinned precision.
+"""Builds the setup of a study for its model, device and host: space, seeds and pinned precision.
 
-Knows what a device allows; opens no bench and measures nothing.
+Responsible for what a device allows. Must not open a bench or measure anything.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ from tuner.study.space import Parameter, Space
 from tuner.study.study import Study
 
 PROOF_BATCH = 4
-"""The batch size that stands for all: samples differ, and a reshape that folds the batch shows (tuner/README.md)."""
+"""Batch size that is proved legal and stands for all others.
+
+Four different samples show a reshape that folds the batch into the results (tuner/README.md, batching).
+"""
 
 NO_PRECISION = ("unreadable", "dynamic", "")
+"""Precisions that a device reports without naming one."""
 
 
 def make_setup(
@@ -37,9 +41,10 @@ def make_setup(
     *,
     root: Path = Path("/"),
 ) -> StudySetup:
-    """Returns the space that this device, host and model allow, its seeds, and the pinned precision.
+    """Returns the setup of a study: the space that device, host and model allow, its seeds, the pinned precision.
 
-    The kinds of CPUs are read off the files below `root`.
+    `resolve` compiles a configuration without timing it; `say` receives a line if batch sizes leave the space. The
+    kinds of CPUs are read off the files below `root`. Raises ModelError for a baseline with a batch that changes results.
     """
     is_latency = study.is_single
     is_batch_legal = facts.batch_legal and not is_latency and study.load is None
@@ -83,7 +88,7 @@ def make_setup(
         replicas=replicas,
         replica_quota=_replica_quota(study.conditions, host, replicas),
     )
-    # What suits throughput and what suits latency are the two ends of a front.
+    # A front has two ends: seeds for throughput and seeds for latency.
     kinds = (False, True) if study.objective.has_several and not is_latency else (is_latency,)
     ends = [ask(is_latency=kind) for kind in kinds]
     return StudySetup(
@@ -96,14 +101,14 @@ def make_setup(
 
 
 def _replica_quota(conditions: Conditions, host: HostFacts, replicas: int) -> float | None:
-    """What is stated is each replica's; the quota that this process lives under is shared."""
+    """Returns the CPUs of each replica: the stated quota, or a share of this process's; None without a quota."""
     if conditions.cpus is not None or host.cpu_quota is None:
         return conditions.cpus
     return host.cpu_quota / replicas
 
 
 def _pinned_precision(space: Space, facts: ModelFacts) -> dict[str, str | int | float | bool]:
-    """The device's own precision, spelled out, unless the space decides about it."""
+    """Returns the precision that the device uses by itself as a property, unless the space decides about it."""
     names = {p.name for p in space.parameters}
     if facts.precision in NO_PRECISION or names & {"INFERENCE_PRECISION_HINT", "EXECUTION_MODE_HINT"}:
         return {}
@@ -115,7 +120,7 @@ def _without_batches(parameter: Parameter) -> Parameter:
 
 
 def proof_sizes(study: Study, batch_size: int) -> list[int]:
-    """Which batch size is proved legal, where anything would use one."""
+    """Returns the batch sizes to prove legal: one for all if the space, a baseline or `batch_size` has a batch."""
     offered = [v for p in study.space.parameters if p.name == "batch_size" for v in p.values if isinstance(v, int)]
     offered += [batch_size, *(b.batch_size for b in study.baselines.values())]
     explicit = [size for size in offered if size > 1]

@@ -1,4 +1,4 @@
-"""Points of the space that a search tries first: what measurements of hints, quotas and replicas suggest.
+"""Chooses the points that a search tries first, from measurements of hints, quotas and replicas (tuner/README.md).
 
 Must not ask the device, the host or the search.
 """
@@ -26,10 +26,11 @@ def seeds(
     replicas: int = 1,
     replica_quota: float | None = None,
 ) -> list[dict[str, Value]]:
-    """The points to try before the sampler's own, most promising first, no point twice.
+    """Returns the points to try before the sampler's own, the most promising first, no point twice.
 
-    `quota` in CPUs, None without one; `throughput`: what the device made of the THROUGHPUT hint, None where it failed;
-    `replicas`: the most that share the CPUs; `replica_quota`: what each of them may use, in CPUs.
+    `quota` is in CPUs, None without one. `throughput` is the effective configuration of the THROUGHPUT hint, None if
+    the hint failed. `replicas` is the largest number of processes that share the CPUs, `replica_quota` the CPUs that
+    each of them may use.
     """
     wanted = _replica_seeds(space, cpus, replicas, replica_quota) if replicas > 1 else []
     wanted += _latency_seeds(space, cpus, quota) if is_latency else _throughput_seeds(space, cpus, quota, throughput)
@@ -37,7 +38,7 @@ def seeds(
 
 
 def merged(lists: Sequence[Sequence[dict[str, Value]]]) -> list[dict[str, Value]]:
-    """The points of several lists in turn, no point twice."""
+    """Returns the points of several lists in turn, no point twice."""
     points = [point for turn in itertools.zip_longest(*lists) for point in turn if point is not None]
     # Keyed by JSON text, which keeps 1 and true apart.
     return list({json.dumps(point): point for point in points}.values())
@@ -64,15 +65,17 @@ def _throughput_seeds(
 
 
 def _replica_seeds(space: Space, cpus: int, replicas: int, quota: float | None) -> list[dict[str, Value]]:
-    """Each replica its share of the threads, unpinned; and each its share of the CPUs. No more threads than the quota
-    of a replica keeps running: those beyond it only wait for each other."""
+    """Returns seeds for several replicas: unpinned with a share of the threads, or pinned to a share of the CPUs.
+
+    A replica has no more threads than its quota keeps running: further threads only wait for each other.
+    """
     threads = max(1, min(cpus // replicas, math.floor(cpus if quota is None else quota)))
     alone = _explicit(space, streams=1, threads=threads, is_pinned=False)
-    apart = _explicit(space, streams=threads, threads=threads, is_pinned=True)
+    separate = _explicit(space, streams=threads, threads=threads, is_pinned=True)
     return [
         {**alone, "replicas": replicas, "affinity": "shared"},
         {**alone, "replicas": replicas, "affinity": "shared", "infer_requests": 2},
-        {**apart, "replicas": replicas, "affinity": "split", "infer_requests": 2 * threads},
+        {**separate, "replicas": replicas, "affinity": "split", "infer_requests": 2 * threads},
     ]
 
 
@@ -89,7 +92,10 @@ def _has_hint(space: Space) -> bool:
 
 
 def _hint(space: Space, name: str, effective: Mapping[str, str], *, cpus: int) -> dict[str, Value]:
-    """The hint where the space has it, with as little beside it as the space allows; else what it amounts to."""
+    """Returns the point of a hint, with as few other properties as the space allows.
+
+    A space without hints has the point that the hint amounts to.
+    """
     wanted = _explicit(space, streams=cpus, threads=cpus, is_pinned=True)
     for parameter in space.parameters:
         if _has_hint(space) and None in parameter.values:
@@ -100,7 +106,7 @@ def _hint(space: Space, name: str, effective: Mapping[str, str], *, cpus: int) -
 
 
 def _explicit(space: Space, *, streams: int, threads: int, is_pinned: bool) -> dict[str, Value]:
-    """No hint where it can be left out, and a request for every stream, as the runtime suggests."""
+    """Returns a point of streams and threads, without a hint if possible, with one request for each stream."""
     can_be_unset = any(p.name == "PERFORMANCE_HINT" and None in p.values for p in space.parameters)
     return {
         "PERFORMANCE_HINT": None if can_be_unset else "THROUGHPUT",

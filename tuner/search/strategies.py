@@ -1,6 +1,6 @@
-"""Strategies of a search: which points are tried next, given what is known.
+"""Chooses the points that a search tries next, by strategies that are functions in a table.
 
-Must not know how a point is measured, nor how long that takes. Strategies choose; Optuna asks and is told every trial.
+Must not know how a point is measured, nor how long that takes; Optuna numbers every trial and is told its value.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ STRAIGHT_UP_TO = 12
 """Number of configurations up to which each is raced once and the best go to the final (tuner/README.md)."""
 
 RACE_KEEP = 0.4
-"""Share of the field of a race that is measured again."""
+"""Share of the candidates of a race that is measured again."""
 
 GROUP = MEMBERS_AT_MOST - 1
 """Number of candidates of one session at most, beside the reference."""
 
 DIRECTIONS = 8
-"""Number of random weights of several objectives in which nothing better must be expected before a search ends."""
+"""Number of random weights of several objectives that must all promise nothing before a search ends."""
 
 REPEATS = 20
-"""Number of known answers in a row after which a sampler is handed a point that was never measured."""
+"""Number of known answers in a row after which a new point replaces the sampler's."""
 
 
 class EndReason(Enum):
-    """Why a search has ended."""
+    """The reason for the end of a search."""
 
     ALL_FAILED = "every configuration failed"
     TRIALS_DONE = "trials done"
@@ -55,9 +55,9 @@ class SearchEnd:
 
     reason: EndReason
     trials: int | None = None
-    """Budget of trials, where it is used up."""
+    """Budget of trials, if that ended the search."""
     cause: str = ""
-    """Failure of the last configuration, where all of them failed."""
+    """Failure of the last configuration, if all of them failed."""
 
     def __str__(self) -> str:
         """Returns the end as a user reads it."""
@@ -67,75 +67,80 @@ class SearchEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What a strategy may know."""
+    """The facts that a strategy may use."""
 
     state: StudyState
     configurations: KnownConfigurations
     enumeration: SpaceEnumeration | None
-    """Space as the device sees it; None where it is too large to be listed."""
+    """Space as the device sees it; None if it is too large to be listed."""
     proposals: int = 0
     """Number of proposals so far, which random numbers are drawn from."""
     repeats: int = 0
     """Number of proposals that were answered since the last measured one."""
-    trials_left: int | None = None
-    """Number of trials left of the budget; None where trials are not budgeted."""
+    remaining_trials: int | None = None
+    """Number of trials that the budget still allows; None if it does not limit them."""
 
-    def left(self, pending: Sequence[Assignment]) -> dict[str, Assignment]:
+    def open_points(self, pending: Sequence[Assignment]) -> dict[str, Assignment]:
         """Returns the listed points that are neither known nor pending, by effective key."""
         listed = self.enumeration.distinct if self.enumeration else {}
         return {k: a for k, a in listed.items() if a not in pending and not self.configurations.is_known(k)}
 
 
 Chosen = Sequence[Assignment | None] | SearchEnd
-"""Points to measure next, or the end of the search. None stands for the choice of Optuna's sampler; no points at all
-ask to wait for what is being measured."""
+"""Points to measure next, or the end of the search.
+
+None among the points stands for the choice of Optuna's sampler. No points at all ask to wait for pending results.
+"""
 
 Choose = Callable[[Knowledge, Sequence[Assignment], int], Chosen]
-"""Function of what is known, of the points that are being measured, and of the number of points wanted at most."""
+"""Function of the knowledge, the pending points and the largest number of points that are wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """A strategy that was made for one search.
 
-    It keeps nothing but the survivors of its race and the parameters of its last fit; a new one goes on from what is
-    known.
+    It keeps the survivors of its race and the parameters of its last fit alone; a new strategy goes on from what is on
+    record.
     """
 
     choose: Choose
     is_race: bool = False
-    """True if points are measured in groups and measured again; otherwise one by one, and what is known is answered."""
+    """True if points are measured in groups, and again.
+
+    Otherwise points are measured one by one, and a known point is answered without a session.
+    """
 
 
 def sampled(known: Knowledge) -> Strategy:
-    """Tries seeds, then the points of Optuna's sampler; one that repeats itself is handed a new point."""
+    """Returns a strategy that tries seeds, then the points of Optuna's sampler, and new points if it repeats itself."""
 
     def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
-        left = known.left(pending)
-        if known.enumeration is not None and not left:
+        points = known.open_points(pending)
+        if known.enumeration is not None and not points:
             return _end(EndReason.ALL_MEASURED, pending)
         if (seeds := _new_seeds(known, pending)) or known.repeats < REPEATS:
             return seeds[:n] or [None]
-        point = next(iter(left.values()), None) or _unmeasured(known)
+        point = next(iter(points.values()), None) or _unmeasured(known)
         return _end(EndReason.NOTHING_NEW, pending) if point is None else [point]
 
     return Strategy(choose=choose)
 
 
 def expected_improvement(known: Knowledge) -> Strategy:
-    """Tries seeds, then the points of which a Gaussian process over the listed space expects most."""
+    """Returns a strategy that tries seeds, then the points of which a Gaussian process expects most."""
     if known.enumeration is None:
         return sampled(known)
     setup = known.state.setup
     model = Model(setup.space, known.enumeration.distinct, seed=setup.study.seed)
 
     def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
-        left, state = known.left(pending), known.state
-        if not left:
+        points, state = known.open_points(pending), known.state
+        if not points:
             return _end(EndReason.ALL_MEASURED, pending)
         if seeds := _new_seeds(known, pending):
             return seeds[:n]
-        in_time = fast_enough(state, left, known.configurations.incumbent())
+        in_time = fast_enough(state, points, known.configurations.incumbent())
         if not in_time:
             return _end(EndReason.TOO_SLOW, pending)
         candidates = list(state.candidates.values())
@@ -148,9 +153,9 @@ def expected_improvement(known: Knowledge) -> Strategy:
 
 
 def race(known: Knowledge, *, stages: int | None = None) -> Strategy:
-    """Halves the listed points by races in groups, each stage with the best 40 % of the last, until a final's are left.
+    """Returns a strategy that halves the listed points by races in groups, until as many remain as a final takes.
 
-    Each stage wants one session more of each candidate than the stage before.
+    Each stage has the best 40 % of the stage before, with one session more of each. `stages` ends the race early.
     """
     if known.enumeration is None:
         return sampled(known)
@@ -158,10 +163,10 @@ def race(known: Knowledge, *, stages: int | None = None) -> Strategy:
     keys = [key for key in distinct if key not in known.configurations.baselines]
     random.Random(known.state.study.seed).shuffle(keys)
     keys.sort(key=lambda key: key not in seeds)
-    room, total = known.trials_left, known.state.study.budget.trials
+    room, total = known.remaining_trials, known.state.study.budget.trials
     new = [key for key in keys if known.configurations.candidate(key) is None]
-    left_out = set() if room is None else set(new[room:])
-    stage, survivors = 0, [key for key in keys if key not in left_out]
+    skipped = set() if room is None else set(new[room:])
+    stage, survivors = 0, [key for key in keys if key not in skipped]
 
     def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
         nonlocal stage, survivors
@@ -176,7 +181,7 @@ def race(known: Knowledge, *, stages: int | None = None) -> Strategy:
                 break
             survivors = [found[c.key] for c in alive[: max(GROUP, round(RACE_KEEP * len(alive)))]]
             stage += 1
-        if left_out:
+        if skipped:
             return SearchEnd(reason=EndReason.TRIALS_DONE, trials=total)
         return SearchEnd(reason=EndReason.ALL_MEASURED)
 
@@ -184,7 +189,7 @@ def race(known: Knowledge, *, stages: int | None = None) -> Strategy:
 
 
 def by_size(known: Knowledge) -> Strategy:
-    """Races a small space, once where it is tiny; of a larger one a Gaussian process chooses."""
+    """Returns a race for a small space, of one stage for a tiny one; expected improvement for a larger space."""
     count = len(known.enumeration.distinct) if known.enumeration else None
     if count is None or count > RACE_UP_TO:
         return expected_improvement(known)
@@ -199,19 +204,19 @@ STRATEGIES: Mapping[SamplerName, Callable[[Knowledge], Strategy]] = {
     "random": sampled,
     "grid": sampled,
 }
-"""Name in a study file -> how its strategy is made from what is known when the search begins or goes on."""
+"""Name in a study file -> function that makes the strategy when a search begins or goes on."""
 
 NEED_LISTING: frozenset[SamplerName] = frozenset({"race", "gp"})
-"""Names that a space which is too large to be listed cannot have; a user who asked for one is told."""
+"""Names of the strategies that need a listed space; a larger space is sampled instead, and the user is told."""
 
 
 def _end(reason: EndReason, pending: Sequence[Assignment]) -> Chosen:
-    """Returns the end of a search, or no points while others are pending: their results may change it."""
+    """Returns the end of a search, or no points while pending results may change it."""
     return [] if pending else SearchEnd(reason=reason)
 
 
 def _new_seeds(known: Knowledge, pending: Sequence[Assignment]) -> list[Assignment]:
-    """Returns the seeds of the space of which nothing is known, none of them asked for before."""
+    """Returns the seeds of the space that are neither known nor were requested before."""
     setup, asked = known.state.setup, known.state.evidence.requests
     return [
         seed
@@ -227,7 +232,7 @@ def _seed_keys(known: Knowledge) -> set[str]:
 
 
 def _directions(known: Knowledge) -> Iterator[Sequence[float]]:
-    """Yields weights of several objectives for the next proposal; with one objective there is nothing to weigh."""
+    """Yields weights of several objectives for the next proposal; an empty one for a single objective."""
     study = known.state.study
     if not study.objective.has_several:
         yield ()
@@ -238,7 +243,7 @@ def _directions(known: Knowledge) -> Iterator[Sequence[float]]:
 
 
 def _unmeasured(known: Knowledge) -> Assignment | None:
-    """Returns a new point of a space too large to be listed, drawn blindly; None if some draws find none."""
+    """Returns a random new point of a space too large to be listed; None if `REPEATS` draws find none."""
     rng = random.Random(f"{known.state.study.seed}/{known.proposals}")
     space = known.state.setup.space
     drawn = (space.nearest({p.name: rng.choice(p.values) for p in space.parameters}) for _ in range(REPEATS))

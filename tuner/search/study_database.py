@@ -1,7 +1,7 @@
-"""study.db: a mirror of the search for optuna-dashboard and `optuna.load_study`, written and never read.
+"""Writes study.db, a mirror of the search for optuna-dashboard and `optuna.load_study` that is never read back.
 
-Responsible for a file that may be missing, locked, foreign, damaged or on a full disk: none of it ends a study. Must
-not know what is proposed, nor what the numbers of a trial mean.
+Responsible for a file that may be missing, locked, foreign, damaged or on a full disk, none of which ends a study. Must
+not know proposals, nor the meaning of a trial's numbers.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 LOCK_WAIT_S = 1.0
-"""Seconds to wait for a lock. Readers (optuna-dashboard) hold none for long; Optuna writes a trial in five attempts."""
+"""Seconds to wait for a lock.
+
+Readers such as optuna-dashboard hold a lock for milliseconds, and Optuna attempts each write five times.
+"""
 
 ASIDE = ".aside"
 """Suffix of a file that was in the way of study.db."""
 
 FAILURES = (sqlite3.Error, SQLAlchemyError, StorageInternalError, OSError, KeyError)
-"""Exceptions of a failed write; Optuna raises KeyError where another program has deleted the study."""
+"""Exceptions of a failed write; Optuna raises KeyError if another program has deleted the study."""
 
 SCHEMA: Mapping[str, Sequence[str]] = {
     "trials": ("trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"),
@@ -55,7 +58,7 @@ class StudyDatabase:
     metrics: Sequence[str]
     """Names of the objectives, all of which are maximized: every value is a log-ratio."""
     say: Callable[[str], None]
-    """Receives one line where the file had to be replaced or is given up."""
+    """Receives one line if the file had to be replaced or is given up."""
     _connection: sqlite3.Connection | None = field(default=None, init=False)
     _study: optuna.Study | None = field(default=None, init=False)
     """None before `renew`, and once the file is given up."""
@@ -122,7 +125,10 @@ class StudyDatabase:
             return file
 
     def _copied(self, memory: sqlite3.Connection) -> sqlite3.Connection:
-        """Raises `sqlite3.Error` where the file is no database, one of another program, or cannot be written."""
+        """Returns a connection to the file, into which `memory` was copied.
+
+        Raises `sqlite3.Error` if the file is no database, belongs to another program, or cannot be written.
+        """
         file = sqlite3.connect(self.path, timeout=LOCK_WAIT_S)
         try:
             tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -148,7 +154,7 @@ class StudyDatabase:
 def _insert(memory: sqlite3.Connection, trials: Sequence[FrozenTrial]) -> None:
     """Inserts finished trials into the empty tables of `SCHEMA`, all of them or none.
 
-    Raises `sqlite3.Error` where the tables of this Optuna are others.
+    Raises `sqlite3.Error` if this Optuna has other tables.
     """
     (study,) = memory.execute("SELECT study_id FROM studies").fetchone()
     rows: dict[str, list[Sequence[object]]] = {table: [] for table in SCHEMA}
@@ -176,13 +182,13 @@ def _utc(local: datetime | None) -> str | None:
 
 
 def _refuse_lock(status: int, remaining: int, total: int) -> None:
-    """Raises where a copy is locked out: Python would try again for ever. SQLite has waited `LOCK_WAIT_S` before."""
+    """Raises if a copy meets a lock after `LOCK_WAIT_S`: Python would try again for ever."""
     if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         raise sqlite3.OperationalError("database is locked")
 
 
 def _cause(error: BaseException) -> str:
-    """Returns what SQLite or the system said, in one line, however Optuna wrapped it."""
+    """Returns the message of SQLite or the system in one line, out of Optuna's own exceptions."""
     while error.__cause__ is not None and not isinstance(error, sqlite3.Error | OSError):
         error = error.__cause__
     return " ".join(str(error).split())

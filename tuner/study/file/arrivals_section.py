@@ -32,10 +32,13 @@ OF_ARRIVALS = ("backlog_pct", "load_pct")
 """Metrics that only arriving requests have."""
 
 STABLE = (Limit(metric="backlog_pct", max=BACKLOG_AT_MOST_PCT), Limit(metric="load_pct", max=LOAD_AT_MOST_PCT))
-"""Limits of every study under a given rate. A configuration that cannot keep up is no answer, whatever its latency was
-during the few seconds of a window."""
+"""Limits of every study under a given rate.
+
+A configuration that cannot keep up is no answer, whatever its latency was during the few seconds of a window.
+"""
 
 ONE_SAMPLE = "a request that arrives is one sample: under this load batch_size is 1"
+"""Message about a batch under a load."""
 
 
 class ArrivalsSection(Section):
@@ -131,7 +134,10 @@ def _check_metrics(problems: ProblemList, arrivals: ArrivalsSection | None, obje
 
 
 def _refused_metric(name: str, arrivals: ArrivalsSection | None, limit: LimitSection | None) -> str:
-    """Returns why a metric cannot be a limit, or the objective where `limit` is None; an empty text if it can."""
+    """Returns why a metric cannot be a limit; an empty text if it can.
+
+    `limit` is None for a metric that is the objective.
+    """
     finds_max = arrivals is not None and arrivals.find_max is True
     if name == MAX_RATE and not finds_max:
         return f"{MAX_RATE} is what `load: {{poisson: {{find_max: true}}}}` looks for; this load does not"
@@ -176,7 +182,10 @@ def load_of(section: LoadSection, objective: ObjectiveSection | None) -> Arrival
 
 
 def objective_under(objective: Objective, load: LoadSection) -> Objective:
-    """Returns the objective with the limits of a stable queue; a rate that is looked for keeps its limits by itself."""
+    """Returns the objective with the limits of a stable queue.
+
+    A search for the largest rate keeps its limits by itself.
+    """
     if load.arrivals is None:
         return objective
     if load.arrivals.find_max:

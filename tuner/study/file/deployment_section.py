@@ -129,7 +129,10 @@ def _mib(size_bytes: int) -> int:
 
 
 def _ample_mib(size_bytes: int) -> int:
-    """Returns four times as much as a power of two: a small model runs in it without reading its libraries again."""
+    """Returns a power of two of at least four times as much.
+
+    A small model runs in that amount without reading its libraries again and again.
+    """
     return 4 << max(0, _mib(size_bytes) - 1).bit_length()
 
 

@@ -1,6 +1,6 @@
-"""What this host, its device and the model say of a study file, asked in worker processes.
+"""Asks this host, its device and the model about a study file, in worker processes.
 
-Responsible for the questions. Must not know where in a file the answers belong: the Draft does.
+Responsible for the questions. Must not know where in a file the answers belong, which is up to the Draft.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ from tuner.study.file.former_names import name_of_today, value_of_today
 from tuner.study.file.loader import Draft, property_text
 
 MOST_VALUES_ASKED = 48
-"""Largest number of values asked of a device. One compilation of the tiny model takes 0.05 s, all of them two to three
-seconds; a value that was not asked fails later, when the space is enumerated."""
+"""Largest number of values that a device is asked about.
+
+One compilation of the tiny model takes 0.05 s, all of them two to three seconds. A value that was not asked about fails
+later, when the space is enumerated.
+"""
 
 
 class DeviceInspector:
-    """Asks this host's worker processes about one draft and adds their answers to it; each question is asked once."""
+    """Asks worker processes about one draft and adds their answers to it; each question is asked once."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._open = {"worker": self._check_worker, "model": self._check_model, "device": self._check_device}
 
     def check_device(self) -> None:
-        """Adds a memory limit that no worker keeps, and properties and values that the device refuses.
+        """Adds a memory limit that no worker can keep, and properties and values that the device refuses.
 
         Raises TunerError if a worker or the device does not answer.
         """
@@ -78,7 +81,7 @@ def _nothing() -> None:
 
 
 def check_model_file(draft: Draft) -> None:
-    """Adds a model that is not there, before any process is started."""
+    """Adds the problem of a missing model, before any process is started."""
     try:
         if (model := draft.model) is not None:
             locate(model)

@@ -1,4 +1,4 @@
-"""A study file becomes a Study: parsed once, checked as facts arrive, refused with everything that is wrong at once.
+"""Turns a study file into a Study: parsed once, checked as facts arrive, refused with all problems at once.
 
 Responsible for the order of the checks. Must not know what a device supports, nor where the model is.
 """
@@ -42,7 +42,7 @@ def load_study(path: Path) -> Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A study file that was parsed, with everything that is wrong with it as far as it is known."""
+    """A study file that was parsed, with the problems that are known of it."""
 
     path: Path
     problems: ProblemList
@@ -67,7 +67,7 @@ class Draft:
         return self.sections.deployment.memory is not None
 
     def properties(self) -> Mapping[str, Sequence[Value]]:
-        """Returns each property that the file names with the values it gives, once each; the rest may be wrong."""
+        """Returns each property that the file names with its different values; the rest of the file may be wrong."""
         asked: dict[str, list[Value]] = {}
         for path, values in _properties(self.problems).items():
             known = asked.setdefault(str(path[-1]), [])
@@ -75,15 +75,15 @@ class Draft:
         return asked
 
     def check_host(self, host: HostFacts) -> None:
-        """Adds what this host cannot give the deployment."""
+        """Adds the limits that this host cannot give the deployment."""
         check_host(self.problems, self.sections.deployment, host)
 
     def check_worker(self, worker_bytes: int) -> None:
-        """Adds a memory limit below `worker_bytes`, what a worker takes before it reads a model."""
+        """Adds a memory limit below `worker_bytes`, the memory of a worker before it reads a model."""
         check_worker(self.problems, self.sections.deployment, worker_bytes)
 
     def check_device(self, answers: Mapping[str, str]) -> None:
-        """Adds what the device says against `properties`: `property_text` of a value, or a name -> what is wrong."""
+        """Adds the device's refusals: `property_text` of a value, or the name of a property -> message."""
         for path, values in _properties(self.problems).items():
             name = str(path[-1])
             if name in answers:
@@ -93,7 +93,7 @@ class Draft:
                     self.problems.at_value(at, answers[text])
 
     def check_model(self, faults: Sequence[tuple[NodePath, str]]) -> None:
-        """Adds what is wrong with model and device: path in the file -> message."""
+        """Adds problems of model and device: (path in the file, message)."""
         for path, message in faults:
             self.problems.at_value(path, message)
 
@@ -154,7 +154,7 @@ def _refuse_newer(document: Document) -> None:
 
 
 def _read_section(problems: ProblemList, given: Any, path: NodePath) -> Any:
-    """Returns the value at `path` with a section for each mapping that stands for one, what is below it first.
+    """Returns the value at `path` with a section for each mapping that stands for one, the inner ones first.
 
     A section is validated once, when those below it are sections already. One that is wrong is reported, and made again
     of what is right in it, so that it hides no problem of the sections around it.
@@ -192,7 +192,7 @@ def _read_section(problems: ProblemList, given: Any, path: NodePath) -> Any:
 
 
 def _right(problems: ProblemList, content: Any, path: NodePath) -> Any:
-    """Returns the content of a section without what is wrong in it; the sections in it hold what is right already."""
+    """Returns the content of a section without its wrong parts; the sections inside are without theirs already."""
     if isinstance(content, dict):
         kept = {key: part for key, part in content.items() if not problems.is_wrong((*path, key))}
         return {key: _right(problems, part, (*path, key)) for key, part in kept.items() if part is not None}

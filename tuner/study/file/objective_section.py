@@ -86,7 +86,7 @@ class DirectionSection(Section):
 
 
 class ObjectiveSection(DirectionSection):
-    """What is better: one of maximize and minimize."""
+    """The objective: one of maximize and minimize."""
 
     subject_to: dict[MetricName, LimitSection] = Field(
         default={},

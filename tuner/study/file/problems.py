@@ -1,4 +1,4 @@
-"""The problems of a study file in words: position, what was given, what is allowed, a close match.
+"""Collects the problems of a study file in words: position, given value, allowed values, close match.
 
 Responsible for positions and for pydantic's errors. Must not know which rules a study file has.
 """
@@ -81,9 +81,9 @@ def unknown(kind: str, given: str, allowed: Collection[str]) -> str:
 
 
 class ProblemList:
-    """The problems of one document, each at the position of its path; nothing is reported below a path that is broken.
+    """The problems of one document, each at the position of its path.
 
-    A path is broken if its value cannot be read, or if its key is unknown.
+    Nothing is reported below a broken path: one whose value cannot be read, or whose key is unknown.
     """
 
     def __init__(self, document: Document) -> None:
@@ -108,15 +108,15 @@ class ProblemList:
         self._broken.add(path)
 
     def is_misspelt(self, path: NodePath) -> bool:
-        """Returns true if an unknown key may be meant for this one."""
+        """Returns True if an unknown key may be meant for this one."""
         return any(closest(str(key[-1]), [str(path[-1])]) for key in self._unknown if key[:-1] == path[:-1])
 
     def is_wrong(self, path: NodePath) -> bool:
-        """Returns true if a problem was reported at exactly this path, or above it."""
+        """Returns True if a problem was reported at exactly this path, or above it."""
         return path in self._wrong or self._is_broken(path)
 
     def is_right(self, path: NodePath) -> bool:
-        """Returns true if nothing is wrong at, below or above `path`, unknown keys below it aside."""
+        """Returns True if nothing is wrong at, below or above `path`, unknown keys below it aside."""
         below = any(wrong[: len(path)] == path for wrong in self._wrong - self._unknown)
         return not below and not self._is_broken(path)
 

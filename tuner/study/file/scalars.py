@@ -1,4 +1,4 @@
-"""Single values of a study file: the types of names, devices, layouts, amounts and numbers, with their messages.
+"""Types of single values of a study file: names, devices, layouts, amounts and numbers, with their messages.
 
 Responsible for one scalar or list at a time. Must not know which keys hold the values, nor their positions.
 """
@@ -47,7 +47,7 @@ def wrong(message: str) -> PydanticCustomError:
 
 
 def is_safe_name(text: str) -> bool:
-    """Returns true if a text may name a folder on every system."""
+    """Returns True if a text may name a folder on every system."""
     return re.fullmatch(SAFE_NAME, text) is not None
 
 
@@ -88,9 +88,9 @@ def _cpuset(given: Any) -> tuple[int, ...]:
 
 
 def read_memory(text: str) -> int:
-    """Returns the bytes of a text such as `512M`: M, Mi and MiB are 2**20 as in Docker, MB is 10**6.
+    """Returns the bytes of a text such as `512M`.
 
-    Raises ValueError.
+    M, Mi and MiB are 2**20 as in Docker, MB is 10**6. Raises ValueError.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmMgGtT]?)([iI]?)([bB]?)", text.strip())
     if match is None:

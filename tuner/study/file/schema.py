@@ -1,4 +1,4 @@
-"""The shape of a study file as a whole: its sections by path, for reading and for editors.
+"""Defines the shape of a study file as a whole: its sections by path, for reading and for editors.
 
 Responsible for which section stands where. Must not know the rules inside a section, nor those between sections.
 """

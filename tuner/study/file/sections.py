@@ -1,4 +1,4 @@
-"""The base of every section of a study file, and the sections that need no module of their own.
+"""Defines the base of every section of a study file, and the sections that need no module of their own.
 
 Responsible for the keys of one mapping each: types, rules, messages and descriptions. Must not know where in a file a
 section stands, nor what other sections hold.
@@ -51,7 +51,7 @@ REFUSED_PROPERTIES = {
 """Properties that no study may set, with the reason."""
 
 Faults = Iterator[InitErrorDetails]
-"""The broken rules of a section, as `at_value`, `at_key` and `absent` make them."""
+"""Type of the broken rules of a section, made by `at_value`, `at_key` and `absent`."""
 
 
 def rule(message: str, *, at: Literal["value", "key"] = "value", is_absence: bool = False) -> PydanticCustomError:
@@ -87,16 +87,21 @@ def refuse(faults: Faults) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionContext:
-    """The context in which a section is validated: its own key, and the keys below it in the order of the file."""
+    """The context in which a section is validated."""
 
     name: str = ""
+    """Key of the section itself."""
     keys: tuple[str, ...] = ()
+    """Keys of the section in the order of the file."""
     is_partial: bool = False
-    """True if wrong keys were taken out: the rules between keys say nothing then."""
+    """True if wrong keys were taken out, so that rules between keys do not apply."""
 
 
 class Section(BaseModel):
-    """One mapping of the file with its keys and no others; `"5"` is no number, `true` no integer, nothing no value."""
+    """One mapping of the file with its keys and no others.
+
+    `"5"` is no number, `true` is no integer, and a key without a value is an error.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -174,7 +179,7 @@ class InputSection(Section):
 
 
 class ModelSection(Section):
-    """What is run."""
+    """The model and its inputs."""
 
     path: ModelPath = Field(
         description="A file, relative to this one; `package:FOLDER/FILE` in an installed package; or `builtin:mlp`.",
@@ -226,7 +231,7 @@ class DecisionSection(Section):
 
 
 def is_settable(name: str) -> bool:
-    """Returns true if a key names an OpenVINO property that a study may set."""
+    """Returns True if a key names an OpenVINO property that a study may set."""
     return re.fullmatch(PROPERTY, name) is not None and name not in REFUSED_PROPERTIES
 
 
@@ -234,7 +239,7 @@ class PropertiesSection(Section):
     """A mapping of OpenVINO properties in UPPER_CASE beside the declared keys and the project's own parameters."""
 
     kind: ClassVar[str] = "key"
-    """What a message calls one of the keys."""
+    """Word for one of the keys in a message."""
 
     @classmethod
     def refusal(cls, key: str) -> str:

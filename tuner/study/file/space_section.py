@@ -1,4 +1,4 @@
-"""The `space` section of a study file: the rules of its parameters, ranges spelled out, conditions checked.
+"""Defines the `space` section of a study file: rules of its parameters, values of ranges, conditions.
 
 Responsible for one section by itself. Must not know the automatic space, nor what a device supports.
 """
@@ -30,8 +30,10 @@ MAX_PARAMETERS = 64
 """Largest number of parameters: each costs a question a trial, and OpenVINO has fewer properties worth asking for."""
 
 MAX_SPELLED_OUT = 64
-"""Largest number of values of a logarithmic range that are all tried. A longer range goes in powers of two: its
-neighbours differ by less than can be measured."""
+"""Largest number of values of a logarithmic range that are all tried.
+
+A longer range goes in powers of two: its neighbours differ by less than can be measured.
+"""
 
 OUTPUT_PROPERTIES = (
     "INFERENCE_PRECISION_HINT",
@@ -40,7 +42,7 @@ OUTPUT_PROPERTIES = (
     "DYNAMIC_QUANTIZATION_GROUP_SIZE",
     "CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE",
 )
-"""Properties that change what the model answers, not only how fast."""
+"""Properties that change the results of the model, not only its speed."""
 
 EXCLUSIVE = ("INFERENCE_PRECISION_HINT", "EXECUTION_MODE_HINT")
 """Properties of which OpenVINO accepts one at a time."""
@@ -155,7 +157,7 @@ def _with_own_parameters(schema: dict[str, Any]) -> None:
 
 
 class SpaceSection(PropertiesSection):
-    """What is tried: parameters in the order they are asked. UPPER_CASE is an OpenVINO property, passed on verbatim."""
+    """The parameters in the order they are asked. UPPER_CASE is an OpenVINO property, passed on verbatim."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_with_own_parameters)
     __pydantic_extra__: dict[str, ParameterSection] = Field(init=False)
@@ -190,7 +192,7 @@ class SpaceSection(PropertiesSection):
         for name, parameter in self.parameters.items():
             if name in OWN_PARAMETERS:
                 yield from _faults_of_own(OWN_PARAMETERS[name], parameter)
-            # A condition that is wrong itself is no ground to judge by: it was refused before, and may be no list.
+            # A condition that is wrong itself decides nothing: it was refused before, and may be no list.
             conditions = {t: w for t, w in parameter.when.items() if isinstance(w, Sequence) and not isinstance(w, str)}
             for target, wanted in conditions.items():
                 yield from self._faults_of_condition(name, target, wanted, names)
@@ -199,7 +201,7 @@ class SpaceSection(PropertiesSection):
         above = names[: names.index(name)]
         allowed = f"above {name}: {listed(above) or 'nothing'}"
         if target in above:
-            # A parameter that is wrong itself is no ground to judge by.
+            # A parameter that is wrong itself decides nothing.
             section = self.parameters.get(target)
             values = section.values if section is not None and not section.is_partial else tuple(wanted)
             for i, value in enumerate(wanted):
@@ -219,7 +221,7 @@ class SpaceSection(PropertiesSection):
 
 
 def _faults_of_own(row: OwnParameter, parameter: ParameterSection) -> Faults:
-    """Yields what is illegal for a parameter that is no property."""
+    """Yields the illegal values of a parameter that is no property."""
     also = " or null" if row.is_nullable else ""
     for i, value in enumerate(parameter.choices or ()):
         if not row.is_legal(value) and not (value is None and row.is_nullable):
@@ -247,7 +249,7 @@ def parameters_of(section: SpaceSection) -> tuple[Parameter, ...]:
 
 
 def output_warnings(parameters: Sequence[Parameter]) -> Iterator[str]:
-    """Yields a warning for each parameter that changes what the model answers."""
+    """Yields a warning for each parameter that changes the results of the model."""
     for parameter in parameters:
         if parameter.name in OUTPUT_PROPERTIES:
             yield (

@@ -1,4 +1,4 @@
-"""The YAML of a study file: a mapping with the position of every key and value, or the problem that keeps it from one.
+"""Reads the YAML of a study file: a mapping with the position of every key and value, or its problem.
 
 Responsible for bytes, text and the top of a document. Must not know which keys a study file has.
 """
