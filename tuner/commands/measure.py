@@ -14,6 +14,7 @@ from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import Session, Windows
 from tuner.bench.metrics import Metric, request_count
 from tuner.bench.own_parameters import OWN_PARAMETERS
+from tuner.bench.protocol import Role, SessionMember, StopRule
 from tuner.bench.value import Value
 from tuner.commands.run import RunOptions, prepared_study
 from tuner.errors import InputError, NoAnswerError, StudyFileError
@@ -83,16 +84,19 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
         baselines = _distinct(state.setup.baselines, runner.resolve)
         sessions = []
         metric = state.study.objective.row
-
-        def enough(members: Sequence[Windows | Failure]) -> bool:
-            ran = [m for m in members if isinstance(m, Windows)]
-            has_requests = all(request_count(m.windows) >= metric.min_requests for m in ran)
-            return all(len(m.windows) >= (PROBES if metric.is_session_level else BLOCKS) for m in ran) and has_requests
-
+        stop = StopRule(
+            min_windows=PROBES if metric.is_session_level else BLOCKS,
+            min_requests=metric.min_requests,
+            ends_together=True,
+        )
+        compared = [
+            SessionMember(config=config, role=Role.REFERENCE),
+            *(SessionMember(config=baseline, role=Role.BASELINE) for baseline in baselines.values()),
+        ]
         for i in range(SESSIONS):
             runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", remaining_s=None)
-            plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, enough=enough)
-            session = runner.measure([config, *baselines.values()], plan).session
+            plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, stop=stop)
+            session = runner.measure(compared, plan).session
             if isinstance(session.members[0], Failure):
                 raise NoAnswerError(f"this configuration fails: {session.members[0]}")
             _refuse_few_requests(metric, session)
