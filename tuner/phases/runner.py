@@ -1,6 +1,6 @@
-"""What acts in a study: it measures sessions, writes them down and tells how the study goes on.
+"""The runner of a study's sessions: it issues, measures and records them, and tells how the study goes on.
 
-Knows the bench and the record; which configurations are measured is decided elsewhere, from the state alone.
+Responsible for the bench and the record; which configurations are measured is decided elsewhere, from the state alone.
 """
 
 from __future__ import annotations
