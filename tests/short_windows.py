@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Session
-from tuner.bench.protocol import SessionPlan
+from tuner.bench.protocol import Progress, SessionRequest
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.commands import run
 
@@ -19,9 +18,10 @@ def shorten(set_attribute: Callable[[object, str, object], None] = setattr) -> N
     """From now on in this process; `set_attribute` may take it back."""
     measure = WorkerBench.measure
 
-    def measure_shortly(bench: WorkerBench, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        shorter = {name: getattr(plan, name) / 10 for name in ("window_s", "warm_up_s", "drop_s")}
-        return measure(bench, configurations, replace(plan, **shorter, steady_tolerance=EVERYTHING))
+    def measure_shortly(bench: WorkerBench, request: SessionRequest, progress: Progress | None = None) -> Session:
+        shorter = {name: getattr(request.plan, name) / 10 for name in ("window_s", "warm_up_s", "drop_s")}
+        plan = replace(request.plan, **shorter, steady_tolerance=EVERYTHING)
+        return measure(bench, replace(request, plan=plan), progress)
 
     set_attribute(WorkerBench, "measure", measure_shortly)
     set_attribute(run, "PAUSE_LIMIT_S", 0.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure, FailureKind
 from tuner.bench.measurement import Session, Window, Windows
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import Bench, Phase, SessionPlan
+from tuner.bench.protocol import Bench, Phase, Progress, SessionPlan, SessionRequest
 from tuner.bench.simulated.synthetic import CompileEffect, Drift, Effect, FakeClock, Noise, SyntheticBench, hill
 from tuner.decision.result import Result
 from tuner.evidence.noise import Calibration
@@ -138,11 +138,11 @@ class Fuse:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.inner.resolve(config)
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
         self.measured += 1
         if self.measured == self.calls:
             raise PowerCut
-        return self.inner.measure(configurations, plan)
+        return self.inner.measure(request, progress)
 
 
 @dataclass(slots=True)
@@ -156,11 +156,11 @@ class PhaseFuse:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.inner.resolve(config)
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        self.calls -= plan.phase == self.phase
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
+        self.calls -= request.plan.phase == self.phase
         if self.calls == 0:
             raise PowerCut
-        return self.inner.measure(configurations, plan)
+        return self.inner.measure(request, progress)
 
 
 @dataclass(slots=True)
@@ -173,8 +173,8 @@ class Meddler:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.inner.resolve(config)
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        return self.change(plan, self.inner.measure(configurations, plan))
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
+        return self.change(request.plan, self.inner.measure(request, progress))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from tuner.bench import histogram
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure, PropertyValue
 from tuner.bench.measurement import Session, Window, Windows
-from tuner.bench.protocol import SessionPlan
+from tuner.bench.protocol import Role, SessionMember, SessionPlan, SessionRequest
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.model.spec import ModelSpec
 
@@ -42,6 +42,15 @@ def quick_plan(**fields: Any) -> SessionPlan:
         "hang_limit_s": 0.5,
     }
     return SessionPlan(**{**usual, **fields})
+
+
+def request_of(
+    configurations: Sequence[DeploymentConfig], plan: SessionPlan, *, first: Role = Role.REFERENCE
+) -> SessionRequest:
+    """Candidates beside the first configuration, which is the reference unless another role is given."""
+    roles = [first, *[Role.CANDIDATE] * (len(configurations) - 1)]
+    members = [SessionMember(config=one, role=role) for one, role in zip(configurations, roles, strict=True)]
+    return SessionRequest(members=tuple(members), plan=plan)
 
 
 def window(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bench.conftest import BACKEND, MLP, blocks_of, config, failed, quick_plan, resolved, whole
+from tests.bench.conftest import BACKEND, MLP, blocks_of, config, failed, quick_plan, request_of, resolved, whole
 from tuner.bench import histogram
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure, FailureKind
 from tuner.bench.measurement import ArrivalProcess, Session, Windows
-from tuner.bench.protocol import Bench, SessionPlan
+from tuner.bench.protocol import Bench, Progress, Role, SessionRequest, StopRule
 from tuner.bench.simulated.replay import ReplayBench, replay_of
 from tuner.bench.simulated.synthetic import Drift, Noise, SyntheticBench
 from tuner.bench.worker.worker_bench import WorkerBench
@@ -47,9 +48,10 @@ class Twice:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.inner.resolve(dataclasses.replace(config, replicas=2))
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        session = self.inner.measure([dataclasses.replace(config, replicas=2) for config in configurations], plan)
-        return dataclasses.replace(session, configurations=tuple(configurations))
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
+        members = tuple(replace(member, config=replace(member.config, replicas=2)) for member in request.members)
+        session = self.inner.measure(replace(request, members=members), progress)
+        return replace(session, configurations=request.configurations)
 
 
 def synthetic(bad: DeploymentConfig) -> SyntheticBench:
@@ -65,7 +67,7 @@ def open_replay() -> Iterator[Subject]:
     bad = config({"NUM_STREAMS": 3})
     recorder = synthetic(bad)
     for seed in range(3):
-        recorder.measure([*MEMBERS_AT_MOST, bad], quick_plan(seed=seed, blocks=5, max_window_s=3.0))
+        recorder.measure(request_of([*MEMBERS_AT_MOST, bad], quick_plan(seed=seed, blocks=5, max_window_s=3.0)))
     yield Subject(bench=replay_of(recorder.sessions), bad=bad)
 
 
@@ -104,7 +106,7 @@ def subject(request: pytest.FixtureRequest, backends: None) -> Iterator[Subject]
 
 
 def test_the_members_run_parallel_to_the_lineup(subject: Subject) -> None:
-    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
+    session = subject.bench.measure(request_of(MEMBERS_AT_MOST, quick_plan()))
     assert session.configurations == MEMBERS_AT_MOST
     assert len(session.members) == len(MEMBERS_AT_MOST)
     for asked, member in zip(MEMBERS_AT_MOST, session.members, strict=True):
@@ -115,12 +117,12 @@ def test_the_members_run_parallel_to_the_lineup(subject: Subject) -> None:
 
 @pytest.mark.parametrize("is_fresh", [True, False])
 def test_every_member_has_one_window_in_each_block(subject: Subject, is_fresh: bool) -> None:
-    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan(blocks=4, is_fresh=is_fresh))
+    session = subject.bench.measure(request_of(MEMBERS_AT_MOST, quick_plan(blocks=4, is_fresh=is_fresh)))
     assert blocks_of(session) == [[0, 1, 2, 3]] * 4
 
 
 def test_turns_are_numbered_in_the_order_in_which_they_began(subject: Subject) -> None:
-    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
+    session = subject.bench.measure(request_of(MEMBERS_AT_MOST, quick_plan()))
     windows = sorted((w for m in session.members for w in whole(m).windows), key=lambda w: w.turn)
     assert [w.turn for w in windows] == list(range(12))
     assert [w.started_s for w in windows] == sorted(w.started_s for w in windows)
@@ -130,7 +132,7 @@ def test_turns_are_numbered_in_the_order_in_which_they_began(subject: Subject) -
 
 
 def test_windows_take_time_and_their_samples_are_their_requests(subject: Subject) -> None:
-    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
+    session = subject.bench.measure(request_of(MEMBERS_AT_MOST, quick_plan()))
     for member in map(whole, session.members):
         for window in member.windows:
             assert window.duration_s > 0.0
@@ -146,7 +148,7 @@ def test_windows_take_time_and_their_samples_are_their_requests(subject: Subject
 
 
 def test_the_sum_of_the_latencies_is_that_of_their_buckets(subject: Subject) -> None:
-    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
+    session = subject.bench.measure(request_of(MEMBERS_AT_MOST, quick_plan()))
     for window in (w for m in session.members for w in whole(m).windows):
         by_bucket = sum(n * math.exp((b + 0.5) * histogram.WIDTH) for b, n in window.latency_counts.items())
         assert window.latency_sum_ms == pytest.approx(by_bucket, rel=0.006)
@@ -159,7 +161,7 @@ REPLICATED = config(replicas=2)
 def arriving(subject: Subject, load: ArrivalProcess, **more: Any) -> Session:
     if isinstance(subject.bench, ReplayBench):
         pytest.skip("a replay has the windows that were recorded")
-    return subject.bench.measure(OPEN_LINEUP, quick_plan(window_s=0.2, drop_s=0.02, load=load, **more))
+    return subject.bench.measure(request_of(OPEN_LINEUP, quick_plan(window_s=0.2, drop_s=0.02, load=load, **more)))
 
 
 def test_under_a_load_every_arrival_of_a_window_counts(subject: Subject) -> None:
@@ -190,7 +192,7 @@ def test_the_arrivals_are_those_of_all_replicas_together(subject: Subject) -> No
     if isinstance(subject.bench, ReplayBench):
         pytest.skip("a replay has the windows that were recorded")
     load = ArrivalProcess(pattern="constant", rate_per_s=60.0)
-    session = subject.bench.measure([REFERENCE, REPLICATED], quick_plan(window_s=0.2, load=load))
+    session = subject.bench.measure(request_of([REFERENCE, REPLICATED], quick_plan(window_s=0.2, load=load)))
     for window in (w for m in session.members for w in whole(m).windows):
         assert window.served is not None
         assert 11 <= window.served.arrivals == sum(window.latency_counts.values()) <= 13
@@ -221,7 +223,7 @@ def test_a_member_that_keeps_the_limits_at_no_rate_fails_and_says_so(subject: Su
 
 
 def test_resolving_is_deterministic_and_agrees_with_what_was_measured(subject: Subject) -> None:
-    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
+    session = subject.bench.measure(request_of(MEMBERS_AT_MOST, quick_plan()))
     for asked, member in zip(MEMBERS_AT_MOST, session.members, strict=True):
         assert subject.bench.resolve(asked) == subject.bench.resolve(asked) == whole(member).effective
         assert resolved(subject.bench.resolve(asked)).key == whole(member).effective.key
@@ -232,7 +234,7 @@ def test_resolving_is_deterministic_and_agrees_with_what_was_measured(subject: S
 def test_a_failing_member_has_its_failure_and_the_others_are_whole(subject: Subject, place: int) -> None:
     configurations = [*MEMBERS_AT_MOST[:3]]
     configurations.insert(place, subject.bad)
-    session = subject.bench.measure(configurations, quick_plan())
+    session = subject.bench.measure(request_of(configurations, quick_plan()))
     assert failed(session.members[place]).kind is FailureKind.COMPILE
     assert failed(session.members[place]).message
     assert [blocks for i, blocks in enumerate(blocks_of(session)) if i != place] == [[0, 1, 2]] * 3
@@ -240,38 +242,46 @@ def test_a_failing_member_has_its_failure_and_the_others_are_whole(subject: Subj
 
 
 def test_a_session_without_a_reference_or_without_candidates_is_cut_short_but_no_error(subject: Subject) -> None:
-    without_reference = subject.bench.measure([subject.bad, OTHER], quick_plan())
+    without_reference = subject.bench.measure(request_of([subject.bad, OTHER], quick_plan()))
     assert blocks_of(without_reference) == ["compile", []]
-    without_candidates = subject.bench.measure([REFERENCE, subject.bad], quick_plan())
+    without_candidates = subject.bench.measure(request_of([REFERENCE, subject.bad], quick_plan()))
     assert blocks_of(without_candidates) == [[], "compile"]
     assert whole(without_candidates.members[0]).effective == subject.bench.resolve(REFERENCE)
 
 
 def test_baselines_go_on_without_their_first(subject: Subject) -> None:
-    session = subject.bench.measure([subject.bad, REFERENCE, OTHER], quick_plan(has_reference=False))
+    session = subject.bench.measure(request_of([subject.bad, REFERENCE, OTHER], quick_plan(), first=Role.BASELINE))
     assert blocks_of(session) == ["compile", [0, 1, 2], [0, 1, 2]]
 
 
-def test_enough_sees_every_member_after_every_block_and_ends_the_session(subject: Subject) -> None:
+def test_progress_sees_every_member_after_every_block_and_the_stop_rule_ends_the_session(subject: Subject) -> None:
     shown: list[list[int]] = []
 
-    def enough(members: Sequence[Windows | Failure]) -> bool:
+    def progress(members: Sequence[Windows | Failure]) -> None:
         shown.append([len(whole(member).windows) for member in members])
-        return len(shown) == 2
 
-    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan(blocks=50, enough=enough))
+    plan = quick_plan(blocks=50, stop=StopRule(min_windows=2))
+    session = subject.bench.measure(request_of(MEMBERS_AT_MOST, plan), progress)
     assert shown == [[1] * 4, [2] * 4]
     assert blocks_of(session) == [[0, 1]] * 4
 
 
+def test_a_request_that_was_sent_elsewhere_is_measured_alike(subject: Subject) -> None:
+    plan = quick_plan(blocks=50, stop=StopRule(min_windows=2, ends_together=True))
+    sent = pickle.loads(pickle.dumps(request_of([REFERENCE, subject.bad, OTHER], plan)))
+    session = subject.bench.measure(sent)
+    assert blocks_of(session) == [[0, 1], "compile", [0, 1]]
+    assert pickle.loads(pickle.dumps(session)) == session
+
+
 def test_the_same_lineup_again_and_a_configuration_beside_itself_are_fine(subject: Subject) -> None:
     for configurations in (MEMBERS_AT_MOST, MEMBERS_AT_MOST, (REFERENCE, REFERENCE), (OTHER, REFERENCE, REFERENCE)):
-        session = subject.bench.measure(configurations, quick_plan())
+        session = subject.bench.measure(request_of(configurations, quick_plan()))
         assert blocks_of(session) == [[0, 1, 2]] * len(configurations)
 
 
 def test_the_costs_lie_within_the_wall_time(subject: Subject) -> None:
-    session = subject.bench.measure(MEMBERS_AT_MOST, quick_plan())
+    session = subject.bench.measure(request_of(MEMBERS_AT_MOST, quick_plan()))
     costs = dataclasses.astuple(session.costs)
     assert min(costs) >= 0.0
     assert session.costs.total_s == pytest.approx(sum(costs))
@@ -280,7 +290,7 @@ def test_the_costs_lie_within_the_wall_time(subject: Subject) -> None:
 
 
 def test_what_comes_back_cannot_be_changed(subject: Subject) -> None:
-    session = subject.bench.measure([REFERENCE, subject.bad, OTHER], quick_plan())
+    session = subject.bench.measure(request_of([REFERENCE, subject.bad, OTHER], quick_plan()))
     member = whole(session.members[0])
     values = (
         session,
@@ -314,7 +324,7 @@ def test_a_session_comes_back_from_the_record_as_it_was(subject: Subject, tmp_pa
             {},
             None,
         ),
-        session=subject.bench.measure(configurations, quick_plan()),
+        session=subject.bench.measure(request_of(configurations, quick_plan())),
     )
     log = open_log(tmp_path / "sessions.jsonl")
     log.append(line)

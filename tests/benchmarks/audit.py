@@ -21,6 +21,7 @@ import random
 import statistics
 from pathlib import Path
 
+from tests.bench.conftest import request_of
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Session, Windows
 from tuner.bench.metrics import METRICS
@@ -104,7 +105,7 @@ def main() -> None:
         for i in range(given.sessions):
             sessions = [[A, B], [A, B, *COPIES]]
             found = {
-                len(configurations): bench.measure(configurations, plan(i))
+                len(configurations): bench.measure(request_of(configurations, plan(i)))
                 for configurations in (sessions if i % 2 else sessions[::-1])
             }
             differences.append(ratio(found[7]) - ratio(found[2]))

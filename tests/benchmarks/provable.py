@@ -17,6 +17,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.bench.conftest import request_of
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
@@ -37,7 +38,7 @@ ONE_PERCENT = math.log(1.01)
 
 def value(bench: WorkerBench, seed: int) -> float | None:
     plan = SessionPlan(phase="measure", seed=seed, blocks=MOST_PAIRS, window_s=WINDOW_S, is_fresh=True)
-    one, other = bench.measure([HINT, HINT], plan).members
+    one, other = bench.measure(request_of([HINT, HINT], plan)).members
     assert isinstance(one, Windows)
     assert isinstance(other, Windows)
     return session_value(METRICS["throughput"], one, other)

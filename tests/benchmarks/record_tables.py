@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tuner.bench.protocol import Role, SessionMember
 from tuner.commands.run import RunOptions, prepared_study
 from tuner.phases.baselines import settle_reference
 from tuner.planning.session_plan import plan_session
@@ -71,10 +72,19 @@ def record(name: str, folder: Path, passes: int) -> None:
                         continue
                     runner.show("race", f"pass {i + 1}, {begin} of {len(keys)}")
                     runner.measure(
-                        [reference.configuration, *(configs[key] for key in group)],
+                        [
+                            SessionMember(config=reference.configuration, role=Role.REFERENCE),
+                            *(
+                                SessionMember(
+                                    config=configs[key],
+                                    role=Role.CANDIDATE,
+                                    trial=list(enumeration.distinct).index(key),
+                                    assignment=enumeration.distinct[key],
+                                )
+                                for key in group
+                            ),
+                        ],
                         plan_session(state, reference, "race", blocks=BLOCKS, window_s=WINDOW_S, is_fresh=True),
-                        trials=[None, *(list(enumeration.distinct).index(key) for key in group)],
-                        assignments=[None, *(enumeration.distinct[key] for key in group)],
                     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.conftest import request_of
 from tests.virtual import TINY, Virtual, calm, disturbances, make_study
 from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.measurement import Session, Windows
@@ -36,7 +37,7 @@ def calibration_of(
 ) -> Calibration:
     configs = baseline_configs(study)
     session = bench.measure(
-        list(configs.values()), SessionPlan(phase="baselines", seed=1, blocks=blocks, is_fresh=True)
+        request_of(list(configs.values()), SessionPlan(phase="baselines", seed=1, blocks=blocks, is_fresh=True))
     )
     members: dict[str, Windows | Failure] = dict(zip(configs, session.members, strict=True))
     reference = rank_baselines(study.objective, members).reference
@@ -55,7 +56,8 @@ def sessions_of(
 
 
 def aa_session(bench: SyntheticBench, config: DeploymentConfig, seed: int) -> Session:
-    return bench.measure([config, config], SessionPlan(phase="calibration", seed=seed, blocks=6, is_fresh=True))
+    plan = SessionPlan(phase="calibration", seed=seed, blocks=6, is_fresh=True)
+    return bench.measure(request_of([config, config], plan))
 
 
 def test_window_sd_of_a_synthetic_host_is_the_noise_of_its_pairs() -> None:
@@ -167,7 +169,7 @@ def test_the_measured_cost_predicts_the_time_of_a_confirmation_session() -> None
     bench, study = calm(), make_study()
     calibration = calibration_of(bench, study)
     configs = list(baseline_configs(study).values())[:2]
-    session = bench.measure(configs, SessionPlan(phase="confirm", seed=2, blocks=8, is_fresh=True))
+    session = bench.measure(request_of(configs, SessionPlan(phase="confirm", seed=2, blocks=8, is_fresh=True)))
     assert session.wall_s == pytest.approx(calibration.cost.of(8, 0.4), rel=0.1)
 
 
@@ -178,7 +180,9 @@ def test_calibration_reports_other_load_and_unsteady_baselines() -> None:
 
     study = make_study()
     session = calm().measure(
-        list(baseline_configs(study).values()), SessionPlan(phase="baselines", seed=1, blocks=4, is_fresh=True)
+        request_of(
+            list(baseline_configs(study).values()), SessionPlan(phase="baselines", seed=1, blocks=4, is_fresh=True)
+        )
     )
     members: dict[str, Windows | Failure] = {
         name: loaded(member, steal)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.conftest import request_of
 from tests.virtual import LARGE, Listener, Meddler, Virtual, make_study
 from tuner.bench.measurement import HostActivity, Session, Windows
 from tuner.bench.protocol import Phase, SessionPlan
@@ -79,7 +80,7 @@ class Host:
 
 def measured(phase: Phase) -> SessionLine:
     configs = list(baseline_configs(make_study()).values())[:2]
-    session = SyntheticBench().measure(configs, SessionPlan(phase=phase, seed=1, blocks=4))
+    session = SyntheticBench().measure(request_of(configs, SessionPlan(phase=phase, seed=1, blocks=4)))
     return SessionLine(
         phase=phase, attempt=1, index_in_phase=0, trials=(None,) * 2, assignments=(None,) * 2, session=session
     )

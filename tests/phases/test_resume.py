@@ -6,7 +6,7 @@ import copy
 import itertools
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ from tests.virtual import (
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import Session
 from tuner.bench.metrics import METRICS
-from tuner.bench.protocol import SessionPlan
+from tuner.bench.protocol import Progress, SessionRequest
 from tuner.bench.simulated.synthetic import SyntheticBench
 from tuner.search.optuna_study import UNRECORDED
 from tuner.study.space import Space
@@ -188,10 +188,10 @@ class Camera:
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         return self.study.bench.resolve(config)
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
         shutil.copytree(self.study.folder, self.album / str(len(self.hosts)))
         self.hosts.append(copy.deepcopy(replace(self.study.bench, sessions=[])))
-        return self.study.bench.measure(configurations, plan)
+        return self.study.bench.measure(request, progress)
 
 
 def photographed(folder: Path, name: str, *, has_database: bool) -> tuple[Virtual, Camera]:

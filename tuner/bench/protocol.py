@@ -1,22 +1,97 @@
 """The seam between search and measurement: the `Bench` protocol and the values that cross it.
 
-Responsible for values that are frozen and can be written as JSON. Must not import OpenVINO, Optuna or a module that
-measures.
+Responsible for values that are frozen, can be pickled and can be written as JSON. Must not import OpenVINO, Optuna or a
+module that measures.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import ArrivalProcess, Session, Windows
+from tuner.bench.value import Value
 
 Clock = Callable[[], float]
 """Returns monotonic seconds from an arbitrary origin."""
 
 Phase = Literal["baselines", "calibration", "search", "race", "final", "confirm", "measure"]
+
+Progress = Callable[[Sequence[Windows | Failure]], None]
+"""Takes what each member has delivered so far; called between blocks, when nothing is timed."""
+
+
+class Role(enum.StrEnum):
+    """Purpose of a member in its session."""
+
+    REFERENCE = "reference"
+    """Member with which every other one is compared; it stands first, and without it the session is pointless."""
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+    COPY = "copy"
+    """The reference a second time: an A/A session."""
+    AUDIT = "audit"
+    """Another request for the effective configuration of a candidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMember:
+    """One configuration of a session and what the record has to say of it."""
+
+    config: DeploymentConfig
+    role: Role
+    trial: int | None = None
+    """Number of the trial; None for a member that the search did not propose."""
+    assignment: Mapping[str, Value] | None = None
+    """Point of the space; None for a member that is no point of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruning:
+    """Interim analyses that end a member which is far behind, see `tuner.statistics.early_stopping`."""
+
+    metric: str
+    """Name of the metric that is compared."""
+    looks_s: tuple[float, ...]
+    """Seconds of timed windows, member and reference together, after which there is an analysis."""
+    incumbent_gain: float
+    """Gain of the best candidate so far, a log-ratio to the reference."""
+    window_sd: float
+    """Standard deviation of one pair of windows, a log-ratio."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """Standard error that is enough to end a member, see `tuner.statistics.early_stopping`."""
+
+    from_s: float
+    """Seconds of timed windows, member and reference together, before which no member is precise enough."""
+    cap_pairs: int
+    """Number of pairs beyond which no smaller standard error is expected."""
+    window_sd: float
+    """Standard deviation of one pair of windows, a log-ratio."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRule:
+    """Rule that ends the members of a session, each by its own windows and those of the reference.
+
+    A member ends if it is pruned or at its cap. Otherwise it ends once it has its windows and requests and, where
+    `precision` is given, is precise enough. The session ends with the last member beside the reference.
+    """
+
+    min_windows: int = 1
+    min_requests: int = 0
+    """Number of requests that member and reference need, each."""
+    cap_s: float | None = None
+    """Seconds of timed windows, member and reference together, after which the member ends anyway; None: no cap."""
+    pruning: Pruning | None = None
+    precision: Precision | None = None
+    ends_together: bool = False
+    """True if every member goes on until all may end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +99,9 @@ class SessionPlan:
     """Parameters of one session."""
 
     phase: Phase
-    seed: int
+    """Name under which the session is recorded; nothing else depends on it."""
+    seed: int = 0
+    """Seed of the order of turns and of arrivals; set when the session is issued."""
     blocks: int
     """Number of blocks; every member has one window in each block."""
     window_s: float = 0.4
@@ -38,16 +115,38 @@ class SessionPlan:
     """Longest window; a member that cannot run each request four times in it is too slow for the budget."""
     is_fresh: bool = False
     """True if every process is new and nothing stays resident (baselines, confirmation)."""
-    has_reference: bool = True
-    """True if the first member is the reference, without which the others cannot be compared."""
     compile_limit_s: float = 120.0
     """Seconds after which a compile counts as hung."""
     hang_limit_s: float = 15.0
     """Seconds beyond its planned time after which an inference step counts as hung."""
     load: ArrivalProcess | None = None
     """Arrival process of the open loop. None: closed loop."""
-    enough: Callable[[Sequence[Windows | Failure]], bool] | None = field(default=None, compare=False, repr=False)
-    """Called between blocks with the results so far; True ends the session."""
+    stop: StopRule | None = None
+    """Rule that is applied between blocks. None: every member has every block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRequest:
+    """One session that is to be measured, numbered and seeded: several may be in flight."""
+
+    members: tuple[SessionMember, ...]
+    plan: SessionPlan
+    attempt: int = 1
+    """Number of the attempt that issued the session."""
+    number: int = 0
+    """Number of sessions of the same phase and attempt that were issued before."""
+    duplicates: int = 0
+    """Number of proposals that had been answered from what was known when the session was issued."""
+
+    @property
+    def configurations(self) -> tuple[DeploymentConfig, ...]:
+        """Configurations of the members, in their order."""
+        return tuple(member.config for member in self.members)
+
+    @property
+    def has_reference(self) -> bool:
+        """True if the first member is the reference, without which the others cannot be compared."""
+        return self.members[0].role is Role.REFERENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +174,9 @@ class Bench(Protocol):
     def resolve(self, config: DeploymentConfig) -> Effective | Failure:
         """Compiles a configuration and reads back what the device made of it, without timing."""
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
-        """Runs one session; `configurations[0]` is the reference and may stay resident.
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
+        """Runs one session; its first member may stay resident.
 
         A member that fails has its `Failure` at its index. Raises `HostError` if this host can measure no member.
+        `progress` stays on this side of the seam: a bench that cannot call it between blocks does not call it.
         """

@@ -1,6 +1,6 @@
-"""`tuner measure`: one configuration beside the baselines, in fresh processes, without a search.
+"""The command `tuner measure`: one configuration beside the baselines, in fresh processes, without a search.
 
-Knows sessions and one t-interval; keeps its evidence apart from the study's own.
+Responsible for its sessions and one t-interval; its evidence is kept apart from the study's own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import Session, Windows
 from tuner.bench.metrics import Metric, request_count
 from tuner.bench.own_parameters import OWN_PARAMETERS
+from tuner.bench.protocol import ModelFacts, Role, SessionMember, StopRule
 from tuner.bench.value import Value
 from tuner.commands.run import RunOptions, prepared_study
 from tuner.errors import InputError, NoAnswerError, StudyFileError
@@ -22,6 +23,7 @@ from tuner.evidence.pooled_metrics import metrics_of, pool, pooled
 from tuner.evidence.state import StudyState
 from tuner.outcome.measured import Measured
 from tuner.phases.progress import Reporter
+from tuner.phases.runner import SessionRunner
 from tuner.planning.session_plan import PROBES, plan_session
 from tuner.records.session_log import open_log
 from tuner.statistics.sequential_test import interval
@@ -29,16 +31,20 @@ from tuner.statistics.session_effect import session_value
 from tuner.study.file.device_checks import probe_properties
 from tuner.study.file.problems import closest
 from tuner.study.file.yaml_document import read_document
+from tuner.study.study import Objective
 
 SESSIONS, BLOCKS, MOST_BLOCKS = 4, 4, 60
-"""A percentile takes more blocks than four until it has its requests, up to a minute for four members."""
+"""Numbers of sessions, of blocks of each, and of blocks until a percentile has its requests.
+
+Sixty blocks of four members take up to two minutes.
+"""
 
 LEVEL = 0.025
-"""A plain two-sided 95 % interval: nothing was selected, there is one look."""
+"""One-sided error of a plain 95 % interval: nothing was selected, and there is one look."""
 
 
 def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
-    """`NUM_STREAMS=2` -> {"NUM_STREAMS": 2}, values read as in a study file. Raises InputError."""
+    """Returns {"NUM_STREAMS": 2} for `NUM_STREAMS=2`, values read as in a study file. Raises InputError."""
     assignment: dict[str, Value] = {}
     for text in sets:
         name, equals, value = text.partition("=")
@@ -63,64 +69,94 @@ def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter
     assignment = parse_sets(sets)
     batch_size = assignment.get("batch_size", 1)
     assert isinstance(batch_size, int)
-    asked = {name: [] if v is None else [v] for name, v in assignment.items() if name not in OWN_PARAMETERS}
     with prepared_study(path, options, reporter, "measure", batch_size=batch_size) as prepared:
-        folder = prepared.folder
-        state = StudyState(setup=prepared.runner.state.setup, log=open_log(folder / "measure.jsonl"))
+        state = StudyState(setup=prepared.runner.state.setup, log=open_log(prepared.folder / "measure.jsonl"))
         runner = replace(prepared.runner, state=state)
-        if unknown := probe_properties(state.study.device, asked):
-            raise InputError("\n".join(f"--set {name}: {message}" for name, message in unknown.items()))
-        config = state.setup.configuration(assignment)
-        if config.batch_size > 1 and state.study.load is not None:
-            raise InputError("a request that arrives is one sample: under this load batch_size is 1")
-        if config.batch_size > 1 and not prepared.facts.batch_legal:
-            raise InputError(
-                f"batch_size {config.batch_size} is not legal for this model: {prepared.facts.batch_reason}"
-            )
-        resolved = runner.resolve(config)
-        if isinstance(resolved, Failure):
-            raise NoAnswerError(f"this configuration does not compile: {resolved}")
+        config = _configuration(runner, assignment, prepared.facts)
         baselines = _distinct(state.setup.baselines, runner.resolve)
-        sessions = []
-        metric = state.study.objective.row
+        sessions = _measure_sessions(runner, config, list(baselines.values()))
+        return _measured(state.study.objective, config, baselines, sessions, prepared.folder)
 
-        def enough(members: Sequence[Windows | Failure]) -> bool:
-            ran = [m for m in members if isinstance(m, Windows)]
-            has_requests = all(request_count(m.windows) >= metric.min_requests for m in ran)
-            return all(len(m.windows) >= (PROBES if metric.is_session_level else BLOCKS) for m in ran) and has_requests
 
-        for i in range(SESSIONS):
-            runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", remaining_s=None)
-            plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, enough=enough)
-            session = runner.measure([config, *baselines.values()], plan).session
-            if isinstance(session.members[0], Failure):
-                raise NoAnswerError(f"this configuration fails: {session.members[0]}")
-            _refuse_few_requests(metric, session)
-            sessions.append(session)
-        members = [dict(zip(baselines, session.members[1:], strict=True)) for session in sessions]
-        reference = rank_baselines(state.study.objective, *members).reference
-        values = {name: _values(metric, sessions, place) for place, name in enumerate(baselines, start=1)}
-        if len(values[reference]) < SESSIONS:
-            raise NoAnswerError(
-                f"{SESSIONS - len(values[reference])} of {SESSIONS} sessions gave no {metric.name} for both sides",
-                advice="a baseline failed beside it, or a window was empty; sessions are in measure.jsonl",
-            )
-        gains = {name: interval(found, LEVEL) for name, found in values.items() if len(found) == SESSIONS}
-        pools = {name: pooled(sessions, one) for name, one in baselines.items()}
-        return Measured(
-            config=config,
-            metric=metric.name,
-            reference=reference,
-            gains=gains,
-            metrics=metrics_of(pool([m for s in sessions if isinstance(m := s.members[0], Windows)])),
-            baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
-            folder=folder,
+def _configuration(runner: SessionRunner, assignment: Mapping[str, Value], facts: ModelFacts) -> DeploymentConfig:
+    """Returns the configuration of an assignment.
+
+    Raises InputError for what the device or the model does not allow, NoAnswerError for what does not compile.
+    """
+    state = runner.state
+    asked = {name: [] if v is None else [v] for name, v in assignment.items() if name not in OWN_PARAMETERS}
+    if unknown := probe_properties(state.study.device, asked):
+        raise InputError("\n".join(f"--set {name}: {message}" for name, message in unknown.items()))
+    config = state.setup.configuration(assignment)
+    if config.batch_size > 1 and state.study.load is not None:
+        raise InputError("a request that arrives is one sample: under this load batch_size is 1")
+    if config.batch_size > 1 and not facts.batch_legal:
+        raise InputError(f"batch_size {config.batch_size} is not legal for this model: {facts.batch_reason}")
+    resolved = runner.resolve(config)
+    if isinstance(resolved, Failure):
+        raise NoAnswerError(f"this configuration does not compile: {resolved}")
+    return config
+
+
+def _measure_sessions(
+    runner: SessionRunner, config: DeploymentConfig, baselines: Sequence[DeploymentConfig]
+) -> list[Session]:
+    """Measures the configuration beside the baselines, in fresh processes each time. Raises NoAnswerError."""
+    state, metric = runner.state, runner.state.study.objective.row
+    stop = StopRule(
+        min_windows=PROBES if metric.is_session_level else BLOCKS,
+        min_requests=metric.min_requests,
+        ends_together=True,
+    )
+    members = [
+        SessionMember(config=config, role=Role.REFERENCE),
+        *(SessionMember(config=baseline, role=Role.BASELINE) for baseline in baselines),
+    ]
+    sessions = []
+    for i in range(SESSIONS):
+        runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", remaining_s=None)
+        plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, stop=stop)
+        session = runner.measure(members, plan).session
+        if isinstance(session.members[0], Failure):
+            raise NoAnswerError(f"this configuration fails: {session.members[0]}")
+        _refuse_few_requests(metric, session)
+        sessions.append(session)
+    return sessions
+
+
+def _measured(
+    objective: Objective,
+    config: DeploymentConfig,
+    baselines: Mapping[str, DeploymentConfig],
+    sessions: Sequence[Session],
+    folder: Path,
+) -> Measured:
+    """Returns what the sessions show. Raises NoAnswerError if one of them has no value against the reference."""
+    metric = objective.row
+    members = [dict(zip(baselines, session.members[1:], strict=True)) for session in sessions]
+    reference = rank_baselines(objective, *members).reference
+    values = {name: _values(metric, sessions, index) for index, name in enumerate(baselines, start=1)}
+    if len(values[reference]) < len(sessions):
+        raise NoAnswerError(
+            f"{len(sessions) - len(values[reference])} of {len(sessions)} sessions gave no {metric.name} for both "
+            "sides",
+            advice="a baseline failed beside it, or a window was empty; sessions are in measure.jsonl",
         )
+    pools = {name: pooled(sessions, one) for name, one in baselines.items()}
+    return Measured(
+        config=config,
+        metric=metric.name,
+        reference=reference,
+        gains={name: interval(found, LEVEL) for name, found in values.items() if len(found) == len(sessions)},
+        metrics=metrics_of(pool([m for s in sessions if isinstance(m := s.members[0], Windows)])),
+        baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
+        folder=folder,
+    )
 
 
-def _values(metric: Metric, sessions: Sequence[Session], place: int) -> list[float]:
-    """Of the first member against the one at `place`, a log-ratio of each session that had both."""
-    pairs = [(session.members[0], session.members[place]) for session in sessions]
+def _values(metric: Metric, sessions: Sequence[Session], index: int) -> list[float]:
+    """Returns the log-ratio of the first member to the one at `index`, for each session that has both."""
+    pairs = [(session.members[0], session.members[index]) for session in sessions]
     found = [
         session_value(metric, ours, theirs)
         for ours, theirs in pairs
@@ -130,7 +166,7 @@ def _values(metric: Metric, sessions: Sequence[Session], place: int) -> list[flo
 
 
 def _refuse_few_requests(metric: Metric, session: Session) -> None:
-    """After the first session, not after four that say no more."""
+    """Raises NoAnswerError for too few requests: after the first session, because three more say no more."""
     ours, *theirs = [request_count(m.windows) for m in session.members if isinstance(m, Windows)]
     if (fewest := min(ours, max(theirs, default=ours))) < metric.min_requests:
         raise NoAnswerError(
@@ -143,7 +179,7 @@ def _refuse_few_requests(metric: Metric, session: Session) -> None:
 def _distinct(
     baselines: Mapping[str, DeploymentConfig], resolve: Callable[[DeploymentConfig], Effective | Failure]
 ) -> dict[str, DeploymentConfig]:
-    """One baseline of each effective configuration: on a CPU LATENCY is the default under another name."""
+    """Returns one baseline of each effective configuration: on a CPU LATENCY is the default under another name."""
     found: dict[str, DeploymentConfig] = {}
     seen: set[str] = set()
     for name, config in baselines.items():
@@ -156,7 +192,7 @@ def _distinct(
 
 
 def _scalar(text: str, value: str) -> Value:
-    """One value as a study file would have it."""
+    """Returns one value as a study file would have it. Raises InputError."""
     try:
         document = read_document(f"value: {value}".encode(), name="--set")
     except StudyFileError as error:

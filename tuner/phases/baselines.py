@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tuner.bench.protocol import Role, SessionMember
 from tuner.evidence.baseline_ranking import rank_baselines
 from tuner.evidence.noise import ENOUGH_DF
 from tuner.evidence.state import Reference
@@ -48,7 +49,8 @@ def settle_reference(runner: SessionRunner) -> None:
         configs = state.setup.baselines
         runner.show("baselines", ", ".join(configs))
         plan = plan_session(state, None, "baselines", blocks=blocks, is_fresh=True)
-        line = runner.measure(list(configs.values()), plan)
+        members = [SessionMember(config=config, role=Role.BASELINE) for config in configs.values()]
+        line = runner.measure(members, plan)
         # Raises the reason if none of them runs; the same command tries again.
         rank_baselines(state.study.objective, dict(zip(configs, line.session.members, strict=True)))
     check_reference(state, study_plan(state))
@@ -76,7 +78,9 @@ def _calibrate(runner: SessionRunner, sessions: int, total_s: float) -> None:
             break
         runner.show("calibration", "against itself")
         plan = plan_session(state, reference, "calibration", blocks=pairs, window_s=window_s, is_fresh=True)
-        runner.measure([reference.configuration, reference.configuration], plan)
+        runner.measure(
+            [SessionMember(config=reference.configuration, role=r) for r in (Role.REFERENCE, Role.COPY)], plan
+        )
     noise = state.reference.noise
     runner.append(
         CalibrationLine(

@@ -5,6 +5,7 @@ Acts: it runs what `confirmation.py` says is missing.
 
 from __future__ import annotations
 
+from tuner.bench.protocol import Role, SessionMember
 from tuner.decision.confirmation import Confirmation, is_decided, read_confirmation
 from tuner.evidence.state import StudyState
 from tuner.phases.runner import SessionRunner
@@ -22,7 +23,9 @@ def run_confirmation(runner: SessionRunner, plan: ConfirmationPlan) -> Confirmat
         session_plan = plan_session(
             state, state.reference, "confirm", blocks=plan.pairs, window_s=plan.window_s, is_fresh=True
         )
-        runner.measure([state.setup.baselines[plan.reference], *plan.members], session_plan)
+        reference = SessionMember(config=state.setup.baselines[plan.reference], role=Role.REFERENCE)
+        winners = [SessionMember(config=config, role=Role.CANDIDATE) for config in plan.members]
+        runner.measure([reference, *winners], session_plan)
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tuner.bench.protocol import Role, SessionMember
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.session_cost import PAIRS
 from tuner.phases.audit import audit_lines, equal_requests
@@ -102,13 +103,13 @@ def _measure(
     """Measures one session of baselines, candidates and audited requests."""
     state = runner.state
     runner.show("final", note or f"{len(chosen)} candidates")
-    configs = [state.setup.baselines[name] for name in baselines]
-    return runner.measure(
-        [*configs, *(c.config for c in chosen), *(state.setup.configuration(assignment) for assignment in audited)],
-        plan_session(state, state.reference, "final", blocks=blocks, is_fresh=is_fresh),
-        trials=[*(None for _ in configs), *(c.trial for c in chosen), *(None for _ in audited)],
-        assignments=[*(None for _ in configs), *(c.assignment for c in chosen), *audited],
-    )
+    roles = [Role.REFERENCE, *[Role.BASELINE] * (len(baselines) - 1)]
+    members = [
+        *(SessionMember(config=state.setup.baselines[b], role=r) for b, r in zip(baselines, roles, strict=True)),
+        *(SessionMember(config=c.config, role=Role.CANDIDATE, trial=c.trial, assignment=c.assignment) for c in chosen),
+        *(SessionMember(config=state.setup.configuration(a), role=Role.AUDIT, assignment=a) for a in audited),
+    ]
+    return runner.measure(members, plan_session(state, state.reference, "final", blocks=blocks, is_fresh=is_fresh))
 
 
 def _comparison_count(runner: SessionRunner) -> int:

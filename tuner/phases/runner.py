@@ -1,6 +1,6 @@
-"""What acts in a study: it measures sessions, writes them down and tells how the study goes on.
+"""The runner of a study's sessions: it issues, measures and records them, and tells how the study goes on.
 
-Knows the bench and the record; which configurations are measured is decided elsewhere, from the state alone.
+Responsible for the bench and the record; which configurations are measured is decided elsewhere, from the state alone.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
-from tuner.bench.measurement import Windows
-from tuner.bench.protocol import Bench, Clock, SessionPlan
+from tuner.bench.measurement import Session, Windows
+from tuner.bench.protocol import Bench, Clock, Phase, SessionMember, SessionPlan, SessionRequest
 from tuner.evidence.noise import Calibration
 from tuner.evidence.state import StudyState
 from tuner.phases.host_watch import NoWatch, Watch
 from tuner.phases.progress import Reporter, Status
+from tuner.planning.session_plan import session_seed
 from tuner.records.session_log import Line, SessionLine
-from tuner.study.space import Assignment
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,26 +34,41 @@ class SessionRunner:
     """May hold a session back while the host is busy; `clock` stands still meanwhile."""
     status: Status = field(default_factory=lambda: Status(phase="preflight", remaining_s=None))
 
-    def measure(
-        self,
-        configurations: Sequence[DeploymentConfig],
-        plan: SessionPlan,
-        *,
-        trials: Sequence[int | None] | None = None,
-        assignments: Sequence[Assignment | None] | None = None,
-        duplicates: int = 0,
-    ) -> SessionLine:
+    _issued: dict[tuple[int, Phase], int] = field(default_factory=dict, init=False, repr=False)
+    """Attempt and phase -> number of the next session, where one was issued already."""
+
+    def measure(self, members: Sequence[SessionMember], plan: SessionPlan, *, duplicates: int = 0) -> SessionLine:
         """Measures one session and returns it once it is on disk; a host that turned bad is given time first."""
         self.watch.before_session(self.state.log.all_sessions(), self.say)
-        session = self.bench.measure(configurations, replace(plan, enough=self._repainting(plan)))
-        line = SessionLine(
-            phase=plan.phase,
-            attempt=self.state.attempt,
-            index_in_phase=self.state.session_count(plan.phase),
-            trials=tuple(trials) if trials else (None,) * len(configurations),
-            assignments=tuple(assignments) if assignments else (None,) * len(configurations),
-            session=session,
+        request = self.issue(members, plan, duplicates=duplicates)
+        return self.finish(request, self.bench.measure(request, self._repaint))
+
+    def issue(self, members: Sequence[SessionMember], plan: SessionPlan, *, duplicates: int = 0) -> SessionRequest:
+        """Returns a session that may be measured, numbered after every recorded and every issued one, and seeded."""
+        state, phase = self.state, plan.phase
+        attempt = state.attempt
+        recorded = [line.index_in_phase + 1 for line in state.log.sessions(phase, attempt=attempt)]
+        number = max(self._issued.get((attempt, phase), 0), len(recorded), *recorded, 0)
+        self._issued[attempt, phase] = number + 1
+        seed = session_seed(state.study.seed, attempt, phase, number)
+        return SessionRequest(
+            members=tuple(members),
+            plan=replace(plan, seed=seed),
+            attempt=attempt,
+            number=number,
             duplicates=duplicates,
+        )
+
+    def finish(self, request: SessionRequest, session: Session) -> SessionLine:
+        """Records the session that an issued request became, and returns its line once it is on disk."""
+        line = SessionLine(
+            phase=request.plan.phase,
+            attempt=request.attempt,
+            index_in_phase=request.number,
+            trials=tuple(member.trial for member in request.members),
+            assignments=tuple(member.assignment for member in request.members),
+            session=session,
+            duplicates=request.duplicates,
         )
         self.append(line)
         return line
@@ -77,11 +92,6 @@ class SessionRunner:
         )
         self.reporter.show(self.status)
 
-    def _repainting(self, plan: SessionPlan) -> Callable[[Sequence[Windows | Failure]], bool]:
-        """Returns the stop rule of a plan, before which the status is shown again: the clock in it goes on."""
-
-        def enough(members: Sequence[Windows | Failure]) -> bool:
-            self.reporter.show(self.status)
-            return plan.enough is not None and plan.enough(members)
-
-        return enough
+    def _repaint(self, members: Sequence[Windows | Failure]) -> None:
+        """Shows the status again between two blocks: the clock in it goes on."""
+        self.reporter.show(self.status)

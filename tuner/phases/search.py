@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.bench.configuration import Failure
+from tuner.bench.protocol import Role, SessionMember
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import StudyState
 from tuner.evidence.trials import answer_of, trials_of
@@ -20,7 +21,7 @@ from tuner.report.words.space import enumeration_lines
 from tuner.search.enumeration import SpaceEnumeration
 from tuner.search.known import KnownConfigurations
 from tuner.search.optuna_study import Search
-from tuner.search.stopping import SHORT_SEARCH_S, enough_rule
+from tuner.search.stopping import SHORT_SEARCH_S, trial_rule
 from tuner.search.strategies import NEED_LISTING, STRATEGIES, EndReason, Knowledge, SearchEnd
 from tuner.study.space import Assignment
 from tuner.study.trial import Answer, Proposal
@@ -122,11 +123,19 @@ class _Exploration:
     def measure(self, group: Sequence[Proposal], *, is_race: bool) -> None:
         """Measures one session of the reference and the group, and tells Optuna of trials that it does not know."""
         state, reference = self.state, self.state.reference
-        configs = [state.setup.configuration(p.assignment) for p in group]
+        candidates = [
+            SessionMember(
+                config=state.setup.configuration(p.assignment),
+                role=Role.CANDIDATE,
+                trial=p.number,
+                assignment=p.assignment,
+            )
+            for p in group
+        ]
         best = self.known.incumbent()
-        self.show(best, note=f"{len(group)} at once" if is_race else str(configs[0]))
+        self.show(best, note=f"{len(group)} at once" if is_race else str(candidates[0].config))
         search_s = self.time.plan.search_s
-        rule = enough_rule(
+        rule = trial_rule(
             state.study.objective,
             window_sd=reference.noise.window_sd,
             window_s=reference.window_s,
@@ -136,15 +145,10 @@ class _Exploration:
         if is_race:
             plan = plan_session(state, reference, "race", blocks=race_blocks(state))
         else:
-            plan = plan_session(state, reference, "search", blocks=SEARCH_BLOCKS, enough=rule)
+            plan = plan_session(state, reference, "search", blocks=SEARCH_BLOCKS, stop=rule)
         told = {c.trial for c in state.candidates.values()}
-        line = self.runner.measure(
-            [reference.configuration, *configs],
-            plan,
-            trials=[None, *(p.number for p in group)],
-            assignments=[None, *(p.assignment for p in group)],
-            duplicates=self.search.duplicates,
-        )
+        members = [SessionMember(config=reference.configuration, role=Role.REFERENCE), *candidates]
+        line = self.runner.measure(members, plan, duplicates=self.search.duplicates)
         self.time.measured_s += line.session.wall_s
         for number, _, i in trials_of(line):
             if number not in told:

@@ -1,4 +1,4 @@
-"""How a session is run: its windows, its limits of time, its seed.
+"""How a session is run: its windows and its limits of time; and the seed of an issued one.
 
 Knows the setup, the reference and the record of a study; not which configurations are measured.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tuner.bench.configuration import Failure
-from tuner.bench.measurement import ArrivalProcess, Windows
+from tuner.bench.measurement import ArrivalProcess
 from tuner.bench.metrics import METRICS, Requirement
-from tuner.bench.protocol import Phase, SessionPlan
+from tuner.bench.protocol import Phase, SessionPlan, StopRule
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import Reference, StudyState
 from tuner.statistics.sequential_test import SESSIONS
@@ -75,19 +73,13 @@ def plan_session(
     blocks: int,
     window_s: float | None = None,
     is_fresh: bool = False,
-    enough: Callable[[Sequence[Windows | Failure]], bool] | None = None,
+    stop: StopRule | None = None,
 ) -> SessionPlan:
-    """Returns a plan with this host's windows and limits; those of baselines where there is no `reference` yet.
-
-    The seed follows from study, attempt, phase and index, so that a resumed study shuffles as an uninterrupted one
-    would.
-    """
+    """Returns a plan with this host's windows and limits; those of baselines where there is no `reference` yet."""
     drop_s = DROP_S if state.setup.cpu_quota is None else QUOTA_DROP_S
     load = load_of(state.study)
-    words = f"{state.study.seed}/{state.attempt}/{phase}/{state.session_count(phase)}"
     plan = SessionPlan(
         phase=phase,
-        seed=zlib.crc32(words.encode()),
         blocks=max(blocks, PROBES) if load and load.finds_max else blocks,
         window_s=window_s or (first_window_s(state.setup) if reference is None else reference.window_s),
         warm_up_s=0.0 if state.study.objective.needs(Requirement.COLD_START) else WARM_UP_S,
@@ -96,8 +88,7 @@ def plan_session(
         max_window_s=BASELINE_WINDOW_LIMIT_S,
         steady_tolerance=2 * STEADY,
         is_fresh=is_fresh,
-        has_reference=phase != "baselines",
-        enough=enough,
+        stop=stop,
     )
     if reference is None:
         return plan
@@ -107,6 +98,11 @@ def plan_session(
         max_window_s=patience * longest_window_s(state, reference),
         steady_tolerance=max(STEADY, STEADY_SDS * reference.noise.window_sd),
     )
+
+
+def session_seed(study_seed: int, attempt: int, phase: Phase, number: int) -> int:
+    """Returns the seed of a session, so that a resumed study shuffles as an uninterrupted one would."""
+    return zlib.crc32(f"{study_seed}/{attempt}/{phase}/{number}".encode())
 
 
 def load_of(study: Study) -> ArrivalProcess | None:

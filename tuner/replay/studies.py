@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tuner.bench.configuration import DeploymentConfig, Failure
-from tuner.bench.protocol import SessionPlan
+from tuner.bench.protocol import Role, SessionMember, SessionPlan, SessionRequest
 from tuner.bench.simulated.table import NOISES, HostNoise, Row, Table, null_table, read_table
 from tuner.errors import InputError
 from tuner.evidence.candidates import ranked
@@ -200,7 +200,9 @@ def _plain(task: Task) -> Replayed:
     plan = SessionPlan(phase="measure", seed=task.seed, blocks=1, window_s=PLAIN_WINDOW_S, is_fresh=True)
 
     def speed(config: DeploymentConfig, max_window_s: float = plan.max_window_s) -> float | Failure:
-        (member,) = bench.measure([config], replace(plan, max_window_s=max_window_s)).members
+        alone = SessionMember(config=config, role=Role.CANDIDATE)
+        request = SessionRequest(members=(alone,), plan=replace(plan, max_window_s=max_window_s))
+        (member,) = bench.measure(request).members
         return (
             member
             if isinstance(member, Failure)

@@ -5,15 +5,9 @@ Must not know which candidate comes next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from tuner.bench.configuration import Failure
-from tuner.bench.measurement import Windows
-from tuner.bench.metrics import request_count
+from tuner.bench.protocol import Precision, Pruning, StopRule
 from tuner.planning.session_plan import PROBES
-from tuner.statistics.disturbance import calm_pairs
-from tuner.statistics.early_stopping import CAP_S, LOOKS_S, is_precise, is_pruned
-from tuner.statistics.session_effect import session_value
+from tuner.statistics.early_stopping import CAP_S, LOOKS_S
 from tuner.study.study import Objective
 
 SHORT_SEARCH_S, SHORT_CAP_S = 120.0, 4.0
@@ -23,43 +17,26 @@ PERCENTILE_CAP_S = 4 * CAP_S
 """A percentile needs its requests: such a trial may last longer than the others."""
 
 
-def enough_rule(
+def trial_rule(
     objective: Objective, *, window_sd: float, window_s: float, is_short: bool, incumbent_gain: float
-) -> Callable[[Sequence[Windows | Failure]], bool]:
-    """Returns when a session of the reference and one trial ends.
+) -> StopRule:
+    """Returns the rule that ends a trial beside the reference.
 
-    It ends where the trial is hopeless at 1.5 s and 3 s of both sides together, where it is precise enough, or at the
-    cap (tuner/README.md). A percentile also ends when it has its requests. With several objectives nothing is hopeless
-    for one of them: the other may be what it is good at. `window_sd` is that of a pair of windows of `window_s`,
-    `incumbent_gain` that of the best so far (log-ratios); in a search that `is_short` the cap comes sooner.
+    A trial ends if it is pruned at 1.5 s or 3 s of both sides together, if it is precise enough, or at the cap
+    (tuner/README.md). With percentiles alone it ends when it has their requests. With several objectives nothing is
+    pruned for one of them: the other may be what a candidate is good at. `window_sd` is that of a pair of windows of
+    `window_s`, `incumbent_gain` that of the best candidate so far (log-ratios). In a search that `is_short` the cap
+    comes sooner.
     """
-    metric, percentiles = objective.row, [row for row in objective.rows if row.quantile is not None]
-    needed = max((row.min_requests for row in percentiles), default=1)
-    is_mixed = len(percentiles) < len(objective.rows)
-    has_looks = not objective.has_several
+    percentiles = [row for row in objective.rows if row.quantile is not None]
     mean_cap_s = SHORT_CAP_S if is_short else CAP_S
-    cap_s = PERCENTILE_CAP_S if percentiles else mean_cap_s
-    cap_pairs = max(1, int(mean_cap_s / (2 * window_s)))
-
-    def enough(members: Sequence[Windows | Failure]) -> bool:
-        reference, candidate = members
-        if isinstance(reference, Failure) or isinstance(candidate, Failure):
-            return True
-        pairs = calm_pairs(candidate, reference)
-        timed_s = sum(w.timed_s for member in (reference, candidate) for w in member.windows)
-        before_s = timed_s - reference.windows[-1].timed_s - candidate.windows[-1].timed_s
-        value = session_value(metric, candidate, reference, min_requests=1)
-        is_look = has_looks and any(before_s < look_s <= timed_s for look_s in LOOKS_S)
-        if is_look and value is not None and is_pruned(value, incumbent_gain, pairs, window_sd):
-            return True
-        if metric.is_session_level:
-            return len(candidate.windows) >= PROBES
-        if timed_s >= cap_s:
-            return True
-        if percentiles and min(request_count(m.windows) for m in (reference, candidate)) < needed:
-            return False
-        if not is_mixed:
-            return True
-        return timed_s >= LOOKS_S[0] and is_precise(pairs, window_sd, cap_pairs)
-
-    return enough
+    pruning = Pruning(metric=objective.metric, looks_s=LOOKS_S, incumbent_gain=incumbent_gain, window_sd=window_sd)
+    precision = Precision(from_s=LOOKS_S[0], cap_pairs=max(1, int(mean_cap_s / (2 * window_s))), window_sd=window_sd)
+    if objective.row.is_session_level:
+        return StopRule(min_windows=PROBES, pruning=None if objective.has_several else pruning)
+    return StopRule(
+        min_requests=max((row.min_requests for row in percentiles), default=0),
+        cap_s=PERCENTILE_CAP_S if percentiles else mean_cap_s,
+        pruning=None if objective.has_several else pruning,
+        precision=precision if len(percentiles) < len(objective.rows) else None,
+    )

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.bench.conftest import blocks_of, config, failed, whole
+from tests.bench.conftest import blocks_of, config, failed, request_of, whole
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure, FailureKind
 from tuner.bench.measurement import Session, Windows
-from tuner.bench.protocol import SessionPlan
+from tuner.bench.protocol import Progress, Pruning, Role, SessionPlan, StopRule
 from tuner.bench.session.member import CommandFailed, ProcessContaminated, WorkerLost
 from tuner.bench.session.session import run_session
 from tuner.bench.simulated.synthetic import FakeClock
@@ -57,15 +57,17 @@ class Host:
             self.errors.clear()
         self.resets.append(set(crashed))
 
-    def run(self, names: str, plan: SessionPlan) -> Session:
+    def run(
+        self, names: str, plan: SessionPlan, *, first: Role = Role.REFERENCE, progress: Progress | None = None
+    ) -> Session:
         return run_session(
-            [config({"NAME": name}) for name in names],
-            plan,
+            request_of([config({"NAME": name}) for name in names], plan, first=first),
             open_member=self.open_member,
             reset=self.reset,
             is_seen=lambda one: name_of(one) in self.seen,
             clock=self.clock,
             unix_clock=lambda: 1e9,
+            progress=progress,
         )
 
     def names(self, step: str) -> str:
@@ -264,7 +266,7 @@ def test_a_session_begins_again_without_a_member_that_takes_its_process_down(
     step: str, is_fresh: bool, place: int
 ) -> None:
     host = Host(errors={("abc"[place], step): WorkerLost(BAD)})
-    session = host.run("abc", a_plan(seed=3, is_fresh=is_fresh, has_reference=False))
+    session = host.run("abc", a_plan(seed=3, is_fresh=is_fresh), first=Role.BASELINE)
     assert host.resets == [{place}]
     assert session.members[place] is BAD
     assert [blocks for i, blocks in enumerate(blocks_of(session)) if i != place] == [[0, 1, 2, 3]] * 2
@@ -293,44 +295,51 @@ def test_a_member_that_contaminates_its_process_gets_the_failure_of_the_later_co
     assert blocks_of(session) == [[0, 1, 2, 3], "runtime", [0, 1, 2, 3]]
 
 
-def asked(host: Host, answers: Sequence[bool]) -> tuple[Callable[..., bool], list[tuple[Windows | Failure, ...]]]:
-    """An `enough` that leaves an event and keeps what it was shown."""
+def watched(host: Host) -> tuple[Progress, list[tuple[Windows | Failure, ...]]]:
+    """A progress that leaves an event and keeps what it was shown."""
     shown: list[tuple[Windows | Failure, ...]] = []
 
-    def enough(members: tuple[Windows | Failure, ...]) -> bool:
-        host.events.append(("enough", ""))
-        shown.append(members)
-        return answers[min(len(shown), len(answers)) - 1]
+    def progress(members: Sequence[Windows | Failure]) -> None:
+        host.events.append(("progress", ""))
+        shown.append(tuple(members))
 
-    return enough, shown
+    return progress, shown
 
 
-def test_enough_is_asked_between_blocks_only_and_sees_whole_blocks() -> None:
+def test_progress_is_told_between_blocks_only_and_sees_whole_blocks() -> None:
     host = Host()
-    enough, shown = asked(host, [False])
-    host.run("abc", a_plan(blocks=3, enough=enough))
-    steps = [step for step, _ in host.events if step in ("turn", "enough")]
-    assert steps == ["turn", "turn", "turn", "enough"] * 3
+    progress, shown = watched(host)
+    host.run("abc", a_plan(blocks=3), progress=progress)
+    steps = [step for step, _ in host.events if step in ("turn", "progress")]
+    assert steps == ["turn", "turn", "turn", "progress"] * 3
     assert [[len(whole(m).windows) for m in members] for members in shown] == [[1] * 3, [2] * 3, [3] * 3]
 
 
-def test_enough_ends_the_session() -> None:
-    host = Host()
-    enough, _ = asked(host, [False, True])
-    assert blocks_of(host.run("ab", a_plan(blocks=9, enough=enough))) == [[0, 1], [0, 1]]
-
-
-def test_enough_sees_the_whole_lineup_with_failures_in_their_places() -> None:
+def test_progress_sees_every_member_with_failures_in_their_places() -> None:
     host = Host(errors={("b", "turn"): CommandFailed(BAD), ("d", "compile"): WorkerLost(BAD)})
-    enough, shown = asked(host, [False])
-    host.run("abcd", a_plan(enough=enough))
+    progress, shown = watched(host)
+    host.run("abcd", a_plan(), progress=progress)
+    assert shown
     assert all(len(members) == 4 and members[1] is BAD and members[3] is BAD for members in shown)
+
+
+def test_the_stop_rule_ends_the_session() -> None:
+    assert blocks_of(Host().run("ab", a_plan(blocks=9, stop=StopRule(min_windows=2)))) == [[0, 1], [0, 1]]
+
+
+def test_members_end_one_by_one_and_the_reference_goes_on_with_the_last() -> None:
+    host = Host(levels={"b": lambda n: 10.0})
+    looks = Pruning(metric="throughput", looks_s=(2.0,), incumbent_gain=0.0, window_sd=0.01)
+    session = host.run("abc", a_plan(blocks=9, window_s=0.5, stop=StopRule(min_windows=5, pruning=looks)))
+    assert blocks_of(session) == [[0, 1, 2, 3, 4], [0, 1], [0, 1, 2, 3, 4]]
+    turns = [name for step, name in host.events if step == "turn"]
+    assert turns[6:] in (list("acca") + turns[10:], list("caac") + turns[10:]), "two that are left turn as ABBA"
 
 
 def test_without_its_reference_a_session_is_pointless() -> None:
     host = Host(errors={("a", "settle"): CommandFailed(BAD)})
-    enough, shown = asked(host, [False])
-    session = host.run("abc", a_plan(enough=enough))
+    progress, shown = watched(host)
+    session = host.run("abc", a_plan(), progress=progress)
     assert blocks_of(session) == ["runtime", [], []]
     assert host.names("turn") == ""
     assert shown == []
@@ -344,8 +353,8 @@ def test_a_reference_alone_is_pointless() -> None:
 
 def test_a_session_ends_after_the_block_that_made_it_pointless() -> None:
     host = Host(errors={("b", "turn"): CommandFailed(BAD)})
-    enough, shown = asked(host, [False])
-    session = host.run("ab", a_plan(blocks=9, enough=enough))
+    progress, shown = watched(host)
+    session = host.run("ab", a_plan(blocks=9), progress=progress)
     assert len(whole(session.members[0]).windows) <= 1
     assert failed(session.members[1]) is BAD
     assert shown == []
@@ -357,16 +366,16 @@ def test_a_lineup_of_one_is_not_pointless() -> None:
 
 def test_a_session_without_a_reference_goes_on_with_the_members_that_are_left() -> None:
     host = Host(errors={(name, "compile"): CommandFailed(BAD) for name in "ab"})
-    session = host.run("abc", a_plan(has_reference=False))
+    session = host.run("abc", a_plan(), first=Role.BASELINE)
     assert blocks_of(session) == ["runtime", "runtime", [0, 1, 2, 3]]
 
 
-@pytest.mark.parametrize("has_reference", [False, True])
-def test_a_lineup_that_fails_as_a_whole_ends_without_an_error(has_reference: bool) -> None:
+@pytest.mark.parametrize("first", [Role.REFERENCE, Role.BASELINE])
+def test_a_lineup_that_fails_as_a_whole_ends_without_an_error(first: Role) -> None:
     host = Host(errors={(name, "compile"): CommandFailed(BAD) for name in "ab"})
-    assert blocks_of(host.run("ab", a_plan(has_reference=has_reference))) == ["runtime", "runtime"]
+    assert blocks_of(host.run("ab", a_plan(), first=first)) == ["runtime", "runtime"]
     host = Host(errors={(name, "compile"): WorkerLost(BAD) for name in "ab"})
-    assert blocks_of(host.run("ab", a_plan(has_reference=has_reference))) == ["runtime", "runtime"]
+    assert blocks_of(host.run("ab", a_plan(), first=first)) == ["runtime", "runtime"]
 
 
 @pytest.mark.parametrize("bad", [None, *STEPS])

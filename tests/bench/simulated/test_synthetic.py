@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from tests.bench.conftest import blocks_of, config, failed, quick_plan, whole
+from tests.bench.conftest import blocks_of, config, failed, quick_plan, request_of, whole
 from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
 from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import Role
 from tuner.bench.simulated.synthetic import (
     COMPILE_S,
     START_S,
@@ -72,7 +73,7 @@ def test_the_made_up_device_clamps_and_spells_out_hints_as_a_real_one() -> None:
 
 
 def test_without_effects_a_session_measures_the_surface() -> None:
-    session = SyntheticBench().measure([A, B], quick_plan(window_s=0.4, max_window_s=3.0))
+    session = SyntheticBench().measure(request_of([A, B], quick_plan(window_s=0.4, max_window_s=3.0)))
     for member, one in zip(session.members, (A, B), strict=True):
         assert THROUGHPUT.read(whole(member).windows) == pytest.approx(hill(one))
 
@@ -129,7 +130,7 @@ def test_a_session_takes_virtual_time_only(monkeypatch: pytest.MonkeyPatch) -> N
         for name in ("time", "perf_counter", "monotonic", "sleep"):
             patch.setattr(time, name, forbidden)
         bench = SyntheticBench(effects=[Noise(0.05), Drift(0.1), CompileEffect(0.02)])
-        session = bench.measure([A, B], quick_plan(window_s=0.4, max_window_s=3.0))
+        session = bench.measure(request_of([A, B], quick_plan(window_s=0.4, max_window_s=3.0)))
     assert session.wall_s == bench.clock() > 0.0
     assert session.costs.total_s == pytest.approx(session.wall_s)
     assert session.costs.start_s == START_S
@@ -138,8 +139,8 @@ def test_a_session_takes_virtual_time_only(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_fresh_session_has_a_process_of_its_own_and_others_share_one() -> None:
     bench = SyntheticBench()
-    shared = [bench.measure([A, B], quick_plan()) for _ in range(2)]
-    fresh = [bench.measure([A, B], quick_plan(is_fresh=True)) for _ in range(2)]
+    shared = [bench.measure(request_of([A, B], quick_plan())) for _ in range(2)]
+    fresh = [bench.measure(request_of([A, B], quick_plan(is_fresh=True))) for _ in range(2)]
     assert [s.process for s in (*shared, *fresh)] == ["synthetic-1", "synthetic-1", "synthetic-2", "synthetic-3"]
     assert [s.costs.start_s for s in (*shared, *fresh)] == pytest.approx([START_S, 0.0, START_S, START_S])
     assert bench.sessions == [*shared, *fresh]
@@ -152,7 +153,7 @@ def test_a_member_fails_politely_or_with_its_process(failure: Failure, is_fatal:
     bench = SyntheticBench(
         failure_of=lambda one: failure if one == bad else None, is_fatal=lambda one: is_fatal and one == bad
     )
-    session = bench.measure([A, bad, B], quick_plan(window_s=0.4, max_window_s=3.0))
+    session = bench.measure(request_of([A, bad, B], quick_plan(window_s=0.4, max_window_s=3.0)))
     assert blocks_of(session) == [[0, 1, 2], failure.kind.value, [0, 1, 2]]
     assert bench.process == (2 if is_fatal else 1)
     assert (session.costs.wasted_s > 0.0) == is_fatal
@@ -163,14 +164,14 @@ def test_a_member_fails_politely_or_with_its_process(failure: Failure, is_fatal:
 @pytest.mark.parametrize("is_fatal", [True, False])
 def test_a_lineup_that_fails_as_a_whole_is_a_session_of_failures(is_fatal: bool) -> None:
     bench = SyntheticBench(failure_of=lambda one: CRASH, is_fatal=lambda one: is_fatal)
-    assert blocks_of(bench.measure([A, B], quick_plan(has_reference=False))) == ["crash", "crash"]
-    assert blocks_of(bench.measure([A, B], quick_plan()))[0] == "crash"
+    assert blocks_of(bench.measure(request_of([A, B], quick_plan(), first=Role.BASELINE))) == ["crash", "crash"]
+    assert blocks_of(bench.measure(request_of([A, B], quick_plan())))[0] == "crash"
 
 
 def test_a_member_that_cannot_make_four_rounds_is_too_slow() -> None:
     slow = config(batch_size=64, infer_requests=64)
     bench = SyntheticBench(surface=lambda one: 100.0)
-    session = bench.measure([A, slow, B], quick_plan(max_window_s=3.0))
+    session = bench.measure(request_of([A, slow, B], quick_plan(max_window_s=3.0)))
     assert failed(session.members[1]).kind is FailureKind.TIMEOUT
     assert "too slow for this budget" in failed(session.members[1]).message
     assert blocks_of(session)[::2] == [[0, 1, 2], [0, 1, 2]]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.conftest import request_of
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Windows
 from tuner.bench.protocol import SessionPlan
@@ -63,7 +64,7 @@ def test_gains_are_over_the_strongest_baseline_and_regrets_under_the_best() -> N
 
 def test_a_replay_measures_the_tables_speed() -> None:
     bench = TABLE.bench(STILL, seed=0)
-    session = bench.measure([config(4, NUM_STREAMS=4)], SessionPlan(phase="measure", seed=0, blocks=2))
+    session = bench.measure(request_of([config(4, NUM_STREAMS=4)], SessionPlan(phase="measure", seed=0, blocks=2)))
     (member,) = session.members
     assert isinstance(member, Windows)
     assert all(w.samples / w.duration_s == pytest.approx(200.0) for w in member.windows)

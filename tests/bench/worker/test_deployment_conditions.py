@@ -14,7 +14,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.bench.conftest import HERE, OpenBench, blocks_of, config, failed, is_alive, quick_plan, resolved, whole
+from tests.bench.conftest import (
+    HERE,
+    OpenBench,
+    blocks_of,
+    config,
+    failed,
+    is_alive,
+    quick_plan,
+    request_of,
+    resolved,
+    whole,
+)
 from tests.bench.worker.workers import PATIENCE_S, WHOLE
 from tests.conftest import ROOT
 from tests.conftest import wait_for as wait_until
@@ -80,10 +91,10 @@ def filesystem_of(folder: Path) -> str:
 @pytest.mark.slow
 def test_replicas_are_as_many_processes_which_stay_and_the_sum_is_theirs(open_bench: OpenBench) -> None:
     with open_bench() as bench:
-        first = bench.measure([TWO, CANDIDATE], quick_plan())
+        first = bench.measure(request_of([TWO, CANDIDATE], quick_plan()))
         assert blocks_of(first) == [WHOLE, WHOLE]
         assert len(workers := workers_of(bench)) == 2, "those of the reference"
-        second = bench.measure([TWO, CANDIDATE], quick_plan())
+        second = bench.measure(request_of([TWO, CANDIDATE], quick_plan()))
         assert workers_of(bench) == workers
         assert len(set(second.process.split(",")) & set(first.process.split(","))) == 2
         assert whole(second.members[0]).compile_s == 0.0
@@ -96,7 +107,7 @@ def test_replicas_are_as_many_processes_which_stay_and_the_sum_is_theirs(open_be
 @pytest.mark.slow
 def test_replicas_share_their_processes_with_no_other_member(open_bench: OpenBench) -> None:
     with open_bench() as bench:
-        session = bench.measure([ONE, TWO, config(replicas=3)], quick_plan())
+        session = bench.measure(request_of([ONE, TWO, config(replicas=3)], quick_plan()))
         assert blocks_of(session) == [WHOLE] * 3
         assert len(set(session.process.split(","))) == 1 + 2 + 3
         assert len(workers_of(bench)) == 1, "only the reference stays"
@@ -113,7 +124,7 @@ def test_members_that_split_the_cpus_have_processes_with_a_cpu_each(
     cpus = cpu_list()[:2]
     with open_bench(conditions=Conditions(cpuset=cpus)) as bench:
         for affinity in ("shared", "split"):
-            session = bench.measure([TWO, doing("tell cpus", affinity=affinity)], quick_plan())
+            session = bench.measure(request_of([TWO, doing("tell cpus", affinity=affinity)], quick_plan()))
             assert blocks_of(session) == [WHOLE, WHOLE]
         assert len(workers_of(bench)) == 2, "only the reference stays"
         masks = sorted(file.read_text() for file in tmp_path.iterdir())
@@ -125,7 +136,7 @@ def test_more_replicas_than_cpus_cannot_split_them_wherever_they_are_asked_for(o
     too_many = config(replicas=2, affinity="split")
     with open_bench(conditions=Conditions(cpuset=cpu_list()[:1])) as bench:
         assert "2 replicas cannot split 1 CPU among them" in failed(bench.resolve(too_many)).message
-        session = bench.measure([ONE, too_many, TWO], quick_plan())
+        session = bench.measure(request_of([ONE, too_many, TWO], quick_plan()))
         assert blocks_of(session) == [WHOLE, "compile", WHOLE]
 
 
@@ -146,9 +157,9 @@ def test_one_bad_replica_is_its_member_s_failure_and_the_others_are_whole(
 ) -> None:
     monkeypatch.setenv("ONE", str(tmp_path / "one"))
     with open_bench() as bench:
-        session = bench.measure([TWO, doing(deed, at), CANDIDATE], quick_plan())
+        session = bench.measure(request_of([TWO, doing(deed, at), CANDIDATE], quick_plan()))
         assert blocks_of(session) == [WHOLE, kind, WHOLE]
-        assert blocks_of(bench.measure([TWO, CANDIDATE], quick_plan())) == [WHOLE, WHOLE]
+        assert blocks_of(bench.measure(request_of([TWO, CANDIDATE], quick_plan()))) == [WHOLE, WHOLE]
         assert len(workers_of(bench)) == 2
 
 
@@ -159,17 +170,17 @@ def test_an_interrupt_in_the_middle_of_a_turn_of_two_leaves_no_old_answer(
     monkeypatch.setenv("ONE", str(tmp_path / "one"))
     with open_bench() as bench:
         with pytest.raises(KeyboardInterrupt):
-            bench.measure([TWO, doing("one: interrupt the parent")], quick_plan(hang_limit_s=PATIENCE_S))
+            bench.measure(request_of([TWO, doing("one: interrupt the parent")], quick_plan(hang_limit_s=PATIENCE_S)))
         assert len(workers_of(bench)) == 2, "those of the reference, which were asked nothing"
-        assert blocks_of(bench.measure([TWO, CANDIDATE], quick_plan())) == [WHOLE, WHOLE]
+        assert blocks_of(bench.measure(request_of([TWO, CANDIDATE], quick_plan()))) == [WHOLE, WHOLE]
 
 
 @pytest.mark.slow
 def test_what_one_replica_refuses_is_raised_and_no_answer_is_left_for_the_next_command(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         with pytest.raises(InputError, match="damaged"):
-            bench.measure([TWO, doing("refuse", "compile")], quick_plan())
-        assert blocks_of(bench.measure([TWO, CANDIDATE], quick_plan())) == [WHOLE, WHOLE]
+            bench.measure(request_of([TWO, doing("refuse", "compile")], quick_plan()))
+        assert blocks_of(bench.measure(request_of([TWO, CANDIDATE], quick_plan()))) == [WHOLE, WHOLE]
 
 
 @pytest.mark.slow
@@ -181,7 +192,7 @@ def test_more_replicas_than_memory_holds_are_refused_before_they_start(
         rss = psutil.Process(workers_of(bench)[0]).memory_info().rss
         free = type("Memory", (), {"available": 2 * rss})()
         monkeypatch.setattr("tuner.bench.worker.worker_bench.psutil.virtual_memory", lambda: free)
-        session = bench.measure([ONE, config(replicas=4), TWO], quick_plan())
+        session = bench.measure(request_of([ONE, config(replicas=4), TWO], quick_plan()))
         assert blocks_of(session) == [WHOLE, "memory", WHOLE]
         assert "4 replicas need about" in failed(session.members[1]).message
         assert "each" in failed(session.members[1]).message
@@ -199,9 +210,11 @@ def test_a_replica_counts_with_the_memory_that_the_model_takes_once_it_is_compil
         free = type("Memory", (), {"available": 2 << 30})()
         monkeypatch.setattr("tuner.bench.worker.worker_bench.psutil.virtual_memory", lambda: free)
         bench._pool.model_bytes = 1 << 30
-        assert blocks_of(bench.measure([ONE, TWO], quick_plan())) == [[], "memory"], "none has read the model yet"
+        assert blocks_of(bench.measure(request_of([ONE, TWO], quick_plan()))) == [[], "memory"], (
+            "none has read the model yet"
+        )
         bench._pool.model_bytes = 700 << 20
-        assert blocks_of(bench.measure([ONE, TWO], quick_plan())) == [WHOLE, WHOLE]
+        assert blocks_of(bench.measure(request_of([ONE, TWO], quick_plan()))) == [WHOLE, WHOLE]
 
 
 # Limits
@@ -210,7 +223,7 @@ def test_a_replica_counts_with_the_memory_that_the_model_takes_once_it_is_compil
 @pytest.mark.slow
 def test_every_process_has_a_group_of_its_own_and_none_is_left(open_bench: OpenBench, may_limit: None) -> None:
     with open_bench(conditions=Conditions(cpus=0.5)) as bench:
-        assert blocks_of(bench.measure([TWO, CANDIDATE], quick_plan())) == [WHOLE, WHOLE]
+        assert blocks_of(bench.measure(request_of([TWO, CANDIDATE], quick_plan()))) == [WHOLE, WHOLE]
         (parent,) = {folder.parent for folder in groups()}
         members = sorted(int(pid) for f in parent.glob(f"tuner-{os.getpid()}-*") for pid in _pids(f))
         assert members == workers_of(bench)
@@ -229,7 +242,7 @@ def _pids(folder: Path) -> list[str]:
 @pytest.mark.slow
 def test_under_a_memory_limit_every_member_has_processes_of_its_own(open_bench: OpenBench, may_limit: None) -> None:
     with open_bench(conditions=Conditions(memory_bytes=128 << 20)) as bench:
-        session = bench.measure([ONE, TWO], quick_plan())
+        session = bench.measure(request_of([ONE, TWO], quick_plan()))
         assert blocks_of(session) == [WHOLE, WHOLE]
         assert len(set(session.process.split(","))) == 3
         assert groups() == []
@@ -240,7 +253,7 @@ def test_a_member_that_passes_the_memory_limit_is_named_and_the_others_are_whole
     open_bench: OpenBench, may_limit: None
 ) -> None:
     with open_bench(conditions=Conditions(memory_bytes=128 << 20)) as bench:
-        session = bench.measure([TWO, doing("eat"), CANDIDATE], quick_plan(max_window_s=20.0))
+        session = bench.measure(request_of([TWO, doing("eat"), CANDIDATE], quick_plan(max_window_s=20.0)))
         assert blocks_of(session) == [WHOLE, "memory", WHOLE]
         assert "it passed its limit of 128 MiB" in failed(session.members[1]).message
 
@@ -248,7 +261,7 @@ def test_a_member_that_passes_the_memory_limit_is_named_and_the_others_are_whole
 @pytest.mark.slow
 def test_a_limit_in_which_no_worker_starts_is_the_study_s_fault(open_bench: OpenBench, may_limit: None) -> None:
     with open_bench(conditions=Conditions(memory_bytes=2 << 20)) as bench, pytest.raises(InputError) as no:
-        bench.measure([ONE, TWO], quick_plan())
+        bench.measure(request_of([ONE, TWO], quick_plan()))
     assert "it passed its limit of 2 MiB" in str(no.value)
     assert "deployment.memory" in no.value.advice
 
@@ -267,7 +280,7 @@ def test_a_member_that_thrashes_under_its_memory_limit_is_ended_and_the_others_a
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     with open_bench(conditions=Conditions(memory_bytes=48 << 20)) as bench:
         session = bench.measure(
-            [ONE, doing("read again and again", at, replicas=1), TWO], quick_plan(max_window_s=20.0)
+            request_of([ONE, doing("read again and again", at, replicas=1), TWO], quick_plan(max_window_s=20.0))
         )
         assert blocks_of(session) == [WHOLE, "memory", WHOLE]
         words = f"{at}: 48 MiB are too little, it read its own files again and again"
@@ -281,7 +294,7 @@ def test_the_groups_of_a_crashed_member_are_gone(
 ) -> None:
     monkeypatch.setenv("ONE", str(tmp_path / "one"))
     with open_bench(conditions=Conditions(cpus=0.8)) as bench:
-        kinds = blocks_of(bench.measure([TWO, doing(deed), CANDIDATE], quick_plan()))
+        kinds = blocks_of(bench.measure(request_of([TWO, doing(deed), CANDIDATE], quick_plan())))
         assert [isinstance(kind, str) for kind in kinds] == [False, True, False]
         assert len(groups()) == len(workers_of(bench)) == 2
 
@@ -292,12 +305,12 @@ def test_the_next_bench_takes_away_what_a_killed_one_left(
 ) -> None:
     monkeypatch.setenv("PIDS", str(tmp_path / "pids"))
     program = textwrap.dedent("""
-        from tests.bench.conftest import BACKEND, MLP, config, quick_plan
-        from tuner.bench.protocol import Conditions
+        from tests.bench.conftest import BACKEND, MLP, config, quick_plan, request_of
+        from tuner.bench.configuration import Conditions
         from tuner.bench.worker.worker_bench import WorkerBench
 
         with WorkerBench(MLP, backend=BACKEND, conditions=Conditions(cpus=0.5)) as bench:
-            bench.measure([config(), config({"DO": "hang with a child"})], quick_plan(hang_limit_s=1000.0))
+            bench.measure(request_of([config(), config({"DO": "hang with a child"})], quick_plan(hang_limit_s=1000.0)))
     """)
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=HERE.parents[1])
     try:
@@ -325,7 +338,7 @@ def test_what_runs_in_the_background_runs_while_it_is_measured_and_ends_with_the
     with open_bench(conditions=Conditions(background=command)) as bench:
         wait_until((tmp_path / "pid").exists)
         shell = psutil.Process(int((tmp_path / "pid").read_text()))
-        assert blocks_of(bench.measure([ONE, config({"NUM_STREAMS": 2})], quick_plan())) == [WHOLE, WHOLE]
+        assert blocks_of(bench.measure(request_of([ONE, config({"NUM_STREAMS": 2})], quick_plan()))) == [WHOLE, WHOLE]
         wait_until(lambda: bool(shell.children()))
         both = [shell.pid, *(child.pid for child in shell.children())]
         assert all(map(is_alive, both))
@@ -340,21 +353,20 @@ def test_a_command_that_ends_is_a_broken_host_and_says_what_to_give(
         assert bench._background is not None
         bench._background._keeper.wait()
         with pytest.raises(HostError, match=rf"background has ended \(exit code {code}\): {command}") as no:
-            bench.measure([ONE, TWO], quick_plan())
+            bench.measure(request_of([ONE, TWO], quick_plan()))
     assert "runs until it is stopped" in no.value.advice
 
 
 def test_a_command_that_ends_during_a_session_invalidates_that_session(open_bench: OpenBench, tmp_path: Path) -> None:
     command = f"while [ ! -e {tmp_path}/stop ]; do sleep 0.01; done"
 
-    def stop(members: object) -> bool:
+    def stop(members: object) -> None:
         (tmp_path / "stop").touch()
         assert bench._background is not None
         bench._background._keeper.wait()
-        return False
 
     with open_bench(conditions=Conditions(background=command)) as bench, pytest.raises(HostError, match="has ended"):
-        bench.measure([ONE, config({"NUM_STREAMS": 2})], quick_plan(enough=stop))
+        bench.measure(request_of([ONE, config({"NUM_STREAMS": 2})], quick_plan()), stop)
 
 
 DAEMON = "setsid sh -c 'echo $$ > {0}/half; mv {0}/half {0}/pid; sleep 1000 & wait' &"
@@ -418,6 +430,6 @@ def test_a_busy_background_is_no_disturbance(open_bench: OpenBench, monkeypatch:
         monkeypatch.setattr(bench._background, "cpu_s", lambda: next(used_s))
         monkeypatch.setattr(bench._host, "load_over", lambda seconds: HostActivity(other_cpu_pct=60.0, steal_pct=1.0))
         assert bench.load_over(0.5) == HostActivity(other_cpu_pct=35.0, steal_pct=1.0)
-        session = bench.measure([ONE, config({"NUM_STREAMS": 2})], quick_plan())
+        session = bench.measure(request_of([ONE, config({"NUM_STREAMS": 2})], quick_plan()))
         # The backend reports 1 % of other load in turns in which the background used far more.
         assert {w.other_cpu_pct for m in session.members for w in whole(m).windows} == {0.0}

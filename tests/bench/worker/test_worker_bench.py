@@ -17,6 +17,7 @@ from tests.bench.conftest import (
     failed,
     is_alive,
     quick_plan,
+    request_of,
     resolved,
     whole,
 )
@@ -31,9 +32,9 @@ from tuner.errors import HostError, ModelError
 
 def test_the_worker_and_its_reference_stay_resident_and_candidates_do_not(open_bench: OpenBench) -> None:
     with open_bench() as bench:
-        first = bench.measure([REFERENCE, GOOD], quick_plan())
+        first = bench.measure(request_of([REFERENCE, GOOD], quick_plan()))
         assert fact(bench, "members") == "1"
-        second = bench.measure([REFERENCE, OTHER], quick_plan())
+        second = bench.measure(request_of([REFERENCE, OTHER], quick_plan()))
         assert second.process == first.process
         assert whole(second.members[0]).compile_s == 0.0
         assert whole(second.members[1]).compile_s > 0.0
@@ -44,7 +45,7 @@ def test_the_worker_and_its_reference_stay_resident_and_candidates_do_not(open_b
 @pytest.mark.slow
 def test_isolated_members_have_a_new_process_each_in_every_session(open_bench: OpenBench) -> None:
     with open_bench(mode=ProcessMode.OWN) as bench:
-        sessions = [bench.measure([REFERENCE, GOOD], quick_plan()) for _ in range(2)]
+        sessions = [bench.measure(request_of([REFERENCE, GOOD], quick_plan())) for _ in range(2)]
         assert [blocks_of(session) for session in sessions] == [[WHOLE, WHOLE]] * 2
         assert len({name for session in sessions for name in session.process.split(",")}) == 4
         assert all(whole(member).compile_s > 0.0 for session in sessions for member in session.members)
@@ -54,7 +55,7 @@ def test_isolated_members_have_a_new_process_each_in_every_session(open_bench: O
 @pytest.mark.slow
 def test_a_start_up_is_a_new_process_in_every_turn(open_bench: OpenBench) -> None:
     with open_bench(mode=ProcessMode.COLD_START) as bench:
-        session = bench.measure([REFERENCE, GOOD], quick_plan(warm_up_s=0.0))
+        session = bench.measure(request_of([REFERENCE, GOOD], quick_plan(warm_up_s=0.0)))
         assert blocks_of(session) == [WHOLE, WHOLE]
         for member in map(whole, session.members):
             times = {(w.compile_s, w.load_s, w.first_inference_s, w.load_cached_s) for w in member.windows}
@@ -62,7 +63,7 @@ def test_a_start_up_is_a_new_process_in_every_turn(open_bench: OpenBench) -> Non
             assert all(w.samples == 40 for w in member.windows), "and a steady window follows each"
         assert member.compile_s == 0.2
         assert session.costs.start_s > 0.01 > session.costs.warm_up_s, "nothing is warmed up"
-        assert bench.measure([REFERENCE], quick_plan(warm_up_s=0.0)).process not in session.process
+        assert bench.measure(request_of([REFERENCE], quick_plan(warm_up_s=0.0))).process not in session.process
 
 
 @pytest.mark.slow
@@ -71,7 +72,7 @@ def test_a_start_from_a_model_cache_follows_where_it_is_asked_for(open_bench: Op
         assert bench._caches is not None
         folder = Path(bench._caches.name)
         for _ in range(2):
-            session = bench.measure([REFERENCE, doing("forget", "never")], quick_plan(warm_up_s=0.0))
+            session = bench.measure(request_of([REFERENCE, doing("forget", "never")], quick_plan(warm_up_s=0.0)))
             assert {w.load_cached_s for w in whole(session.members[0]).windows} == {0.1}
             assert "did not load the model from its cache" in failed(session.members[1]).message
         assert len(list(folder.iterdir())) == 2, "one cache for each configuration, filled once"
@@ -92,25 +93,25 @@ def test_a_start_up_that_fails_is_that_member_s_failure_and_leaves_no_process(
     open_bench: OpenBench, deed: str, at: str, kind: FailureKind
 ) -> None:
     with open_bench(mode=ProcessMode.COLD_START) as bench:
-        session = bench.measure([REFERENCE, doing(deed, at), GOOD], quick_plan(warm_up_s=0.0, blocks=1))
+        session = bench.measure(request_of([REFERENCE, doing(deed, at), GOOD], quick_plan(warm_up_s=0.0, blocks=1)))
         assert blocks_of(session) == [[0], kind.value, [0]]
 
 
 @pytest.mark.slow
 def test_another_reference_takes_the_place_of_the_resident_one(open_bench: OpenBench) -> None:
     with open_bench() as bench:
-        bench.measure([REFERENCE, GOOD], quick_plan())
-        session = bench.measure([GOOD, REFERENCE], quick_plan())
+        bench.measure(request_of([REFERENCE, GOOD], quick_plan()))
+        session = bench.measure(request_of([GOOD, REFERENCE], quick_plan()))
         assert blocks_of(session) == [WHOLE, WHOLE]
         assert fact(bench, "members") == "1"
-        assert whole(bench.measure([GOOD, OTHER], quick_plan()).members[0]).compile_s == 0.0
+        assert whole(bench.measure(request_of([GOOD, OTHER], quick_plan())).members[0]).compile_s == 0.0
 
 
 @pytest.mark.slow
 def test_a_fresh_session_has_a_process_of_its_own(open_bench: OpenBench) -> None:
     with open_bench() as bench:
-        names = {bench.measure([REFERENCE, GOOD], quick_plan(is_fresh=True)).process for _ in range(3)}
-        names.add(bench.measure([REFERENCE, GOOD], quick_plan()).process)
+        names = {bench.measure(request_of([REFERENCE, GOOD], quick_plan(is_fresh=True))).process for _ in range(3)}
+        names.add(bench.measure(request_of([REFERENCE, GOOD], quick_plan())).process)
         assert len(names) == 4
 
 
@@ -118,7 +119,7 @@ def test_a_fresh_session_has_a_process_of_its_own(open_bench: OpenBench) -> None
 def test_a_worker_is_renewed_after_some_sessions(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         plan = quick_plan(blocks=1)
-        names = [bench.measure([REFERENCE, GOOD], plan).process for _ in range(21)]
+        names = [bench.measure(request_of([REFERENCE, GOOD], plan)).process for _ in range(21)]
         assert len(set(names[:20])) == 1
         assert names[20] != names[0]
 
@@ -130,7 +131,7 @@ def test_a_configuration_counts_as_seen_only_after_it_was_steady(
     monkeypatch.setattr("tuner.bench.session.session.WARM_UP_CAP_S", 0.05)
     with open_bench() as bench:
         plan = quick_plan(steady_tolerance=0.1)
-        sessions = [bench.measure([REFERENCE, doing("wobble")], plan) for _ in range(2)]
+        sessions = [bench.measure(request_of([REFERENCE, doing("wobble")], plan)) for _ in range(2)]
         assert [[whole(m).is_steady for m in session.members] for session in sessions] == [[True, False]] * 2
 
 
@@ -138,9 +139,9 @@ def test_a_configuration_counts_as_seen_only_after_it_was_steady(
 @pytest.mark.parametrize("deed", ["abort", "raise"])
 def test_a_worker_that_cannot_let_its_members_go_is_replaced(open_bench: OpenBench, deed: str) -> None:
     with open_bench() as bench:
-        session = bench.measure([REFERENCE, doing(deed, "release")], quick_plan())
+        session = bench.measure(request_of([REFERENCE, doing(deed, "release")], quick_plan()))
         assert blocks_of(session) == [WHOLE, WHOLE]
-        after = bench.measure([REFERENCE, GOOD], quick_plan())
+        after = bench.measure(request_of([REFERENCE, GOOD], quick_plan()))
         assert blocks_of(after) == [WHOLE, WHOLE]
         assert after.process != session.process
 
@@ -149,7 +150,7 @@ def test_a_worker_that_cannot_let_its_members_go_is_replaced(open_bench: OpenBen
 def test_a_worker_that_was_killed_between_two_sessions_is_no_member_s_failure(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         for _ in range(2):
-            assert blocks_of(bench.measure([REFERENCE, GOOD], quick_plan())) == [WHOLE, WHOLE]
+            assert blocks_of(bench.measure(request_of([REFERENCE, GOOD], quick_plan()))) == [WHOLE, WHOLE]
             pid = int(fact(bench, "pid"))
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda pid=pid: not is_alive(pid))
@@ -221,7 +222,7 @@ def test_a_failure_to_resolve_is_remembered_for_the_same_properties_only(open_be
 )
 def test_a_backend_that_cannot_be_opened_is_a_broken_host(open_bench: OpenBench, backend: str, words: str) -> None:
     with open_bench(backend) as bench, pytest.raises(HostError, match=words):
-        bench.measure([REFERENCE, GOOD], quick_plan())
+        bench.measure(request_of([REFERENCE, GOOD], quick_plan()))
 
 
 def test_what_the_backend_refuses_keeps_its_class_and_its_advice(open_bench: OpenBench) -> None:
@@ -234,8 +235,8 @@ def test_what_the_backend_refuses_keeps_its_class_and_its_advice(open_bench: Ope
 def test_a_refusal_in_a_session_ends_it_and_the_bench_goes_on(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         with pytest.raises(ModelError, match="the model is damaged"):
-            bench.measure([REFERENCE, doing("refuse", "compile")], quick_plan())
-        assert blocks_of(bench.measure([REFERENCE, GOOD], quick_plan())) == [WHOLE, WHOLE]
+            bench.measure(request_of([REFERENCE, doing("refuse", "compile")], quick_plan()))
+        assert blocks_of(bench.measure(request_of([REFERENCE, GOOD], quick_plan()))) == [WHOLE, WHOLE]
 
 
 @pytest.mark.slow

@@ -8,16 +8,17 @@ from __future__ import annotations
 import math
 import random
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
 from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
 from tuner.bench.loadgen.open_loop import DRAIN_S, is_late
 from tuner.bench.measurement import ArrivalProcess, Arrivals, Costs, OpenLoopStats, Session, Window, Windows
-from tuner.bench.protocol import Clock, SessionPlan
+from tuner.bench.protocol import Clock, Progress, SessionRequest
 from tuner.bench.session.capacity_search import RateSearch
 from tuner.bench.session.member import CommandFailed, ProcessContaminated, SystemUnderTest, WorkerLost
+from tuner.bench.session.stopping import active
 from tuner.bench.turn import TurnPlan, TurnResult
 
 WARM_UP_CAP_S = 5.0
@@ -40,19 +41,20 @@ class _MemberCrashed(Exception):
 
 
 def run_session(
-    configurations: Sequence[DeploymentConfig],
-    plan: SessionPlan,
+    request: SessionRequest,
     *,
     open_member: Callable[[DeploymentConfig], SystemUnderTest],
     reset: Callable[[Collection[int]], None],
     is_seen: Callable[[DeploymentConfig], bool],
     clock: Clock,
     unix_clock: Clock,
+    progress: Progress | None = None,
 ) -> Session:
-    """Measures the configurations as planned and returns every member's windows or its failure.
+    """Measures the members as planned and returns every member's windows or its failure.
 
     After a member that takes its process down, `reset` is called with the indices of all members that did so, and the
-    session begins again without them. `is_seen` tells configurations that were steady before.
+    session begins again without them. `is_seen` tells configurations that were steady before. After each block
+    `progress` takes what the members have delivered.
     """
     begin, started_unix_s = clock(), unix_clock()
     crashed: dict[int, Failure] = {}
@@ -60,7 +62,7 @@ def run_session(
     while True:
         attempted = clock()
         try:
-            session = _Run(configurations, plan, open_member, is_seen, clock, crashed).session(started_unix_s)
+            session = _Run(request, open_member, is_seen, clock, crashed, progress).session(started_unix_s)
         except _MemberCrashed as error:
             crashed.update(dict.fromkeys(error.indices, error.failure))
             reset(crashed.keys())
@@ -69,9 +71,10 @@ def run_session(
             return replace(session, wall_s=clock() - begin, costs=replace(session.costs, wasted_s=wasted_s))
 
 
-def is_pointless(plan: SessionPlan, members: int, failed: Collection[int]) -> bool:
+def is_pointless(request: SessionRequest, failed: Collection[int]) -> bool:
     """Returns True if nothing is left to compare: the reference failed, or every other member did."""
-    if not plan.has_reference:
+    members = len(request.members)
+    if not request.has_reference:
         return len(failed) == members
     return 0 in failed or (members > 1 and len(failed) == members - 1)
 
@@ -81,24 +84,27 @@ class _Run:
 
     def __init__(
         self,
-        configurations: Sequence[DeploymentConfig],
-        plan: SessionPlan,
+        request: SessionRequest,
         open_member: Callable[[DeploymentConfig], SystemUnderTest],
         is_seen: Callable[[DeploymentConfig], bool],
         clock: Clock,
         crashed: Mapping[int, Failure],
+        progress: Progress | None,
     ) -> None:
-        self.configurations = configurations
-        self.plan = plan
+        self.request = request
+        self.configurations = request.configurations
+        self.plan = request.plan
+        self.progress = progress
         self.open_member = open_member
         self.is_seen = is_seen
         self.clock = clock
-        self.rng = random.Random(plan.seed)
+        self.rng = random.Random(self.plan.seed)
         self.begin = clock()
         self.systems: dict[int, SystemUnderTest] = {}
         self.failures: dict[int, Failure] = dict(crashed)
         self.unsteady: set[int] = set()
-        self.windows: list[list[Window]] = [[] for _ in configurations]
+        self.active = frozenset(range(len(self.configurations)))
+        self.windows: list[list[Window]] = [[] for _ in self.configurations]
         self.turns = 0
         self.capacity_per_s: dict[int, float] = {}
         self.rates: dict[int, RateSearch] = {}
@@ -116,11 +122,11 @@ class _Run:
                 break
             for i in self.block_order(block):
                 self.guarded(i, partial(self.take_turn, block=block))
-            if self.plan.enough is not None and not self.is_pointless() and self.plan.enough(self.members()):
+            if self.is_over():
                 break
         self.refuse_without_rate()
         return Session(
-            configurations=tuple(self.configurations),
+            configurations=self.configurations,
             members=self.members(),
             started_unix_s=started_unix_s,
             wall_s=self.clock() - self.begin,
@@ -132,6 +138,17 @@ class _Run:
             ),
             process=",".join(sorted({system.process for system in self.systems.values()})),
         )
+
+    def is_over(self) -> bool:
+        """Tells the progress and applies the stop rule; returns True if no other block follows."""
+        if self.is_pointless():
+            return True
+        members = self.members()
+        if self.progress is not None:
+            self.progress(members)
+        if self.plan.stop is not None:
+            self.active = active(self.plan.stop, members)
+        return not self.active
 
     def members(self) -> tuple[Windows | Failure, ...]:
         """Returns what each member has delivered so far."""
@@ -168,7 +185,7 @@ class _Run:
 
     def block_order(self, block: int) -> list[int]:
         """Returns the order of turns: ABBA from a random start for two members, else shuffled in each block."""
-        order = [i for i in range(len(self.configurations)) if i not in self.failures]
+        order = [i for i in sorted(self.active) if i not in self.failures]
         if len(order) == 2:
             first = random.Random(self.plan.seed).random() < 0.5
             return order if (block % 2 == 0) == first else order[::-1]
@@ -270,4 +287,4 @@ class _Run:
 
     def is_pointless(self) -> bool:
         """Returns True if nothing is left to compare."""
-        return is_pointless(self.plan, len(self.configurations), self.failures.keys())
+        return is_pointless(self.request, self.failures.keys())

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from tuner.bench import histogram
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure, FailureKind
 from tuner.bench.measurement import Costs, Session, Window, Windows
-from tuner.bench.protocol import SessionPlan
+from tuner.bench.protocol import Progress, SessionRequest
 from tuner.bench.session.session import is_pointless
+from tuner.bench.session.stopping import active
 from tuner.bench.simulated.synthetic import FakeClock
 
 SECONDS = ("cpu_s", "compile_s", "load_s", "first_inference_s", "load_cached_s")
@@ -57,8 +58,9 @@ class ReplayBench:
             return found[0].member.effective
         return self.failures.get(config.key) or _unknown(config)
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
         """Draws one session, see `Bench.measure`."""
+        configurations, plan = request.configurations, request.plan
         rng = random.Random(plan.seed)
         begin_s = self.clock()
         drawn: list[_Recording | Failure] = []
@@ -75,6 +77,7 @@ class ReplayBench:
             scales = [1.0, *(speed / _speed(partner) if partner else 1.0 for partner in partners)]
         failed = {i for i, recording in enumerate(drawn) if isinstance(recording, Failure)}
         windows: list[list[Window]] = [[] for _ in configurations]
+        going = frozenset(range(len(configurations)))
 
         def members() -> tuple[Windows | Failure, ...]:
             return tuple(
@@ -82,19 +85,21 @@ class ReplayBench:
                 for recording, found in zip(drawn, windows, strict=True)
             )
 
-        for block in range(0 if is_pointless(plan, len(configurations), failed) else plan.blocks):
+        for block in range(0 if is_pointless(request, failed) else plan.blocks):
             pick = rng.random()
             for i, recording in enumerate(drawn):
-                if isinstance(recording, _Recording):
+                if i in going and isinstance(recording, _Recording):
                     window = _moved(recording.member.windows[int(pick * len(recording.member.windows))], scales[i])
                     turn, started_s = block * len(configurations) + i, self.clock() - begin_s
                     windows[i].append(replace(window, block=block, turn=turn, started_s=started_s))
                     self.clock.advance(recording.seconds / len(recording.member.windows))
-            if plan.enough is not None and plan.enough(members()):
+            if progress is not None:
+                progress(members())
+            if plan.stop is not None and not (going := active(plan.stop, members())):
                 break
         wall_s = self.clock() - begin_s
         return Session(
-            configurations=tuple(configurations),
+            configurations=configurations,
             members=members(),
             started_unix_s=begin_s,
             wall_s=wall_s,

@@ -17,7 +17,7 @@ from tuner.bench import histogram
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure, FailureKind
 from tuner.bench.loadgen.open_loop import serve_window
 from tuner.bench.measurement import Session
-from tuner.bench.protocol import SessionPlan
+from tuner.bench.protocol import Progress, SessionRequest
 from tuner.bench.session.member import CommandFailed, WorkerLost
 from tuner.bench.session.session import run_session
 from tuner.bench.simulated.virtual_queue import VirtualQueue
@@ -192,22 +192,23 @@ class SyntheticBench:
             return failure
         return self.resolver(config)
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
         """Runs one session, see `Bench.measure`."""
-        self.is_running &= not plan.is_fresh
+        is_fresh = request.plan.is_fresh
+        self.is_running &= not is_fresh
         self.resident = self.resident if self.is_running else ""
         self.copies.clear()
         session = run_session(
-            configurations,
-            plan,
+            request,
             open_member=self._open_member,
             reset=self._reset,
             is_seen=lambda config: True,
             clock=self.clock,
             unix_clock=self.clock,
+            progress=progress,
         )
-        self.is_running &= not plan.is_fresh
-        self.resident = configurations[0].key if self.is_running else ""
+        self.is_running &= not is_fresh
+        self.resident = request.members[0].config.key if self.is_running else ""
         self.sessions.append(session)
         return session
 

@@ -22,7 +22,7 @@ from tuner.bench.host.background import Background
 from tuner.bench.host.cgroup import sweep
 from tuner.bench.host.memory import read_peak_memory_bytes
 from tuner.bench.measurement import HostActivity, Session
-from tuner.bench.protocol import ModelFacts, SessionPlan
+from tuner.bench.protocol import ModelFacts, Progress, SessionPlan, SessionRequest
 from tuner.bench.session.member import CommandFailed, ProcessContaminated, SystemUnderTest, WorkerLost
 from tuner.bench.session.session import run_session
 from tuner.bench.worker.cache_folder import make_cache_folder, sweep_cache_folders
@@ -170,9 +170,10 @@ class WorkerBench:
         background_s = self._background.cpu_s() - before_s
         return replace(load, other_cpu_pct=without(load.other_cpu_pct, background_s, seconds))
 
-    def measure(self, configurations: Sequence[DeploymentConfig], plan: SessionPlan) -> Session:
+    def measure(self, request: SessionRequest, progress: Progress | None = None) -> Session:
         """Runs one session, see `Bench.measure`."""
         begin, started_unix_s = time.perf_counter(), time.time()
+        plan, reference = request.plan, request.members[0].config
         self._check_background()
         if plan.is_fresh or self._resident.sessions >= RENEW_AFTER:
             self._reset()
@@ -184,13 +185,13 @@ class WorkerBench:
             self._reset()
 
         session = run_session(
-            configurations,
-            plan,
-            open_member=lambda config: self._open_member(config, configurations[0], plan),
+            request,
+            open_member=lambda config: self._open_member(config, reference, plan),
             reset=reset,
             is_seen=lambda config: config in self._seen,
             clock=time.perf_counter,
             unix_clock=time.time,
+            progress=progress,
         )
         self._check_background()
         self._resident = replace(self._resident, sessions=self._resident.sessions + 1)

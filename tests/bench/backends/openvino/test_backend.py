@@ -14,11 +14,12 @@ import pytest
 from openvino import opset13
 from openvino.op.util import Variable, VariableInfo
 
-from tests.bench.conftest import HERE, MLP, blocks_of, config, failed, quick_plan, resolved, whole
+from tests.bench.conftest import HERE, MLP, blocks_of, config, failed, quick_plan, request_of, resolved, whole
 from tuner.bench.backends.openvino.backend import OpenVinoBackend
 from tuner.bench.backends.openvino.first_look import depends_on_data
 from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.bench.metrics import METRICS
+from tuner.bench.protocol import Role
 from tuner.bench.turn import TurnPlan
 from tuner.bench.worker.pool import ProcessMode
 from tuner.bench.worker.worker_bench import WorkerBench
@@ -120,7 +121,7 @@ def test_a_batch_needs_no_compile_of_its_own_to_be_resolved(
     mlp: WorkerBench, properties: dict[str, str | int], batch_size: int
 ) -> None:
     one = config(properties, batch_size=batch_size)
-    session = mlp.measure([config(), one], quick_plan(blocks=1))
+    session = mlp.measure(request_of([config(), one], quick_plan(blocks=1)))
     assert whole(session.members[1]).effective == effective(mlp, one)
 
 
@@ -143,7 +144,9 @@ def test_an_inspection_refutes_a_batch_that_the_model_folds_away(save: Save) -> 
         facts = bench.inspect("CPU", [4])
         assert not facts.batch_legal
         assert facts.batch_reason
-        session = bench.measure([config(), config(batch_size=4), config(infer_requests=2)], quick_plan(blocks=1))
+        session = bench.measure(
+            request_of([config(), config(batch_size=4), config(infer_requests=2)], quick_plan(blocks=1))
+        )
         assert blocks_of(session) == [[0], "compile", [0]]
 
 
@@ -171,7 +174,8 @@ def test_a_second_input_and_integers_are_fed(save: Save) -> None:
     with WorkerBench(spec) as bench:
         facts = bench.inspect("CPU", [])
         assert {one["name"]: one["dtype"] for one in facts.inputs} == {"x": "f32", "ids": "i64"}
-        assert blocks_of(bench.measure([config(), config(infer_requests=3)], quick_plan())) == [[0, 1, 2]] * 2
+        session = bench.measure(request_of([config(), config(infer_requests=3)], quick_plan()))
+        assert blocks_of(session) == [[0, 1, 2]] * 2
 
 
 # Measuring.
@@ -179,7 +183,7 @@ def test_a_second_input_and_integers_are_fed(save: Save) -> None:
 
 def test_a_synchronous_caller_waits_for_most_of_the_window(mlp: WorkerBench) -> None:
     sync = config(api="sync", infer_requests=1)
-    member = whole(mlp.measure([sync, config()], quick_plan(window_s=0.1)).members[0])
+    member = whole(mlp.measure(request_of([sync, config()], quick_plan(window_s=0.1))).members[0])
     for window in member.windows:
         busy = window.latency_sum_ms / 1e3 / window.duration_s
         assert 0.3 < busy <= 1.01
@@ -188,7 +192,7 @@ def test_a_synchronous_caller_waits_for_most_of_the_window(mlp: WorkerBench) -> 
 @pytest.mark.parametrize(("hint", "api"), [("LATENCY", "sync"), ("THROUGHPUT", "async")])
 def test_calls_go_by_the_number_of_requests_that_the_device_suggests(mlp: WorkerBench, hint: str, api: str) -> None:
     one = config({"PERFORMANCE_HINT": hint, "INFERENCE_NUM_THREADS": 2}, api="by_requests")
-    effective = whole(mlp.measure([one], quick_plan(blocks=1)).members[0]).effective
+    effective = whole(mlp.measure(request_of([one], quick_plan(blocks=1))).members[0]).effective
     assert effective == mlp.resolve(one)
     assert (effective.api, effective.infer_requests == 1) == (api, api == "sync")
 
@@ -196,7 +200,7 @@ def test_calls_go_by_the_number_of_requests_that_the_device_suggests(mlp: Worker
 def test_requests_in_flight_are_rate_times_latency(mlp: WorkerBench) -> None:
     """Little's law, from the outside: no more than were started can have been in flight."""
     configurations = [config(infer_requests=n) for n in (1, 4, 16)]
-    for one, member in zip(configurations, mlp.measure(configurations, quick_plan(window_s=0.1)).members, strict=True):
+    for one, member in mlp.measure(request_of(configurations, quick_plan(window_s=0.1))).items():
         windows = whole(member).windows
         rate_per_s = METRICS["throughput"].read(windows)
         in_flight = rate_per_s * METRICS["latency_mean_ms"].read(windows) / 1e3
@@ -207,7 +211,7 @@ def test_cpu_time_is_that_of_all_threads_for_the_samples_that_count(mlp: WorkerB
     """No more than all CPUs for the time, and at least most of one: the loop itself is never idle here."""
     configurations = [config({"INFERENCE_NUM_THREADS": 1}, infer_requests=n) for n in (2, 8)]
     configurations.append(config({"INFERENCE_NUM_THREADS": 1}, infer_requests=1, api="sync"))
-    for member in mlp.measure(configurations, quick_plan(window_s=0.1)).members:
+    for member in mlp.measure(request_of(configurations, quick_plan(window_s=0.1))).members:
         for window in whole(member).windows:
             assert window.cpu_s is not None
             assert 0.3 * window.duration_s < window.cpu_s < 1.1 * cpus_allowed() * window.duration_s
@@ -223,13 +227,15 @@ def test_memory_is_reported_only_for_a_member_alone_in_its_process(save: Save) -
     peaks = []
     for model in (MLP, large):
         with WorkerBench(model, mode=ProcessMode.OWN) as bench:
-            members = bench.measure([config(), config({"PERFORMANCE_HINT": "THROUGHPUT"})], quick_plan()).members
+            members = bench.measure(
+                request_of([config(), config({"PERFORMANCE_HINT": "THROUGHPUT"})], quick_plan())
+            ).members
             peaks.append([METRICS["peak_memory_mb"].read(whole(member).windows) for member in members])
     weights_mb = 4 * shape[0] * shape[1] / 1e6
     assert all(20.0 < peak < 1000.0 for peak in peaks[0])
     assert all(small + 0.9 * weights_mb < big for small, big in zip(*peaks, strict=True))
     with WorkerBench(MLP) as bench:
-        for member in bench.measure([config(), config(infer_requests=2)], quick_plan()).members:
+        for member in bench.measure(request_of([config(), config(infer_requests=2)], quick_plan())).members:
             assert not METRICS["peak_memory_mb"].is_in(whole(member).windows)
 
 
@@ -239,7 +245,7 @@ def test_a_start_reads_compiles_and_serves_and_a_model_cache_is_really_loaded_fr
         config({"PERFORMANCE_HINT": "THROUGHPUT"}, infer_requests=2),
     ]
     with WorkerBench(MLP, mode=ProcessMode.COLD_START_CACHED) as bench:
-        session = bench.measure(configurations, quick_plan(blocks=2, warm_up_s=0.0))
+        session = bench.measure(request_of(configurations, quick_plan(blocks=2, warm_up_s=0.0)))
         for one, member in zip(configurations, session.members, strict=True):
             assert whole(member).effective == bench.resolve(one)
             for w in whole(member).windows:
@@ -255,13 +261,15 @@ def test_a_start_reads_compiles_and_serves_and_a_model_cache_is_really_loaded_fr
 
 
 def test_a_member_of_auto_is_measured_on_the_device_it_settles_on(mlp: WorkerBench) -> None:
-    session = mlp.measure([on("AUTO:CPU"), on("AUTO:CPU", PERFORMANCE_HINT="THROUGHPUT")], quick_plan(blocks=1))
+    session = mlp.measure(
+        request_of([on("AUTO:CPU"), on("AUTO:CPU", PERFORMANCE_HINT="THROUGHPUT")], quick_plan(blocks=1))
+    )
     assert blocks_of(session) == [[0], [0]]
 
 
 def test_a_property_that_the_device_does_not_know_is_a_failure_to_compile(mlp: WorkerBench) -> None:
     bad = config({"NO_SUCH_PROPERTY": 1})
-    session = mlp.measure([config(), bad, config(infer_requests=2)], quick_plan())
+    session = mlp.measure(request_of([config(), bad, config(infer_requests=2)], quick_plan()))
     assert blocks_of(session) == [[0, 1, 2], "compile", [0, 1, 2]]
     assert failed(session.members[1]).message == "Unsupported property NO_SUCH_PROPERTY by CPU plugin."
     assert mlp.resolve(bad) == session.members[1]
@@ -270,14 +278,14 @@ def test_a_property_that_the_device_does_not_know_is_a_failure_to_compile(mlp: W
 def test_a_hang_inside_the_runtime_is_ended_and_is_that_member_s_timeout(mlp: WorkerBench) -> None:
     """The device waits for four requests without an end, and only one is ever sent."""
     hanging = DeploymentConfig(device="BATCH:CPU(4)", properties={"AUTO_BATCH_TIMEOUT": -1}, infer_requests=1)
-    session = mlp.measure([config(), hanging, config(infer_requests=2)], quick_plan())
+    session = mlp.measure(request_of([config(), hanging, config(infer_requests=2)], quick_plan()))
     assert blocks_of(session) == [[0, 1, 2], "timeout", [0, 1, 2]]
     assert failed(session.members[1]).message.startswith("settle did not end within 1 s")
 
 
 def test_a_reservation_of_cpus_does_not_reach_the_other_members(mlp: WorkerBench) -> None:
     reserving = config({"ENABLE_CPU_RESERVATION": True})
-    session = mlp.measure([config(), reserving, config({"PERFORMANCE_HINT": "THROUGHPUT"})], quick_plan())
+    session = mlp.measure(request_of([config(), reserving, config({"PERFORMANCE_HINT": "THROUGHPUT"})], quick_plan()))
     assert blocks_of(session) == [[0, 1, 2]] * 3
     assert len(session.process.split(",")) == 2
 
@@ -286,7 +294,7 @@ def test_a_member_that_needs_more_memory_than_the_limit_fails_for_memory(save: S
     x = opset13.parameter([1, 1], np.float32, name="x")
     wide = opset13.broadcast(x, opset13.constant(np.array([1, 1 << 27])))
     with WorkerBench(save(wide, [x]), memory_limit_bytes=448 << 20) as bench:
-        session = bench.measure([config(), config(infer_requests=2)], quick_plan(has_reference=False))
+        session = bench.measure(request_of([config(), config(infer_requests=2)], quick_plan(), first=Role.BASELINE))
         assert blocks_of(session) == ["memory", "memory"]
 
 
@@ -328,7 +336,7 @@ def test_a_model_without_its_weights_is_a_model_error(save: Save, tmp_path: Path
 
 def test_a_missing_model_is_a_model_error_in_a_session_too() -> None:
     with WorkerBench(ModelSpec(path="nowhere.onnx", folder=HERE)) as bench, pytest.raises(ModelError, match="nowhere"):
-        bench.measure([config(), config(infer_requests=2)], quick_plan())
+        bench.measure(request_of([config(), config(infer_requests=2)], quick_plan()))
 
 
 def test_an_input_without_a_name_is_inspected_and_run(save: Save) -> None:
@@ -340,7 +348,7 @@ def test_an_input_without_a_name_is_inspected_and_run(save: Save) -> None:
         facts = bench.inspect("CPU", [4])
         assert facts.inputs == [{"name": "INPUT0", "shape": [1, 8], "dtype": "f32", "batch_axis": 0}]
         assert facts.batch_legal
-        batched = whole(bench.measure([config(), config(batch_size=4)], quick_plan(blocks=1)).members[1])
+        batched = whole(bench.measure(request_of([config(), config(batch_size=4)], quick_plan(blocks=1))).members[1])
         assert batched.effective.batch_size == 4
 
 
@@ -474,4 +482,4 @@ def test_a_batch_that_ends_the_process_is_not_legal_and_the_model_stays(save: Sa
         if not facts.batch_legal:
             assert facts.batch_reason.startswith("at batch size 4 the process ended during inspect")
             assert "killed by SIGSEGV (signal 11)" in facts.batch_reason
-        whole(bench.measure([config()], quick_plan(blocks=1)).members[0])
+        whole(bench.measure(request_of([config()], quick_plan(blocks=1))).members[0])
