@@ -1,4 +1,4 @@
-"""Whether members of a session disturb each other, and whether their order matters.
+"""Measures whether members of a session disturb each other, and whether their order matters.
 
     python tests/benchmarks/audit.py FOLDER [--sessions 8]
 
@@ -44,7 +44,7 @@ def config(**properties: str | int) -> DeploymentConfig:
 
 
 A, B = config(), DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 2})
-EQUALS = [config(CPU_RUNTIME_CACHE_CAPACITY=size) for size in range(1, OTHERS + 1)]
+COPIES = [config(CPU_RUNTIME_CACHE_CAPACITY=size) for size in range(1, OTHERS + 1)]
 
 
 def plan(seed: int) -> SessionPlan:
@@ -71,10 +71,10 @@ def slopes(session: Session, seed: int) -> tuple[float, float]:
     for found in windows.values():
         for w in found:
             blocks.setdefault(w.block, []).append(math.log(w.samples / w.duration_s))
-    level = {block: statistics.fmean(values) for block, values in blocks.items()}
+    mean = {block: statistics.fmean(values) for block, values in blocks.items()}
     for i, found in windows.items():
         for w in found:
-            residual = math.log(w.samples / w.duration_s) - level[w.block]
+            residual = math.log(w.samples / w.duration_s) - mean[w.block]
             compiled.append((order.index(i) / (len(order) - 1), residual))
             turns.append((w.turn % len(order) / (len(order) - 1), residual))
     return slope(compiled), slope(turns)
@@ -102,7 +102,7 @@ def main() -> None:
     differences, compiled, turned = [], [], []
     with WorkerBench(MODEL) as bench:
         for i in range(given.sessions):
-            sessions = [[A, B], [A, B, *EQUALS]]
+            sessions = [[A, B], [A, B, *COPIES]]
             found = {
                 len(configurations): bench.measure(configurations, plan(i))
                 for configurations in (sessions if i % 2 else sessions[::-1])

@@ -1,4 +1,4 @@
-"""What the bookkeeping of the closed loop costs: its throughput against a bare loop over the same requests.
+"""Measures what the bookkeeping of the closed loop costs: its throughput against a bare loop over the same requests.
 
     python tests/benchmarks/closed_loop.py [sessions]
 

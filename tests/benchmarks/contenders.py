@@ -43,7 +43,7 @@ GRID = [(batch, streams, each) for batch in (1, 2, 4, 8, 16) for streams in (1, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What has to be the same for a DIR to be continued."""
+    """The settings that a DIR must have to be continued."""
 
     minutes: float = 5.0
     app_s: int = 10
@@ -52,12 +52,12 @@ class Settings:
     bare_s: float = 2.0
     neutral_app_s: int = 3
     rounds: int | None = None
-    """None: as many as fit into NEUTRAL_S, within ROUNDS."""
+    """Number of paired rounds; None for as many as fit into NEUTRAL_S, within ROUNDS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a contender ended with. `claimed_gain_pct` is over `over`; ours has an interval and a verdict too."""
+    """The result of a contender. `claimed_gain_pct` is over `over`; ours has an interval and a verdict too."""
 
     name: str
     config: Config
@@ -73,7 +73,7 @@ class Result:
 
 @dataclass(slots=True)
 class Record:
-    """steps.jsonl: appended and synced line by line; a torn last line is dropped."""
+    """The file steps.jsonl, appended and synced line by line; a torn last line is dropped."""
 
     path: Path
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -112,7 +112,7 @@ class Run:
     settings: Settings
     record: Record
 
-    def session_count(self, contender: str) -> list[dict[str, Any]]:
+    def steps(self, contender: str) -> list[dict[str, Any]]:
         return self.record.of("step", self.name, contender=contender)
 
     def step(self, contender: str, config: Config, number: float | None, wall_s: float, **more: Any) -> None:
@@ -120,13 +120,13 @@ class Run:
         self.record.append({**line, "number_per_s": number, "wall_s": wall_s, **more})
         shown = f"{number:.0f} samples/s" if number else f"failed: {more.get('error')}"
         print(
-            f"{self.name} {contender} {len(self.session_count(contender))}: {config}: {shown}, {wall_s:.1f} s",
+            f"{self.name} {contender} {len(self.steps(contender))}: {config}: {shown}, {wall_s:.1f} s",
             flush=True,
         )
 
     def plan(self, contender: str, todo: Sequence[tuple[Config, Callable[[], float]]]) -> None:
-        """Measures what is not on record yet; what fails is on record as failed."""
-        for config, measure in todo[len(self.session_count(contender)) :]:
+        """Measures the configurations that are not on record yet; a failure is recorded too."""
+        for config, measure in todo[len(self.steps(contender)) :]:
             number, wall_s, error = attempt(measure)
             self.step(contender, config, number, wall_s, error=error)
 
@@ -164,8 +164,7 @@ def grid(run: Run) -> Result:
 
 
 def optuna(run: Run, until_s: float) -> Result:
-    """The figures of the first `settings.trials`; trials go on until `until_s` of wall clock, which changes nothing of
-    the first ones."""
+    """Returns the result of the first `settings.trials`; later trials, up to `until_s`, change nothing of it."""
     done = run.steps("optuna")
     wanted = 1 + run.settings.trials
     if len(done) < wanted or sum(line["wall_s"] for line in done) < until_s:
@@ -199,7 +198,7 @@ def optuna(run: Run, until_s: float) -> Result:
 
 
 def best_number(name: str, steps: Sequence[Mapping[str, Any]], until_s: float = float("inf")) -> Result:
-    """What the user of a benchmark concludes at that time: the largest number, and its ratio to the hint's."""
+    """Returns what the user of a benchmark concludes at a time: the largest number, and its ratio to the hint's."""
     found = at(best_so_far(steps), until_s)
     if found is None or found.number_per_s is None:
         raise SystemExit(f"{name}: nothing was measured")
@@ -267,7 +266,7 @@ def study_content(run: Run) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """From `elapsed_s` on this was the best known. `number_per_s`: as it was measured then, for whom numbers decide."""
+    """The best known configuration from `elapsed_s` on; `number_per_s` is its number at that time."""
 
     elapsed_s: float
     config: Config
@@ -292,8 +291,11 @@ def at(points: Sequence[Point], clock_s: float) -> Point | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OursLog:
-    """sessions.jsonl on the wall clock of `tuner run`, which may have been started several times: of an attempt that
-    was killed, what lies behind its last session is not counted."""
+    """The sessions of `tuner run` on its wall clock.
+
+    A run may have been started several times. The time between the last session of a killed run and its end is left
+    out.
+    """
 
     folder: Path
     sessions: Sequence[SessionLine | ConfirmationLine]
@@ -333,8 +335,10 @@ class OursLog:
         return found
 
     def trajectory(self) -> list[Point]:
-        """The reference after the baselines, then whatever the search ranks first, then the winner of the final. Points
-        where nothing changes are left out."""
+        """Returns the best known configuration by time, one point for each change.
+
+        First it is the reference, then the configuration that the search ranks first, then the winner of the final.
+        """
         study = replace(load_study(self.folder / "study.yaml"), name=self.folder.name)
         state = read_state(study, self.folder)
         if not state.has_reference:
@@ -370,8 +374,7 @@ def plain_config(config: DeploymentConfig) -> Config:
 
 
 def trajectory(run: Run, contender: str) -> list[Point]:
-    """Best so far by time. Ours from sessions.jsonl: the reference after the baselines, then whatever the search ranks
-    first, the winner of the final, and at the end what best.yaml deploys."""
+    """Returns the best known configuration of a contender by time; ours ends with the one that best.yaml deploys."""
     if contender != "ours":
         return best_so_far(run.steps(contender))
     log, result = OursLog.read(run), ours(run)

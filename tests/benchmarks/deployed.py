@@ -1,10 +1,11 @@
-"""A best.yaml against a baseline of yours under the deployment's conditions, without the tool: nothing of `tuner` is
-imported. Plain OpenVINO in plain processes, a CPU quota written by hand, taking turns in fresh processes each session.
+"""Compares a best.yaml with a baseline of yours under the deployment's conditions, without importing `tuner`.
+
+Both take turns in plain OpenVINO, in fresh processes each session, under a CPU quota written by hand.
 
     python tests/benchmarks/deployed.py BEST.yaml --metric throughput --against '{"INFERENCE_NUM_THREADS": 1}'
     python tests/benchmarks/deployed.py BEST.yaml --metric latency_p99_ms --cpus 1 --against '{}' [--sync]
 
-Printed: the level of both sides, and how many times better the file is, with a 95 % t-interval over the sessions.
+Printed: the metric of both sides, and how many times better the file is, with a 95 % t-interval over the sessions.
 Replicas, requests, affinity and calls of the tuned side are read from the file; the baseline has as many replicas, the
 requests it suggests, or with `--sync` one, called synchronously. A quota takes root and cgroup v1 or v2.
 """

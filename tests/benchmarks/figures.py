@@ -34,8 +34,14 @@ def pick(found: Sequence[dict[str, Any]], **wanted: object) -> list[dict[str, An
 
 
 def draw(folder: Path, out: Path, strategies: Sequence[str]) -> None:
-    """Figures as SVG; one that nothing in `folder` is about stays as it is."""
+    """Draws the figures as SVG; a figure without data in `folder` stays as it is."""
     out.mkdir(parents=True, exist_ok=True)
+    _draw_regret(folder, out, strategies)
+    _draw_side_by_side(folder, out)
+    _draw_null_studies(folder, out)
+
+
+def _draw_regret(folder: Path, out: Path, strategies: Sequence[str]) -> None:
     replays = pick(read_all(folder, "replay-*.json", "evaluations"), minutes=10.0)
     here = [o for o in replays if not o["table"].endswith("-48")]
     groups = list(dict.fromkeys((o["table"], o["noise"]) for o in here))
@@ -55,6 +61,9 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> None:
             axis.plot([], [], "o-", ms=4, lw=1.5, color=COLORS[strategy], label=strategy)
         axis.legend(fontsize=8, loc="lower right")
         save(figure, out / "regret.svg")
+
+
+def _draw_side_by_side(folder: Path, out: Path) -> None:
     path = folder / "side" / "side_by_side.json"
     if path.exists():
         content = json.loads(path.read_text())
@@ -73,6 +82,9 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> None:
             axis.set_xlabel("gain over THROUGHPUT, %")
             axis.legend(fontsize=8)
         save(figure, out / "side-by-side.svg")
+
+
+def _draw_null_studies(folder: Path, out: Path) -> None:
     real = folder / "null-studies.json"
     intervals = null_study_intervals(folder) if real.exists() else []
     if intervals:
@@ -87,7 +99,7 @@ def draw(folder: Path, out: Path, strategies: Sequence[str]) -> None:
 
 
 def session_values(folder: Path) -> list[tuple[ConfirmationPlan, list[float]]]:
-    """The confirmation of each real A/A study, and what its sessions gave."""
+    """Returns the confirmation of each real A/A study, with the values of its sessions."""
     found = []
     for path in sorted(folder.glob("null-study-*/sessions.jsonl")):
         log = read_log(path)
@@ -105,7 +117,7 @@ def session_values(folder: Path) -> list[tuple[ConfirmationPlan, list[float]]]:
 
 
 def null_study_intervals(folder: Path) -> list[tuple[float, float, float]]:
-    """Low, high and estimate (%) of each real A/A study that reached a look."""
+    """Returns low, high and estimate (%) of each real A/A study that reached a look."""
     found = []
     for plan, values in session_values(folder):
         due = [n for n in plan.looks if n <= len(values)]

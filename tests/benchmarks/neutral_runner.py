@@ -1,6 +1,6 @@
 """The neutral runner of side_by_side.py: benchmark_app, a bare AsyncInferQueue loop, and what paired rounds tell.
 
-Knows OpenVINO and benchmark_app; nothing of `tuner` is imported, so that no contender is judged by its own measurement.
+Knows OpenVINO and benchmark_app; nothing of `tuner` is imported, so that no contender measures itself.
 Both run the model with the inputs it was trained with: benchmark_app would turn image inputs into u8, hence `-ip f32`.
 
     python tests/benchmarks/neutral_runner.py bare '{"model": {...}, "config": {...}, "seconds": 2}'   samples/s
@@ -28,17 +28,17 @@ from typing import Any
 
 WARM_UP_S = 0.5
 SPARE_S = 120.0
-"""What a child may take beside its timed seconds before it counts as hung."""
+"""Seconds beside its timed ones after which a child counts as hung."""
 REPORTING = {
     "SUPPORTED_PROPERTIES", "NETWORK_NAME", "OPTIMAL_NUMBER_OF_INFER_REQUESTS", "EXECUTION_DEVICES", "PERF_COUNT",
     "RUNTIME_REQUIREMENTS", "LOADED_FROM_CACHE", "PERFORMANCE_HINT", "PERFORMANCE_HINT_NUM_REQUESTS", "LOG_LEVEL",
 }  # fmt: skip
-"""Read back, but no part of what the device does."""
+"""Properties that only report."""
 T_975 = {
     1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 11: 2.201,
     12: 2.179, 13: 2.160, 14: 2.145, 15: 2.131, 16: 2.120, 17: 2.110, 18: 2.101, 19: 2.093,
 }  # fmt: skip
-"""Degrees of freedom -> the 97.5 % quantile of Student's t; beyond it 2.09 is a little wide, which is harmless."""
+"""Degrees of freedom -> 97.5 % quantile of Student's t; more degrees take 2.09, which is a little wide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a contender would deploy. `requests` None: as many as the compiled model suggests."""
+    """The configuration of a contender. `requests` None: as many as the compiled model suggests."""
 
     properties: Mapping[str, Any] = field(default_factory=dict)
     batch: int = 1
@@ -165,8 +165,10 @@ def parse_app(text: str, batch: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """Paired rounds of two configurations, in per cent, positive = better. `low_pct` and `high_pct`: a 95 % t-interval
-    of the mean log-ratio; None below two rounds."""
+    """The gain over paired rounds of two configurations, in per cent; positive is better.
+
+    `low_pct` and `high_pct` are a 95 % t-interval of the mean log-ratio, None below two rounds.
+    """
 
     median_pct: float
     low_pct: float | None
@@ -178,7 +180,7 @@ class Gain:
 
 
 def paired_gain(mine: Mapping[str, float], theirs: Mapping[str, float]) -> Gain | None:
-    """Round -> samples/s of two configurations; None where they share no round."""
+    """Returns the gain from round -> samples/s of two configurations; None if they share no round."""
     logs = [math.log(value / theirs[taken]) for taken, value in mine.items() if taken in theirs]
     if not logs:
         return None
@@ -211,7 +213,7 @@ def compiled_queue(core: Any, model: Model, config: Config) -> tuple[Any, Any]:
 
 
 def run_bare(content: Mapping[str, Any]) -> float:
-    """Whole rounds of the queue, as in benchmark_app, so that no stream idles at the end while another works."""
+    """Returns samples/s of whole cycles of the queue, as benchmark_app does, so that no stream idles at the end."""
     import numpy as np
     import openvino as ov
 

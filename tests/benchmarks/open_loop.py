@@ -1,4 +1,4 @@
-"""Whether the open loop reports the p99 that queueing says it must, in virtual time and on the real clock.
+"""Compares the p99 of the open loop with queueing theory, in virtual time and on the real clock.
 
     python tests/benchmarks/open_loop.py [arrivals] [seconds]
 
@@ -103,7 +103,10 @@ def in_virtual_time(load: float, arrivals: int) -> list[tuple[str, float, float]
 
 
 def against_the_formula(load: float, arrivals: int) -> tuple[str, float, float]:
-    """Of a long queue's requests few are independent: the sampling error of a million at 90 % load is 3 % by itself."""
+    """Returns name, p99 of the loop and p99 of the formula (ms) of one server.
+
+    Few requests of a long queue are independent: at 90 % load the sampling error of a million is 3 %.
+    """
     rate = load / SERVICE_S
     parts = []
     for seed in range(4 if load > 0.8 else 1):
@@ -129,7 +132,7 @@ class TimedQueue:
         self.idle = deque(range(requests))
         self.busy: list[tuple[float, int, float, int]] = []
         self.services_s: list[float] = []
-        """Of each start, in their order, as long as it really took: a thread wakes late on a busy host."""
+        """Seconds that each service really took, in the order of the starts: a thread wakes late on a busy host."""
         self.changed = threading.Condition()
         self.is_open = True
         self.thread = threading.Thread(target=self.serve)
@@ -140,10 +143,10 @@ class TimedQueue:
             while self.is_open:
                 now = time.perf_counter()
                 if self.busy and self.busy[0][0] <= now:
-                    _, place, started, number = heapq.heappop(self.busy)
+                    _, index, started, number = heapq.heappop(self.busy)
                     self.services_s[number] = now - started
-                    self.requests[place].latency = (now - started) * 1e3
-                    self.idle.append(place)
+                    self.requests[index].latency = (now - started) * 1e3
+                    self.idle.append(index)
                     self.changed.notify_all()
                 else:
                     self.changed.wait(self.busy[0][0] - now if self.busy else None)
@@ -172,8 +175,10 @@ class TimedQueue:
 
 
 def on_the_real_clock(load: float, seconds: float) -> tuple[float, float, float, str]:
-    """p99 of the loop, p99 expected, worst p99 of the generator's lag, in ms; and what it rests on. Windows
-    whose generator ran late (`is_late`) are refused, as in the protocol of tuner/README.md."""
+    """Returns p99 of the loop, expected p99 and worst p99 of the generator's lag (ms), and the data in words.
+
+    Windows in which the generator ran late (`is_late`) are left out.
+    """
     parts, simulated, nominal, lags = [], [], [], []
     windows = max(1, round(seconds / WINDOW_S))
     for seed in range(windows):

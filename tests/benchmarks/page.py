@@ -28,7 +28,7 @@ STRATEGIES = "auto,tpe,random,grid,plain"
 
 
 def over(found: Sequence[dict[str, Any]], key: str, *, worst: bool = True) -> str:
-    """The median over tables, and the worst of them."""
+    """Returns the median over tables, and the worst table."""
     values = [one[key] for one in found if one[key] is not None]
     if not values:
         return "-"
@@ -37,8 +37,13 @@ def over(found: Sequence[dict[str, Any]], key: str, *, worst: bool = True) -> st
     )
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(r) + " |" for r in rows), ""]
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(headings) + " |",
+        "|" + "---|" * len(headings),
+        *("| " + " | ".join(r) + " |" for r in rows),
+        "",
+    ]
 
 
 def verdict(values: Sequence[float | None], limit: float) -> str:
@@ -63,8 +68,10 @@ def coverage(held: int, shown: int) -> tuple[str, str]:
 
 
 def bias(found: Sequence[dict[str, Any]], limit: float) -> tuple[str, str]:
-    """Over all claims of all tables, each weighing the same, in log points: on a table where 62 times as much is gained
-    a point of gain means nothing."""
+    """Returns the bias of all claims with equal weights, in % of the speed, and whether the limit is met.
+
+    Logarithms are averaged: a point of gain means nothing on a table on which 62 times as much is gained.
+    """
     known = [one for one in found if one["bias_se_points"] is not None]
     count = sum(one["large_claims"] for one in known)
     if not count:
@@ -75,13 +82,13 @@ def bias(found: Sequence[dict[str, Any]], limit: float) -> tuple[str, str]:
     if abs(mean) > limit and abs(mean) <= limit + 2.0 * se:
         word = "**missed**, within the luck of so few"
     worst = max(known, key=lambda one: abs(one["bias_points"]))
-    words = f"{mean:+.2f} +- {se:.2f} log points, {count} claims"
+    words = f"{mean:+.2f} +- {se:.2f} % of the speed, {count} claims"
     extreme = f"; most {worst['bias_points']:+.2f} +- {worst['bias_se_points']:.2f} on {worst['table']}"
     return words + extreme, word
 
 
 def targets(folder: Path) -> list[str]:
-    """The table of targets in tuner/README.md, with what was measured beside each target."""
+    """Returns the table of targets (tuner/README.md) with the measured figures."""
     replays = read_all(folder, "replay-*.json", "evaluations")
     null_studies = read_all(folder, "null-studies-*.json", "null_studies")
     ours = pick(replays, strategy="auto", minutes=10.0)

@@ -1,4 +1,4 @@
-"""What a user writes in forty lines of plain Optuna: compile in this process, time two seconds, the best number wins.
+"""Tunes as a user does in forty lines of plain Optuna: compile here, time two seconds, take the best number.
 
     python tests/benchmarks/plain_optuna.py '{"path": "m.onnx", "input": "x", "shape": [1, 3, 48, 192], "trials": 40}'
 
@@ -28,7 +28,7 @@ SPACE = {
 
 
 def measure(given: dict[str, Any], properties: dict[str, Any], batch: int, requests: int) -> float:
-    """Samples per second."""
+    """Returns samples per second."""
     core = ov.Core()
     model = core.read_model(given["path"])
     shape = [batch, *given["shape"][1:]]

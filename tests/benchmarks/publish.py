@@ -21,13 +21,15 @@ from tuner.replay.recorded_table import read_recorded
 
 HERE = Path(__file__).resolve().parent
 NULL_STUDIES = {"recorded": "400", "noisy": "400", "quiet": "2000"}
-"""Number of A/A studies by noise, for each table of the VM and on each kind of server: 2000 for each kind of host."""
+"""Number of A/A studies by noise, for each table of the VM and each kind of server."""
 
 NULL_STUDY_WORDS = ("--minutes", "5", "--studies", "1", "--strategies", "random", "--null-studies")
 
 SHORT = {"noisy": 150, "quiet": 400}
-"""Studies of two minutes on each of 48 rows, asked only whether what they deploy is worse than the baseline: to show
-that of at most 0.2 and 0.1 % takes 1500 and 3000 studies, those of ten minutes among them."""
+"""Number of studies of two minutes by noise, which count deployed configurations that are worse than the baseline.
+
+To show at most 0.2 and 0.1 % takes 1500 and 3000 studies, with those of ten minutes.
+"""
 
 
 def run(*words: str) -> None:
@@ -83,8 +85,8 @@ def replay(folder: Path, landscapes: Path) -> None:
             words, rows = (*table, "--minutes", "10"), ("--rows", str(SAMPLE))
             hasty = (*table, *rows, "--minutes", "2", "--strategies", "auto", "--studies", str(SHORT[noise]))
             replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-hasty.json", *hasty)
-            for strategy, count in (("auto", 20), (STRATEGIES.removeprefix("auto,"), 6)):
-                which = ("--strategies", strategy, "--studies", str(count))
+            for names, count in (("auto", 20), (STRATEGIES.removeprefix("auto,"), 6)):
+                which = ("--strategies", names, "--studies", str(count))
                 replayed(folder / f"replay-{name}-{noise}-{count}.json", *words, *which)
             raced = (*words, *rows, "--strategies", "auto", "--studies", "100")
             replayed(folder / f"replay-{name}-{SAMPLE}-{noise}-100.json", *raced)

@@ -1,4 +1,4 @@
-"""Measures whole spaces of real models, so that strategies can be judged on them without hardware.
+"""Measures whole spaces of real models, so that strategies can be compared on them without hardware.
 
     python tests/benchmarks/record_tables.py FOLDER [--passes 2] [name ...]
 

@@ -1,5 +1,4 @@
-"""Side by side with what a user would do otherwise: the same model, each at its own and at equal wall clock, and the
-winners of all measured again, interleaved, by a neutral runner (`neutral_runner.py`).
+"""Compares the tuner with what a user would do otherwise; a neutral runner measures the winners of all again.
 
     python tests/benchmarks/side_by_side.py [--results DIR] [--minutes M] [--rounds R] [--short] [model ...]
 
@@ -26,7 +25,7 @@ interruption cut off is not counted. A finished DIR is only reported again. At t
                      claimed {gain_pct, low_pct, high_pct, over}: null where nothing was confirmed yet, over is the
                      member that it is relative to;
                      gain, app_gain (true, over THROUGHPUT), gain_over_claimed (true, over `over`),
-                     claim {estimate, low, held, excess_points}: the words of `judged`
+                     claim {estimate, low, held, excess_points}: the words of `claim_held`
                    ours also: verdict, reference, phases_s {phase: seconds of its sessions}; its steps are sessions
     trajectories.C [{elapsed_s, phase, member, config, number_per_s}], best so far by time; member is null where it was
                    not measured again
@@ -80,16 +79,15 @@ from tuner.model.host import host_facts
 
 SHORT = {"minutes": 0.75, "app_s": 2, "trials": 6, "trial_s": 1.0, "bare_s": 1.0, "neutral_app_s": 1, "rounds": 2}
 MEMBERS = 9
-"""Of the neutral runner, unless the winners alone are more: our incumbents on the way fill what is left."""
+"""Number of members of the neutral runner: the winners, and incumbents of our search if there is room."""
 TOLERANCE_PCT = 2.0
-"""Truly as good as the grid's winner: not slower by more than this in the median of the paired rounds. Some ten rounds
-tell 2 % only where the host is calm, so it is also told from when on nothing shows that it is slower."""
+"""Largest loss (median of paired rounds) of a configuration that counts as good as the grid's winner."""
 RULES = {"by_median": f"within {TOLERANCE_PCT:g} %", "by_interval": "not shown to be slower"}
 NEUTRAL_S = 300.0
 ROUNDS = (6, 12)
 APP_EVERY = 2
 START_S = {"app": 1.2, "bare": 1.5, "trial": 0.5, "ours": 15.0}
-"""What starting and compiling take, for the estimate only."""
+"""Seconds that starting and compiling take, for the estimate only."""
 
 
 Choices = dict[str, dict[str, tuple[Config, Result | None, float]]]
@@ -112,7 +110,7 @@ def choices(run: Run, results: Mapping[str, Result]) -> Choices:
 
 
 def members(run: Run, results: Mapping[str, Result]) -> dict[str, Any]:
-    """The line that says whom the neutral runner measures, and in how many rounds; fixed before the first."""
+    """Returns the line with members and rounds of the neutral runner, which is fixed before the first round."""
     lines = run.record.of("members", run.name)
     if lines:
         return lines[-1]
@@ -141,7 +139,7 @@ def members(run: Run, results: Mapping[str, Result]) -> dict[str, Any]:
 
 
 def measure_again(run: Run, line: Mapping[str, Any]) -> None:
-    """Rounds in shuffled order: each member once in a bare loop, in every second round once in benchmark_app."""
+    """Measures rounds in shuffled order: a bare loop of each member, and benchmark_app in every second round."""
     s, rounds = run.settings, line["rounds"]
     done = {(one["round"], one["instrument"], one["member"]) for one in run.record.of("neutral", run.name)}
     for i in range(rounds):
@@ -201,7 +199,7 @@ def report(run: Run, results: Mapping[str, Result], line: Mapping[str, Any]) -> 
             "gain": gain(member, hint),
             "app_gain": gain(member, hint, "app"),
             "gain_over_claimed": gain(member, over),
-            "claim": judged(claimed, gain(member, over)),
+            "claim": claim_held(claimed, gain(member, over)),
         }
 
     contenders: dict[str, Any] = {}
@@ -251,10 +249,13 @@ def report(run: Run, results: Mapping[str, Result], line: Mapping[str, Any]) -> 
     }
 
 
-def judged(claimed: Mapping[str, Any] | None, true: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Whether a claim held. `held`: not above the median of the rounds; `held within the noise`: above it, inside
-    the interval; `did not hold`: above the interval, too. `excess_points`: how far the claimed gain is above the
-    median. For ours both the estimate and the low bound have to hold."""
+def claim_held(claimed: Mapping[str, Any] | None, true: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns whether a claim held.
+
+    `held`: not above the median of the rounds; `held within the noise`: above the median, inside the interval; `did not
+    hold`: above the interval. `excess_points` is the claimed gain minus the median. For ours both the estimate and the
+    low bound have to hold.
+    """
 
     def word(value_pct: float | None) -> str:
         if value_pct is None or value_pct <= 0.0:
@@ -278,8 +279,7 @@ def judged(claimed: Mapping[str, Any] | None, true: Mapping[str, Any] | None) ->
 
 
 def reached(path: Sequence[tuple[float, str | None]], as_good: set[str], grid_s: float) -> dict[str, Any]:
-    """When a trajectory of (elapsed_s, member) was first truly as good, and from when on it stayed so. A point that was
-    not measured again counts as not as good."""
+    """Returns when a trajectory of (elapsed_s, member) was first in `as_good`, and from when on it stayed there."""
     flags = [member in as_good for _, member in path]
     first_s = next((elapsed_s for (elapsed_s, _), is_good in zip(path, flags, strict=True) if is_good), None)
     bad = max((i for i, is_good in enumerate(flags) if not is_good), default=-1)

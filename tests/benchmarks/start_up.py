@@ -1,4 +1,4 @@
-"""What starting costs: `tuner --help`, and `import tuner` beyond the interpreter, each the median of several runs.
+"""Times the start: `tuner --help`, and `import tuner` beyond the interpreter, each the median of several runs.
 
     python tests/benchmarks/start_up.py
 

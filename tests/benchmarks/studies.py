@@ -29,8 +29,10 @@ STUDIES = {
 
 
 def overhead(folder: Path) -> float:
-    """The tuner's own share of the search phase, from the record: wall time from the end of baselines and calibration
-    to the end of the last trial, less what its sessions spent on their members."""
+    """Returns the share of the search phase that sessions did not spend on their members.
+
+    The phase lasts from the end of baselines and calibration to the end of the last trial.
+    """
     log = read_log(folder / "sessions.jsonl")
     trials = log.sessions("search", "race")
     before = log.sessions("baselines", "calibration")[-1].session

@@ -1,4 +1,4 @@
-"""What replays say of a strategy, against numbers computed by hand."""
+"""Evaluations of replayed studies, compared with numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_bias_has_a_standard_error_and_a_point_is_a_per_cent_of_the_speed() 
     assert found.bias_se_points == pytest.approx((high - low) / 2)
 
 
-def test_without_claims_there_is_nothing_to_say_of_them() -> None:
+def test_an_evaluation_without_claims_has_no_bias() -> None:
     found = evaluate([NOTHING], table="t", strategy="auto", noise="quiet", minutes=5.0)
     assert (found.claimed_pct, found.bias_points, found.trials_to_near_median) == (None, None, None)
     with pytest.raises(ValueError, match="no study"):

@@ -138,7 +138,7 @@ def csv(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_false_positives_stay_within_what_is_promised_where_nothing_can_be_gained() -> None:
+def test_false_positives_of_null_studies_stay_within_their_level() -> None:
     """Nearly all of 100 A/A studies on a noisy host reach the confirmation.
 
     Thousands are replayed for results/benchmarks.md.
@@ -182,12 +182,12 @@ def test_a_sample_of_a_table_keeps_its_baselines(csv: Path) -> None:
         ({"minutes": (2.0, math.inf)}, "--minutes inf"),
     ],
 )
-def test_what_is_unknown_is_refused_with_what_is_known(csv: Path, given: dict[str, object], words: str) -> None:
+def test_unknown_options_are_refused_with_the_known_ones(csv: Path, given: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         replay_tables([csv], options(**given))
 
 
-def test_a_table_that_does_not_tell_its_noise_needs_to_be_told(tmp_path: Path) -> None:
+def test_a_table_without_noise_needs_the_option(tmp_path: Path) -> None:
     write_table(tmp_path / "x.csv", Table(name="x", rows=TABLE.rows))
     with pytest.raises(InputError, match="does not say how noisy"):
         replay_tables([tmp_path / "x.csv"], options())

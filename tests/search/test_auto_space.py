@@ -71,18 +71,18 @@ def test_counts_that_divide_the_cpus_are_among_the_values() -> None:
     assert max(v for v in found["infer_requests"] if isinstance(v, int)) == 96
 
 
-def test_batch_leaves_the_space_where_it_is_not_legal() -> None:
+def test_an_illegal_batch_is_not_in_the_space() -> None:
     assert "batch_size" not in shown(space_of(is_batch_legal=False))
     assert shown(space_of(batch_limit=10))["batch_size"] == (1, 2, 4, 8)
 
 
-def test_hyper_threading_and_core_types_only_where_there_are_any() -> None:
+def test_hyper_threading_and_core_types_are_offered_by_hosts_that_have_them() -> None:
     names = {"ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE"}
     assert not names & shown(space_of(device_properties=names)).keys()
     assert names <= shown(space_of(has_smt=True, is_hybrid=True)).keys()
 
 
-def test_pinning_only_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pinning_is_offered_on_linux_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert "ENABLE_CPU_PINNING" not in shown(space_of())
 
@@ -99,7 +99,7 @@ def test_pinning_only_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
         ("BATCH:CPU(4)", [], ["batch_size", "infer_requests"]),
     ],
 )
-def test_other_devices_offer_what_they_can(device: str, properties: list[str], names: list[str]) -> None:
+def test_other_devices_offer_their_own_parameters(device: str, properties: list[str], names: list[str]) -> None:
     space = space_of(device, has_smt=True, is_hybrid=True, device_properties=properties)
     assert list(shown(space)) == names
 
@@ -231,11 +231,11 @@ def test_a_parameter_of_the_same_name_replaces_in_its_place() -> None:
     assert list(shown(space)) == [*shown(space_of()), "TBB_PARTITIONER"]
 
 
-def test_nothing_to_extend_with_changes_nothing() -> None:
+def test_a_space_without_additions_stays_the_same() -> None:
     assert extend(space_of(), []) == space_of()
 
 
-def test_a_condition_moves_its_parameter_below_what_it_needs() -> None:
+def test_a_condition_moves_its_parameter_below_the_parameter_it_needs() -> None:
     added = [
         named("A", ("x", None)),
         named("NUM_STREAMS", (1, 2), when={"A": (None,)}),
@@ -246,7 +246,7 @@ def test_a_condition_moves_its_parameter_below_what_it_needs() -> None:
     assert any("B" in point for point in space.assignments())
 
 
-def test_a_condition_on_a_parameter_that_left_the_space_is_refused() -> None:
+def test_a_condition_on_a_parameter_outside_the_space_is_refused() -> None:
     with pytest.raises(InputError, match="batch_size") as caught:
         extend(space_of(is_batch_legal=False), [named("A", when={"batch_size": (1,)})])
     assert "infer_requests" in caught.value.advice

@@ -21,7 +21,7 @@ def virtual(folder: Path, space: Space, **more: object) -> Virtual:
     return Virtual(folder=folder, space=space, bench=SyntheticBench(**more))  # type: ignore[arg-type]
 
 
-def test_what_the_device_makes_alike_is_listed_once(tmp_path: Path) -> None:
+def test_assignments_of_one_effective_configuration_are_listed_once(tmp_path: Path) -> None:
     """More streams than threads are as many streams as threads."""
     space = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("INFERENCE_NUM_THREADS", 1, 2))
     found = virtual(tmp_path, space).enumeration()
@@ -44,7 +44,7 @@ def test_parameters_without_effect_are_named(tmp_path: Path) -> None:
     assert enumeration_lines(found)[0].endswith("2 distinct, 1 parameter without effect here: LOG_LEVEL")
 
 
-def test_what_other_parameters_hang_on_is_not_called_without_effect(tmp_path: Path) -> None:
+def test_a_parameter_that_others_depend_on_has_an_effect(tmp_path: Path) -> None:
     """No two points differ in MODE alone: there is nothing to compare, and MODE decides everything."""
     space = Space(
         parameters=(
@@ -66,8 +66,8 @@ def test_values_that_look_alike_are_different_requests(tmp_path: Path) -> None:
     assert len(found.distinct) == 4, "as text 1 is 1, and the device reports text"
 
 
-def test_what_the_device_makes_of_it_stands_for_a_configuration(tmp_path: Path) -> None:
-    """8 streams on 2 threads are cut down to 2: the assignment that says 2 tells the search what is measured."""
+def test_the_canonical_assignment_is_the_one_that_the_device_reports_back(tmp_path: Path) -> None:
+    """8 streams on 2 threads become 2: the assignment with 2 tells the search what is measured."""
     space = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("INFERENCE_NUM_THREADS", 2))
     study = virtual(tmp_path, space)
     study.seeds = [{"NUM_STREAMS": 8, "INFERENCE_NUM_THREADS": 2}]
@@ -97,7 +97,7 @@ SERVER = [Limit(metric="throughput", min_ratio=0.95)]
         ),
     ],
 )
-def test_one_request_is_waited_for_where_latency_alone_is_wanted_in_a_closed_loop(
+def test_a_latency_alone_in_a_closed_loop_is_called_synchronously(
     tmp_path: Path, study: Study, calls: dict[int | None, str]
 ) -> None:
     setup = Virtual(folder=tmp_path, study=study).setup

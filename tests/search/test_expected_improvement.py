@@ -67,14 +67,14 @@ def test_every_feature_lies_between_zero_and_one(i: int) -> None:
 # What it expects
 
 
-def test_with_few_observations_any_point_will_do_and_with_none_left_there_is_none() -> None:
+def test_few_observations_allow_any_point_and_no_open_point_gives_none() -> None:
     model = Model(GRID, POINTS, seed=1)
     assert model.most_promising([], POINTS) in POINTS.values()
     assert model.most_promising([seen(POINTS["0"], 0.0)] * 3, POINTS) in POINTS.values()
     assert model.most_promising([], {}) is None
 
 
-def test_it_climbs_to_the_best_point_in_half_of_the_trials_that_all_would_take() -> None:
+def test_the_best_point_is_found_in_half_of_the_trials_of_the_whole_space() -> None:
     for seed in range(5):
         rng = random.Random(seed)
         model, left = Model(GRID, POINTS, seed=seed), dict(POINTS)
@@ -88,7 +88,7 @@ def test_it_climbs_to_the_best_point_in_half_of_the_trials_that_all_would_take()
         assert max(hill(o.point) for o in observations) == 0.0, seed
 
 
-def test_near_the_best_it_expects_more_than_far_from_it() -> None:
+def test_more_is_expected_near_the_best_point_than_far_from_it() -> None:
     rng = random.Random(3)
     known = [p for p in POINTS.values() if p["NUM_STREAMS"] != 4]
     model = Model(GRID, POINTS, seed=0)
@@ -98,7 +98,7 @@ def test_near_the_best_it_expects_more_than_far_from_it() -> None:
     assert all(g >= 0.0 for g in gains)
 
 
-def test_where_everything_is_known_and_clear_nothing_is_left_to_expect() -> None:
+def test_a_space_that_is_known_precisely_promises_no_improvement() -> None:
     model = Model(GRID, POINTS, seed=0)
     observations = [seen(p, hill(p), 0.002) for p in POINTS.values() if p["infer_requests"] != 1]
     assert len(observations) >= 12
@@ -106,7 +106,7 @@ def test_where_everything_is_known_and_clear_nothing_is_left_to_expect() -> None
     assert model.most_promising(observations, left) is None
 
 
-def test_while_half_of_the_points_are_unknown_the_model_is_not_believed_that_nothing_is_left() -> None:
+def test_a_search_does_not_end_before_half_of_the_points_are_known() -> None:
     wide = space_of(parameter("NUM_STREAMS", 1, 2, 4, 8), parameter("infer_requests", *range(1, 17)))
     points = {str(i): point for i, point in enumerate(wide.assignments())}
     model = Model(wide, points, seed=0)
@@ -117,7 +117,7 @@ def test_while_half_of_the_points_are_unknown_the_model_is_not_believed_that_not
     assert model.most_promising(asked, left) is None
 
 
-def test_what_is_likely_to_break_a_limit_is_not_promising() -> None:
+def test_a_point_that_probably_breaks_a_limit_is_not_promising() -> None:
     """More requests are faster here, and from 16 on they break the limit."""
     model = Model(GRID, POINTS, seed=0)
     observations = []
@@ -130,7 +130,7 @@ def test_what_is_likely_to_break_a_limit_is_not_promising() -> None:
     assert model.most_promising(observations, left) == {"NUM_STREAMS": 4, "infer_requests": 8}
 
 
-def test_where_nothing_keeps_the_limits_the_likeliest_to_keep_them_is_next() -> None:
+def test_without_a_feasible_point_the_most_probably_feasible_one_is_next() -> None:
     model = Model(GRID, POINTS, seed=0)
     known = [p for p in POINTS.values() if p["infer_requests"] in (8, 16, 32)]
     observations = [seen(p, 0.5, excess=math.log(float(p["infer_requests"] or 0))) for p in known]
@@ -140,7 +140,7 @@ def test_where_nothing_keeps_the_limits_the_likeliest_to_keep_them_is_next() -> 
     assert found["infer_requests"] == 1
 
 
-def test_what_failed_is_no_answer_that_keeps_the_limits() -> None:
+def test_a_failed_point_is_not_feasible() -> None:
     model = Model(GRID, POINTS, seed=0)
     known = [p for p in POINTS.values() if p["infer_requests"] in (8, 16, 32)]
     observations = [seen(p, 0.5, excess=math.log(float(p["infer_requests"] or 0))) for p in known]

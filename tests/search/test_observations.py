@@ -1,4 +1,4 @@
-"""What the Gaussian process is told of a study, and which points it is not asked about."""
+"""Observations of the Gaussian process, and the points that are too slow for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_candidates_and_baselines_of_the_space_are_told_with_their_errors_and_li
     assert by_value <= {round(o.value, 9) for o in found}
 
 
-def test_a_failure_is_taken_for_as_bad_as_the_worst(tmp_path: Path) -> None:
+def test_a_failure_has_the_worst_value(tmp_path: Path) -> None:
     space = space_of(parameter("NUM_STREAMS", 2, 5, 8), parameter("infer_requests", 8))
     bench = calm(by_streams(s5=150.0, s8=80.0))
     bench.failure_of = lambda config: crash() if config.properties.get("NUM_STREAMS") == 2 else None
@@ -46,8 +46,8 @@ def test_a_failure_is_taken_for_as_bad_as_the_worst(tmp_path: Path) -> None:
     assert not failed.is_feasible
 
 
-def test_what_could_not_end_a_window_in_time_even_as_fast_as_the_best_is_left_out(tmp_path: Path) -> None:
-    """100 samples/s: within 3 s four rounds of 75 samples, and no more."""
+def test_a_point_too_slow_for_a_window_at_the_best_speed_is_left_out(tmp_path: Path) -> None:
+    """100 samples/s: within 3 s four cycles of 75 samples, and no more."""
     space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 8, 64, 128))
     study = Virtual(folder=tmp_path, space=space, bench=calm(lambda config: 100.0))
     study.run()

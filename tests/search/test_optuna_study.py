@@ -1,3 +1,5 @@
+"""Optuna's study in plain values: proposals, answers, resuming, and the samplers of a study file."""
+
 from __future__ import annotations
 
 import optuna
@@ -157,7 +159,7 @@ def test_optuna_neither_prints_nor_warns(capfd: pytest.CaptureFixture[str]) -> N
 # From the records
 
 
-def test_what_is_restored_is_what_was_told() -> None:
+def test_restored_trials_are_the_trials_that_were_told() -> None:
     record = {"key": "abc", "windows": [{"samples": 12, "duration_s": 0.4}], "ümlaut": None, "nested": {"true": True}}
     search = made()
     for value in ALIKE:
@@ -201,7 +203,7 @@ def test_every_value_is_told_apart_by_its_choice(values: list[Value]) -> None:
 
 
 @given(st.lists(st.tuples(VALUES, st.floats(-1, 1) | st.none()), min_size=1, max_size=4))
-def test_what_is_told_is_what_is_known(answers: list[tuple[Value, float | None]]) -> None:
+def test_told_answers_are_the_known_answers(answers: list[tuple[Value, float | None]]) -> None:
     values = tuple({(type(v), v): v for v, _ in answers}.values())
     search = made(space=Space(parameters=(Parameter(name="P", values=values),)))
     for value, result in answers:
@@ -218,7 +220,7 @@ def test_optuna_asks_the_strategy_sampler_for_the_chosen_point() -> None:
     assert (trial.suggest_int("A", 0, 3), trial.suggest_categorical("B", ["x", "y"])) == (2, "x")
 
 
-def test_a_strategy_that_lets_optuna_choose_has_it_sample_by_tpe() -> None:
+def test_a_point_that_optuna_chooses_is_sampled_by_tpe() -> None:
     expected = answer(made(sampler="tpe", seed=3), 12)
     assert all(answer(made(sampler=name, seed=3), 12) == expected for name in ("auto", "gp", "race"))
     assert answer(made(sampler="random", seed=3), 12) != expected

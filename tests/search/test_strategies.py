@@ -20,7 +20,7 @@ SEED: Assignment = {"NUM_STREAMS": 8, "infer_requests": 16, "batch_size": 4}
 
 
 def known_before(folder: Path, space: Space, *, seeds: tuple[Assignment, ...] = (), trials: int = 30) -> Knowledge:
-    """What is known once the baselines have run."""
+    """Returns the knowledge of a study whose baselines have run."""
     study = Virtual(folder=folder, space=space, seeds=seeds, study=make_study(minutes=None, trials=trials))
     with pytest.raises(PowerCut):
         study.run(PhaseFuse(study.bench, "race" if space is not LARGE else "search", 1))
@@ -58,7 +58,7 @@ def test_seeds_come_first(tmp_path: Path, name: SamplerName) -> None:
 
 
 @pytest.mark.parametrize("name", ["race", "gp"])
-def test_what_is_being_measured_is_not_chosen_again(tmp_path: Path, name: SamplerName) -> None:
+def test_a_pending_point_is_not_chosen_again(tmp_path: Path, name: SamplerName) -> None:
     known = known_before(tmp_path, TINY)
     (first,) = chosen(name, known)
     assert first is not None
@@ -67,7 +67,7 @@ def test_what_is_being_measured_is_not_chosen_again(tmp_path: Path, name: Sample
 
 
 @pytest.mark.parametrize("name", ["race", "gp", "tpe"])
-def test_while_all_that_is_left_is_being_measured_the_search_waits(tmp_path: Path, name: SamplerName) -> None:
+def test_a_search_waits_while_every_open_point_is_pending(tmp_path: Path, name: SamplerName) -> None:
     known = known_before(tmp_path, TINY)
     assert known.enumeration is not None
     assert chosen(name, known, *known.enumeration.distinct.values()) == []
@@ -82,7 +82,7 @@ def test_optuna_chooses_until_it_repeats_itself(tmp_path: Path, name: SamplerNam
 
 
 @pytest.mark.parametrize("name", ["race", "gp", "auto"])
-def test_without_a_listing_optuna_chooses(tmp_path: Path, name: SamplerName) -> None:
+def test_a_space_that_is_not_listed_is_sampled_by_optuna(tmp_path: Path, name: SamplerName) -> None:
     assert chosen(name, replace(known_before(tmp_path, LARGE), enumeration=None)) == [None]
 
 

@@ -208,9 +208,7 @@ def changed(path: Path, statement: str) -> None:
         (with_a_running_trial, ""),
     ],
 )
-def test_whatever_is_there_is_replaced_by_what_the_records_know(
-    path: Path, harm: Callable[[Path], None], words: str
-) -> None:
+def test_any_file_is_replaced_by_the_recorded_trials(path: Path, harm: Callable[[Path], None], words: str) -> None:
     with Mirrored(path) as search:
         search.restore([FIRST, THIRD])
     harm(path)
@@ -260,7 +258,7 @@ def test_a_locked_file_is_moved_aside(path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(numbers(path)) == 2
 
 
-def test_a_process_killed_while_it_writes_leaves_what_the_next_run_renews(path: Path) -> None:
+def test_the_file_of_a_process_killed_while_writing_is_renewed(path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from tests.search.test_study_database import Mirrored, measured\n"
         "search = Mirrored(Path(sys.argv[1])); search.restore([]); print('begun', flush=True)\n"
@@ -281,7 +279,7 @@ def test_a_process_killed_while_it_writes_leaves_what_the_next_run_renews(path: 
 # What ends no study
 
 
-def test_a_folder_that_is_not_there_costs_the_file_alone(tmp_path: Path) -> None:
+def test_a_missing_folder_ends_no_study(tmp_path: Path) -> None:
     with Mirrored(tmp_path / "missing" / "study.db") as search:
         search.restore([])
         measured(search)

@@ -1,4 +1,4 @@
-"""A row of the table of own parameters is all that spaces, configurations, features and `--set` need to know of it."""
+"""A new row of own parameters is known to spaces, configurations, tables, features and `--set`."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ def make_setup(
     """Returns the setup of a study: the space that device, host and model allow, its seeds, the pinned precision.
 
     `resolve` compiles a configuration without timing it; `say` receives a line if batch sizes leave the space. The
-    kinds of CPUs are read off the files below `root`. Raises ModelError for a baseline with a batch that changes results.
+    kinds of CPUs are read off the files below `root`.
+    Raises ModelError for a baseline with a batch that changes results.
     """
     is_latency = study.is_single
     is_batch_legal = facts.batch_legal and not is_latency and study.load is None
