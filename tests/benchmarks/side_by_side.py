@@ -1,6 +1,4 @@
-"""Compares the tuner with what a user would do otherwise, each at its own and at equal wall clock.
-
-A neutral runner (`neutral_runner.py`) measures the winners of all again, interleaved.
+"""Compares the tuner with what a user would do otherwise; a neutral runner measures the winners of all again.
 
     python tests/benchmarks/side_by_side.py [--results DIR] [--minutes M] [--rounds R] [--short] [model ...]
 
@@ -83,10 +81,7 @@ SHORT = {"minutes": 0.75, "app_s": 2, "trials": 6, "trial_s": 1.0, "bare_s": 1.0
 MEMBERS = 9
 """Number of members of the neutral runner: the winners, and incumbents of our search if there is room."""
 TOLERANCE_PCT = 2.0
-"""Largest loss (median of the paired rounds) of a configuration that is as good as the grid's winner.
-
-Ten rounds resolve 2 % only on a calm host: the time from which nothing shows a loss is printed too.
-"""
+"""Largest loss (median of paired rounds) of a configuration that counts as good as the grid's winner."""
 RULES = {"by_median": f"within {TOLERANCE_PCT:g} %", "by_interval": "not shown to be slower"}
 NEUTRAL_S = 300.0
 ROUNDS = (6, 12)
@@ -284,10 +279,7 @@ def claim_held(claimed: Mapping[str, Any] | None, true: Mapping[str, Any] | None
 
 
 def reached(path: Sequence[tuple[float, str | None]], as_good: set[str], grid_s: float) -> dict[str, Any]:
-    """Returns when a trajectory of (elapsed_s, member) was first as good as the grid, and when for good.
-
-    A point that was not measured again counts as not as good.
-    """
+    """Returns when a trajectory of (elapsed_s, member) was first in `as_good`, and from when on it stayed there."""
     flags = [member in as_good for _, member in path]
     first_s = next((elapsed_s for (elapsed_s, _), is_good in zip(path, flags, strict=True) if is_good), None)
     bad = max((i for i, is_good in enumerate(flags) if not is_good), default=-1)
