@@ -55,6 +55,7 @@ LONGER = {
     "bench/host/test_cgroup.py",
     "bench/session/test_session.py",
     "bench/worker/test_deployment_conditions.py",
+    "deploy/export/test_exporters.py",
     "deploy/test_predictor.py",
     "phases/test_conditions.py",
     "phases/test_order.py",
