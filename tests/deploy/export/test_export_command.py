@@ -200,8 +200,8 @@ def test_a_model_that_is_missing_or_another_one_is_named(make_best: MakeBest, sa
     assert "is not the one that was tuned" in notes(other, tmp_path)
     with pytest.raises(NoAnswerError, match="is not the one that was tuned"):
         export_best(tmp_path / "edited.yaml", ExportOptions(target="benchmark_app", strict=True))
-    home = replace(gone, model=BestModel(path="~nobody-of-this-name/m.xml", sha256="0" * 64))
-    assert "there is no model '~nobody-of-this-name/m.xml'" in notes(home, tmp_path)
+    home = replace(gone, model=BestModel(path="~no-user-of-this-name/m.xml", sha256="0" * 64))
+    assert "there is no model '~no-user-of-this-name/m.xml'" in notes(home, tmp_path)
 
 
 def test_a_measurement_on_another_machine_is_a_note_and_no_failure(
