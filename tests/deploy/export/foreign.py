@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,3 +44,17 @@ def installed(packages: Iterable[str], *, with_dependencies: bool = False) -> Pa
             pytest.skip(reason)
         part.rename(folder)
     return folder
+
+
+def ask(folder: Path, program: str, given: Any) -> Any:
+    """Runs a program with the packages of a folder; JSON goes in and comes out."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.deploy.export.conftest import made_up
-from tests.deploy.export.test_exporters import commands_of, export, options, unit
+from tests.deploy.export.parsed import commands_of, export, options, unit
 from tuner.deploy.best import Best, BestInput, BestModel
 from tuner.deploy.best_file import format_best, parse_best
 from tuner.deploy.export.targets import EXPORTERS
