@@ -37,7 +37,7 @@ def test_a_killed_run_leaves_no_worker_behind(life: Life) -> None:
     assert life.workers_after_term == []
 
 
-def test_a_second_run_is_refused_and_told_who_holds_the_host(life: Life) -> None:
+def test_a_second_run_is_refused_and_told_which_study_holds_the_host(life: Life) -> None:
     assert life.second.code == 3
     assert "already measuring" in life.second.err
     assert "--wait" in life.second.err

@@ -105,7 +105,7 @@ def subject(request: pytest.FixtureRequest, backends: None) -> Iterator[Subject]
     yield from SUBJECTS[request.param]()
 
 
-def test_the_members_run_parallel_to_the_lineup(subject: Subject) -> None:
+def test_the_members_run_parallel_to_the_configurations(subject: Subject) -> None:
     session = subject.bench.measure(request_of(MEMBERS_AT_MOST, quick_plan()))
     assert session.configurations == MEMBERS_AT_MOST
     assert len(session.members) == len(MEMBERS_AT_MOST)
@@ -154,14 +154,14 @@ def test_the_sum_of_the_latencies_is_that_of_their_buckets(subject: Subject) -> 
         assert window.latency_sum_ms == pytest.approx(by_bucket, rel=0.006)
 
 
-OPEN_LINEUP = (REFERENCE, OTHER)
+OPEN_PAIR = (REFERENCE, OTHER)
 REPLICATED = config(replicas=2)
 
 
 def arriving(subject: Subject, load: ArrivalProcess, **more: Any) -> Session:
     if isinstance(subject.bench, ReplayBench):
         pytest.skip("a replay has the windows that were recorded")
-    return subject.bench.measure(request_of(OPEN_LINEUP, quick_plan(window_s=0.2, drop_s=0.02, load=load, **more)))
+    return subject.bench.measure(request_of(OPEN_PAIR, quick_plan(window_s=0.2, drop_s=0.02, load=load, **more)))
 
 
 def test_under_a_load_every_arrival_of_a_window_counts(subject: Subject) -> None:
@@ -274,7 +274,7 @@ def test_a_request_that_was_sent_elsewhere_is_measured_alike(subject: Subject) -
     assert pickle.loads(pickle.dumps(session)) == session
 
 
-def test_the_same_lineup_again_and_a_configuration_beside_itself_are_fine(subject: Subject) -> None:
+def test_the_same_configurations_again_and_a_configuration_beside_itself_are_fine(subject: Subject) -> None:
     for configurations in (MEMBERS_AT_MOST, MEMBERS_AT_MOST, (REFERENCE, REFERENCE), (OTHER, REFERENCE, REFERENCE)):
         session = subject.bench.measure(request_of(configurations, quick_plan()))
         assert blocks_of(session) == [[0, 1, 2]] * len(configurations)

@@ -111,7 +111,7 @@ def test_what_is_no_front_of_this_version_is_refused(text: str, message: str) ->
     assert message in str(caught.value)
 
 
-def test_a_front_that_is_not_there_says_who_writes_it(tmp_path: Path) -> None:
+def test_a_front_that_is_not_there_says_which_command_writes_it(tmp_path: Path) -> None:
     with pytest.raises(BestFileError) as caught:
         load_front(tmp_path / "front.yaml")
     assert "objectives:" in caught.value.advice

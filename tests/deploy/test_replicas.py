@@ -112,9 +112,7 @@ def test_a_replica_that_there_is_not_is_refused(
 
 
 @pytest.mark.openvino
-def test_a_replica_that_is_not_told_who_it_is_is_warned(
-    make_best: MakeBest, core: openvino.Core, bound: list[list[int]]
-) -> None:
+def test_a_replica_without_a_number_is_warned(make_best: MakeBest, core: openvino.Core, bound: list[list[int]]) -> None:
     best = make_best(replicas=2, affinity="split")
     with pytest.warns(DeploymentWarning, match=r"not told which of them this is, as by compile\(replica=0\)"):
         best.compile(core=core)

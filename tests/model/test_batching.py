@@ -279,6 +279,6 @@ def test_a_model_that_ignores_its_input_proves_nothing(core: openvino.Core, save
     assert prove_batch(core, replace(spec, assume_batch_legal=True), 3).is_legal
 
 
-def test_a_light_model_is_taken_at_the_word_of_who_vouches_for_it(core: openvino.Core, package_spec: Package) -> None:
+def test_a_light_model_is_batched_where_the_study_vouches_for_it(core: openvino.Core, package_spec: Package) -> None:
     """Its results are alike but for rounding, which differs from CPU to CPU."""
     assert prove_batch(core, package_spec(f"{LIGHT}squeezenet.onnx", assume_batch_legal=True), 3).is_legal

@@ -70,7 +70,7 @@ def test_the_queue_that_waits_less_is_tuned_and_the_members_of_a_block_saw_the_s
             assert len({w.served.arrivals for w in windows if w.served}) == 1
 
 
-def test_a_rate_that_nobody_sustains_ends_in_a_verdict_that_says_so(tmp_path: Path) -> None:
+def test_a_rate_that_no_configuration_sustains_ends_in_a_verdict_that_says_so(tmp_path: Path) -> None:
     result = arriving(tmp_path, at(400.0), minutes=4.0).run()
     assert not result.is_answer
     assert result.line.reason == "constraint"
@@ -78,7 +78,7 @@ def test_a_rate_that_nobody_sustains_ends_in_a_verdict_that_says_so(tmp_path: Pa
     assert result.line.detail.startswith(words), "150/s or so"
 
 
-def test_who_is_slightly_overloaded_does_not_pass_though_windows_are_too_short_to_show_it(tmp_path: Path) -> None:
+def test_a_slight_overload_does_not_pass_though_windows_are_too_short_to_show_it(tmp_path: Path) -> None:
     """104 requests/s for a server of 100: after a second only four wait, but the closed loop knows."""
     study = arriving(tmp_path, at(104.0), bench=SyntheticBench(surface=by_requests))
     study.run()

@@ -153,7 +153,7 @@ def test_a_budget_of_trials_has_the_sessions_it_was_promised_however_long(tmp_pa
     assert (head.looks[-1], head.pairs) == (6, 8)
 
 
-def test_who_was_fast_enough_for_the_search_is_not_turned_down_for_a_slower_moment(tmp_path: Path) -> None:
+def test_a_candidate_fast_enough_for_the_search_is_not_rejected_for_a_slower_moment(tmp_path: Path) -> None:
     """Four rounds of 96 requests of 8 samples took 2.6 s in the search; since then the host is slower by a third."""
     space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 96), parameter("batch_size", 8))
     study = Virtual(folder=tmp_path, space=space, bench=calm(lambda c: 1200.0 if c.batch_size > 1 else 600.0))

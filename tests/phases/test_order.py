@@ -338,7 +338,7 @@ def loaded(phase: Phase, **load: float) -> Callable[[SessionPlan, Session], Sess
     return meddle
 
 
-def test_on_a_calm_host_nobody_is_warned(tmp_path: Path) -> None:
+def test_on_a_calm_host_there_is_no_warning(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
     study.run()
     assert not [line for line in study.listener.lines if "warning" in line or "disturbed" in line]

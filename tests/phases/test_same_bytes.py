@@ -121,7 +121,7 @@ KINDS = {
         text="objective: {minimize: cpu_ms_per_sample, subject_to: {throughput: {min_ratio: 0.7}}}\n"
         f"{RACED}budget: {{minutes: 4}}\n"
     ),
-    "hopeless-limit": Kind(
+    "unreachable-limit": Kind(
         text="objective: {maximize: throughput, subject_to: {latency_p90_ms: {max: 0.5}}}\n"
         f"{FIVE}budget: {{minutes: 3}}\n"
     ),

@@ -114,7 +114,7 @@ def test_a_space_of_nothing_but_baselines_is_searched_in_no_time(tmp_path: Path)
     assert (result.line.reason, result.is_answer) == ("futile", True)
 
 
-def test_a_sampler_that_repeats_itself_is_handed_points_that_nobody_measured(
+def test_a_sampler_that_repeats_itself_is_handed_points_that_were_never_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stubborn = Repeating(next(LARGE.assignments()))
@@ -249,7 +249,7 @@ def windows_of(study: Virtual) -> dict[int, int]:
 
 
 def trials_by_streams(noise: float, tmp_path: Path) -> dict[int, int]:
-    """Streams -> windows of the trial: eight are much better than the reference, one is hopeless."""
+    """Streams -> windows of the trial: eight are much better than the reference, one is far behind."""
     space = space_of(parameter("NUM_STREAMS", 8, 7, 1), parameter("infer_requests", 8))
     bench = SyntheticBench(surface=by_streams(s8=150.0, s7=145.0, s1=20.0), effects=[Noise(noise, seed=3)])
     study = Virtual(folder=tmp_path, space=space, bench=bench, study=make_study(trials=3, sampler="grid"))
@@ -258,7 +258,7 @@ def trials_by_streams(noise: float, tmp_path: Path) -> dict[int, int]:
     return {int(str(t.assignment["NUM_STREAMS"])): windows[t.number] for t in study.trials()}
 
 
-def test_a_hopeless_trial_ends_early_and_others_take_their_time(tmp_path: Path) -> None:
+def test_a_trial_far_behind_ends_early_and_others_take_their_time(tmp_path: Path) -> None:
     windows = trials_by_streams(0.05, tmp_path)
     assert windows[1] < windows[7] == windows[8]
 

@@ -38,8 +38,8 @@ class Host:
     resets: list[set[int]] = field(default_factory=list)
     """The members that had crashed at each reset."""
 
-    def open_member(self, lineup_config: DeploymentConfig) -> FakeMember:
-        name = name_of(lineup_config)
+    def open_member(self, member_config: DeploymentConfig) -> FakeMember:
+        name = name_of(member_config)
         start_s = START_S if not self.events else 0.0
         self.clock.advance(start_s)
         self.happen("compile", name, COMPILE_S)
@@ -105,8 +105,8 @@ class FakeMember:
         return TurnResult(duration_s=plan.window_s, samples=samples, latency_counts={0: 1}, latency_sum_ms=1.0)
 
 
-def name_of(lineup_config: DeploymentConfig) -> str:
-    return str(lineup_config.properties["NAME"])
+def name_of(member_config: DeploymentConfig) -> str:
+    return str(member_config.properties["NAME"])
 
 
 def a_plan(*, seed: int = 0, blocks: int = 4, **fields: Any) -> SessionPlan:
@@ -274,7 +274,7 @@ def test_a_session_begins_again_without_a_member_that_takes_its_process_down(
     assert not any(name == "abc"[place] for _, name in again)
 
 
-def test_a_second_crashed_member_is_named_by_its_index_in_the_whole_lineup() -> None:
+def test_a_second_crashed_member_is_named_by_its_index_in_the_whole_session() -> None:
     host = Host(errors={(name, "turn"): WorkerLost(BAD) for name in "bd"})
     session = host.run("abcd", a_plan())
     assert host.resets[-1] == {1, 3}
@@ -360,7 +360,7 @@ def test_a_session_ends_after_the_block_that_made_it_pointless() -> None:
     assert shown == []
 
 
-def test_a_lineup_of_one_is_not_pointless() -> None:
+def test_a_session_of_one_is_not_pointless() -> None:
     assert blocks_of(Host().run("a", a_plan())) == [[0, 1, 2, 3]]
 
 
@@ -371,7 +371,7 @@ def test_a_session_without_a_reference_goes_on_with_the_members_that_are_left() 
 
 
 @pytest.mark.parametrize("first", [Role.REFERENCE, Role.BASELINE])
-def test_a_lineup_that_fails_as_a_whole_ends_without_an_error(first: Role) -> None:
+def test_a_session_that_fails_as_a_whole_ends_without_an_error(first: Role) -> None:
     host = Host(errors={(name, "compile"): CommandFailed(BAD) for name in "ab"})
     assert blocks_of(host.run("ab", a_plan(), first=first)) == ["runtime", "runtime"]
     host = Host(errors={(name, "compile"): WorkerLost(BAD) for name in "ab"})

@@ -65,7 +65,7 @@ def test_a_replay_is_drawn_from_the_seed_of_its_plan() -> None:
     assert one.members != other.members
 
 
-def test_candidates_of_other_sessions_are_moved_to_the_mood_of_the_first() -> None:
+def test_candidates_of_other_sessions_are_moved_to_the_level_of_the_first() -> None:
     sessions = record([A, B], [A, C])
     replayed = replay_of(sessions).measure(request_of([A, B, C], quick_plan(blocks=60)))
     for place, session in ((1, sessions[0]), (2, sessions[1])):

@@ -162,7 +162,7 @@ def test_a_member_fails_politely_or_with_its_process(failure: Failure, is_fatal:
 
 
 @pytest.mark.parametrize("is_fatal", [True, False])
-def test_a_lineup_that_fails_as_a_whole_is_a_session_of_failures(is_fatal: bool) -> None:
+def test_a_session_that_fails_as_a_whole_is_a_session_of_failures(is_fatal: bool) -> None:
     bench = SyntheticBench(failure_of=lambda one: CRASH, is_fatal=lambda one: is_fatal)
     assert blocks_of(bench.measure(request_of([A, B], quick_plan(), first=Role.BASELINE))) == ["crash", "crash"]
     assert blocks_of(bench.measure(request_of([A, B], quick_plan())))[0] == "crash"

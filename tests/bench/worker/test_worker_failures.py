@@ -140,7 +140,7 @@ def test_a_crashed_candidate_leaves_a_reference_that_is_not_measured_again(open_
 
 
 @pytest.mark.slow
-def test_a_lineup_that_crashes_as_a_whole_is_a_session_of_failures(open_bench: OpenBench) -> None:
+def test_a_session_that_crashes_as_a_whole_is_a_session_of_failures(open_bench: OpenBench) -> None:
     with open_bench() as bench:
         for phase in ("baselines", "search"):
             configurations = [doing("abort"), doing("abort", "compile")]

@@ -215,7 +215,7 @@ def test_what_cannot_be_read_is_refused_at_its_position(text: str | bytes, messa
         ('a: "\\ud800"', ["1:4: half a surrogate pair"]),
     ],
 )
-def test_what_spoils_one_value_is_noted_and_the_rest_is_read(text: str, messages: list[str]) -> None:
+def test_a_fault_of_one_value_is_noted_and_the_rest_is_read(text: str, messages: list[str]) -> None:
     document = read(text + "\nend: here")
     found = [str(problem) for problem in document.problems]
     assert len(found) == len(messages)
