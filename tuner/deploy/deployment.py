@@ -285,7 +285,7 @@ def _compile(
     """Returns the compiled model and its ports.
 
     It fills a tensor, because the first one of a process hangs where several threads fill one at once: the binding
-    imports numpy then, and waits for itself (OpenVINO 2026.4.1, tests/deploy/test_predictor.py).
+    imports numpy then, and waits for itself (OpenVINO 2026.4.1, tests/deploy/test_process.py).
     """
     import numpy as np
     import openvino

@@ -1,7 +1,7 @@
 """Guards OpenVINO's own requests and queues: against forks, against several threads, and against a hang at their end.
 
 OpenVINO's threads do not exist in a forked child: an inference waits for them forever, and so does the destructor of
-the compiled model when the child ends (OpenVINO 2026.4.1, tests/deploy/test_predictor.py). Must not know what a
+the compiled model when the child ends (OpenVINO 2026.4.1, tests/deploy/test_process.py). Must not know what a
 deployment is.
 """
 
@@ -86,7 +86,7 @@ def open_queue(compiled_model: Any, infer_requests: int, pid: int) -> Iterator[A
 
     A thread that still held the last reference to a callback would wait for the GIL to drop it, while the destructor of
     the compiled model holds the GIL and waits for the thread: dropped right after `wait_all`, 2 of 4 processes hung
-    within 25 models (OpenVINO 2026.4.1, tests/deploy/test_predictor.py).
+    within 25 models (OpenVINO 2026.4.1, tests/deploy/test_process.py).
     """
     import openvino
 
