@@ -32,8 +32,6 @@ class TurnPlan:
     """Time of the system's monotonic clock at which several processes begin together. None: at once."""
     arrivals: Arrivals | None = None
     """Arrivals of an open loop. None: closed loop."""
-    cycle: int = 1
-    """Number of inferences of each request of which a closed loop counts a multiple; see `Turn`."""
     drain_s: float = 0.0
     """Longest time after the window of an open loop in which waiting requests are still served."""
 

@@ -318,9 +318,9 @@ class ConversationQueue(FakeQueue):
 def test_one_caller_counts_whole_conversations_wherever_a_window_begins(window_s: float, drop_s: float) -> None:
     clock = FakeClock()
     caller = EmptyingRequest(Conversation(clock), 4)
-    plan = TurnPlan(window_s=window_s, drop_s=drop_s, max_s=10.0, cycle=4)
+    plan = TurnPlan(window_s=window_s, drop_s=drop_s, max_s=10.0)
     for _ in range(3):  # the state lives on from turn to turn
-        counted = count(run_sync(caller, plan, clock=clock))
+        counted = count(run_sync(caller, plan, clock=clock, cycle=4))
         assert counted is not None
         assert counted.completions % 4 == 0
         assert Counter(map(round, counted.latencies_ms)) == dict.fromkeys([10, 20, 30, 40], counted.completions // 4)
@@ -333,8 +333,8 @@ def test_each_request_of_a_queue_is_emptied_by_its_own_count(requests: int) -> N
     bare = ConversationQueue(clock, requests)
     queue = EmptyingQueue(bare, bare.conversations, 4)
     for window_s in (0.3, 0.0, 1.0):
-        plan = TurnPlan(window_s=window_s, max_s=10.0, cycle=4)
-        counted = count(run_async(queue, bare.conversations, plan, clock=clock))
+        plan = TurnPlan(window_s=window_s, max_s=10.0)
+        counted = count(run_async(queue, bare.conversations, plan, clock=clock, cycle=4))
         assert counted is not None
         assert counted.completions % (4 * requests) == 0
         assert Counter(counted.latencies_ms) == dict.fromkeys([10.0, 20.0, 30.0, 40.0], counted.completions // 4)
@@ -345,4 +345,4 @@ def test_each_request_of_a_queue_is_emptied_by_its_own_count(requests: int) -> N
 def test_a_window_without_one_whole_conversation_is_too_short() -> None:
     clock = FakeClock()
     caller = EmptyingRequest(Conversation(clock), 64)
-    assert count(run_sync(caller, TurnPlan(window_s=0.1, max_s=1.0, cycle=64), clock=clock)) is None
+    assert count(run_sync(caller, TurnPlan(window_s=0.1, max_s=1.0), clock=clock, cycle=64)) is None

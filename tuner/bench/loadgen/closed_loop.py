@@ -81,7 +81,7 @@ class Count:
     latencies_ms: Sequence[float]
 
 
-def run_async(queue: Queue, requests: Sequence[Request], plan: TurnPlan, *, clock: Clock) -> Turn:
+def run_async(queue: Queue, requests: Sequence[Request], plan: TurnPlan, *, clock: Clock, cycle: int = 1) -> Turn:
     """Keeps `requests`, those of `queue`, in flight for one turn and drains the queue.
 
     The turn ends when the window is over and every request ran four times, after `plan.max_s` at the latest. A window
@@ -97,7 +97,7 @@ def run_async(queue: Queue, requests: Sequence[Request], plan: TurnPlan, *, cloc
     add_time, add_latency = times.append, latencies.append
     begin = clock() + plan.drop_s
     end, limit = begin + plan.window_s, begin + plan.max_s
-    stop, is_joint, fewest = end + plan.tail_s, plan.tail_s > 0.0, fewest_cycles(plan.cycle) * n
+    stop, is_joint, fewest = end + plan.tail_s, plan.tail_s > 0.0, fewest_cycles(cycle) * n
     for _ in range(n):
         idle()
         start()
@@ -120,12 +120,12 @@ def run_async(queue: Queue, requests: Sequence[Request], plan: TurnPlan, *, cloc
         latencies_ms=latencies,
         requests=n,
         end_s=end_s,
-        cycle=plan.cycle,
+        cycle=cycle,
         drained=n,
     )
 
 
-def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock) -> Turn:
+def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock, cycle: int = 1) -> Turn:
     """Runs one request after the other for one turn, as a latency-bound application does.
 
     The latency is the time around `infer()`.
@@ -136,7 +136,7 @@ def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock) -> Turn:
     before = clock()
     begin = before + plan.drop_s
     end, limit = begin + plan.window_s, begin + plan.max_s
-    stop, is_joint, fewest = end + plan.tail_s, plan.tail_s > 0.0, fewest_cycles(plan.cycle)
+    stop, is_joint, fewest = end + plan.tail_s, plan.tail_s > 0.0, fewest_cycles(cycle)
     ramp = 0
     while True:
         infer()
@@ -149,7 +149,7 @@ def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock) -> Turn:
             break
         before = clock()
     end_s = end if is_joint else math.inf
-    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=1, end_s=end_s, cycle=plan.cycle)
+    return Turn(begin_s=begin, times_s=times, latencies_ms=latencies, requests=1, end_s=end_s, cycle=cycle)
 
 
 def fewest_cycles(cycle: int) -> int:

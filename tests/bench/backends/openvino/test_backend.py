@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,16 +14,17 @@ from openvino import opset13
 from openvino.op.util import Variable, VariableInfo
 
 from tests.bench.conftest import HERE, MLP, blocks_of, config, failed, quick_plan, request_of, resolved, whole
-from tuner.bench.backends.openvino.backend import OpenVinoBackend
 from tuner.bench.backends.openvino.first_look import depends_on_data
 from tuner.bench.configuration import DeploymentConfig, Effective
+from tuner.bench.loadgen.closed_loop import EmptyingQueue, EmptyingRequest
 from tuner.bench.metrics import METRICS
 from tuner.bench.protocol import Role
-from tuner.bench.turn import TurnPlan
+from tuner.bench.worker.inspection import find_faults
 from tuner.bench.worker.pool import ProcessMode
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.errors import DeviceError, ModelError
 from tuner.model.host import cpus_allowed
+from tuner.model.read import read
 from tuner.model.spec import InputSpec, ModelSpec
 
 pytestmark = pytest.mark.openvino
@@ -388,39 +388,53 @@ def stateful(tmp_path: Path) -> Save:
 
 @pytest.mark.parametrize(("steps", "found"), [(None, 64), (5, 5)])
 @pytest.mark.parametrize("api", ["sync", "async"])
-def test_the_state_of_each_request_is_emptied_after_the_steps_of_a_conversation(
+def test_windows_of_a_model_with_a_state_have_whole_conversations(
     stateful: Save, steps: int | None, found: int, api: str
 ) -> None:
-    backend = OpenVinoBackend(stateful(steps=steps))
-    facts = backend.inspect("CPU", [])
-    assert facts["steps"] == found
-    assert f"empties its state after every {found} inferences" in facts["notes"][0]
-    number = backend.compile(config(api=api, infer_requests=1 if api == "sync" else 2)).number
-    result = backend.turn(number, TurnPlan(window_s=0.05, max_s=1.0))
-    assert result.samples % found == 0
-    member = backend.members[number]
-    for request in member.requests:
-        assert 1 <= request.get_output_tensor(0).data[0, 0] <= found
+    with WorkerBench(stateful(steps=steps)) as bench:
+        facts = bench.inspect("CPU", [])
+        assert facts.steps == found
+        assert f"empties its state after every {found} inferences" in facts.notes[0]
+        one = config(api=api, infer_requests=1 if api == "sync" else 2)
+        windows = whole(bench.measure(request_of([one, config()], quick_plan())).members[0]).windows
+    assert windows
+    assert all(window.samples > 0 and window.samples % found == 0 for window in windows)
+
+
+def test_the_state_of_each_real_request_is_emptied_after_its_steps(stateful: Save) -> None:
+    spec = stateful()
+    core = openvino.Core()
+    compiled = core.compile_model(read(core, spec), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    ones = np.ones((1, 8), np.float32)
+    request = compiled.create_infer_request()
+    request.set_input_tensor(openvino.Tensor(ones))
+    caller = EmptyingRequest(request, 5)
+    counts = []
+    for _ in range(12):
+        caller.infer()
+        counts.append(int(request.get_output_tensor(0).data[0, 0]))
+    assert counts == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 2]
+    queue = openvino.AsyncInferQueue(compiled, 2)
+    requests = [queue[i] for i in range(2)]
+    for one in requests:
+        one.set_input_tensor(openvino.Tensor(ones))
+    emptying = EmptyingQueue(queue, requests, 3)
+    for _ in range(20):
+        emptying.get_idle_request_id()
+        emptying.start_async()
+    emptying.wait_all()
+    assert all(1 <= one.get_output_tensor(0).data[0, 0] <= 3 for one in requests)
 
 
 def test_steps_of_a_model_without_a_state_are_a_fault_of_the_load() -> None:
-    backend = OpenVinoBackend(replace(MLP, steps=8))
-    (fault,) = backend.find_faults("CPU")
-    assert fault["at"] == ("load", "steps")
-    with pytest.raises(ModelError, match="keeps no state"):
-        backend.inspect("CPU", [])
+    spec = replace(MLP, steps=8)
+    ((at, message),) = find_faults("CPU", spec)
+    assert at == ("load", "steps")
+    assert "keeps no state" in message
+    with WorkerBench(spec) as bench, pytest.raises(ModelError, match="keeps no state"):
+        bench.inspect("CPU", [])
 
 
-@pytest.fixture
-def one_cpu() -> Iterator[None]:
-    """One thread infers: threads that wait for each other on a busy host use CPU time for nothing."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    yield
-    os.sched_setaffinity(0, before)
-
-
-@pytest.mark.usefixtures("one_cpu")
 def test_time_that_depends_on_the_data_is_said(save: Save) -> None:
     n = opset13.parameter([], np.int64, name="n")
     zero, one = opset13.constant(np.int64(0)), opset13.constant(np.int64(1))
@@ -428,12 +442,12 @@ def test_time_that_depends_on_the_data_is_said(save: Save) -> None:
     square = opset13.matmul(rows, rows, False, True)  # n x n: seeds differ by a factor of three in time
     y = opset13.reduce_sum(opset13.sqrt(square), opset13.constant([0, 1]))
     spec = save(y, [n], inputs={"n": InputSpec(range=(1, 1500))})
-    backend = OpenVinoBackend(spec)
-    notes = [note for _ in range(12) for note in backend.inspect("CPU", [])["notes"]]  # a busy host hides some
+    with WorkerBench(spec) as bench:
+        notes = [note for _ in range(12) for note in bench.inspect("CPU", []).notes]  # a busy host hides some
     assert notes, "said in no inspection of twelve"
     assert all(note.startswith("the time of an inference depends on the data: ") for note in notes)
-    fixed = OpenVinoBackend(replace(spec, inputs={"n": InputSpec(range=(1500, 1500))}))
-    assert not fixed.inspect("CPU", [])["notes"]
+    with WorkerBench(replace(spec, inputs={"n": InputSpec(range=(1500, 1500))})) as bench:
+        assert not bench.inspect("CPU", []).notes
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ Responsible for compiled models. Must not decide which configuration is compiled
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import openvino as ov
 
@@ -109,7 +109,7 @@ def open_member(
             config=config,
             effective=effective,
             compiled=compiled,
-            run=lambda plan: run_sync(caller, replace(plan, cycle=cycle), clock=clock),
+            run=lambda plan: run_sync(caller, plan, clock=clock, cycle=cycle),
         )
     bare = ov.AsyncInferQueue(compiled, effective.infer_requests)
     requests = [bare[i] for i in range(len(bare))]
@@ -120,7 +120,7 @@ def open_member(
         config=config,
         effective=effective,
         compiled=compiled,
-        run=lambda plan: run_async(queue, requests, replace(plan, cycle=cycle), clock=clock),
+        run=lambda plan: run_async(queue, requests, plan, clock=clock, cycle=cycle),
         queue=queue,
         requests=requests,
     )
