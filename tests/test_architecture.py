@@ -33,7 +33,6 @@ ORDER = (
     "planning",
     "search",
     "decision",
-    "report.words",
     "phases",
     "outcome",
     "replay",

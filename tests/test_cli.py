@@ -104,16 +104,17 @@ def test_an_answer_that_is_no_exits_1_and_a_failure_that_nothing_expects_exits_3
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raises(error: Exception) -> Callable[..., NoReturn]:
-        def read_study(folder: Path) -> NoReturn:
+        def read(folder: Path) -> NoReturn:
             raise error
 
-        return read_study
+        return read
 
-    monkeypatch.setattr("tuner.outcome.study_report.read_study", raises(NoAnswerError("no", advice="ask again")))
+    reader = "tuner.outcome.study_report.StudyReport.read"
+    monkeypatch.setattr(reader, raises(NoAnswerError("no", advice="ask again")))
     assert call("show", "x") == Done(code=1, out="", err="tuner: no\n       ask again\n")
-    monkeypatch.setattr("tuner.outcome.study_report.read_study", raises(KeyError("what")))
+    monkeypatch.setattr(reader, raises(KeyError("what")))
     done = call("show", "x")
     assert done.code == 3
     assert "KeyError: 'what'" in done.err
-    monkeypatch.setattr("tuner.outcome.study_report.read_study", raises(OSError(28, "No space left on device", "file")))
+    monkeypatch.setattr(reader, raises(OSError(28, "No space left on device", "file")))
     assert call("show", "x") == Done(code=3, out="", err="tuner: file: No space left on device\n")

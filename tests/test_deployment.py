@@ -78,7 +78,7 @@ def test_a_study_of_two_replicas_under_a_quota_ends_in_a_file_that_says_so(
     best = yaml.safe_load((folder / "best.yaml").read_text())
     assert (best["replicas"], best["deployment"]) == (2, {"cpus": 0.9, "replicas": 2})
     assert best["environment"]["cpu_quota"] == 0.9
-    assert "replicas=2" in done.out
+    assert "2 replicas" in done.out
     sessions = read_log(folder / "sessions.jsonl").sessions("baselines", "race", "search", "final", "confirm")
     assert {config.replicas for line in sessions for config in line.session.configurations} == {2}
     windows = [w for line in sessions for m in line.session.members if hasattr(m, "windows") for w in m.windows]

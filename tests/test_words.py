@@ -47,9 +47,6 @@ NOT_YET: set[str] = {
     "tuner/bench/worker/contamination.py",
     "tuner/deploy/best_file.py",
     "tuner/deploy/front_file.py",
-    "tuner/outcome/finished.py",
-    "tuner/phases/audit.py",
-    "tuner/phases/host_watch.py",
     "tuner/search/stopping.py",
     "tuner/search/strategies.py",
 }

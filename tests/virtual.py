@@ -16,12 +16,13 @@ from tuner.evidence.noise import Calibration
 from tuner.evidence.state import Reference, StudyState
 from tuner.model.spec import ModelSpec
 from tuner.phases.order import run_phases
-from tuner.phases.progress import Status
+from tuner.phases.progress import Event, Notice, Status
 from tuner.phases.runner import SessionRunner
 from tuner.planning.budget import StudyPlan
 from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import Log, SessionLine, open_log
-from tuner.report.words.space import given_up_line
+from tuner.report.words.progress import event_lines
+from tuner.report.words.verdict import verdict_words
 from tuner.search.enumeration import SpaceEnumeration, enumerate_space
 from tuner.search.optuna_study import Search
 from tuner.search.study_database import StudyDatabase
@@ -113,11 +114,19 @@ def make_bench(seed: int = 0, **more: object) -> SyntheticBench:
 class Listener:
     """A Reporter that remembers."""
 
-    lines: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     shown: list[Status] = field(default_factory=list)
 
-    def say(self, line: str) -> None:
-        self.lines.append(line)
+    @property
+    def lines(self) -> list[str]:
+        """What a user reads of the events."""
+        return [line for event in self.events for line in event_lines(event)]
+
+    def say(self, text: str) -> None:
+        self.tell(Notice(text=text))
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
 
     def show(self, status: Status) -> None:
         self.shown.append(status)
@@ -224,13 +233,12 @@ class Virtual:
             reporter=self.listener,
             clock=self.clock,
             remember=self.remember,
+            describe=verdict_words,
         )
 
     def enumeration(self) -> SpaceEnumeration | None:
         """The space as the bench resolves it."""
-        return enumerate_space(
-            self.setup, self.bench.resolve, clock=self.clock, tell=lambda found: self.listener.say(given_up_line(found))
-        )
+        return enumerate_space(self.setup, self.bench.resolve, clock=self.clock, tell=self.listener.tell)
 
     def search(self) -> Search:
         metrics = self.study.objective.metrics

@@ -63,18 +63,20 @@ def run(
 ) -> None:
     """Start or resume a study; Ctrl-C is safe."""
     from tuner.commands.run import RunOptions, plan_study, run_study
-    from tuner.report import summary
+    from tuner.report.outcome import end_lines
+    from tuner.report.study_json import study_json
     from tuner.report.terminal import TerminalReporter, print_lines
+    from tuner.report.words.progress import event_lines
 
     options = RunOptions(results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait)
     with TerminalReporter(sys.stderr) as reporter:
-        planned = plan_study(study, options, reporter) if plan else None
-        outcome = None if plan else run_study(study, options, reporter)
-    if outcome is None:
-        print_lines(planned or [], sys.stdout)
+        planned = plan_study(study, options, reporter) if plan else []
+        report = None if plan else run_study(study, options, reporter)
+    if report is None:
+        print_lines([line for event in planned for line in event_lines(event)], sys.stdout)
         return
-    print_result(outcome, as_json, summary.outcome_json, summary.outcome_lines)
-    if not outcome.result.is_answer:
+    print_result(report, as_json, study_json, end_lines)
+    if report.result is None or not report.result.is_answer:
         raise typer.Exit(1)
 
 
@@ -89,15 +91,18 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Baselines, best, trials and noise of a study, from its folder; or, with --pick, another point of its front."""
-    from tuner.outcome.study_report import pick_point, read_study
-    from tuner.report import front, summary
+    from tuner.outcome.picked import pick_point
+    from tuner.outcome.study_report import StudyReport
+    from tuner.report.front import picked_json, picked_lines
+    from tuner.report.study import study_lines
+    from tuner.report.study_json import study_json
 
     if picks:
-        print_result(pick_point(folder, picks, out), as_json, front.picked_json, front.picked_lines)
+        print_result(pick_point(folder, picks, out), as_json, picked_json, picked_lines)
     elif out is not None:
         raise InputError("--out goes with --pick", advice="--pick 'latency_p90_ms<=8' says which point is written")
     else:
-        print_result(read_study(folder), as_json, summary.study_json, summary.study_lines)
+        print_result(StudyReport.read(folder), as_json, study_json, study_lines)
 
 
 @app.command()
@@ -111,12 +116,12 @@ def measure(
     """One configuration against the baselines, without a search."""
     from tuner.commands.measure import measure_study
     from tuner.commands.run import RunOptions
-    from tuner.report import summary
+    from tuner.report.measured import measured_json, measured_lines
     from tuner.report.terminal import TerminalReporter
 
     with TerminalReporter(sys.stderr) as reporter:
         measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
-    print_result(measured, as_json, summary.measured_json, summary.measured_lines)
+    print_result(measured, as_json, measured_json, measured_lines)
 
 
 @app.command()

@@ -18,9 +18,9 @@ from pathlib import Path
 from tuner.bench.protocol import Role, SessionMember
 from tuner.commands.run import RunOptions, prepared_study
 from tuner.phases.baselines import settle_reference
+from tuner.phases.progress import Measuring
 from tuner.planning.session_plan import plan_session
 from tuner.report.terminal import TerminalReporter
-from tuner.report.words.space import given_up_line
 from tuner.search.enumeration import enumerate_space
 
 MODELS = {
@@ -58,7 +58,7 @@ def record(name: str, folder: Path, passes: int) -> None:
                 runner.state.setup,
                 runner.resolve,
                 clock=runner.clock,
-                tell=lambda found: runner.say(given_up_line(found)),
+                tell=runner.tell,
             )
             assert enumeration is not None
             configs = {key: state.setup.configuration(assignment) for key, assignment in enumeration.distinct.items()}
@@ -70,7 +70,7 @@ def record(name: str, folder: Path, passes: int) -> None:
                     group = keys[begin : begin + GROUP]
                     if step < state.session_count("race"):
                         continue
-                    runner.show("race", f"pass {i + 1}, {begin} of {len(keys)}")
+                    runner.show("race", Measuring(configurations=tuple(configs[key] for key in group)))
                     runner.measure(
                         [
                             SessionMember(config=reference.configuration, role=Role.REFERENCE),

@@ -15,9 +15,9 @@ from tuner.bench.metrics import METRICS, Requirement
 from tuner.bench.simulated.synthetic import cpu_ms_of, effective_of, load_s_of, memory_mb_of
 from tuner.errors import HostError, InputError
 from tuner.outcome.metrics_table import final_metrics
-from tuner.outcome.study_report import read_study
+from tuner.outcome.study_report import StudyReport
 from tuner.planning.feasibility import check_host
-from tuner.report.summary import study_lines
+from tuner.report.study import study_lines
 from tuner.report.terminal import figure
 from tuner.study.study import BaselineSpec, Limit, SpaceSpec
 
@@ -95,7 +95,7 @@ def test_records_without_the_new_fields_are_shown_and_end_in_the_same_verdict(tm
             "objective: {maximize: throughput}\nspace: auto\nbudget: {minutes: 2}\n"
         )
         (folder / "environment.json").write_text('{"schema_version": 1, "identity": {}, "host": {}}')
-        assert study_lines(read_study(folder))
+        assert study_lines(StudyReport.read(folder))
     assert verdicts[0] == verdicts[1]
 
 

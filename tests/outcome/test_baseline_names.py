@@ -15,11 +15,12 @@ from tests.phases.test_front_study import files_of
 from tests.virtual import Fuse, Virtual, calm, streams
 from tuner.bench.configuration import DeploymentConfig
 from tuner.deploy.best_file import load_best, write_best
-from tuner.outcome.finished import read_finished
-from tuner.outcome.study_report import read_study
+from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.records.folder import write_text
 from tuner.records.identity import check_identity
-from tuner.report.summary import outcome_json, outcome_lines, study_json, study_lines
+from tuner.report.outcome import end_lines
+from tuner.report.study import study_lines
+from tuner.report.study_json import study_json
 from tuner.report.terminal import print_lines
 from tuner.study.file.loader import load_study
 
@@ -78,16 +79,16 @@ def test_a_study_finishes_shows_and_resumes_whatever_its_baseline_is_called(
 
     outcome = read_finished(study.study, tmp_path)
     assert outcome is not None
-    found = json.loads(json.dumps(outcome_json(outcome)))
+    found = json.loads(json.dumps(study_json(outcome)))
     assert found["metrics"][name]["throughput"] == pytest.approx(own, rel=0.02)
     assert found["reference"] == written.baseline.name
     if verdict == "tuned":
         assert found["tuned"]["throughput"] == pytest.approx(best, rel=0.02)
-    print_lines(outcome_lines(outcome), io.StringIO())
+    print_lines(end_lines(outcome), io.StringIO())
 
-    shown = study_json(read_study(tmp_path))
+    shown = study_json(StudyReport.read(tmp_path))
     assert shown["baselines"][name]["throughput"] == pytest.approx(own, rel=0.02)
-    assert study_lines(read_study(tmp_path))
+    assert study_lines(StudyReport.read(tmp_path))
     again = study.run(Fuse(study.bench, 1))
     assert again == result
     assert best_of(study, again) == written
@@ -103,7 +104,7 @@ def test_a_front_with_such_a_baseline_is_written_and_read_back(tmp_path: Path, n
     assert best.baselines[name] == pytest.approx(120.0, rel=0.02)
     outcome = read_finished(study.study, tmp_path)
     assert outcome is not None
-    found = json.loads(json.dumps(outcome_json(outcome)))
+    found = json.loads(json.dumps(study_json(outcome)))
     assert found["metrics"][name]["throughput"] == pytest.approx(120.0, rel=0.02)
     assert not {"tuned", "candidate"} & found.keys()
     assert study.run(Fuse(study.bench, 1)).line == result.line

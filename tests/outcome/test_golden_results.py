@@ -37,8 +37,8 @@ from tuner.deploy.deployment import DeploymentWarning
 from tuner.deploy.front_file import load_front, write_front
 from tuner.errors import StudyChangedError
 from tuner.model.locate import sha256
-from tuner.phases.progress import RunLog
 from tuner.records.identity import check_identity
+from tuner.report.run_log import RunLog
 from tuner.study.file.loader import load_study
 from tuner.study.study import Budget
 

@@ -12,6 +12,7 @@ from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import ArrivalProcess, Windows
 from tuner.bench.simulated.synthetic import SyntheticBench
 from tuner.errors import NoAnswerError
+from tuner.phases.progress import HostReading
 from tuner.planning.session_plan import plan_session
 from tuner.report.words.host import late_words
 from tuner.study.baselines import baseline_configs
@@ -126,8 +127,10 @@ def test_a_late_generator_is_said(tmp_path: Path) -> None:
     study.run()
     (line,) = study.sessions("baselines")
     windows = [w for m in line.session.members if isinstance(m, Windows) for w in m.windows]
-    assert late_words(windows) == ""
+    assert late_words(HostReading.of(windows)) == ""
     (served,) = {w.served for w in windows[:1]}
     assert served is not None
     late = [replace(windows[0], served=replace(served, is_late=True, lag_p99_ms=4.2)), *windows[1:]]
-    assert late_words(late).startswith(f"the load generator started requests late in 1 of {len(windows)} windows")
+    assert late_words(HostReading.of(late)).startswith(
+        f"the load generator started requests late in 1 of {len(windows)} windows"
+    )

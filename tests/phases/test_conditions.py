@@ -17,12 +17,11 @@ from tuner.bench.protocol import ModelFacts
 from tuner.bench.simulated.synthetic import effective_of
 from tuner.errors import StudyChangedError, StudyFileError
 from tuner.model.host import HostFacts
-from tuner.outcome.finished import RunReport
-from tuner.outcome.metrics_table import final_metrics
-from tuner.outcome.study_report import read_study
+from tuner.outcome.study_report import StudyReport
 from tuner.records.folder import write_text
 from tuner.records.identity import check_identity, study_identity
-from tuner.report.summary import outcome_json, study_lines
+from tuner.report.study import study_lines
+from tuner.report.study_json import study_json
 from tuner.search.auto_space import SpaceFacts, auto_space
 from tuner.search.search_space import make_setup
 from tuner.search.seeds import seeds
@@ -431,13 +430,8 @@ def test_a_searched_number_of_replicas_is_found_shown_and_written(tmp_path: Path
     assert best.replicas == 2
     assert (best.baseline.replicas, best.baseline.affinity) == (1, None)
     assert dict(best.deployment) == {"background": "./other"}
-    outcome = RunReport(
-        folder=tmp_path,
-        best=best,
-        result=result,
-        metrics=final_metrics(virtual.state(), result),
-    )
-    shown = outcome_json(outcome)
+    report = StudyReport.read(tmp_path)
+    shown = study_json(report)
     assert (shown["replicas"], shown["affinity"]) == (2, best.affinity)
-    lines = [line for line in study_lines(read_study(tmp_path)) if isinstance(line, str)]
-    assert any(f"replicas=2 affinity={best.affinity}" in line for line in lines)
+    lines = [line for line in study_lines(report) if isinstance(line, str)]
+    assert any("2 replicas" in line for line in lines)

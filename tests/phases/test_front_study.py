@@ -49,6 +49,7 @@ from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile, load_front, write_front
 from tuner.outcome.best_config import Deployed
 from tuner.outcome.pareto_front import knee_of, make_front
+from tuner.report.words import verdict as words
 from tuner.statistics.limits import limit_alpha
 from tuner.statistics.sequential_test import alpha_of
 from tuner.study.space import Space
@@ -71,7 +72,7 @@ def files_of(study: Virtual, result: Result) -> tuple[FrontFile, Best]:
         return found
 
     state = study.state()
-    front = make_front(state, result, DEPLOYED, resolve)
+    front = make_front(state, result, DEPLOYED, resolve, words)
     write_front(study.folder / "front.yaml", front)
     assert load_front(study.folder / "front.yaml") == front
     return front, knee_of(state, result, front, DEPLOYED, resolve)

@@ -15,7 +15,9 @@ from tuner.bench.protocol import Phase, SessionPlan
 from tuner.bench.simulated.synthetic import CompileEffect, FakeClock, Noise, SyntheticBench
 from tuner.phases.host_watch import HostWatch, NoWatch
 from tuner.phases.order import run_phases
+from tuner.phases.progress import HostEvent
 from tuner.records.session_log import SessionLine
+from tuner.report.words.progress import event_lines
 from tuner.study.baselines import baseline_configs
 
 pytestmark = pytest.mark.slow
@@ -37,7 +39,7 @@ class Host:
     watch: HostWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watch = HostWatch(now=self.clock, sleep=self.clock.advance, look=self.look, limit_s=self.limit_s)
+        self.watch = HostWatch(now=self.clock, sleep=self.clock.advance, sample_host=self.look, limit_s=self.limit_s)
 
     def look(self, seconds: float) -> HostActivity:
         self.looks += 1
@@ -48,8 +50,11 @@ class Host:
     def wait(self) -> float:
         """How long the next session has to wait."""
         begin_s = self.clock()
-        self.watch.before_session(self.lines, self.heard.append)
+        self.watch.before_session(self.lines, self.hear)
         return self.clock() - begin_s
+
+    def hear(self, event: HostEvent) -> None:
+        self.heard += event_lines(event)
 
     def session(self, phase: Phase = "search") -> float:
         waited_s = self.wait()
@@ -222,7 +227,7 @@ def test_an_interrupted_pause_does_not_count_either() -> None:
         host.clock.advance(seconds)
         raise KeyboardInterrupt
 
-    host.watch.look = interrupted
+    host.watch.sample_host = interrupted
     with pytest.raises(KeyboardInterrupt):
         host.wait()
     assert host.watch.clock() == 0.0
@@ -252,7 +257,7 @@ def watched(
         return replace(session, members=members)
 
     watch = HostWatch(
-        now=study.clock, sleep=study.clock.advance, look=lambda seconds: look(study.clock, seconds), limit_s=30.0
+        now=study.clock, sleep=study.clock.advance, sample_host=lambda seconds: look(study.clock, seconds), limit_s=30.0
     )
     runner = study.runner(Meddler(study.bench, disturb))
     runner.clock, runner.watch = watch.clock, watch

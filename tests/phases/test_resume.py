@@ -269,3 +269,14 @@ def test_a_final_that_has_begun_is_not_followed_by_more_search(tmp_path: Path) -
     study.run()
     assert len(study.sessions("search")) == 6
     assert len(study.sessions("final")) == 2
+
+
+def test_a_resumed_study_says_where_it_stands(tmp_path: Path) -> None:
+    study = Virtual(folder=tmp_path)
+    with pytest.raises(PowerCut):
+        study.run(Fuse(study.bench, 3))
+    assert not [line for line in study.listener.lines if line.startswith("resuming")]
+    study.run()
+    (line,) = [line for line in study.listener.lines if line.startswith("resuming")]
+    assert line.startswith("resuming: 2 sessions on record, phase ")
+    assert line.endswith(" s left")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.virtual import Virtual
 from tuner.bench.protocol import Role, SessionMember, SessionPlan
+from tuner.phases.progress import Measuring
 from tuner.phases.runner import SessionRunner
 from tuner.planning.session_plan import plan_session
 
@@ -75,7 +76,7 @@ def test_a_line_has_what_its_members_say(tmp_path: Path) -> None:
 def test_the_status_is_shown_between_blocks(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
     runner = study.runner()
-    runner.show("baselines", "")
+    runner.show("baselines", Measuring())
     before = len(study.listener.shown)
     runner.measure(members_of(study), plan_of(runner))
     assert len(study.listener.shown) - before == 3
@@ -84,9 +85,9 @@ def test_the_status_is_shown_between_blocks(tmp_path: Path) -> None:
 
 def test_a_status_keeps_what_is_not_said_anew(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
-    runner = study.runner()
-    runner.show("search", "one", incumbent="this", trials=3)
-    runner.show("final", "two")
+    runner, this = study.runner(), study.setup.baselines["LATENCY"]
+    runner.show("search", Measuring(session=1), incumbent=this, trials=3)
+    runner.show("final", Measuring(session=2))
     (first, second) = study.listener.shown
-    assert (second.phase, second.note, second.incumbent, second.trials) == ("final", "two", "this", 3)
+    assert (second.phase, second.measuring.session, second.incumbent, second.trials) == ("final", 2, this, 3)
     assert first.remaining_s == second.remaining_s == 120.0

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tuner.bench.measurement import Costs
 from tuner.evidence.session_cost import SessionCost, measured_cost, usual_cost
 from tuner.planning.budget import FULL_FINAL, NO_FINAL, SMALL_FINAL, SessionTerms, StudyPlan, plan_budget
+from tuner.report.words.progress import plan_lines
 
 TEN_SECONDS = SessionCost()
 EIGHT_SECONDS = SessionCost(fixed_s=0.0, turn_s=0.1)
@@ -75,7 +76,8 @@ def test_a_minute_with_sessions_of_8_s_is_divided_into_6_22_and_32_s() -> None:
     plan = budget_plan(60.0, EIGHT_SECONDS)
     assert (plan.max_sessions, plan.pairs, plan.window_s) == (4, 8, 0.4)
     assert (plan.baselines_s, plan.search_s, plan.final_s, plan.confirm_s) == pytest.approx((6.0, 22.0, 0.0, 32.0))
-    assert plan.notes == ()
+    assert plan_lines(plan) == []
+    assert not plan.is_short
 
 
 def test_two_minutes_hold_a_small_final_and_six_sessions_of_8_s() -> None:
@@ -92,7 +94,8 @@ def test_a_minute_with_sessions_of_10_s_has_shorter_sessions() -> None:
     plan = budget_plan(60.0, TEN_SECONDS)
     assert (plan.max_sessions, plan.pairs, plan.window_s) == (4, 6, 0.3)
     assert plan.overrun_s == 0.0
-    assert "6 pairs of 0.3 s" in plan.notes[0]
+    assert plan.is_short
+    assert "6 pairs of 0.3 s" in plan_lines(plan)[0]
 
 
 def test_a_small_final_compares_three_candidates_once_a_full_one_six_in_two_halvings() -> None:
@@ -113,7 +116,7 @@ def test_a_plan_overruns_a_budget_too_small_for_four_short_sessions() -> None:
     assert plan.max_sessions == 4
     assert plan.overrun_s == pytest.approx(4 * 6.8 - 12.0)
     assert plan.search_s == pytest.approx(20.0 * 0.3)
-    assert "15 s longer" in plan.notes[-1]
+    assert "15 s longer" in plan_lines(plan)[-1]
 
 
 def test_the_final_is_smaller_if_slow_windows_would_make_it_longer_than_the_search() -> None:
@@ -122,7 +125,8 @@ def test_the_final_is_smaller_if_slow_windows_would_make_it_longer_than_the_sear
     assert plan.final != FULL_FINAL
     assert plan.search_s is not None
     assert plan.search_s >= plan.final_s
-    assert "final is smaller" in plan.notes[-1]
+    assert plan.is_final_smaller
+    assert "final is smaller" in plan_lines(plan)[-1]
 
 
 def test_the_search_gains_or_loses_the_time_by_which_baselines_differ_from_the_plan() -> None:

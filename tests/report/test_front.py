@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.test_summary import TUNED
+from tests.report.test_study import TUNED
 from tuner.deploy.best import BestGain, BestObjective
 from tuner.deploy.front_file import Bound, FrontFile, FrontPoint
-from tuner.outcome.study_report import Picked
+from tuner.outcome.picked import Picked
 from tuner.report.front import front_json, front_lines, picked_lines
 from tuner.report.terminal import print_lines
 

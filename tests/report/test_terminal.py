@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.metrics import METRICS
 from tuner.evidence.candidates import MetricValues
-from tuner.phases.progress import Status
+from tuner.phases.progress import Measuring, Notice, Status
 from tuner.report.terminal import (
     Column,
     TerminalReporter,
     few_requests,
     figure,
     metrics_table,
-    percent,
     print_lines,
-    status_line,
 )
+from tuner.report.words.progress import percent, status_line
 
 ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
 START = Status(phase="baselines", remaining_s=None)
@@ -30,14 +30,18 @@ MIDDLE = Status(
     phase="search",
     remaining_s=125.9,
     reference="THROUGHPUT",
-    incumbent="NUM_STREAMS=2 batch_size=4",
+    incumbent=DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 2}, batch_size=4),
     incumbent_gain=math.log(1.258),
     trials=7,
     duplicates=2,
     failures=1,
     noise=0.034,
-    note="trial 8",
+    measuring=Measuring(configurations=(DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 8}),)),
+    differing=frozenset({"NUM_STREAMS", "batch_size"}),
 )
+
+
+LONG = DeploymentConfig(device="CPU", properties={"NAME": "long " * 100})
 
 
 class Screen(io.StringIO):
@@ -95,13 +99,13 @@ def test_at_the_start_only_the_phase_is_known() -> None:
 
 def test_the_status_says_everything_that_is_known() -> None:
     assert status_line(MIDDLE) == (
-        "search | 2:05 left | best so far +25.8 %: NUM_STREAMS=2 batch_size=4 | "
-        "7 trials, 2 repeats, 1 failures | noise 3 % | trial 8"
+        "search | 2:05 left | best so far +25.8 %: 2 streams, batch 4 | "
+        "7 trials, 2 repeats, 1 failures | noise 3 % | 8 streams, batch 1"
     )
 
 
 def test_an_incumbent_without_a_gain_is_named_all_the_same() -> None:
-    assert "best so far: NUM_STREAMS=2" in status_line(replace(MIDDLE, incumbent_gain=None))
+    assert "best so far: 2 streams" in status_line(replace(MIDDLE, incumbent_gain=None))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,7 @@ def test_what_is_left_is_in_minutes_and_seconds(remaining_s: float, words: str) 
 def test_without_a_terminal_every_line_stays_and_none_is_repeated() -> None:
     stream = io.StringIO()
     with TerminalReporter(stream) as reporter:
-        reporter.say("plan: 12 trials")
+        reporter.tell(Notice(text="plan: 12 trials"))
         for status in (START, START, MIDDLE, START):
             reporter.show(status)
     assert stream.getvalue().splitlines() == ["plan: 12 trials", "baselines", status_line(MIDDLE), "baselines"]
@@ -127,16 +131,30 @@ def test_without_a_terminal_every_line_stays_and_none_is_repeated() -> None:
 def test_a_long_line_is_not_broken() -> None:
     stream = io.StringIO()
     with TerminalReporter(stream) as reporter:
-        reporter.say("word " * 100)
-        reporter.show(replace(MIDDLE, note="note " * 100))
+        reporter.tell(Notice(text="word " * 100))
+        reporter.show(replace(MIDDLE, reference="x", measuring=Measuring(configurations=(LONG,))))
     assert len(stream.getvalue().splitlines()) == 2
 
 
 def test_brackets_and_numbers_in_a_line_are_text_and_no_markup() -> None:
     stream = Screen()
     with TerminalReporter(stream) as reporter:
-        reporter.say("space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]")
+        reporter.tell(Notice(text="space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]"))
     assert "space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]" in stream.getvalue()
+
+
+def test_names_from_files_and_devices_reach_no_terminal_as_control_characters() -> None:
+    hostile = "\x1b[2Jgone\r\x9b1mbold\u202eback"
+    config = DeploymentConfig(device="CPU", properties={hostile: hostile})
+    stream = io.StringIO()
+    with TerminalReporter(stream) as reporter:
+        reporter.tell(Notice(text=hostile))
+        reporter.show(replace(START, measuring=Measuring(baselines=(hostile,))))
+        reporter.show(replace(MIDDLE, incumbent=config, differing=frozenset()))
+    print_lines([hostile, metrics_table([replace(THROUGHPUT, title=hostile)], objective="throughput")], stream)
+    text = stream.getvalue()
+    assert all(line.isprintable() for line in text.splitlines())
+    assert text.count("\\x1b[2Jgone\\r\\x9b1mbold\\u202eback") == 6
 
 
 def test_on_a_terminal_the_status_changes_in_place_and_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

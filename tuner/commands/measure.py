@@ -22,7 +22,7 @@ from tuner.evidence.baseline_ranking import rank_baselines
 from tuner.evidence.pooled_metrics import metrics_of, pool, pooled
 from tuner.evidence.state import StudyState
 from tuner.outcome.measured import Measured
-from tuner.phases.progress import Reporter
+from tuner.phases.progress import Measuring, Reporter
 from tuner.phases.runner import SessionRunner
 from tuner.planning.session_plan import PROBES, plan_session
 from tuner.records.session_log import open_log
@@ -39,7 +39,7 @@ SESSIONS, BLOCKS, MOST_BLOCKS = 4, 4, 60
 Sixty blocks of four members take up to two minutes.
 """
 
-LEVEL = 0.025
+ALPHA = 0.025
 """One-sided error of a plain 95 % interval: nothing was selected, and there is one look."""
 
 
@@ -114,7 +114,8 @@ def _measure_sessions(
     ]
     sessions = []
     for i in range(SESSIONS):
-        runner.show("measure", f"session {i + 1} of {SESSIONS}: {config}", remaining_s=None)
+        measuring = Measuring(configurations=(config,), session=i + 1, max_sessions=SESSIONS)
+        runner.show("measure", measuring, remaining_s=None, differing=frozenset())
         plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, stop=stop)
         session = runner.measure(members, plan).session
         if isinstance(session.members[0], Failure):
@@ -147,7 +148,7 @@ def _measured(
         config=config,
         metric=metric.name,
         reference=reference,
-        gains={name: interval(found, LEVEL) for name, found in values.items() if len(found) == len(sessions)},
+        gains={name: interval(found, ALPHA) for name, found in values.items() if len(found) == len(sessions)},
         metrics=metrics_of(pool([m for s in sessions if isinstance(m := s.members[0], Windows)])),
         baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
         folder=folder,

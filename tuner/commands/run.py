@@ -19,23 +19,22 @@ from tuner.bench.host.energy import EnergyReader
 from tuner.bench.protocol import ModelFacts
 from tuner.bench.worker.pool import ProcessMode
 from tuner.bench.worker.worker_bench import WorkerBench
-from tuner.commands.plan import describe_plan
+from tuner.commands.plan import plan_events
 from tuner.deploy.best import BestInput, BestModel, portable_path
 from tuner.deploy.best_file import unheld_inputs, write_best
 from tuner.deploy.front_file import write_front
 from tuner.errors import BusyError, InputError, ModelError, NoAnswerError
 from tuner.evidence.noise import Calibration
 from tuner.evidence.state import StudyState
-from tuner.model.host import host_facts
+from tuner.model.host import HostFacts, host_facts
 from tuner.model.locate import sha256
 from tuner.model.spec import InputSpec
 from tuner.outcome.best_config import Deployed, make_best
-from tuner.outcome.finished import RunReport, read_finished
-from tuner.outcome.metrics_table import final_metrics
 from tuner.outcome.pareto_front import knee_of, make_front
+from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
-from tuner.phases.order import FINISHED, run_phases
-from tuner.phases.progress import Reporter, RunLog, Status
+from tuner.phases.order import run_phases
+from tuner.phases.progress import Event, Notice, Reporter, Status, StudyFinished
 from tuner.phases.runner import SessionRunner
 from tuner.planning.feasibility import check_host
 from tuner.planning.session_plan import BASELINE_WINDOW_LIMIT_S
@@ -43,15 +42,17 @@ from tuner.planning.slow_model import slow_words
 from tuner.records.folder import not_left_empty, prepare, write_text
 from tuner.records.identity import check_identity, read_environment, study_identity
 from tuner.records.locks import locked
-from tuner.records.noise_cache import noise_cache
-from tuner.records.session_log import open_log, read_log
+from tuner.records.noise_cache import NoiseCache, noise_cache
+from tuner.records.session_log import Log, open_log, read_log
+from tuner.report.run_log import RunLog
+from tuner.report.words import verdict as verdict_words
 from tuner.search.optuna_study import Search
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
 from tuner.search.study_database import StudyDatabase
 from tuner.study.conditions import as_written, under
 from tuner.study.file.device_checks import DeviceInspector, check_model_file
 from tuner.study.file.loader import load_study, parse
-from tuner.study.setup import KnownNoise
+from tuner.study.setup import KnownNoise, StudySetup
 from tuner.study.study import Budget, Study
 
 
@@ -76,9 +77,11 @@ class Prepared:
     model_sha256: str
 
 
-def run_study(path: Path, options: RunOptions, reporter: Reporter) -> RunReport:
-    """Starts or resumes a study and writes its best.yaml; one that is finished prints its verdict also while another
-    study measures. Raises TunerError."""
+def run_study(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
+    """Starts or resumes a study, writes its best.yaml and returns what its folder holds then.
+
+    A finished study is also read while another one measures. Raises TunerError.
+    """
     try:
         return _run(path, options, reporter)
     except BusyError:
@@ -87,33 +90,31 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> RunReport:
         found = None if options.is_fresh else read_finished(study, folder)
         if found is None:
             raise
-        reporter.say(FINISHED)
+        reporter.tell(StudyFinished())
         return found
 
 
-def _run(path: Path, options: RunOptions, reporter: Reporter) -> RunReport:
+def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
     with prepared_study(path, options, reporter, "run") as prepared:
         runner, folder = prepared.runner, prepared.folder
         with _search(runner, folder) as search:
             result = run_phases(runner, search)
         state, deployed = runner.state, _deployed(prepared)
         resolve = partial(_resolved, runner)
-        front = None
         if result.front is not None:
-            front = make_front(state, result, deployed, resolve)
+            front = make_front(state, result, deployed, resolve, verdict_words)
             write_front(folder / "front.yaml", front)
             best = knee_of(state, result, front, deployed, resolve)
         else:
             best = make_best(state, result, deployed, resolve(result.config))
         write_best(folder / "best.yaml", best)
-        metrics = final_metrics(state, result)
-        return RunReport(folder=folder, best=best, result=result, metrics=metrics, front=front)
+        return StudyReport.of(folder, state)
 
 
-def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[str]:
-    """What `tuner run` would do, in lines: nothing is timed. Raises TunerError."""
+def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[Event]:
+    """Returns what `tuner run` would do; nothing is timed. Raises TunerError."""
     with prepared_study(path, options, reporter, "plan") as prepared:
-        return describe_plan(prepared.runner)
+        return plan_events(prepared.runner)
 
 
 Purpose = Literal["run", "plan", "measure"]
@@ -123,9 +124,12 @@ Purpose = Literal["run", "plan", "measure"]
 def prepared_study(
     path: Path, options: RunOptions, reporter: Reporter, purpose: Purpose, *, batch_size: int = 1
 ) -> Iterator[Prepared]:
-    """Phase 0: file, folder, locks, model, one inference, identity. The folder is proved writable before OpenVINO is
-    even imported, and earlier results are moved aside only when everything else is known to work. `plan` writes
-    nothing; `measure` leaves what a study has written alone. `batch_size`: one more that is to be proved legal."""
+    """Yields a study that can begin: file, folder, locks, model, one inference and identity are in order.
+
+    The folder is proved writable before OpenVINO is even imported, and earlier results are moved aside only when
+    everything else is known to work. `plan` writes nothing; `measure` leaves what a study has written alone.
+    `batch_size` is one more batch size that is to be proved legal. Raises TunerError.
+    """
     draft = parse(path)
     draft.check_host(host_facts())
     check_model_file(draft)
@@ -135,9 +139,13 @@ def prepared_study(
     folder = options.results / study.name
     if purpose != "plan":
         prepare(folder)
-    with locked(folder if purpose != "plan" else None, wait=options.wait, say=reporter.say), not_left_empty(folder):
+
+    def say(text: str) -> None:
+        reporter.tell(Notice(text=text))
+
+    with locked(folder if purpose != "plan" else None, wait=options.wait, say=say), not_left_empty(folder):
         check_host(study, EnergyReader().refusal)
-        reporter.show(Status(phase="preflight", remaining_s=None, note="one inference on the device"))
+        reporter.show(Status(phase="preflight", remaining_s=None))
         with inspector.everything_wrong():
             inspector.check_device()
             draft.refuse_problems()
@@ -158,43 +166,51 @@ def prepared_study(
             inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
             cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
             setup = replace(setup, known_noise=cache.read(time.time()))
-
-            def remember(noise: Calibration) -> None:
-                # Never what was read itself: it would not grow older than a day.
-                if noise.session_df > (setup.known_noise.df if setup.known_noise else 0):
-                    found = KnownNoise(session_sd=noise.session_sd, df=noise.session_df)
-                    cache.write(found, time.time())
-
             if purpose == "run":
                 if options.is_fresh:
                     prepare(folder, is_fresh=True)
-                log = open_log(folder / "sessions.jsonl")
-                identity = study_identity(setup, facts, host, digest)
-                check_identity(folder, identity, asdict(host), is_started=bool(log.all_sessions()))
-                write_text(folder / "study.yaml", study.text)
+                log = _opened_log(folder, setup, facts, host, digest)
                 reporter = RunLog(inner=reporter, path=folder / "run.log")
             else:
                 log = read_log(folder / "sessions.jsonl")
             if log.dropped_torn_line:
                 said.append("the last line of sessions.jsonl was torn by an interruption and is dropped")
             for words in said:
-                reporter.say(words)
-            minutes = study.budget.minutes
-            watch = HostWatch(
-                now=time.perf_counter,
-                sleep=time.sleep,
-                look=bench.load_over,
-                limit_s=PAUSE_LIMIT_S if minutes is None else min(PAUSE_LIMIT_S, PAUSE_SHARE * 60 * minutes),
-            )
+                reporter.tell(Notice(text=words))
+            watch = _host_watch(bench, study.budget)
             runner = SessionRunner(
                 state=StudyState(setup=setup, log=log),
                 bench=bench,
                 reporter=reporter,
                 clock=watch.clock,
                 watch=watch,
-                remember=remember,
+                describe=verdict_words.verdict_words,
+                remember=partial(_remember, cache, setup.known_noise),
             )
             yield Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
+
+
+def _opened_log(folder: Path, setup: StudySetup, facts: ModelFacts, host: HostFacts, digest: str) -> Log:
+    """Opens the record of a run, which must be of this very study. Raises StudyChangedError and RecordError."""
+    log = open_log(folder / "sessions.jsonl")
+    identity = study_identity(setup, facts, host, digest)
+    check_identity(folder, identity, asdict(host), is_started=bool(log.all_sessions()))
+    write_text(folder / "study.yaml", setup.study.text)
+    return log
+
+
+def _host_watch(bench: WorkerBench, budget: Budget) -> HostWatch:
+    """Returns a watch over the real host whose pauses take at most a part of the budget."""
+    limit_s = PAUSE_LIMIT_S
+    if budget.minutes is not None:
+        limit_s = min(limit_s, PAUSE_SHARE * 60 * budget.minutes)
+    return HostWatch(now=time.perf_counter, sleep=time.sleep, sample_host=bench.load_over, limit_s=limit_s)
+
+
+def _remember(cache: NoiseCache, known: KnownNoise | None, noise: Calibration) -> None:
+    """Keeps the noise of this host for a day; never what was read itself, which would not grow older."""
+    if noise.session_df > (known.df if known else 0):
+        cache.write(KnownNoise(session_sd=noise.session_sd, df=noise.session_df), time.time())
 
 
 def _with_budget(study: Study, options: RunOptions) -> Study:
@@ -211,12 +227,16 @@ def _search(runner: SessionRunner, folder: Path) -> Search:
     """Returns a search without trials that will be mirrored in the folder's study.db."""
     setup, study = runner.state.setup, runner.state.study
     metrics = study.objective.metrics
-    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, say=runner.say)
+
+    def say(text: str) -> None:
+        runner.tell(Notice(text=text))
+
+    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, say=say)
     return Search(space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(metrics), database=database)
 
 
 def _deployed(prepared: Prepared) -> Deployed:
-    """What every file that this run writes has in common."""
+    """Returns what every file that this run writes has in common."""
     study, facts = prepared.runner.state.study, prepared.facts
     return Deployed(
         inputs=deployed_inputs(study, facts),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.decision.confirmation import limit_checks
@@ -19,9 +20,20 @@ from tuner.evidence.candidates import MetricValues
 from tuner.evidence.state import StudyState
 from tuner.outcome.best_config import Deployed, assemble, best_gain, constraints_of, reason_of, rounded
 from tuner.outcome.metrics_table import FinalMetrics, final_metrics
-from tuner.report.words.verdict import removal_words, unproven_words
+from tuner.study.study import Objective
 
 UNCONFIRMED = "as the baselines were first measured"
+"""What the baselines rest on if no point was confirmed."""
+
+
+class PointWords(Protocol):
+    """Makes the sentences that front.yaml has about its points; `tuner/report/words/verdict.py` is one."""
+
+    def removal_words(self, objective: Objective, front: Front) -> dict[str, str]:
+        """Returns the name of each point that was confirmed and is not on the front, with the reason."""
+
+    def unproven_words(self, objective: Objective, front: Front, point: ParetoPoint) -> str:
+        """Returns why no gain is claimed for a candidate on the front."""
 
 
 def make_front(
@@ -29,6 +41,7 @@ def make_front(
     result: Result,
     deployed: Deployed,
     resolve: Callable[[DeploymentConfig], Effective],
+    words: PointWords,
 ) -> FrontFile:
     """Returns front.yaml of a finished attempt of a study with several objectives."""
     front, objective = result.front, state.study.objective
@@ -46,11 +59,11 @@ def make_front(
             FrontPoint(
                 name=point.name,
                 metrics={name: rounded(v) for name, v in metrics.named(result.reference)[point.name].row().items()},
-                best=_best(state, result, point, metrics, deployed, resolve(point.config)),
+                best=_best(state, result, point, metrics, deployed, resolve(point.config), words),
             )
             for point in front.points
         ),
-        removed=removal_words(objective, front),
+        removed=words.removal_words(objective, front),
     )
 
 
@@ -82,6 +95,7 @@ def _best(
     metrics: FinalMetrics,
     deployed: Deployed,
     effective: Effective,
+    words: PointWords,
 ) -> Best:
     """Returns the file that deploys one point."""
     front, found, mine = result.front, result.confirmation, metrics.named(result.reference)[point.name]
@@ -97,7 +111,7 @@ def _best(
     return replace(
         best,
         verdict="tuned" if claims or is_first else "baseline",
-        reason=_reason(state, result, front, point),
+        reason=_reason(state, result, front, point, words),
         gain=max(gains.values(), key=lambda gain: gain.low_pct) if claims else None,
         gains=gains,
         objectives=_objectives(state, mine, metrics.reference),
@@ -105,12 +119,12 @@ def _best(
     )
 
 
-def _reason(state: StudyState, result: Result, front: Front, point: ParetoPoint) -> str:
+def _reason(state: StudyState, result: Result, front: Front, point: ParetoPoint, words: PointWords) -> str:
     if point.is_baseline:
         return f"one of the baselines, {'on the front' if front.confirmation else UNCONFIRMED}"
     if point.is_proven and result.is_reference_feasible:
         return "a point of the front: fresh data show it to be better than every baseline beside it in an objective"
-    return f"no gain is claimed: {unproven_words(state.study.objective, front, point)}"
+    return f"no gain is claimed: {words.unproven_words(state.study.objective, front, point)}"
 
 
 def _objectives(state: StudyState, mine: MetricValues, reference: MetricValues) -> tuple[BestObjective, ...]:

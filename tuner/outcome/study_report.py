@@ -1,6 +1,6 @@
-"""A study read back from its folder, without measuring and without its model.
+"""Everything that a study's folder holds: the one read model of `tuner run`, `tuner show` and their JSON.
 
-Knows the files of a results folder; words and tables are the report's.
+Knows the files of a results folder; opens neither device nor model, takes no lock and writes nothing.
 """
 
 from __future__ import annotations
@@ -11,111 +11,128 @@ from pathlib import Path
 from typing import Any
 
 from tuner.bench.measurement import Windows
-from tuner.deploy.best import Best, portable_path
-from tuner.deploy.best_file import load_best, write_best
-from tuner.deploy.front_file import Bound, FrontFile, FrontPoint, load_front, parse_bound, pick
+from tuner.decision.result import Result, is_finished, read_result
+from tuner.deploy.best import Best
+from tuner.deploy.best_file import load_best
+from tuner.deploy.front_file import FrontFile, load_front
 from tuner.errors import InputError
-from tuner.evidence.baseline_ranking import BaselineRanking
 from tuner.evidence.candidates import Candidate, MetricValues, ranked_for
-from tuner.evidence.noise import Calibration
 from tuner.evidence.pooled_metrics import metrics_of
-from tuner.outcome.finished import read_state
-from tuner.records.identity import read_environment
-from tuner.records.session_log import VerdictLine
+from tuner.evidence.state import Reference, StudyState
+from tuner.outcome.metrics_table import FinalMetrics, final_metrics
+from tuner.records.identity import calls_identity, read_environment
+from tuner.records.session_log import VerdictLine, read_log
 from tuner.statistics.disturbance import count_disturbed, windows_of
 from tuner.study.file.loader import load_study
+from tuner.study.setup import StudySetup
 from tuner.study.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyRecord:
-    """What a folder holds. `candidates` best first, then the failures; None before the baselines were measured."""
+class StudyReport:
+    """A study as its folder has it, at any moment of its life."""
 
     folder: Path
     study: Study
+    state: StudyState
+    """The record, without the space."""
     environment: Mapping[str, Any]
-    ranking: BaselineRanking | None
-    noise: Calibration | None
+    """Facts of the host."""
+    reference: Reference | None = None
+    """None before the baselines were measured."""
     baselines: Mapping[str, MetricValues]
-    candidates: Sequence[Candidate]
-    failures: Sequence[Candidate]
-    spent_s: float
-    verdict: VerdictLine | None
-    best: Best | None
-    front: FrontFile | None = None
-    """Of a study with several objectives, once it is finished."""
+    """Baseline -> metrics, as first measured."""
+    candidates: Sequence[Candidate] = ()
+    """Candidates that were measured, best first."""
+    failures: Sequence[Candidate] = ()
+    """Candidates that failed."""
+    spent_s: float = 0.0
+    """Seconds that all sessions took."""
     windows: int = 0
-    """On record, of all members of all sessions; the host disturbed `disturbed` of them."""
+    """Number of windows on record, of all members of all sessions."""
     disturbed: int = 0
-    is_going_on: bool = False
-    """Whether more was measured since the verdict: with a larger budget, which has not come to its own yet."""
+    """Number of windows that the host disturbed."""
     provable_gain_pct: float | None = None
-    """The smallest gain that the budget could prove, as it was printed before the search."""
+    """Smallest gain that the budget could prove, as it was printed before the search."""
+    result: Result | None = None
+    """Verdict with its confirmation; None before the first verdict."""
+    metrics: FinalMetrics | None = None
+    """Metrics of what the verdict compared; None before the first verdict."""
+    best: Best | None = None
+    """Content of best.yaml."""
+    front: FrontFile | None = None
+    """Content of front.yaml, in a study with several objectives; `best` is its knee then."""
+    is_going_on: bool = False
+    """True if more was measured since the verdict: with a larger budget, which has no verdict of its own yet."""
 
+    @classmethod
+    def read(cls, folder: Path) -> StudyReport:
+        """Returns the report of a folder.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
-    front: FrontFile
-    point: FrontPoint
-    bounds: list[Bound]
-    path: Path
+        Raises InputError if it holds no study, RecordError and BestFileError if its files are damaged.
+        """
+        if not (folder / "study.yaml").is_file():
+            below = [str(path.parent) for path in sorted(folder.glob("*/study.yaml"))]
+            usual = "name a folder below results/, as `tuner run` prints it"
+            raise InputError(f"{folder} holds no study", advice=f"name one of {', '.join(below)}" if below else usual)
+        study = replace(load_study(folder / "study.yaml"), name=folder.resolve().name)
+        return cls.of(folder, read_state(study, folder))
 
-
-def pick_point(folder: Path, picks: Sequence[str], out: Path | None) -> Picked:
-    """Writes the best file of the front's point that keeps all the bounds, beside best.yaml or to `out`. Raises
-    InputError for a bound or a folder that is not right, NoAnswerError where no point keeps them."""
-    study = read_study(folder)
-    if not study.study.objective.has_several:
-        raise InputError(f"{folder}: a study with one objective has no front", advice="its best.yaml is all there is")
-    if study.front is None:
-        raise InputError(f"{folder}: the study has no front yet", advice="the same `tuner run` continues")
-    points = study.front.points
-    measured = [name for name in (points[0].metrics if points else ()) if all(name in p.metrics for p in points)]
-    bounds = [parse_bound(text, measured) for text in picks]
-    point = pick(study.front, bounds)
-    path = out or folder / f"best-{'-'.join(bound.slug for bound in bounds)}.yaml"
-    best = point.best
-    model = replace(best.model, path=portable_path(best.spec(), path.parent.resolve()))
-    write_best(path, replace(best, model=model))
-    return Picked(front=study.front, point=point, bounds=bounds, path=path)
-
-
-def read_study(folder: Path) -> StudyRecord:
-    """Raises InputError where there is no study, RecordError where its files are damaged."""
-    if not (folder / "study.yaml").is_file():
-        below = [str(path.parent) for path in sorted(folder.glob("*/study.yaml"))]
-        advice = (
-            f"name one of {', '.join(below)}" if below else "name a folder below results/, as `tuner run` prints it"
+    @classmethod
+    def of(cls, folder: Path, state: StudyState) -> StudyReport:
+        """Returns the report of a folder whose record has been read. Raises RecordError and BestFileError."""
+        log, reference = state.log, state.reference if state.has_reference else None
+        candidates = list(state.candidates.values()) if reference else []
+        windows = windows_of(line.session for line in log.all_sessions())
+        result = read_result(state) if reference and log.verdicts() else None
+        best, front, fixed = folder / "best.yaml", folder / "front.yaml", log.calibration()
+        return cls(
+            folder=folder,
+            study=state.study,
+            state=state,
+            environment=read_environment(folder)["host"],
+            reference=reference,
+            baselines=_first_measured(state),
+            candidates=ranked_for(state.study.objective, candidates),
+            failures=[c for c in candidates if c.failure is not None],
+            spent_s=log.spent_s(),
+            windows=len(windows),
+            disturbed=count_disturbed(windows),
+            provable_gain_pct=fixed.provable_gain_pct if fixed else None,
+            result=result,
+            metrics=final_metrics(state, result) if result else None,
+            best=load_best(best) if best.exists() else None,
+            front=load_front(front) if state.study.objective.has_several and front.exists() else None,
+            is_going_on=bool(log.verdicts()) and not isinstance(log.lines[-1], VerdictLine),
         )
-        raise InputError(f"{folder} holds no study", advice=advice)
-    study = replace(load_study(folder / "study.yaml"), name=folder.resolve().name)
+
+
+def read_finished(study: Study, folder: Path) -> StudyReport | None:
+    """Returns the report of a study that has a verdict for its budget; None if the folder holds none of this very file.
+
+    Model, device and host are not looked at, so that the report can be had while another study measures. Raises
+    RecordError and BestFileError.
+    """
+    file = folder / "study.yaml"
+    if not file.exists() or not (folder / "best.yaml").exists() or file.read_text(encoding="utf-8") != study.text:
+        return None
+    if read_environment(folder)["identity"].get("calls") != calls_identity(study).get("calls"):
+        return None  # of an earlier version, which called a server otherwise
     state = read_state(study, folder)
-    log, reference = state.log, state.reference if state.has_reference else None
-    candidates = state.candidates if reference else {}
-    first = log.sessions("baselines")[-1:]
-    windows = windows_of(line.session for line in log.all_sessions())
-    levels = {
+    return StudyReport.of(folder, state) if is_finished(state) else None
+
+
+def read_state(study: Study, folder: Path) -> StudyState:
+    """Returns what a folder has on record of a study, without its space. Raises RecordError."""
+    quota = read_environment(folder)["host"].get("cpu_quota")
+    return StudyState(setup=StudySetup(study=study, cpu_quota=quota), log=read_log(folder / "sessions.jsonl"))
+
+
+def _first_measured(state: StudyState) -> dict[str, MetricValues]:
+    """Returns the metrics of the baselines that ran in the last session of the baselines."""
+    return {
         name: metrics_of(member)
-        for line in first
+        for line in state.log.sessions("baselines")[-1:]
         for name, member in zip(state.setup.baselines, line.session.members, strict=True)
         if isinstance(member, Windows)
     }
-    fixed = log.calibration()
-    return StudyRecord(
-        folder=folder,
-        study=study,
-        environment=read_environment(folder)["host"],
-        ranking=reference.ranking if reference else None,
-        noise=reference.noise if reference else None,
-        baselines=levels,
-        candidates=ranked_for(study.objective, list(candidates.values())),
-        failures=[c for c in candidates.values() if c.failure is not None],
-        spent_s=log.spent_s(),
-        is_going_on=bool(log.verdicts()) and not isinstance(log.lines[-1], VerdictLine),
-        windows=len(windows),
-        disturbed=count_disturbed(windows),
-        provable_gain_pct=fixed.provable_gain_pct if fixed else None,
-        verdict=log.verdicts()[-1] if log.verdicts() else None,
-        best=load_best(folder / "best.yaml") if (folder / "best.yaml").exists() else None,
-        front=load_front(folder / "front.yaml") if (folder / "front.yaml").exists() else None,
-    )

@@ -1,6 +1,6 @@
-"""Whether what the device reports really is all that matters: requests that it takes for one configuration, measured.
+"""Audits the effective key: two requests that have the same one are measured beside each other.
 
-Knows the space, effective keys and a final's session; decides nothing, and says what it found.
+Knows the space, effective keys and a final's session; decides nothing, and tells what it found.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from tuner.bench.configuration import Failure
 from tuner.bench.measurement import Windows
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import StudyState
+from tuner.phases.progress import AuditRead
 from tuner.phases.runner import SessionRunner
 from tuner.records.session_log import SessionLine
-from tuner.statistics.sequential_test import gain_pct
 from tuner.statistics.session_effect import session_value
 from tuner.study.space import Assignment
 
 PAIRS_AT_MOST = 2
+"""Number of audited requests in a session: each takes the place of a candidate."""
 
 SUSPICIOUS_SDS = 3.0
+"""Standard deviations of a session's value beyond which two requests differ by more than noise."""
 
 
-def equal_requests(runner: SessionRunner, field: Sequence[Candidate], room: int) -> list[Assignment]:
-    """Of each of the first candidates another request that has its effective configuration, as many as there is room
-    for. None where the space was not listed: looking for them would compile it."""
+def equal_requests(runner: SessionRunner, candidates: Sequence[Candidate], room: int) -> list[Assignment]:
+    """Returns, for each of the first candidates, another request that has its effective configuration.
+
+    There are at most `room` of them, and none if the space was not enumerated: looking for them would compile it.
+    """
     state = runner.state
     if state.distinct is None:
         return []
-    wanted = {c.key: c.config for c in field[: min(room, PAIRS_AT_MOST)]}
+    wanted = {c.key: c.config for c in candidates[: min(room, PAIRS_AT_MOST)]}
     found: dict[str, Assignment] = {}
     for assignment in state.setup.space.assignments():
         if len(found) == len(wanted):
@@ -43,29 +47,27 @@ def equal_requests(runner: SessionRunner, field: Sequence[Candidate], room: int)
     return list(found.values())
 
 
-def audit_lines(state: StudyState, line: SessionLine) -> list[str]:
-    """What a final's session says of its equal pairs: a member that is no trial and has an assignment is one."""
+def read_audits(state: StudyState, line: SessionLine) -> list[AuditRead]:
+    """Returns what a session of a final found of its audited requests.
+
+    A member without a trial that has an assignment is such a request.
+    """
     session, noise = line.session, state.reference.noise
     ran = [(c, m) for c, m in zip(session.configurations, session.members, strict=True) if isinstance(m, Windows)]
-    twins = [
+    audited = [
         session.configurations[i]
         for i, (number, assignment) in enumerate(zip(line.trials, line.assignments, strict=True))
         if number is None and assignment is not None
     ]
-    lines = []
+    found = []
     for config, member in ran:
-        if config not in twins:
+        if config not in audited:
             continue
-        for other, twin in ran:
-            value = session_value(state.study.objective.row, member, twin, min_requests=1)
-            if other in twins or twin.effective.key != member.effective.key or value is None:
+        sd = math.hypot(noise.window_sd / math.sqrt(len(member.windows)), noise.session_sd)
+        for other, theirs in ran:
+            gain = session_value(state.study.objective.row, member, theirs, min_requests=1)
+            if other in audited or theirs.effective.key != member.effective.key or gain is None:
                 continue
-            sd = math.hypot(noise.window_sd / math.sqrt(len(member.windows)), noise.session_sd)
-            words = f"audit: two requests for one effective configuration differ by {gain_pct(value):+.1f} %"
-            if abs(value) > SUSPICIOUS_SDS * sd:
-                words = (
-                    f"warning: {words}, more than noise: the device may not report all that matters ({config} and "
-                    f"{other})"
-                )
-            lines.append(words)
-    return lines
+            is_suspicious = abs(gain) > SUSPICIOUS_SDS * sd
+            found.append(AuditRead(gain=gain, is_suspicious=is_suspicious, configurations=(config, other)))
+    return found

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from tuner.bench.protocol import Role, SessionMember
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.session_cost import PAIRS
-from tuner.phases.audit import audit_lines, equal_requests
+from tuner.phases.audit import equal_requests, read_audits
+from tuner.phases.progress import Measuring
 from tuner.phases.runner import SessionRunner
 from tuner.planning.budget import FULL_FINAL, StudyPlan
 from tuner.planning.pareto_selection import confirmed_points, front_finalists, plan_front_confirmation
@@ -58,9 +59,8 @@ def _run_final(runner: SessionRunner, plan: StudyPlan) -> Finalist | None:
         chosen = candidates_in(state, state.log.sessions("final", attempt=state.attempt)[stage : stage + 1])
     while refined := refinement_finalists(state, plan):
         before = _comparison_count(runner)
-        note = f"{len(refined)} candidates, the best from the second best"
         # Fresh processes: only several compiles average out the difference between two.
-        _measure(runner, [state.reference.name], refined, note=note, blocks=PAIRS, is_fresh=True)
+        _measure(runner, [state.reference.name], refined, is_refinement=True, blocks=PAIRS, is_fresh=True)
         if _comparison_count(runner) == before:
             break  # the reference failed
     met = candidates_in(state, state.log.sessions("final", attempt=state.attempt))
@@ -86,8 +86,8 @@ def _measure_stage(runner: SessionRunner, plan: StudyPlan, chosen: Sequence[Cand
     is_long = plan.final == FULL_FINAL
     audited = equal_requests(runner, chosen, MEMBERS_AT_MOST - len(baselines) - len(chosen)) if is_long else []
     line = _measure(runner, baselines, chosen, audited=audited, blocks=plan.final.stage_blocks)
-    for words in audit_lines(runner.state, line):
-        runner.say(words)
+    for audit in read_audits(runner.state, line):
+        runner.tell(audit)
 
 
 def _measure(
@@ -96,13 +96,14 @@ def _measure(
     chosen: Sequence[Candidate],
     *,
     audited: Sequence[Assignment] = (),
-    note: str = "",
+    is_refinement: bool = False,
     blocks: int,
     is_fresh: bool = False,
 ) -> SessionLine:
     """Measures one session of baselines, candidates and audited requests."""
     state = runner.state
-    runner.show("final", note or f"{len(chosen)} candidates")
+    measuring = Measuring(configurations=tuple(c.config for c in chosen), is_refinement=is_refinement)
+    runner.show("final", measuring)
     roles = [Role.REFERENCE, *[Role.BASELINE] * (len(baselines) - 1)]
     members = [
         *(SessionMember(config=state.setup.baselines[b], role=r) for b, r in zip(baselines, roles, strict=True)),

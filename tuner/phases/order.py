@@ -1,6 +1,6 @@
-"""The order of the phases, from the baselines to the verdict. Runs on any Bench; what is on record is not done again.
+"""Runs the phases in their order, from the baselines to the verdict; what is on record is not done again.
 
-Knows what follows what; each phase has its own module.
+Knows what follows what, on any bench; each phase has its own module.
 """
 
 from __future__ import annotations
@@ -12,57 +12,50 @@ from tuner.decision.verdict import decide
 from tuner.evidence.state import StudyState
 from tuner.evidence.trials import finished_trials
 from tuner.phases.baselines import settle_reference
-from tuner.phases.confirmation import confirmation_lines, run_confirmation
+from tuner.phases.confirmation import read_host, run_confirmation
 from tuner.phases.final import next_confirmation
+from tuner.phases.progress import CandidateRejected, SearchEnded, StudyFinished, StudyResumed
 from tuner.phases.runner import SessionRunner
 from tuner.phases.search import explore
-from tuner.planning.description import plan_lines
+from tuner.planning.description import describe_plan
 from tuner.planning.selection import runner_up
 from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import VerdictLine
-from tuner.report.words.space import given_up_line
-from tuner.report.words.verdict import verdict_words
-from tuner.search.enumeration import SpaceEnumeration, enumerate_space
+from tuner.search.enumeration import enumerate_space
 from tuner.search.optuna_study import Search
 from tuner.search.strategies import EndReason, SearchEnd
-
-FINISHED = "finished before: its verdict stands, and a larger budget searches on"
-
-FEW_TRIALS, FEW_SHARE = 12, 0.5
-"""Number of candidates, and share of the space, below which the budget ended the search, not the search itself."""
 
 
 def run_phases(runner: SessionRunner, search: Search) -> Result:
     """Runs phases 1 to 6, from wherever the record stands, with a search that is empty. Raises their TunerErrors."""
     state = runner.state
     if is_finished(state):
-        runner.say(FINISHED)
+        runner.tell(StudyFinished())
         return read_result(state)
-    if state.log.all_sessions():
-        runner.say(_resumed_line(state))
+    if sessions := state.log.all_sessions():
+        remaining_s = state.remaining_s()
+        runner.tell(StudyResumed(sessions=len(sessions), phase=sessions[-1].phase, remaining_s=remaining_s))
     # A space that does not compile is found before anything is measured.
-    enumeration = enumerate_space(
-        state.setup, runner.resolve, clock=runner.clock, tell=lambda found: runner.say(given_up_line(found))
-    )
+    enumeration = enumerate_space(state.setup, runner.resolve, clock=runner.clock, tell=runner.tell)
     state = runner.state = replace(state, distinct=len(enumeration.distinct) if enumeration else None)
     settle_reference(runner)
     plan = study_plan(state)
-    for line in plan_lines(state, plan):
-        runner.say(line)
+    runner.tell(describe_plan(state))
     end = None
     search.restore(finished_trials(state), duplicates=state.log.duplicates())
     is_searched = bool(state.session_count("final")) or runner_up(state) is not None
     if not is_searched and state.log.confirmation(state.attempt) is None:
         end = explore(runner, plan, search, enumeration)
-        runner.say(f"search ended: {end}{_few(state, enumeration)}")
+        distinct = len(enumeration.distinct) if enumeration else None
+        runner.tell(SearchEnded(end=end, tried=_tried(state), distinct=distinct))
     while True:
         verdict = _conclude(runner, end)
-        for line in confirmation_lines(state):
-            runner.say(line)
+        runner.tell(read_host(state))
         runner.append(replace(verdict, duplicates=search.duplicates))
         if (following := runner_up(state)) is None:
             return read_result(state)
-        runner.say(f"turned down: {verdict.detail}; the runner-up is {following.config}")
+        searched = state.setup.space.searched
+        runner.tell(CandidateRejected(detail=verdict.detail, following=following.config, differing=searched))
 
 
 def _conclude(runner: SessionRunner, end: SearchEnd | None) -> VerdictLine:
@@ -79,22 +72,12 @@ def _conclude(runner: SessionRunner, end: SearchEnd | None) -> VerdictLine:
         attempt=state.attempt,
         verdict="tuned" if verdict.cause.reason.is_tuned else "baseline",
         reason=verdict.cause.reason,
-        detail=verdict_words(verdict),
+        detail=runner.describe(verdict),
         minutes=budget.minutes,
         trials=budget.trials,
     )
 
 
-def _resumed_line(state: StudyState) -> str:
-    """Returns the point at which a study that has begun stands."""
-    lines, remaining_s = state.log.all_sessions(), state.remaining_s()
-    left = "no limit of time" if remaining_s is None else f"{max(0.0, remaining_s):.0f} s left"
-    return f"resuming: {len(lines)} sessions on record, phase {lines[-1].phase}, {left}"
-
-
-def _few(state: StudyState, enumeration: SpaceEnumeration | None) -> str:
-    """Returns that the budget was too short for a search; empty if it was not."""
-    tried = {n for line in state.log.sessions("search", "race") for n in line.trials if n is not None}
-    if enumeration is None or len(tried) >= min(FEW_TRIALS, FEW_SHARE * len(enumeration.distinct)):
-        return ""
-    return f"; only {len(tried)} of {len(enumeration.distinct)} configurations were tried: a longer budget tries more"
+def _tried(state: StudyState) -> int:
+    """Returns the number of candidates that searches have measured."""
+    return len({n for line in state.log.sessions("search", "race") for n in line.trials if n is not None})

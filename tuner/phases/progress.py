@@ -1,59 +1,273 @@
-"""What a run tells while it runs, as values: the report package makes words of it, the run log keeps the lines."""
+"""What a run tells while it runs, as values: the report package makes words of them.
+
+Responsible for events and the status. Must not hold sentences.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from tuner.errors import OutputError
+from tuner.bench.configuration import DeploymentConfig, Failure
+from tuner.bench.measurement import HostActivity, Window
+from tuner.bench.protocol import Phase
+from tuner.planning.description import Planned
+from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
+from tuner.search.strategies import SearchEnd
+from tuner.statistics.disturbance import count_disturbed, mean_load
+from tuner.study.study import SamplerName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostReading:
+    """What the host did to some windows."""
+
+    windows: int
+    """Number of windows."""
+    disturbed: int
+    """Number of windows that other processes, steal or heat disturbed."""
+    load: HostActivity
+    """Means of percentages and sums of counts over the windows."""
+    open_windows: int = 0
+    """Number of windows with requests that arrive by themselves."""
+    late_windows: int = 0
+    """Number of windows in which the load generator started requests late."""
+    lag_ms: float = 0.0
+    """Largest 99th percentile of the lag (ms) of the load generator."""
+
+    @classmethod
+    def of(cls, windows: Sequence[Window]) -> HostReading:
+        """Returns the reading of these windows."""
+        served = [w.served for w in windows if w.served is not None]
+        late = [one.lag_p99_ms for one in served if one.is_late]
+        return cls(
+            windows=len(windows),
+            disturbed=count_disturbed(windows),
+            load=mean_load(windows),
+            open_windows=len(served),
+            late_windows=len(late),
+            lag_ms=max(late, default=0.0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that was found before the phases began, in the words of the part that found it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFinished:
+    """The study was finished before this run, and nothing is measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyResumed:
+    """A study that has begun goes on."""
+
+    sessions: int
+    """Number of sessions on record."""
+    phase: Phase
+    """Phase of the last session."""
+    remaining_s: float | None
+    """Seconds that are left of the budget, negative beyond it; None if only trials are budgeted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselinesListed:
+    """The baselines that a run would measure."""
+
+    baselines: Mapping[str, DeploymentConfig]
+    """Baseline -> configuration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselinesMeasured:
+    """What the session of the baselines and the calibration found."""
+
+    reference: str
+    """Name of the strongest baseline."""
+    gains: Mapping[str, float]
+    """Other baseline -> its gain over the reference, a log-ratio."""
+    same: Sequence[Sequence[str]]
+    """Names of baselines that are one effective configuration, for each that has several."""
+    violated: Mapping[str, Sequence[str]]
+    """Other baseline -> metrics whose limits it violates."""
+    is_feasible: bool
+    """True if the reference keeps the limits."""
+    failures: Mapping[str, Failure]
+    """Baseline that failed -> failure."""
+    window_sd: float
+    """Standard deviation of neighbouring windows, a log-ratio."""
+    unsteady: Sequence[str]
+    """Baselines that were not steady at the end of their warm-up."""
+    host: HostReading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceEnumerated:
+    """The space as the device sees it."""
+
+    enumeration: SpaceEnumeration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceTooLarge:
+    """A strategy that needs a listed space is replaced, because the space is too large to be listed."""
+
+    sampler: SamplerName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchEnded:
+    """The search is over."""
+
+    end: SearchEnd
+    tried: int
+    """Number of candidates that were measured."""
+    distinct: int | None
+    """Number of configurations of the space; None if it was not enumerated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRead:
+    """Two requests that have one effective configuration were measured beside each other."""
+
+    gain: float
+    """Gain of the second request over the first, a log-ratio."""
+    is_suspicious: bool
+    """True if the gain is more than noise: the device may not report all that matters."""
+    configurations: tuple[DeploymentConfig, DeploymentConfig]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationRead:
+    """All sessions of a confirmation have been measured."""
+
+    host: HostReading
+    known: HostActivity
+    """Load of the host while the baselines were measured, on which the plan rests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateRejected:
+    """A winner was turned down, and another candidate is confirmed in its place."""
+
+    detail: str
+    """What the verdict rests on, as the record has it."""
+    following: DeploymentConfig
+    """The runner-up."""
+    differing: frozenset[str]
+    """Names of the parameters that differ between candidates."""
+
+
+class PauseCause(enum.Enum):
+    """What is bad about the host."""
+
+    OTHER = "other"
+    """Other processes use the CPUs."""
+    STEAL = "steal"
+    """The hypervisor gives the CPUs to other guests."""
+    HEAT = "heat"
+    """The CPUs are slowed down by heat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPaused:
+    """The study waits for the host to calm."""
+
+    cause: PauseCause
+    load: HostActivity
+    limit_s: float
+    """Seconds that the pause takes at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostResumed:
+    """A pause is over."""
+
+    cause: PauseCause
+    waited_s: float
+    """Seconds that the pause took."""
+    is_calm: bool
+    """True if other processes were seen to have calmed; for other causes the next windows tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostBusy:
+    """The host is bad, and there is no time left to wait."""
+
+    load: HostActivity
+
+
+HostEvent = HostPaused | HostResumed | HostBusy
+
+Event = (
+    Notice
+    | StudyFinished
+    | StudyResumed
+    | BaselinesListed
+    | BaselinesMeasured
+    | Planned
+    | SpaceEnumerated
+    | ListingGivenUp
+    | SpaceTooLarge
+    | SearchEnded
+    | AuditRead
+    | ConfirmationRead
+    | CandidateRejected
+    | HostEvent
+)
+"""Something that happened in a run, and that a user is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measuring:
+    """What is being measured."""
+
+    configurations: tuple[DeploymentConfig, ...] = ()
+    """The candidates."""
+    baselines: tuple[str, ...] = ()
+    """Names of the baselines, in the session of the baselines."""
+    session: int = 0
+    """Number of the session, from 1; 0 if sessions are not counted."""
+    max_sessions: int = 0
+    """Number of sessions at most."""
+    is_refinement: bool = False
+    """True if the best candidate is told from the second best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """One look at a run. Gains are log-ratios to the reference; None where nothing is known yet."""
+    """State of a run at one moment; gains are log-ratios to the reference, None if nothing is known yet."""
 
-    phase: str
+    phase: Phase | Literal["preflight"]
     remaining_s: float | None
-    """Of the whole budget, negative beyond it; None where only trials are budgeted."""
+    """Seconds that are left of the whole budget, negative beyond it; None if only trials are budgeted."""
+    measuring: Measuring = Measuring()
     reference: str = ""
-    incumbent: str = ""
+    incumbent: DeploymentConfig | None = None
     incumbent_gain: float | None = None
     trials: int = 0
+    """Number of candidates that were measured."""
     duplicates: int = 0
+    """Number of proposals that were answered from what was known."""
     failures: int = 0
+    """Number of candidates that failed."""
     noise: float | None = None
-    """The sd of one pair of windows, a log-ratio."""
-    note: str = ""
+    """Standard deviation of one pair of windows, a log-ratio."""
+    differing: frozenset[str] = frozenset()
+    """Names of the parameters that differ between candidates; empty if unknown."""
 
 
 class Reporter(Protocol):
-    def say(self, line: str) -> None:
-        """One line that stays: a phase's result, the plan, a warning."""
+    """Listens to a run."""
+
+    def tell(self, event: Event) -> None:
+        """Takes something that happened: a phase's result, the plan, a warning."""
 
     def show(self, status: Status) -> None:
-        """The current state; called between windows only, never while one is being timed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLog:
-    """Passes everything on and keeps the lines that stay in run.log, each with its local time. A Reporter."""
-
-    inner: Reporter
-    path: Path
-    now: Callable[[], datetime] = datetime.now
-
-    def say(self, line: str) -> None:
-        self.inner.say(line)
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(f"{self.now().isoformat(timespec='seconds')} {line}\n")
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {self.path}: {error.strerror}", advice="free some space and run the same command"
-            ) from error
-
-    def show(self, status: Status) -> None:
-        self.inner.show(status)
+        """Takes the current state; called between windows only, never while one is being timed."""

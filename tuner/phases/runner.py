@@ -12,10 +12,11 @@ from typing import Any
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import Session, Windows
 from tuner.bench.protocol import Bench, Clock, Phase, SessionMember, SessionPlan, SessionRequest
+from tuner.decision.verdict import Verdict
 from tuner.evidence.noise import Calibration
 from tuner.evidence.state import StudyState
 from tuner.phases.host_watch import NoWatch, Watch
-from tuner.phases.progress import Reporter, Status
+from tuner.phases.progress import Event, Measuring, Reporter, Status
 from tuner.planning.session_plan import session_seed
 from tuner.records.session_log import Line, SessionLine
 
@@ -28,6 +29,8 @@ class SessionRunner:
     bench: Bench
     reporter: Reporter
     clock: Clock
+    describe: Callable[[Verdict], str] = lambda verdict: ""
+    """Returns the sentence that the record keeps beside the reason of a verdict."""
     remember: Callable[[Calibration], None] = lambda noise: None
     """Takes the noise of this host for the studies to come."""
     watch: Watch = field(default_factory=NoWatch)
@@ -39,7 +42,7 @@ class SessionRunner:
 
     def measure(self, members: Sequence[SessionMember], plan: SessionPlan, *, duplicates: int = 0) -> SessionLine:
         """Measures one session and returns it once it is on disk; a host that turned bad is given time first."""
-        self.watch.before_session(self.state.log.all_sessions(), self.say)
+        self.watch.before_session(self.state.log.all_sessions(), self.tell)
         request = self.issue(members, plan, duplicates=duplicates)
         return self.finish(request, self.bench.measure(request, self._repaint))
 
@@ -81,15 +84,14 @@ class SessionRunner:
         """Writes a line of the record. Raises OutputError."""
         self.state.log.append(line)
 
-    def say(self, line: str) -> None:
-        """Tells the user a line that stays."""
-        self.reporter.say(line)
+    def tell(self, event: Event) -> None:
+        """Tells the user what happened."""
+        self.reporter.tell(event)
 
-    def show(self, phase: str, note: str, **more: Any) -> None:
+    def show(self, phase: Phase, measuring: Measuring, **more: Any) -> None:
         """Shows the status with these of its fields changed, and with the time that is left of the budget."""
-        self.status = replace(
-            self.status, **{"remaining_s": self.state.remaining_s(), "phase": phase, "note": note, **more}
-        )
+        known = {"remaining_s": self.state.remaining_s(), "differing": self.state.setup.space.searched}
+        self.status = replace(self.status, phase=phase, measuring=measuring, **{**known, **more})
         self.reporter.show(self.status)
 
     def _repaint(self, members: Sequence[Windows | Failure]) -> None:

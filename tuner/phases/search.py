@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.bench.configuration import Failure
+from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.protocol import Role, SessionMember
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import StudyState
 from tuner.evidence.trials import answer_of, trials_of
+from tuner.phases.progress import Measuring, SpaceEnumerated, SpaceTooLarge
 from tuner.phases.runner import SessionRunner
 from tuner.phases.search_time import SearchTime, end_of, failure_of, race_blocks, remaining_trials
 from tuner.planning.budget import StudyPlan
 from tuner.planning.session_plan import plan_session
-from tuner.report.words.space import enumeration_lines
 from tuner.search.enumeration import SpaceEnumeration
 from tuner.search.known import KnownConfigurations
 from tuner.search.optuna_study import Search
@@ -38,9 +38,9 @@ def explore(runner: SessionRunner, plan: StudyPlan, search: Search, enumeration:
     """
     state, sampler = runner.state, runner.state.study.sampler
     if enumeration is None and sampler in NEED_LISTING:
-        runner.say(f"the space is too large to list, which {sampler} needs: it is sampled by TPE")
-    for line in enumeration_lines(enumeration) if enumeration else ():
-        runner.say(line)
+        runner.tell(SpaceTooLarge(sampler=sampler))
+    if enumeration is not None:
+        runner.tell(SpaceEnumerated(enumeration=enumeration))
     names = {key: name for name, key in state.reference.baseline_keys.items()}
     known = KnownConfigurations(state=state, resolve=runner.resolve, baselines=names)
     time = SearchTime(state=state, plan=plan, clock=runner.clock)
@@ -133,7 +133,7 @@ class _Exploration:
             for p in group
         ]
         best = self.known.incumbent()
-        self.show(best, note=f"{len(group)} at once" if is_race else str(candidates[0].config))
+        self.show(best, [candidate.config for candidate in candidates])
         search_s = self.time.plan.search_s
         rule = trial_rule(
             state.study.objective,
@@ -165,14 +165,14 @@ class _Exploration:
             record=answer.record,
         )
 
-    def show(self, incumbent: Candidate | None, *, note: str) -> None:
+    def show(self, incumbent: Candidate | None, configs: Sequence[DeploymentConfig]) -> None:
         """Shows how far the search is."""
         candidates, reference = self.state.candidates.values(), self.state.reference
         self.runner.show(
             "search",
-            note,
+            Measuring(configurations=tuple(configs)),
             reference=reference.name,
-            incumbent=str(incumbent.config) if incumbent else "",
+            incumbent=incumbent.config if incumbent else None,
             incumbent_gain=incumbent.value if incumbent else None,
             trials=sum(1 for c in candidates if c.is_measured),
             failures=sum(1 for c in candidates if c.failure is not None) + len(self.known.refused),

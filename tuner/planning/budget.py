@@ -137,8 +137,10 @@ class StudyPlan:
     """Seconds of one session of the confirmation."""
     overrun_s: float = 0.0
     """Seconds by which the study exceeds its budget, because even four short sessions do not fit."""
-    notes: tuple[str, ...] = ()
-    """Lines for the user."""
+    is_short: bool = False
+    """True if sessions of the confirmation are shorter than usual, because four usual ones do not fit."""
+    is_final_smaller: bool = False
+    """True if the final is smaller than usual for this budget, because windows and compiles are slow."""
 
     @property
     def confirm_s(self) -> float:
@@ -180,23 +182,14 @@ def _with_sessions(plan: StudyPlan, terms: SessionTerms, pairs: int, window_s: f
 
 def _with_confirmation(plan: StudyPlan, terms: SessionTerms, total_s: float) -> StudyPlan:
     """Returns the plan with the number of sessions that the budget allows, short ones if it must be."""
-    notes: list[str] = []
     at_most_s = CONFIRM_SHARE_AT_MOST * total_s
     if SESSIONS[0] * plan.session_cost_s > at_most_s + ROUNDING_S:
-        plan = _with_sessions(plan, terms, SHORT_PAIRS, SHORT_WINDOW_S)
-        notes.append(
-            f"the budget is short: confirmation sessions have {plan.pairs} pairs of {plan.window_s:g} s windows"
-        )
+        plan = replace(_with_sessions(plan, terms, SHORT_PAIRS, SHORT_WINDOW_S), is_short=True)
     allowed_s = max(CONFIRM_SHARE * total_s, SESSIONS[0] * plan.session_cost_s) + ROUNDING_S
     plan = replace(plan, max_sessions=max(k for k in SESSIONS if k * plan.session_cost_s <= allowed_s))
     if plan.confirm_s > at_most_s + ROUNDING_S:
         plan = replace(plan, overrun_s=plan.confirm_s - at_most_s)
-        longer = f": the study takes about {plan.overrun_s:.0f} s longer" if plan.overrun_s >= 1.0 else ""
-        notes.append(
-            f"{plan.max_sessions} confirmation sessions take {plan.confirm_s:.0f} s, which is more than "
-            f"{100 * CONFIRM_SHARE_AT_MOST:.0f} % of {total_s:.0f} s{longer}"
-        )
-    return replace(plan, notes=tuple(notes))
+    return plan
 
 
 def _with_search_and_final(plan: StudyPlan, terms: SessionTerms, total_s: float) -> StudyPlan:
@@ -205,8 +198,10 @@ def _with_search_and_final(plan: StudyPlan, terms: SessionTerms, total_s: float)
     possible = [final for from_s, final in terms.finals if total_s >= from_s]
     costs_s = {final: terms.final_s(final, plan.window_s) for final in possible}
     final = next(final for final in possible if costs_s[final] <= remaining_s / 2.0)
-    notes = plan.notes
-    if final is not possible[0]:
-        notes += ("windows and compiles are slow on this model: the final is smaller than the budget would have it",)
-    search_s = remaining_s - costs_s[final]
-    return replace(plan, search_s=search_s, final=final, final_s=costs_s[final], notes=notes)
+    return replace(
+        plan,
+        search_s=remaining_s - costs_s[final],
+        final=final,
+        final_s=costs_s[final],
+        is_final_smaller=final is not possible[0],
+    )

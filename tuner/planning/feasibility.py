@@ -1,6 +1,6 @@
-"""What a study asks that this host or this budget cannot give: found out by the baselines, and said before the search.
+"""Refuses, before the search, what a study asks and this host or this budget cannot give.
 
-Knows the state.reference and the study; measures nothing and shortens nothing.
+Knows the reference and the study; measures nothing and shortens nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,21 @@ from tuner.statistics.sequential_test import SESSIONS
 from tuner.study.study import Objective, Study
 
 OVERRUN_AT_MOST = 1.0
-"""Of the budget: a confirmation may make a study twice as long as was asked for, and says so; beyond that a person
-decides (requests of 40 ms make a p999 study of two minutes one of two hours)."""
+"""Share of the budget by which a confirmation may make a study longer; beyond it a person decides.
+
+Requests of 40 ms make a p999 study of two minutes one of two hours.
+"""
 
 OVERRUN_ALWAYS_S = 60.0
+"""Seconds by which a confirmation may make any study longer: no person has to decide about a minute."""
 
 
 def check_host(study: Study, no_energy: str) -> None:
-    """What can be known before anything is measured. `no_energy`: why RAPL cannot be read, empty where it can. Raises
-    HostError, and InputError for starts of replicas."""
+    """Refuses what can be known to be missing before anything is measured.
+
+    `no_energy` says why RAPL cannot be read, and is empty if it can. Raises HostError, and InputError for starts of
+    replicas.
+    """
     objective = study.objective
     counts = [study.conditions.replicas, *(baseline.replicas or 1 for baseline in study.baselines.values())]
     counts += [v for p in study.space.parameters if p.name == "replicas" for v in p.values if isinstance(v, int)]
@@ -43,19 +49,21 @@ def check_host(study: Study, no_energy: str) -> None:
 
 
 def check_reference(state: StudyState, plan: StudyPlan) -> None:
-    """Raises HostError where the baselines lack a metric that the study decides by, InputError where the budget cannot
-    hold the requests of its percentiles. A later attempt has been through this."""
+    """Refuses a study whose baselines or whose budget cannot give what it decides by.
+
+    Raises HostError if the baselines lack a metric, InputError if the budget cannot hold the requests of the
+    percentiles. Only the first attempt checks the budget.
+    """
     _check_measured(state)
     if state.attempt == 1:
         _check_requests(state, plan)
 
 
-def percentile_lines(state: StudyState, plan: StudyPlan) -> list[str]:
-    """Returns why sessions are longer than usual, in one line."""
+def needed_percentile(state: StudyState) -> Metric | None:
+    """Returns the metric whose claim makes sessions longer than usual; None if none does."""
     objective = state.study.objective
-    if percentile_blocks(objective, state.reference.noise.requests_per_window) <= PAIRS:
-        return []
-    return [f"{_need(objective)}: sessions have {plan.pairs} pairs of windows for them"]
+    is_usual = percentile_blocks(objective, state.reference.noise.requests_per_window) <= PAIRS
+    return None if is_usual else _neediest(objective)
 
 
 def _check_measured(state: StudyState) -> None:

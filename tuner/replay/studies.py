@@ -23,7 +23,7 @@ from tuner.evidence.state import StudyState
 from tuner.model.host import cpus_allowed
 from tuner.model.spec import ModelSpec
 from tuner.phases.order import run_phases
-from tuner.phases.progress import Status
+from tuner.phases.progress import Event, Status
 from tuner.phases.runner import SessionRunner
 from tuner.records.session_log import Log
 from tuner.replay.evaluation import Evaluation, NullStudies, Replays, evaluate
@@ -159,8 +159,8 @@ def replay_all(tasks: Sequence[Task], *, jobs: int) -> list[Replayed]:
 
 
 class _Silence:
-    def say(self, line: str) -> None:
-        """Drops a line."""
+    def tell(self, event: Event) -> None:
+        """Drops an event."""
 
     def show(self, status: Status) -> None:
         """Drops a status."""

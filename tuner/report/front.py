@@ -10,8 +10,9 @@ from rich.table import Table
 from tuner.bench.metrics import METRICS
 from tuner.deploy.best import Best, BestGain
 from tuner.deploy.front_file import FrontFile, FrontPoint
-from tuner.outcome.study_report import Picked
-from tuner.report.terminal import figure
+from tuner.outcome.picked import Picked
+from tuner.report.terminal import figure, plain
+from tuner.report.words.configuration import deployed, short_name
 
 
 def front_lines(front: FrontFile) -> list[str | Table]:
@@ -69,15 +70,23 @@ def front_table(front: FrontFile) -> Table:
             for name in front.objectives
             for cell in (figure(point.metrics.get(name)), _interval(front, name, point.best.gains.get(name)))
         ]
-        table.add_row(f"{point.name}{mark}", *cells, settings(point.best))
+        table.add_row(plain(f"{point.name}{mark}"), *cells, plain(point_name(front, point)))
     return table
+
+
+def point_name(front: FrontFile, point: FrontPoint) -> str:
+    """Returns the short name of a point's configuration, with what differs between the points."""
+    return short_name(deployed(point.best), among=[deployed(other.best) for other in front.points])
 
 
 def picked_lines(picked: Picked) -> list[str]:
     """Returns the picked point, its gains, and the command that deploys it."""
     point, path = picked.point, picked.path
     values = ", ".join(f"{v.metric} {figure(v.value)} {v.unit}" for v in point.best.objectives)
-    lines = [f"picked for {' and '.join(map(str, picked.bounds))}: {point.name}, {values}", f"  {settings(point.best)}"]
+    lines = [
+        f"picked for {' and '.join(map(str, picked.bounds))}: {point.name}, {values}",
+        f"  {point_name(picked.front, point)}",
+    ]
     lines.append(f"  verdict: {point.best.verdict}, {point.best.reason}")
     lines += gain_lines(picked.front, point.best) if point.best.gain else []
     return [*lines, "", f"written: {path}", f"next:    tuner apply {path}"]
@@ -115,15 +124,6 @@ def point_json(point: FrontPoint) -> dict[str, Any]:
         "infer_requests": best.infer_requests,
         "api": best.api,
     }
-
-
-def settings(best: Best) -> str:
-    """Returns the deployed configuration in one line."""
-    words = [f"{name}={value}" for name, value in best.properties.items()]
-    words += [f"batch_size={best.batch_size}", f"infer_requests={best.infer_requests}", best.api]
-    if best.replicas > 1:
-        words += [f"replicas={best.replicas}", f"affinity={best.affinity}"]
-    return " ".join(words)
 
 
 def _is_unproven(point: FrontPoint) -> bool:

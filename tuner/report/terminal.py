@@ -17,37 +17,16 @@ from rich.text import Text
 
 from tuner.bench.metrics import METRICS
 from tuner.evidence.candidates import MetricValues
-from tuner.phases.progress import Status
+from tuner.phases.progress import Event, Status
+from tuner.report.words.progress import event_lines, status_line
+from tuner.report.words.text import printable
 
 FEW = "~"
 """Mark before a percentile that rests on fewer requests than a claim about it needs."""
 
 
-def percent(log_ratio: float) -> str:
-    """Returns a log-ratio as per cent with its sign."""
-    return f"{100 * math.expm1(log_ratio):+.1f} %"
-
-
-def status_line(status: Status) -> str:
-    """Returns one line with everything known: phase, remaining time, incumbent, counts, noise."""
-    words = [status.phase]
-    if status.remaining_s is not None:
-        minutes, seconds = divmod(int(abs(status.remaining_s)), 60)
-        words.append(f"{minutes}:{seconds:02d} {'left' if status.remaining_s >= 0.0 else 'over the budget'}")
-    if status.incumbent:
-        gain = f" {percent(status.incumbent_gain)}" if status.incumbent_gain is not None else ""
-        words.append(f"best so far{gain}: {status.incumbent}")
-    if status.trials or status.duplicates or status.failures:
-        words.append(f"{status.trials} trials, {status.duplicates} repeats, {status.failures} failures")
-    if status.noise is not None:
-        words.append(f"noise {100 * status.noise:.0f} %")
-    if status.note:
-        words.append(status.note)
-    return " | ".join(words)
-
-
 class TerminalReporter:
-    """Prints lines that stay and, on a terminal, one that changes below them. Use it as a context manager."""
+    """Prints what a run tells and, on a terminal, a status that changes below it. Use it as a context manager."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
@@ -63,13 +42,14 @@ class TerminalReporter:
         if self._live is not None:
             self._live.stop()
 
-    def say(self, line: str) -> None:
-        """Prints a line that stays."""
-        self._console.print(Text(line))
+    def tell(self, event: Event) -> None:
+        """Prints the lines of an event, which stay."""
+        for line in event_lines(event):
+            self._console.print(plain(line))
 
     def show(self, status: Status) -> None:
         """Shows the status, in place of the last one on a terminal and as a line elsewhere."""
-        line = status_line(status)
+        line = printable(status_line(status))
         if self._live is not None:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
         elif line != self._last:
@@ -100,7 +80,7 @@ def metrics_table(columns: Sequence[Column], *, objective: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for column in columns:
-        table.add_column(column.title + (" *" if column.is_deployed else ""), justify="right")
+        table.add_column(plain(column.title + (" *" if column.is_deployed else "")), justify="right")
     for row in [objective, *(name for name in METRICS if name != objective)]:
         unit = METRICS[row].unit
         if row == objective or any(row in column.metrics.values for column in columns):
@@ -118,6 +98,11 @@ def few_requests(columns: Sequence[Column]) -> list[str]:
     return [f"  {FEW} too few requests for a claim: {needed}"] if rows else []
 
 
+def plain(text: str) -> Text:
+    """Returns a text for a terminal: brackets are no markup, and control characters are shown as escapes."""
+    return Text(printable(text))
+
+
 def figure(value: float | None) -> str:
     """Returns a number with four significant digits and without an exponent."""
     if value is None:
@@ -132,4 +117,4 @@ def print_lines(lines: Sequence[str | Table], stream: TextIO) -> None:
     """Prints lines and tables; a table may take 160 characters even if the terminal is narrower."""
     console = Console(file=stream, highlight=False, soft_wrap=True, width=max(160, Console(file=stream).width))
     for line in lines:
-        console.print(Text(line) if isinstance(line, str) else line)
+        console.print(plain(line) if isinstance(line, str) else line)

@@ -56,6 +56,11 @@ class Space:
         """
         return _count({}, self.parameters)
 
+    @property
+    def searched(self) -> frozenset[str]:
+        """Names of the parameters that have more than one value."""
+        return frozenset(parameter.name for parameter in self.parameters if len(parameter.values) > 1)
+
     def nearest(self, wanted: Assignment) -> dict[str, Value]:
         """Returns the point that has every wanted value, or the closest one that the space has.
 

@@ -1,13 +1,12 @@
 """The lines that tell a user what the host did to a study, and what helps.
 
-Responsible for words and for the thresholds of a warning. Must not import phases or records.
+Responsible for words and for the thresholds of a warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from tuner.bench.measurement import HostActivity, Window
+from tuner.bench.measurement import HostActivity
+from tuner.phases.progress import HostReading
 from tuner.statistics.disturbance import MUCH_WORSE
 
 NOISY_OTHER_PCT, NOISY_STEAL_PCT = 10.0, 2.0
@@ -27,20 +26,23 @@ def disturbed_words(disturbed: int, windows: int) -> str:
     return f"{said}; their pairs do not count, unless they are most of a session"
 
 
-def late_words(windows: Sequence[Window]) -> str:
+def late_words(host: HostReading) -> str:
     """Returns how late the load generator ran, in one line; empty if it was on time.
 
     Late windows count. Their latencies hold the lag, and leaving out those of members that keep every CPU busy would
     flatter just these members.
     """
-    served = [w.served for w in windows if w.served is not None]
-    late = [s.lag_p99_ms for s in served if s.is_late]
-    if not late:
+    if not host.late_windows:
         return ""
     return (
-        f"the load generator started requests late in {len(late)} of {len(served)} windows (by up to {max(late):.1f} "
-        "ms at p99), for want of a free CPU or because of the host; the latencies hold it"
+        f"the load generator started requests late in {host.late_windows} of {host.open_windows} windows (by up to "
+        f"{host.lag_ms:.1f} ms at p99), for want of a free CPU or because of the host; the latencies hold it"
     )
+
+
+def host_words(host: HostReading) -> list[str]:
+    """Returns what the host did to some windows, in lines."""
+    return [words for words in (disturbed_words(host.disturbed, host.windows), late_words(host)) if words]
 
 
 def warning(load: HostActivity, *, when: str, beyond: HostActivity | None = None) -> str:

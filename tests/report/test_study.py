@@ -20,16 +20,20 @@ from tuner.evidence.baseline_ranking import BaselineRanking
 from tuner.evidence.candidates import Candidate, Comparison, MetricValues
 from tuner.evidence.noise import Calibration
 from tuner.evidence.session_cost import SessionCost
+from tuner.evidence.state import Reference, StudyState
 from tuner.model.spec import ModelSpec
-from tuner.outcome.finished import RunReport
 from tuner.outcome.measured import Measured
 from tuner.outcome.metrics_table import FinalMetrics
-from tuner.outcome.study_report import StudyRecord
+from tuner.outcome.study_report import StudyReport
 from tuner.records.confirmation_plan import ConfirmationLine
-from tuner.records.session_log import Reason, VerdictLine
-from tuner.report import summary
+from tuner.records.session_log import Log, Reason, VerdictLine
+from tuner.report.measured import measured_json, measured_lines
+from tuner.report.outcome import end_lines, verdict_lines
+from tuner.report.study import SHOWN_TRIALS, study_lines
+from tuner.report.study_json import study_json
 from tuner.report.terminal import print_lines
 from tuner.statistics.sequential_test import Interval
+from tuner.study.setup import StudySetup
 from tuner.study.study import Budget, Objective, SpaceSpec, Study
 
 GAIN = BestGain(estimate_pct=25.8, low_pct=22.1, high_pct=29.4, confidence=0.96, sessions=6, pairs=48)
@@ -64,10 +68,11 @@ BASELINES = {
     "default": MetricValues(values={"throughput": 171.2, "latency_p99_ms": 6.0}, requests=670),
 }
 FOLDER = Path("results/quickstart")
+NAME = "2 streams, batch 4, 8 requests, unpinned"
 CONFIG = DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 2}, batch_size=4, infer_requests=8)
 
 
-def outcome(best: Best, *, own: str = "default") -> RunReport:
+def outcome(best: Best, *, own: str = "default") -> StudyReport:
     """A run that ended with `best`; the baseline that is not the reference has the name `own`."""
     is_tuned = best.verdict == "tuned"
     line = VerdictLine(
@@ -86,7 +91,7 @@ def outcome(best: Best, *, own: str = "default") -> RunReport:
         confirmation=None,
     )
     metrics = FinalMetrics(winner=WINNER, reference=BASELINES["THROUGHPUT"], baselines={own: BASELINES["default"]})
-    return RunReport(folder=FOLDER, best=best, result=result, metrics=metrics)
+    return replace(SEARCHED, best=best, result=result, metrics=metrics)
 
 
 def candidate(trial: int, gain: float, *, violation: float = -1.0) -> Candidate:
@@ -102,50 +107,52 @@ def failed(trial: int) -> Candidate:
     return replace(one, comparisons=[], failure=Failure(kind=FailureKind.COMPILE, message=f"no streams {trial}"))
 
 
-EMPTY = StudyRecord(
-    folder=FOLDER,
-    study=Study(
-        name="quickstart",
-        path=Path("study.yaml"),
-        text="",
-        model=ModelSpec(path="builtin:mlp", folder=Path()),
-        device="CPU",
-        objective=Objective(metric="throughput", limits=()),
-        space=SpaceSpec(is_auto=True),
-        budget=Budget(minutes=2.0, trials=None),
-        baselines={},
-        seed=0,
-        sampler="auto",
-        min_gain_pct=1.0,
-    ),
-    environment={"cpu_model": "Example CPU", "cpus_allowed": 2, "openvino": "2026.4.1"},
-    ranking=None,
-    noise=None,
+STUDY = Study(
+    name="quickstart",
+    path=Path("study.yaml"),
+    text="",
+    model=ModelSpec(path="builtin:mlp", folder=Path()),
+    device="CPU",
+    objective=Objective(metric="throughput", limits=()),
+    space=SpaceSpec(is_auto=True),
+    budget=Budget(minutes=2.0, trials=None),
     baselines={},
-    candidates=[],
-    failures=[],
-    spent_s=0.0,
-    verdict=None,
-    best=None,
+    seed=0,
+    sampler="auto",
+    min_gain_pct=1.0,
+)
+EMPTY = StudyReport(
+    folder=FOLDER,
+    study=STUDY,
+    state=StudyState(setup=StudySetup(study=STUDY), log=Log(None)),
+    environment={"cpu_model": "Example CPU", "cpus_allowed": 2, "openvino": "2026.4.1"},
+    baselines={},
+)
+NOISE = Calibration(
+    window_sd=0.034,
+    session_sd=0.01,
+    session_df=3,
+    lag_correlation=0.2,
+    drift_sd=0.01,
+    window_s=0.4,
+    cost=SessionCost(),
+    requests_per_window=80.0,
+    longest_window_s=0.4,
+    steal_pct=0.0,
+    other_cpu_pct=1.0,
+    unsteady=(),
 )
 SEARCHED = replace(
     EMPTY,
-    ranking=BaselineRanking(
-        reference="THROUGHPUT", is_feasible=True, values={}, violations={}, failures={}, limit_ratios={}
-    ),
-    noise=Calibration(
-        window_sd=0.034,
-        session_sd=0.01,
-        session_df=3,
-        lag_correlation=0.2,
-        drift_sd=0.01,
-        window_s=0.4,
-        cost=SessionCost(),
-        requests_per_window=80.0,
-        longest_window_s=0.4,
-        steal_pct=0.0,
-        other_cpu_pct=1.0,
-        unsteady=(),
+    reference=Reference(
+        ranking=BaselineRanking(
+            reference="THROUGHPUT", is_feasible=True, values={}, violations={}, failures={}, limit_ratios={}
+        ),
+        noise=NOISE,
+        configuration=DeploymentConfig(device="CPU", properties={"PERFORMANCE_HINT": "THROUGHPUT"}),
+        baseline_keys={},
+        line=None,  # type: ignore[arg-type]
+        comparer=None,  # type: ignore[arg-type]
     ),
     baselines=BASELINES,
     candidates=[candidate(3, 1.25), candidate(1, 0.9), candidate(2, 1.5, violation=1.0)],
@@ -180,39 +187,39 @@ def row_of(text: str, first: str) -> list[str]:
 
 
 def test_a_gain_is_announced_by_the_lower_end_of_its_interval() -> None:
-    first, second, third = summary.verdict_lines(TUNED)
+    first, second, third = verdict_lines(TUNED, NAME)
     assert first == "verdict: tuned, throughput at least 22.1 % better than THROUGHPUT"
     assert second == (
         "  estimate 25.8 % better, interval 22.1 to 29.4 % (confidence 96.0 %), 6 fresh sessions, 48 pairs"
     )
-    assert third == "  NUM_STREAMS=2 ENABLE_CPU_PINNING=False batch_size=4 infer_requests=8 async"
+    assert third == f"  {NAME}"
 
 
 def test_without_a_gain_the_baseline_is_kept_and_no_per_cent_is_said() -> None:
-    text = "\n".join(summary.verdict_lines(KEPT))
+    text = "\n".join(verdict_lines(KEPT, "THROUGHPUT (2 requests)"))
     assert text.startswith("verdict: baseline, keep THROUGHPUT (futile: no candidate was faster)")
     assert "%" not in text
-    assert "PERFORMANCE_HINT=THROUGHPUT batch_size=1" in text
+    assert text.endswith("  THROUGHPUT (2 requests)")
 
 
 def test_a_winner_without_a_figure_claims_none() -> None:
     """The only configuration that keeps the limits is deployed whatever its gain."""
-    first, _ = summary.verdict_lines(replace(TUNED, gain=None, reason="the first that keeps the limits"))
+    first, _ = verdict_lines(replace(TUNED, gain=None, reason="the first that keeps the limits"), NAME)
     assert first == "verdict: tuned, the first that keeps the limits"
 
 
 def test_the_winner_stands_beside_every_baseline_and_the_next_command_is_named() -> None:
-    text = text_of(summary.outcome_lines(outcome(TUNED)))
+    text = text_of(end_lines(outcome(TUNED)))
     assert row_of(text, "tuned") == ["tuned", "*", "THROUGHPUT", "default"]
     assert row_of(text, "throughput") == ["throughput", "(samples/s)", "265.3", "210.9", "171.2"]
     assert text.endswith(f"written: {FOLDER}/best.yaml\nnext:    tuner apply {FOLDER}/best.yaml\n")
 
 
 def test_a_candidate_that_was_not_confirmed_is_not_called_tuned() -> None:
-    text = text_of(summary.outcome_lines(outcome(KEPT)))
+    text = text_of(end_lines(outcome(KEPT)))
     assert row_of(text, "candidate") == ["candidate", "THROUGHPUT", "*", "default"]
     assert "tuned" not in text
-    found = summary.outcome_json(outcome(KEPT))
+    found = study_json(outcome(KEPT))
     assert set(found["metrics"]) == {"THROUGHPUT", "default"}
     assert found["candidate"] == WINNER.row()
     assert "tuned" not in found
@@ -223,10 +230,10 @@ def test_a_baseline_with_the_name_of_a_column_has_another_heading_and_its_own_pl
     best: Best, name: str
 ) -> None:
     found = outcome(best, own=name)
-    text = text_of(summary.outcome_lines(found))
+    text = text_of(end_lines(found))
     stars = ("*", "THROUGHPUT") if best is TUNED else ("THROUGHPUT", "*")
     assert row_of(text, name) == [name, *stars, name, "(baseline)"]
-    values = json.loads(json.dumps(summary.outcome_json(found)))
+    values = json.loads(json.dumps(study_json(found)))
     assert values[name] == WINNER.row()
     assert values["metrics"] == {"THROUGHPUT": BASELINES["THROUGHPUT"].row(), name: BASELINES["default"].row()}
 
@@ -238,8 +245,8 @@ def test_the_candidate_that_was_turned_down_is_named() -> None:
     confirmation = Confirmation(plan=plan, sessions=[], failures=[[]], invalid=[], is_reference_feasible=True)
     kept = outcome(KEPT)
     found = replace(kept, result=replace(kept.result, confirmation=confirmation))
-    assert f"  candidate, confirmed and not deployed: {CONFIG}\n" in text_of(summary.outcome_lines(found))
-    assert "not deployed" not in text_of(summary.outcome_lines(kept))
+    assert "  candidate, confirmed and not deployed: 2 streams\n" in text_of(end_lines(found))
+    assert "not deployed" not in text_of(end_lines(kept))
 
 
 def test_limits_are_shown_with_what_was_measured() -> None:
@@ -247,19 +254,19 @@ def test_limits_are_shown_with_what_was_measured() -> None:
         BestConstraint(metric="latency_p99_ms", max=50.0, measured=4.4, requests=3120),
         BestConstraint(metric="throughput", min_ratio=0.9, measured=1.258),
     )
-    text = text_of(summary.outcome_lines(outcome(replace(TUNED, constraints=limits))))
+    text = text_of(end_lines(outcome(replace(TUNED, constraints=limits))))
     assert "limit latency_p99_ms max 50: tuned measured 4.400" in text
     assert "limit throughput min_ratio 0.9: tuned measured 1.258" in text
 
 
 def test_a_batch_explains_its_latency_and_a_single_sample_need_not() -> None:
-    assert "latency is per request of 4 samples" in text_of(summary.outcome_lines(outcome(TUNED)))
-    assert "per request of" not in text_of(summary.outcome_lines(outcome(KEPT)))
+    assert "latency is per request of 4 samples" in text_of(end_lines(outcome(TUNED)))
+    assert "per request of" not in text_of(end_lines(outcome(KEPT)))
 
 
 @pytest.mark.parametrize("best", [TUNED, KEPT], ids=["tuned", "baseline"])
 def test_the_json_of_a_run_says_what_the_lines_say(best: Best) -> None:
-    found = json.loads(json.dumps(summary.outcome_json(outcome(best))))
+    found = json.loads(json.dumps(study_json(outcome(best))))
     assert (found["verdict"], found["reason"], found["reference"]) == (best.verdict, best.reason, "THROUGHPUT")
     assert found["properties"] == best.properties
     assert (found["batch_size"], found["infer_requests"], found["api"]) == (
@@ -275,25 +282,25 @@ def test_the_json_of_a_run_says_what_the_lines_say(best: Best) -> None:
 
 
 def test_a_study_that_has_not_begun_says_so() -> None:
-    text = text_of(summary.study_lines(EMPTY))
+    text = text_of(study_lines(EMPTY))
     assert text.startswith("study quickstart: builtin:mlp on CPU, throughput\n")
     assert text.endswith("nothing is measured yet\n")
 
 
 def test_a_study_under_way_shows_baselines_candidates_failures_and_how_to_go_on() -> None:
-    text = text_of(summary.study_lines(SEARCHED))
+    text = text_of(study_lines(SEARCHED))
     assert "measured for 62 s on Example CPU, 2 CPUs, OpenVINO 2026.4.1" in text
     assert "noise: neighbouring windows differ by 3.4 % (sd)" in text
     assert row_of(text, "THROUGHPUT") == ["THROUGHPUT", "*", "default"]
     assert "candidates: 3 measured, 1 failed; best first" in text
-    assert row_of(text, "3") == ["3", "+25.0", "%", "1.0", "%", "4", "NUM_STREAMS=3", "batch_size=1"]
+    assert row_of(text, "3") == ["3", "+25.0", "%", "1.0", "%", "4", "3", "streams"]
     assert "trial 5 failed: compile: no streams 5" in text
     assert text.endswith("no verdict yet: the same `tuner run` continues\n")
 
 
 def test_candidates_keep_their_order_and_those_beyond_a_limit_are_marked() -> None:
-    lines = text_of(summary.study_lines(SEARCHED)).splitlines()
-    rows = [line for line in lines if "NUM_STREAMS=" in line]
+    lines = text_of(study_lines(SEARCHED)).splitlines()
+    rows = [line for line in lines if line.rstrip().endswith(("streams", "stream", "limit)"))]
     assert [row.split()[0] for row in rows] == ["3", "1", "2"]
     assert ["beyond a limit" in row for row in rows] == [False, False, True]
 
@@ -304,26 +311,25 @@ def test_a_long_list_is_cut_but_counted() -> None:
         candidates=[candidate(n, 1.1) for n in range(100, 140)],
         failures=[failed(n) for n in range(200, 240)],
     )
-    text = text_of(summary.study_lines(many))
+    text = text_of(study_lines(many))
     assert "candidates: 40 measured, 40 failed" in text
-    assert sum("NUM_STREAMS=" in line for line in text.splitlines()) == summary.SHOWN_TRIALS
-    assert sum("failed: " in line for line in text.splitlines()) == summary.SHOWN_TRIALS
-    assert len(summary.study_json(many)["candidates"]) == 40
+    assert sum(line.rstrip().endswith(("streams", "stream", "limit)")) for line in text.splitlines()) == SHOWN_TRIALS
+    assert sum("failed: " in line for line in text.splitlines()) == SHOWN_TRIALS
+    assert len(study_json(many)["candidates"]) == 40
 
 
 def test_a_finished_study_ends_with_its_verdict_and_a_lost_file_is_written_again() -> None:
-    verdict = outcome(TUNED).result.line
-    finished = replace(SEARCHED, verdict=verdict, best=TUNED)
-    assert "\n".join(summary.verdict_lines(TUNED)) in text_of(summary.study_lines(finished))
-    going_on = text_of(summary.study_lines(replace(finished, is_going_on=True)))
+    finished = outcome(TUNED)
+    assert text_of(study_lines(finished)).endswith(text_of(end_lines(finished))), "as the run ended"
+    going_on = text_of(study_lines(replace(finished, is_going_on=True)))
     assert going_on.endswith("before a larger budget was begun: the same `tuner run` continues\n")
-    lost = text_of(summary.study_lines(replace(SEARCHED, verdict=verdict)))
+    lost = text_of(study_lines(replace(finished, best=None)))
     assert lost.endswith("verdict: tuned; the same `tuner run` writes its best.yaml\n")
 
 
 def test_the_json_of_a_folder_has_every_part_before_and_after() -> None:
-    before = json.loads(json.dumps(summary.study_json(EMPTY)))
-    after = json.loads(json.dumps(summary.study_json(replace(SEARCHED, best=TUNED))))
+    before = json.loads(json.dumps(study_json(EMPTY)))
+    after = json.loads(json.dumps(study_json(replace(SEARCHED, best=TUNED))))
     assert before.keys() == after.keys()
     assert (before["noise_pct"], before["reference"], before["verdict"], before["gain"]) == (None, None, None, None)
     assert (after["noise_pct"], after["reference"], after["verdict"]) == (pytest.approx(3.4), "THROUGHPUT", "tuned")
@@ -337,8 +343,9 @@ def test_the_json_of_a_folder_has_every_part_before_and_after() -> None:
 
 
 def test_a_measurement_shows_its_interval_even_where_it_contains_zero() -> None:
-    text = text_of(summary.measured_lines(MEASURED))
-    assert text.startswith(f"{CONFIG}\n  throughput +10.0 % (positive is better) against THROUGHPUT")
+    text = text_of(measured_lines(MEASURED))
+    first = "2 streams, batch 4, 8 requests\n  throughput +10.0 % (positive is better) against THROUGHPUT"
+    assert text.startswith(first)
     assert "(95 % interval -5.0 % to +30.0 %, 4 fresh sessions)" in text
     assert "  against today +100.0 % (+80.0 % to +120.0 %)\n" in text
     assert row_of(text, "measured") == ["measured", "THROUGHPUT"], "nothing is deployed, nothing has a star"
@@ -346,7 +353,7 @@ def test_a_measurement_shows_its_interval_even_where_it_contains_zero() -> None:
 
 
 def test_the_json_of_a_measurement_has_the_configuration_the_gain_and_all_figures() -> None:
-    found = json.loads(json.dumps(summary.measured_json(MEASURED)))
+    found = json.loads(json.dumps(measured_json(MEASURED)))
     assert found["config"]["properties"] == {"NUM_STREAMS": 2}
     assert found["gain"]["low_pct"] == pytest.approx(-5.0)
     assert found["gain"]["confidence"] == pytest.approx(0.95)
@@ -358,18 +365,18 @@ def test_the_json_of_a_measurement_has_the_configuration_the_gain_and_all_figure
 
 def test_a_baseline_called_measured_is_told_from_the_configuration_that_was_measured() -> None:
     called = replace(MEASURED, baselines={"THROUGHPUT": WINNER, "measured": BASELINES["default"]})
-    assert row_of(text_of(summary.measured_lines(called)), "measured") == [
+    assert row_of(text_of(measured_lines(called)), "measured") == [
         "measured",
         "THROUGHPUT",
         "measured",
         "(baseline)",
     ]
-    found = summary.measured_json(called)
+    found = measured_json(called)
     assert (found["measured"], found["metrics"]["measured"]) == (WINNER.row(), BASELINES["default"].row())
 
 
 def test_limits_that_nothing_keeps_come_first() -> None:
     limit = BestConstraint(metric="latency_p99_ms", max=20.0, measured=35.1, kept=False)
-    text = text_of(summary.outcome_lines(outcome(replace(KEPT, constraints=(limit,)))))
+    text = text_of(end_lines(outcome(replace(KEPT, constraints=(limit,)))))
     assert "next:    relax a limit" in text
     assert text.startswith("NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them: latency_p99")

@@ -1,0 +1,242 @@
+"""The sentences for what happens in a run, and the line of its status.
+
+Responsible for words: one function for each event. Must not decide or compute results.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tuner.bench.metrics import METRICS
+from tuner.phases.progress import (
+    AuditRead,
+    BaselinesListed,
+    BaselinesMeasured,
+    CandidateRejected,
+    ConfirmationRead,
+    Event,
+    HostBusy,
+    HostPaused,
+    HostResumed,
+    Notice,
+    PauseCause,
+    SearchEnded,
+    SpaceEnumerated,
+    SpaceTooLarge,
+    Status,
+    StudyFinished,
+    StudyResumed,
+)
+from tuner.planning.budget import CONFIRM_SHARE_AT_MOST, StudyPlan
+from tuner.planning.description import NoiseSource, Planned
+from tuner.report.words.configuration import baseline_name, name_by, short_name
+from tuner.report.words.host import host_words, warning
+from tuner.report.words.space import enumeration_lines, given_up_line
+from tuner.search.enumeration import ListingGivenUp
+from tuner.statistics.sequential_test import gain_pct
+
+NOISY_WINDOW_SD = 0.15
+"""Standard deviation of windows (log-ratio) above which they differ by more than most gains worth having."""
+
+FEW_TRIALS, FEW_SHARE = 12, 0.5
+"""Number of candidates, and share of the space, below which the budget ended the search, not the search itself."""
+
+
+def event_lines(event: Event) -> list[str]:
+    """Returns what a user is told of an event, in lines."""
+    return _WORDS[type(event)](event)
+
+
+def percent(log_ratio: float) -> str:
+    """Returns a log-ratio as per cent with its sign."""
+    return f"{100 * math.expm1(log_ratio):+.1f} %"
+
+
+def status_line(status: Status) -> str:
+    """Returns one line with everything known: phase, remaining time, incumbent, counts, noise."""
+    words: list[str] = [status.phase]
+    if status.remaining_s is not None:
+        minutes, seconds = divmod(int(abs(status.remaining_s)), 60)
+        words.append(f"{minutes}:{seconds:02d} {'left' if status.remaining_s >= 0.0 else 'over the budget'}")
+    if status.incumbent is not None:
+        gain = f" {percent(status.incumbent_gain)}" if status.incumbent_gain is not None else ""
+        words.append(f"best so far{gain}: {name_by(status.incumbent, status.differing)}")
+    if status.trials or status.duplicates or status.failures:
+        words.append(f"{status.trials} trials, {status.duplicates} repeats, {status.failures} failures")
+    if status.noise is not None:
+        words.append(f"noise {100 * status.noise:.0f} %")
+    if measuring := _measuring(status):
+        words.append(measuring)
+    return " | ".join(words)
+
+
+def _measuring(status: Status) -> str:
+    """Returns what is being measured."""
+    now = status.measuring
+    count = len(now.configurations)
+    names = [name_by(config, status.differing) for config in now.configurations]
+    return {
+        "preflight": "one inference on the device",
+        "baselines": ", ".join(now.baselines),
+        "calibration": "against itself",
+        "race": f"{count} at once",
+        "search": names[0] if count == 1 else f"{count} at once",
+        "final": f"{count} candidates{', the best from the second best' if now.is_refinement else ''}",
+        "confirm": f"session {now.session} of at most {now.max_sessions}"
+        if count == 1
+        else f"session {now.session} of {now.max_sessions}, {count} points",
+        "measure": f"session {now.session} of {now.max_sessions}: {', '.join(names)}",
+    }[status.phase]
+
+
+def _resumed(event: StudyResumed) -> list[str]:
+    left = "no limit of time" if event.remaining_s is None else f"{max(0.0, event.remaining_s):.0f} s left"
+    return [f"resuming: {event.sessions} sessions on record, phase {event.phase}, {left}"]
+
+
+def _baselines(event: BaselinesMeasured) -> list[str]:
+    others = [f"{name} {percent(gain)}{_beyond(event.violated.get(name, ()))}" for name, gain in event.gains.items()]
+    lines = [f"reference: {event.reference}; beside it, positive is better: {', '.join(others)}"] if others else []
+    if not event.is_feasible:
+        lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
+    lines += [f"one configuration here under several names: {', '.join(names)}" for names in event.same]
+    lines += [f"baseline {name} failed: {failure}" for name, failure in event.failures.items()]
+    if event.unsteady:
+        lines.append(f"not steady after 5 s of warm-up: {', '.join(event.unsteady)}")
+    noise = f"noise: neighbouring windows differ by {100 * event.window_sd:.1f} % (sd)"
+    warned = warning(event.host.load, when="while the baselines were measured")
+    if event.window_sd > NOISY_WINDOW_SD and not warned:
+        noise += ": this host is noisy; a longer budget proves smaller gains"
+    return [*lines, noise, *host_words(event.host), *filter(None, [warned])]
+
+
+def _beyond(violated: Any) -> str:
+    """Returns why a baseline that is better than the reference is not the reference."""
+    return f" (beyond the limit of {', '.join(violated)})" if violated else ""
+
+
+def _planned(event: Planned) -> list[str]:
+    plan, known = event.plan, event.has_baselines
+    search = "until the trials are done" if plan.search_s is None else f"{plan.search_s:.0f} s"
+    sessions = f"at most {plan.max_sessions} sessions{f' of {plan.pairs} pairs' if known else ''}"
+    begin = "plan: baselines and calibration" if known else "plan, before the baselines have run: baselines"
+    return [
+        f"{begin} {plan.baselines_s:.0f} s, search {search}, final {plan.final_s:.0f} s, "
+        f"confirmation {plan.confirm_s:.0f} s ({sessions})",
+        *_provable(event),
+        *_longer(event),
+        *plan_lines(plan),
+    ]
+
+
+def plan_lines(plan: StudyPlan) -> list[str]:
+    """Returns what is unusual about a plan, in lines."""
+    lines = []
+    if plan.is_short:
+        lines.append(
+            f"the budget is short: confirmation sessions have {plan.pairs} pairs of {plan.window_s:g} s windows"
+        )
+    if plan.overrun_s > 0.0 and plan.total_s is not None:
+        longer = f": the study takes about {plan.overrun_s:.0f} s longer" if plan.overrun_s >= 1.0 else ""
+        lines.append(
+            f"{plan.max_sessions} confirmation sessions take {plan.confirm_s:.0f} s, which is more than "
+            f"{100 * CONFIRM_SHARE_AT_MOST:.0f} % of {plan.total_s:.0f} s{longer}"
+        )
+    if plan.is_final_smaller:
+        lines.append("windows and compiles are slow on this model: the final is smaller than the budget would have it")
+    return lines
+
+
+def _provable(event: Planned) -> list[str]:
+    """Returns the noise, and the smallest gain that is proved under it."""
+    gain = f"a gain of {event.provable_gain_pct:.1f} % or more"
+    if not event.has_baselines:
+        is_known = event.noise is NoiseSource.KNOWN
+        noise = "the noise that an earlier study of today found" if is_known else "the usual noise"
+        return [f"provable with {noise} ({100 * event.session_sd:.1f} %): {gain}"]
+    is_usual = event.noise is NoiseSource.USUAL
+    usual = " (the usual noise: this budget has no time to find out)" if is_usual else ""
+    within = "" if event.minutes is None else f", in {event.minutes:g} min"
+    return [
+        f"sessions of a configuration against itself differ by {100 * event.session_sd:.1f} % here{usual}",
+        f"provable on this machine{within}: {gain}",
+    ]
+
+
+def _longer(event: Planned) -> list[str]:
+    if not event.percentile:
+        return []
+    row = METRICS[event.percentile]
+    need = f"a claim about {row.name} needs {row.min_requests} requests"
+    return [f"{need}: sessions have {event.plan.pairs} pairs of windows for them"]
+
+
+def _search_ended(event: SearchEnded) -> list[str]:
+    words = f"search ended: {event.end}"
+    if event.distinct is not None and event.tried < min(FEW_TRIALS, FEW_SHARE * event.distinct):
+        words += f"; only {event.tried} of {event.distinct} configurations were tried: a longer budget tries more"
+    return [words]
+
+
+def _audit(event: AuditRead) -> list[str]:
+    words = f"audit: two requests for one effective configuration differ by {gain_pct(event.gain):+.1f} %"
+    if not event.is_suspicious:
+        return [words]
+    one, other = (short_name(config, among=event.configurations) for config in event.configurations)
+    return [f"warning: {words}, more than noise: the device may not report all that matters ({one} and {other})"]
+
+
+def _confirmation(event: ConfirmationRead) -> list[str]:
+    warned = warning(event.host.load, when="while the winner was confirmed", beyond=event.known)
+    return [*host_words(event.host), *filter(None, [warned])]
+
+
+def _rejected(event: CandidateRejected) -> list[str]:
+    return [f"turned down: {event.detail}; the runner-up is {name_by(event.following, event.differing)}"]
+
+
+def _paused(event: HostPaused) -> list[str]:
+    if event.cause is PauseCause.OTHER:
+        return [
+            f"paused: other processes use {event.load.other_cpu_pct:.0f} % of the CPUs; waiting up to "
+            f"{event.limit_s:.0f} s for them to calm"
+        ]
+    is_steal = event.cause is PauseCause.STEAL
+    guests = f"the hypervisor gives {event.load.steal_pct:.0f} % of the CPUs to other guests"
+    return [f"paused: {guests if is_steal else 'the CPUs were slowed down by heat'}; waiting {event.limit_s:.0f} s"]
+
+
+def _resumed_host(event: HostResumed) -> list[str]:
+    waited = f"after {event.waited_s:.0f} s"
+    if event.cause is not PauseCause.OTHER:
+        return [f"measuring goes on {waited}"]
+    if event.is_calm:
+        return [f"calm again {waited}: measuring goes on"]
+    return [f"still busy {waited}: measuring goes on, results are noisier"]
+
+
+def _listed(event: BaselinesListed) -> list[str]:
+    return [f"baselines: {'; '.join(baseline_name(name, config) for name, config in event.baselines.items())}"]
+
+
+_WORDS: Mapping[type, Callable[[Any], list[str]]] = {
+    Notice: lambda event: [event.text],
+    StudyFinished: lambda _: ["finished before: its verdict stands, and a larger budget searches on"],
+    StudyResumed: _resumed,
+    BaselinesListed: _listed,
+    BaselinesMeasured: _baselines,
+    Planned: _planned,
+    SpaceEnumerated: lambda event: enumeration_lines(event.enumeration),
+    ListingGivenUp: lambda event: [given_up_line(event)],
+    SpaceTooLarge: lambda event: [f"the space is too large to list, which {event.sampler} needs: it is sampled by TPE"],
+    SearchEnded: _search_ended,
+    AuditRead: _audit,
+    ConfirmationRead: _confirmation,
+    CandidateRejected: _rejected,
+    HostPaused: _paused,
+    HostResumed: _resumed_host,
+    HostBusy: lambda event: [warning(event.load, when="just now")],
+}
+"""Event -> what is told of it."""

@@ -1,0 +1,25 @@
+"""Text that comes from files and hosts, made harmless for a terminal.
+
+Responsible for single characters. Must not know what a text means.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def printable(text: str) -> str:
+    r"""Returns a text without characters that control a terminal or turn the direction of writing.
+
+    Each of them, line breaks and tabs among them, is shown as its escape, such as `\x1b`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    """Returns a character of the categories "other" and "line or paragraph separator" as its escape."""
+    category = unicodedata.category(character)
+    is_harmless = category[0] != "C" and category not in ("Zl", "Zp")
+    return character if is_harmless else character.encode("unicode_escape", "surrogatepass").decode("ascii")
