@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -61,6 +62,10 @@ LONGER = {
     "records/test_session_log.py",
 }
 """Files of tests that are still longer. Each that is split leaves the list."""
+
+
+RIDDLES = re.compile(r"^(Of|Who|Whoever|Where|What|Whether|Beside|That)\b")
+"""A docstring that begins so describes its object before it names its subject (tuner/README.md, prose)."""
 
 
 def package_of(module: str) -> str:
@@ -157,6 +162,23 @@ def test_every_package_asks_one_question() -> None:
 def test_no_module_has_a_name_that_says_nothing() -> None:
     empty = {"utils", "util", "helpers", "helper", "common", "base", "misc", "manager"}
     assert not [p for p in FILES if p.stem in empty]
+
+
+def docstrings(tree: ast.AST) -> list[str]:
+    """Returns every docstring of a module, those below fields and constants included."""
+    return [
+        node.value.value
+        for parent in ast.walk(tree)
+        if isinstance(parent, ast.Module | ast.ClassDef | ast.FunctionDef)
+        for node in parent.body
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+
+
+@each_file
+def test_a_docstring_begins_with_its_subject_or_its_verb(path: Path) -> None:
+    if path.name != "__init__.py":  # a package asks its question
+        assert [text for text in docstrings(ast.parse(path.read_text())) if RIDDLES.match(text)] == []
 
 
 @pytest.mark.parametrize("statement", ["import tuner", "import tuner.cli"])

@@ -1,4 +1,4 @@
-"""What does `tuner export` do? It writes a configuration as another program reads it, and says what is lost."""
+"""Writes a configuration as another program reads it, and says what is lost: `tuner export`."""
 
 from __future__ import annotations
 

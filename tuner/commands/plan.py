@@ -1,4 +1,4 @@
-"""What `tuner run` would do: baselines, the listed space, the parts of the budget and what they can prove.
+"""Tells what `tuner run` would do: baselines, the listed space, the parts of the budget, provable gains.
 
 Knows the plan of a budget; measures nothing and writes nothing.
 """

@@ -58,7 +58,7 @@ from tuner.study.study import Budget, Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the command line adds to a study file. None keeps the file's budget."""
+    """Options that the command line adds to a study file; None keeps the file's budget."""
 
     results: Path
     minutes: float | None = None

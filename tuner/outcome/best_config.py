@@ -40,7 +40,7 @@ from tuner.study.study import Limit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What every file of a study has in common."""
+    """Values that every file of a study has in common."""
 
     inputs: Mapping[str, BestInput]
     model: BestModel

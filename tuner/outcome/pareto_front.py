@@ -23,7 +23,7 @@ from tuner.outcome.metrics_table import FinalMetrics, final_metrics
 from tuner.study.study import Objective
 
 UNCONFIRMED = "as the baselines were first measured"
-"""What the baselines rest on if no point was confirmed."""
+"""Evidence for the baselines of a front if no point was confirmed."""
 
 
 class PointWords(Protocol):

@@ -23,7 +23,7 @@ class Picked:
     front: FrontFile
     point: FrontPoint
     bounds: list[Bound]
-    """What the point was picked for."""
+    """Bounds that the point keeps."""
     path: Path
     """File that deploys the point."""
 

@@ -1,4 +1,4 @@
-"""What a run tells while it runs, as values: the report package makes words of them.
+"""Events of a run, as values: the report package makes words of them.
 
 Responsible for events and the status. Must not hold sentences.
 """
@@ -22,7 +22,7 @@ from tuner.study.study import SamplerName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReading:
-    """What the host did to some windows."""
+    """Disturbance of some windows by the host."""
 
     windows: int
     """Number of windows."""
@@ -86,7 +86,7 @@ class BaselinesListed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselinesMeasured:
-    """What the session of the baselines and the calibration found."""
+    """Findings of the baselines' session and of the calibration."""
 
     reference: str
     """Name of the strongest baseline."""
@@ -157,7 +157,7 @@ class CandidateRejected:
     """A winner was turned down, and another candidate is confirmed in its place."""
 
     detail: str
-    """What the verdict rests on, as the record has it."""
+    """Evidence of the verdict, as the record has it."""
     following: DeploymentConfig
     """The runner-up."""
     differing: frozenset[str]
@@ -165,7 +165,7 @@ class CandidateRejected:
 
 
 class PauseCause(enum.Enum):
-    """What is bad about the host."""
+    """Reason for which a session waits for the host."""
 
     OTHER = "other"
     """Other processes use the CPUs."""
@@ -226,7 +226,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measuring:
-    """What is being measured."""
+    """Configurations that the session in progress measures."""
 
     configurations: tuple[DeploymentConfig, ...] = ()
     """The candidates."""

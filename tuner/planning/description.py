@@ -1,4 +1,4 @@
-"""What a person is told of a plan: how the time of a study is divided, and what that proves.
+"""Numbers of a plan that a person reads: how the time of a study is divided, and what that proves.
 
 Knows the plan and the noise; measures and decides nothing, and makes no sentences.
 """
@@ -18,7 +18,7 @@ from tuner.statistics.sequential_test import alpha_of, gain_log
 
 
 class NoiseSource(enum.Enum):
-    """Where the noise of a plan comes from."""
+    """Source of the noise that a plan assumes."""
 
     MEASURED = "measured"
     """This study has measured it."""

@@ -1,4 +1,4 @@
-"""What a budget can compare of a model whose inference takes long, said before anything is measured.
+"""Says before anything is measured what a budget can compare of a model whose inference takes long.
 
 Responsible for arithmetic on one inference. Must not know clocks or benches.
 """

@@ -99,7 +99,7 @@ class Exporter:
 
     name: str
     summary: str
-    """What is written, for the list of targets."""
+    """Text of the list of targets: which files are written."""
     build: Callable[[Best, Sequence[str]], Mapping[str, str]]
     """Function from a best.yaml, and what is not expressed, to the text of each file by its name."""
     cannot: Mapping[str, Refusal] = field(default_factory=dict)

@@ -38,7 +38,7 @@ LONGEST_CONVERSATION_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstLook:
-    """What a few inferences on the device tell."""
+    """Facts that a few inferences on the device show."""
 
     inference_s: float
     """Seconds of the second inference; the first one also fills caches."""
