@@ -29,7 +29,7 @@ FRONTENDS = {".onnx": "onnx", ".xml": "ir", ".tflite": "tflite"}
 def find_faults(core: openvino.Core, spec: ModelSpec) -> list[Fault]:
     """Returns everything that keeps `read` from reading the model at batch size 1."""
     try:
-        model = _read_file(core, spec)
+        model = read_file(core, spec)
     except ModelError as error:
         return [Fault(at=("path",), message=str(error), advice=error.advice)]
     if faults := [*_name_faults(model, spec), *_input_faults(model, spec), *data_faults(model, spec)]:
@@ -47,7 +47,7 @@ def read(core: openvino.Core, spec: ModelSpec, *, batch_size: int = 1) -> openvi
     Raises ModelError: no such file, a file that cannot be read, an unknown input, a shape that the model does not
     accept, or a dimension that nothing fixes.
     """
-    model = _read_file(core, spec)
+    model = read_file(core, spec)
     for fault in (*_name_faults(model, spec), *_layout_faults(model, spec)):
         raise ModelError(fault.message, advice=fault.advice)
     _set_layouts(model, spec)
@@ -246,7 +246,8 @@ def _letters(layout: str) -> int:
     return layout.count(",") + 1 if layout.startswith("[") else len(layout)
 
 
-def _read_file(core: openvino.Core, spec: ModelSpec) -> openvino.Model:
+def read_file(core: openvino.Core, spec: ModelSpec) -> openvino.Model:
+    """Returns the model as its file declares it, open dimensions included. Raises ModelError."""
     path = locate(spec)
     if path is None:
         return BUILTINS[spec.path.removeprefix(BUILTIN)].build()

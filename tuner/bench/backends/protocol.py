@@ -60,6 +60,9 @@ class Backend(Protocol):
     def find_faults(self, device: str) -> list[dict[str, Any]]:
         """Returns every fault of the model and the device, with the key of the study file under `at`."""
 
+    def describe_inputs(self) -> list[dict[str, Any]]:
+        """Returns the fields of `InputFacts` for each input, before anything fixes its shape."""
+
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:
         """Returns those of `names` that the device does not support."""
 

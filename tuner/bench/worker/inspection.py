@@ -15,7 +15,8 @@ import psutil
 from tuner.bench.session.member import CommandFailed, WorkerLost
 from tuner.bench.worker.process import WorkerProcess, WorkerSetup
 from tuner.bench.worker.worker_bench import INSPECT_LIMIT_S, OPENVINO
-from tuner.errors import HostError
+from tuner.errors import HostError, ModelError
+from tuner.model.files.description import InputFacts
 from tuner.model.spec import ModelSpec
 
 
@@ -30,6 +31,16 @@ def find_faults(device: str, model: ModelSpec | None, *, backend: str = OPENVINO
         except (CommandFailed, WorkerLost) as error:
             raise HostError(f"the model cannot be looked at: {error.failure.message}") from error
     return [(tuple(fault["at"]), "; ".join(filter(None, (fault["message"], fault["advice"])))) for fault in answer]
+
+
+def describe_inputs(model: ModelSpec, *, backend: str = OPENVINO) -> list[InputFacts]:
+    """Returns the inputs of a model as its file declares them. Raises ModelError, or HostError if no worker answers."""
+    with _worker(model, backend) as worker:
+        try:
+            answer = worker.call("describe_inputs", limit_s=INSPECT_LIMIT_S)
+        except (CommandFailed, WorkerLost) as error:
+            raise ModelError(f"{model.path!r} cannot be read: {error.failure.message}") from error
+    return [InputFacts.from_json(facts) for facts in answer]
 
 
 def bare_worker_bytes(*, backend: str = OPENVINO) -> int:

@@ -89,6 +89,10 @@ class Commands:
         """Returns `Backend.find_faults`."""
         return self.backend.find_faults(device)
 
+    def describe_inputs(self) -> list[dict[str, Any]]:
+        """Returns `Backend.describe_inputs`."""
+        return self.backend.describe_inputs()
+
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:
         """Returns `Backend.unknown_properties`."""
         return self.backend.unknown_properties(device, names)

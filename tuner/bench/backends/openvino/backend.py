@@ -33,8 +33,9 @@ from tuner.errors import DeviceError, ModelError
 from tuner.model.batching import prove_batch
 from tuner.model.data_faults import table_faults
 from tuner.model.device import check_device
+from tuner.model.files.description import describe_inputs
 from tuner.model.ports import given_name, input_name
-from tuner.model.read import batch_axes, find_faults, read
+from tuner.model.read import batch_axes, find_faults, read, read_file
 from tuner.model.spec import Fault, ModelSpec
 from tuner.model.state import state_variables, steps_between_resets
 
@@ -121,6 +122,10 @@ class OpenVinoBackend:
         except DeviceError as error:
             faults.append({"at": ["device"], "message": str(error), "advice": error.advice})
         return faults
+
+    def describe_inputs(self) -> list[dict[str, Any]]:
+        """Returns the fields of `InputFacts` for each input, before anything fixes its shape."""
+        return describe_inputs(read_file(self.core, self.spec))
 
     def _load_faults(self, model: ov.Model) -> list[Fault]:
         """Returns what the model says against the section `load` of the study file, whose keys are complete."""
