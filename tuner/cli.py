@@ -7,22 +7,22 @@ Must not decide anything.
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from tuner import __version__
+from tuner.commands import study_flags as flags_of
 from tuner.errors import HostError, InputError, OutputError, SignalError, TunerError
+from tuner.report.stream import unbroken
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
     from rich.table import Table
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ def note_flag(context: typer.Context, parameter: typer.CallbackParam, value: boo
 
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the study folders are.")]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", show_default=False)]
+StudyOrModel = Annotated[str, typer.Argument(metavar="STUDY.yaml|MODEL", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait while another study measures on this host.")]
 Fresh = Annotated[bool, typer.Option("--fresh", callback=note_flag, help="Move earlier results aside and start anew.")]
@@ -52,7 +53,8 @@ RESULTS = Path("results")
 
 @app.command()
 def run(
-    study: StudyFile,
+    context: typer.Context,
+    study: StudyOrModel,
     results: Results = RESULTS,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Total budget, instead of the file's.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")] = None,
@@ -60,24 +62,65 @@ def run(
     wait: Wait = False,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be done, and stop.")] = False,
     as_json: Json = False,
+    minimize: flags_of.Minimize = None,
+    maximize: flags_of.Maximize = None,
+    limits: flags_of.Limits = None,
+    inputs: flags_of.Inputs = None,
+    layouts: flags_of.Layouts = None,
+    cpus: flags_of.Cpus = None,
+    replicas: flags_of.Replicas = None,
+    rate: flags_of.Rate = None,
+    device: flags_of.Device = None,
 ) -> None:
-    """Start or resume a study; Ctrl-C is safe."""
+    """Start or resume a study, of a study file or of a model alone; Ctrl-C is safe."""
+    from tuner.commands.init import study_of, written_file
     from tuner.commands.run import RunOptions, plan_study, run_study
     from tuner.report.outcome import end_lines
     from tuner.report.study_json import study_json
     from tuner.report.terminal import TerminalReporter, print_lines
     from tuner.report.words.progress import event_lines
 
-    options = RunOptions(results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait)
+    flags = flags_of.StudyFlags.of(context.params)
+    text = study_of(study, flags, results, minutes, is_fresh=fresh)
+    path = Path(study) if text is None else written_file(study, results)
+    options = RunOptions(results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, text=text)
     with TerminalReporter(sys.stderr) as reporter:
-        planned = plan_study(study, options, reporter) if plan else []
-        report = None if plan else run_study(study, options, reporter)
+        planned = plan_study(path, options, reporter) if plan else []
+        report = None if plan else run_study(path, options, reporter)
     if report is None:
         print_lines([line for event in planned for line in event_lines(event)], sys.stdout)
         return
     print_result(report, as_json, study_json, end_lines)
     if report.result is None or not report.result.is_answer:
         raise typer.Exit(1)
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", show_default=False)] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="A question that is often asked.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The study file.  [default: MODEL.yaml]")] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="Print every recipe, and stop.")] = False,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Total budget.")] = None,
+    minimize: flags_of.Minimize = None,
+    maximize: flags_of.Maximize = None,
+    limits: flags_of.Limits = None,
+    inputs: flags_of.Inputs = None,
+    layouts: flags_of.Layouts = None,
+    cpus: flags_of.Cpus = None,
+    replicas: flags_of.Replicas = None,
+    rate: flags_of.Rate = None,
+    device: flags_of.Device = None,
+) -> None:
+    """Write a commented study file for a model, to be edited and run."""
+    from tuner.commands.init import InitOptions, init_study, list_recipes
+
+    if list_all:
+        print(list_recipes(), end="")
+        return
+    options = InitOptions(recipe=recipe, minutes=minutes, out=out)
+    print(*init_study(model, flags_of.StudyFlags.of(context.params), options), sep="\n")
 
 
 @app.command()
@@ -240,30 +283,6 @@ def options(
 def interrupt(signum: int, frame: object) -> NoReturn:
     """Raises SignalError: SIGTERM ends a run as Ctrl-C does, without workers left and with a record to resume from."""
     raise SignalError("terminated" if signum == signal.SIGTERM else "interrupted")
-
-
-class Unread(io.FileIO):
-    """Drops what it is given once its reader has left, as `head` does, instead of failing."""
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        """Writes the bytes and returns how many were taken: all of them if the reader has left."""
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            return memoryview(data).nbytes
-
-
-def unbroken(stream: TextIO) -> TextIO:
-    """Returns a stream for stdout or stderr that goes on when its reader leaves.
-
-    A stream that replaces one of them is returned as it is, and so is the None of one that was closed from the start.
-    """
-    is_own = stream is sys.__stdout__ or stream is sys.__stderr__
-    if not is_own or not isinstance(stream, io.TextIOWrapper):
-        return stream
-    raw = Unread(stream.fileno(), "w", closefd=False)
-    is_line_wise = stream.line_buffering or stream.write_through
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=is_line_wise)
 
 
 def main() -> None:

@@ -63,6 +63,8 @@ class RunOptions:
     results: Path
     minutes: float | None = None
     trials: int | None = None
+    text: str | None = None
+    """Text of the study file if the command line made it; None for a file that exists."""
     is_fresh: bool = False
     wait: bool = False
 
@@ -85,7 +87,7 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> StudyRepor
     try:
         return _run(path, options, reporter)
     except BusyError:
-        study = _with_budget(load_study(path), options)
+        study = _with_budget(load_study(path, options.text), options)
         folder = options.results / study.name
         found = None if options.is_fresh else read_finished(study, folder)
         if found is None:
@@ -130,7 +132,7 @@ def prepared_study(
     everything else is known to work. `plan` writes nothing; `measure` leaves what a study has written alone.
     `batch_size` is one more batch size that is to be proved legal. Raises TunerError.
     """
-    draft = parse(path)
+    draft = parse(path, options.text)
     draft.check_host(host_facts())
     check_model_file(draft)
     inspector = DeviceInspector(draft)
@@ -170,6 +172,7 @@ def prepared_study(
                 if options.is_fresh:
                     prepare(folder, is_fresh=True)
                 log = _opened_log(folder, setup, facts, host, digest)
+                said += [f"the study file is {folder / 'study.yaml'}"] if options.text else []
                 reporter = RunLog(inner=reporter, path=folder / "run.log")
             else:
                 log = read_log(folder / "sessions.jsonl")

@@ -169,8 +169,8 @@ def parse_front(text: str, name: str) -> FrontFile:
     return front
 
 
-def parse_bound(text: str, metrics: Sequence[str]) -> Bound:
-    """Returns the bound of a text such as `latency_p90_ms<=8`.
+def parse_bound(text: str, metrics: Sequence[str], flag: str = "--pick") -> Bound:
+    """Returns the bound of a text such as `latency_p90_ms<=8`, which stands after `flag` in the command line.
 
     Raises InputError with the allowed metrics and a close match.
     """
@@ -180,11 +180,11 @@ def parse_bound(text: str, metrics: Sequence[str]) -> Bound:
     except ValueError:
         value = math.nan
     if found is None or not math.isfinite(value):
-        raise InputError(f"--pick {text!r} is no bound", advice="write it as 'latency_p90_ms<=8' or 'throughput>=200'")
+        raise InputError(f"{flag} {text!r} is no bound", advice="write it as 'latency_p90_ms<=8' or 'throughput>=200'")
     if found[1] not in metrics:
         close = difflib.get_close_matches(found[1], metrics, n=1)
         question = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"--pick {text!r}: unknown metric {found[1]}; {question}allowed: {', '.join(metrics)}")
+        raise InputError(f"{flag} {text!r}: unknown metric {found[1]}; {question}allowed: {', '.join(metrics)}")
     return Bound(metric=found[1], is_upper=found[2] == "<=", value=value)
 
 

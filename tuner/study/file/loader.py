@@ -32,12 +32,13 @@ from tuner.study.study import BaselineSpec, Budget, SpaceSpec, Study
 from tuner.yaml_text import NodePath
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path, text: str | None = None) -> Study:
     """Returns the study of a file, checked as far as that needs neither this host nor a device.
 
-    Raises StudyFileError with every problem of the file, InputError if it cannot be read.
+    `text` is what the file will hold if it is not written yet. Raises StudyFileError with every problem of the file,
+    InputError if it cannot be read.
     """
-    return parse(path).study()
+    return parse(path, text).study()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +109,16 @@ class Draft:
         return _study(self.sections, self.problems.document, self.path)
 
 
-def parse(path: Path) -> Draft:
+def parse(path: Path, text: str | None = None) -> Draft:
     """Returns a file with every problem that can be found in it alone.
 
-    Raises StudyFileError if it is no YAML mapping or newer than this program, InputError if it is no study file.
+    `text` is what the file will hold if it is not written yet. Raises StudyFileError if it is no YAML mapping or newer
+    than this program, InputError if it is no study file.
     """
-    document = read_document(_read(path), name=str(path))
+    if text is None:
+        document = read_document(_read(path), name=str(path))
+    else:
+        document = read_document(text.encode(), name=f"{path} (not written yet)")
     if {"verdict", "effective"} <= document.value.keys():
         raise InputError(f"{path}: this is a best.yaml, not a study file", advice=f"`tuner apply {path}` uses it")
     _refuse_newer(document)
@@ -132,7 +137,7 @@ def parse(path: Path) -> Draft:
 def _read(path: Path) -> bytes:
     try:
         if not path.exists():
-            raise InputError(f"{path}: there is no such file", advice="the README shows a study file to start from")
+            raise InputError(f"{path}: there is no such file", advice="`tuner init MODEL` writes a study file to start from")
         if not path.is_file():
             raise InputError(f"{path}: this is not a file", advice="give the study file itself, such as configs/x.yaml")
         with path.open("rb") as file:

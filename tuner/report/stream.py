@@ -1,0 +1,37 @@
+"""Streams for stdout and stderr that go on when their reader leaves, as `head` does.
+
+Responsible for bytes. Must not know what is written.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class Unread(io.FileIO):
+    """Drops what it is given once its reader has left, as `head` does, instead of failing."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Writes the bytes and returns how many were taken: all of them if the reader has left."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def unbroken(stream: TextIO) -> TextIO:
+    """Returns a stream for stdout or stderr that goes on when its reader leaves.
+
+    A stream that replaces one of them is returned as it is, and so is the None of one that was closed from the start.
+    """
+    is_own = stream is sys.__stdout__ or stream is sys.__stderr__
+    if not is_own or not isinstance(stream, io.TextIOWrapper):
+        return stream
+    raw = Unread(stream.fileno(), "w", closefd=False)
+    is_line_wise = stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=is_line_wise)
