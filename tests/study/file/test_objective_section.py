@@ -64,3 +64,32 @@ def test_limits_beside_several_objectives_are_checked_as_those_of_one(load: Load
 def test_an_objective_that_is_misspelt_is_not_also_missing(load: Load) -> None:
     (problem,) = problems_of(load, changed(objective="", objectivs=TWO))
     assert problem.startswith('10:1: unknown key "objectivs"; did you mean objective')
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        (
+            {"objective": "{maximize: throughput, subject_to: {throughput: {max: 5}}}"},
+            "5:61: max contradicts the objective, which wants throughput higher; take this bound out",
+        ),
+        (
+            {"objective": "{minimize: latency_p99_ms, subject_to: {latency_p99_ms: {min_ratio: 2}}}"},
+            "5:69: min_ratio contradicts the objective, which wants latency_p99_ms lower",
+        ),
+        (
+            {"objective": "", "objectives": TWO, "subject_to": "{latency_p90_ms: {min: 5}}"},
+            "11:31: min contradicts the objective, which wants latency_p90_ms lower",
+        ),
+    ],
+)
+def test_a_limit_that_contradicts_the_objective_is_refused(
+    load: Load, sections: dict[str, str], expected: str
+) -> None:
+    (found,) = problems_of(load, changed(**sections))
+    assert found.startswith(expected)
+
+
+def test_a_limit_on_the_objective_itself_may_ask_for_more_of_it(load: Load) -> None:
+    limits = load(changed(objective="{maximize: throughput, subject_to: {throughput: {min: 5}}}")).objective.limits
+    assert limits == (Limit(metric="throughput", min=5),)

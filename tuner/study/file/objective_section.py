@@ -15,6 +15,7 @@ from tuner.study.file.problems import ProblemList, listed, unknown
 from tuner.study.file.scalars import Maybe, Positive
 from tuner.study.file.sections import Faults, Section, absent, at_key, at_value, one_of, refuse, rule
 from tuner.study.study import Limit, Objective
+from tuner.yaml_text import NodePath
 
 FEWEST_OBJECTIVES, MOST_OBJECTIVES = 2, 4
 """Number of entries of `objectives`. With five objectives nearly every configuration is on the front."""
@@ -127,6 +128,28 @@ def check_objectives(problems: ProblemList) -> None:
         problems.at_key(("objectives",), "a study has either one `objective` or several `objectives`; take one out")
     if "subject_to" in problems.document.value and "objectives" not in keys:
         problems.at_key(("subject_to",), "the limits beside one objective stand inside it, under `objective:`")
+    _refuse_contradictions(problems, ("objective", "subject_to"), _named(problems, "objective"))
+    _refuse_contradictions(problems, ("subject_to",), _named(problems, "objectives"))
+
+
+def _named(problems: ProblemList, key: str) -> list[str]:
+    """Returns the metrics of the objective or the objectives under a key of the file, whatever is wrong with it."""
+    found = problems.find((key,))
+    sections = [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, Mapping)]
+    names = [one.get(direction) for one in sections for direction in DIRECTIONS]
+    return [name for name in names if isinstance(name, str) and name in METRICS]
+
+
+def _refuse_contradictions(problems: ProblemList, path: NodePath, metrics: Sequence[str]) -> None:
+    """Reports limits on an objective itself that keep it from getting better."""
+    limits = problems.find(path)
+    for name in metrics:
+        bounds = limits.get(name) if isinstance(limits, Mapping) else None
+        wrong, better = ("max", "higher") if METRICS[name].is_higher_better else ("min", "lower")
+        for key in (wrong, f"{wrong}_ratio"):
+            if isinstance(bounds, Mapping) and key in bounds and problems.is_right((*path, name)):
+                message = f"{key} contradicts the objective, which wants {name} {better}; take this bound out"
+                problems.at_key((*path, name, key), message)
 
 
 def objective_of(sections: Sequence[DirectionSection], limits: Mapping[str, LimitSection]) -> Objective:

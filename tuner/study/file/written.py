@@ -81,10 +81,14 @@ def _escaped(character: str) -> str:
 
 def comment(text: str, indent: int = 0) -> list[str]:
     """Returns a text as lines of comments; what cannot be printed is escaped, so that no name ends the comment."""
-    plain = "".join(c if c.isprintable() else _escaped(c) for c in text)
     begin = " " * indent + "# "
-    lines = textwrap.wrap(plain, COLUMNS, initial_indent=begin, subsequent_indent=begin, break_on_hyphens=False)
+    lines = textwrap.wrap(printable(text), COLUMNS, initial_indent=begin, subsequent_indent=begin, break_on_hyphens=False)
     return lines or [begin.rstrip()]
+
+
+def printable(text: str) -> str:
+    """Returns a text on one line without control characters, which are escaped."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def number(value: float) -> str:
@@ -110,7 +114,7 @@ def _head(facts: StudyFacts, wish: Wish) -> list[str]:
     if wish.example:
         lines += comment(f"CHANGE {wish.example} to yours: what stands here is an example.")
     if facts.command:
-        lines += [*comment("Start it, or resume it after Ctrl-C, with"), "#", f"#     {facts.command}", "#"]
+        lines += [*comment("Start it, or resume it after Ctrl-C, with"), "#", f"#     {printable(facts.command)}", "#"]
     lines += [*comment("`tuner schema` prints what else a study file may say."), "", "schema_version: 1"]
     return [*lines, f"name: {_name(facts.name)}"] if facts.name else lines
 
@@ -136,7 +140,7 @@ def _input(one: WrittenInput) -> list[str]:
     if one.layout and "N" in one.layout:
         words.append("N marks the batch")
     value = f"shape: [{', '.join(map(str, one.shape))}]"
-    value += f", layout: {one.layout}" if one.layout else ""
+    value += f", layout: {scalar(one.layout)}" if one.layout else ""
     if one.table_rows:
         words.append(f"ids of a table of {one.table_rows} rows")
         value += f", range: [0, {one.table_rows - 1}]"
