@@ -33,6 +33,7 @@ from tests.test_architecture import ORDER
 from tuner.bench.metrics import METRICS
 from tuner.cli import app
 from tuner.study.file.loader import load_study
+from tuner.study.file.recipes import RECIPES
 from tuner.study.file.schema import json_schema
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -205,6 +206,10 @@ def test_the_metric_table_has_every_metric_with_its_unit_and_no_other() -> None:
 def test_the_example_table_has_every_study_file_and_no_other() -> None:
     named = [name for row in rows_of(STUDIES, "file") for name in re.findall(r"`([^`]+)`", row[0])]
     assert sorted(named) == [path.stem for path in CONFIGS]
+
+
+def test_the_recipe_table_has_every_recipe_in_their_order() -> None:
+    assert [row[0].strip("`") for row in rows_of(STUDIES, "recipe")] == list(RECIPES)
 
 
 def test_every_study_and_every_part_of_one_loads(tmp_path: Path) -> None:

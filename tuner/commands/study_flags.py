@@ -152,13 +152,13 @@ def _rate(flags: StudyFlags, metrics: Sequence[str]) -> float | None:
         raise InputError(
             f"--rate {flags.rate}: no requests arrive", advice="give requests a second, such as --rate 120"
         )
+    if len(metrics) > 1:
+        raise InputError("several objectives go without --rate", advice="take --rate out, or one of the objectives")
     if "throughput" in metrics:
         raise InputError(
             f"at {flags.rate:g} requests a second the throughput is {flags.rate:g}: there is nothing to maximize",
             advice="minimize a latency or cpu_ms_per_sample at that rate, or take --rate out",
         )
-    if len(metrics) > 1:
-        raise InputError("several objectives go without --rate", advice="take --rate out, or one of the objectives")
     return flags.rate
 
 

@@ -83,9 +83,7 @@ def test_an_objective_that_is_misspelt_is_not_also_missing(load: Load) -> None:
         ),
     ],
 )
-def test_a_limit_that_contradicts_the_objective_is_refused(
-    load: Load, sections: dict[str, str], expected: str
-) -> None:
+def test_a_limit_that_contradicts_the_objective_is_refused(load: Load, sections: dict[str, str], expected: str) -> None:
     (found,) = problems_of(load, changed(**sections))
     assert found.startswith(expected)
 

@@ -18,7 +18,24 @@ from tuner.study.file.written import COLUMNS, StudyFacts, WrittenInput, comment,
 from tuner.yaml_text import build, compose
 
 HERE = Path("study.yaml")
-HOSTILE = ["on", "a: b", "x # y", "- x", "{x}", '"', "\\", "\n", "a\u2028b", "\x85", "\x1b[31m", "~", "", " ", "<<", "1e5"]
+HOSTILE = [
+    "on",
+    "a: b",
+    "x # y",
+    "- x",
+    "{x}",
+    '"',
+    "\\",
+    "\n",
+    "a\u2028b",
+    "\x85",
+    "\x1b[31m",
+    "~",
+    "",
+    " ",
+    "<<",
+    "1e5",
+]
 INPUT = WrittenInput(name="x", shape=(1, 3, 48, 192), layout="NCHW", declared="[?,3,?,?]")
 names = st.text(max_size=30) | st.sampled_from(HOSTILE)
 inputs = st.builds(
@@ -106,7 +123,9 @@ def test_a_long_sentence_is_wrapped_and_a_long_name_is_still_a_key(load: Load) -
     assert list(load(study_text(facts, Wish(metrics=("throughput",)))).model.inputs) == ["x" * 5000, "x"]
 
 
-@pytest.mark.parametrize(("value", "text"), [(20.0, "20"), (0.5, "0.5"), (1e20, "1e+20"), (0.1 + 0.2, "0.30000000000000004")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(20.0, "20"), (0.5, "0.5"), (1e20, "1e+20"), (0.1 + 0.2, "0.30000000000000004")]
+)
 def test_a_number_is_written_without_loss(value: float, text: str) -> None:
     assert number(value) == text
 

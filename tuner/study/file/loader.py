@@ -137,7 +137,9 @@ def parse(path: Path, text: str | None = None) -> Draft:
 def _read(path: Path) -> bytes:
     try:
         if not path.exists():
-            raise InputError(f"{path}: there is no such file", advice="`tuner init MODEL` writes a study file to start from")
+            raise InputError(
+                f"{path}: there is no such file", advice="`tuner init MODEL` writes a study file to start from"
+            )
         if not path.is_file():
             raise InputError(f"{path}: this is not a file", advice="give the study file itself, such as configs/x.yaml")
         with path.open("rb") as file:

@@ -82,7 +82,9 @@ def _escaped(character: str) -> str:
 def comment(text: str, indent: int = 0) -> list[str]:
     """Returns a text as lines of comments; what cannot be printed is escaped, so that no name ends the comment."""
     begin = " " * indent + "# "
-    lines = textwrap.wrap(printable(text), COLUMNS, initial_indent=begin, subsequent_indent=begin, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        printable(text), COLUMNS, initial_indent=begin, subsequent_indent=begin, break_on_hyphens=False
+    )
     return lines or [begin.rstrip()]
 
 
