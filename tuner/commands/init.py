@@ -42,7 +42,7 @@ WRITTEN_STUDY = "study.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitOptions:
-    """What `tuner init` is asked beside its flags."""
+    """Answers of the command line to the questions of a study."""
 
     recipe: str | None = None
     minutes: float | None = None
