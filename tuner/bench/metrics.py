@@ -57,26 +57,6 @@ class Metric:
     """Conditions under which the metric can be measured."""
 
     @property
-    def needs_own_process(self) -> bool:
-        """True if the member must have its process for itself."""
-        return Requirement.OWN_PROCESS in self.requires
-
-    @property
-    def needs_energy(self) -> bool:
-        """True if the host's energy counters must be readable."""
-        return Requirement.ENERGY in self.requires
-
-    @property
-    def needs_start_up(self) -> bool:
-        """True if every turn must start a new process."""
-        return Requirement.COLD_START in self.requires
-
-    @property
-    def needs_cache(self) -> bool:
-        """True if every turn must also start a process with a filled model cache."""
-        return Requirement.MODEL_CACHE in self.requires
-
-    @property
     def sign(self) -> int:
         """+1 if higher is better, else -1: `sign * log(a / b)` is positive if a is better."""
         return 1 if self.is_higher_better else -1
