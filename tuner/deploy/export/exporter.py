@@ -191,6 +191,14 @@ APPLICATION = (
 """Comment on what the program that a container or a service starts has to do."""
 
 
+def unless_reshaped(inputs: Callable[[Best], str | None]) -> Mapping[str, Refusal]:
+    """Returns the refusals of a consumer that reshapes the model, unless `inputs` returns a reason against it."""
+    return {
+        "inputs": inputs,
+        "batch_size": lambda best: inputs(best) if best.inputs else "the file says the shape of no input",
+    }
+
+
 def application_environment(best: Best, model_folder: str | None) -> dict[str, str]:
     """Returns the environment variables that `APPLICATION` reads, without REPLICA.
 
