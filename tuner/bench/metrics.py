@@ -50,7 +50,7 @@ class Metric:
     is_session_level: bool = False
     """True if only a whole session has a value, not a single window."""
     field: str | None = None
-    """Field of a window that may be missing, in old records or on some hosts; None for fields that never are."""
+    """Field of a window that old records or some hosts may lack; None for fields that never are missing."""
     is_present: Callable[[Window], bool] = lambda window: True
     """Returns True if a window has the metric; a closed loop has no arrivals."""
     requires: frozenset[Requirement] = frozenset()

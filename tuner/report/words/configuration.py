@@ -14,7 +14,7 @@ from tuner.deploy.best import Best
 from tuner.report.words.text import printable
 
 Values = Mapping[str, Value]
-"""Every parameter of a configuration that is shown -> its value; a parameter that is left to the device is missing."""
+"""Each shown parameter of a configuration -> its value; a parameter that the device chooses is missing."""
 
 NOTHING_SET = "defaults"
 """Name of a configuration that leaves everything to the device."""

@@ -42,7 +42,7 @@ ONE_SAMPLE = "a request that arrives is one sample: under this load batch_size i
 
 
 class ArrivalsSection(Section):
-    """How fast requests arrive: one of rate_per_s and find_max."""
+    """The rate at which requests arrive: one of rate_per_s and find_max."""
 
     model_config = ConfigDict(json_schema_extra=one_of("rate_per_s", "find_max"))
 
@@ -59,7 +59,7 @@ class ArrivalsSection(Section):
 
 
 class LoadSection(Section):
-    """How requests arrive, and how many steps a conversation with a model that keeps a state has."""
+    """The arrivals of requests, and the steps of a conversation with a model that keeps a state."""
 
     model_config = ConfigDict(
         json_schema_extra={
