@@ -64,8 +64,12 @@ LONGER = {
 """Files of tests that are still longer. Each that is split leaves the list."""
 
 
-RIDDLES = re.compile(r"^(Of|Who|Whoever|Where|What|Whether|Beside|That)\b")
+RIDDLES = re.compile(r"^(Of|Who|Whoever|Where|What|Whether|Beside|That|How|When)\b")
 """A docstring that begins so describes its object before it names its subject (tuner/README.md, prose)."""
+
+
+MOST_WORDS = 20
+"""Number of words that the first sentence of a docstring has at most (tuner/README.md, prose)."""
 
 
 def package_of(module: str) -> str:
@@ -179,6 +183,13 @@ def docstrings(tree: ast.AST) -> list[str]:
 def test_a_docstring_begins_with_its_subject_or_its_verb(path: Path) -> None:
     if path.name != "__init__.py":  # a package asks its question
         assert [text for text in docstrings(ast.parse(path.read_text())) if RIDDLES.match(text)] == []
+
+
+@each_file
+def test_the_first_sentence_of_a_docstring_is_short(path: Path) -> None:
+    if path.name != "__init__.py":
+        sentences = [re.split(r"[.?!](?:\s|$)", text, maxsplit=1)[0] for text in docstrings(ast.parse(path.read_text()))]
+        assert [sentence for sentence in sentences if len(sentence.split()) > MOST_WORDS] == []
 
 
 @pytest.mark.parametrize("statement", ["import tuner", "import tuner.cli"])

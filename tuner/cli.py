@@ -36,7 +36,7 @@ app = typer.Typer(
 
 
 def note_flag(context: typer.Context, parameter: typer.CallbackParam, value: bool) -> bool:
-    """Adds the name of a flag that is set to the set of names in the context, for `main` to look at in the end."""
+    """Adds the name of a set flag to the names in the context, which `main` looks at in the end."""
     if value:
         context.ensure_object(set).add(parameter.name)
     return value

@@ -75,7 +75,7 @@ class YamlError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """Says how a scalar becomes a value: the tag of a plain one, and the value of any that is no text."""
+    """Says how a scalar becomes a value: the tag of a plain scalar, and the value of others."""
 
     tag_of: Callable[[str], str]
     value_of: Callable[[yaml.ScalarNode], tuple[Scalar, str]]

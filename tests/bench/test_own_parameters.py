@@ -8,11 +8,12 @@ import pytest
 
 from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.bench.own_parameters import OWN_PARAMETERS, own_values
+from tuner.deploy.best import Best, BestBaseline
 from tuner.study.study import BaselineSpec
 
 
-def test_every_parameter_is_a_field_of_configurations_baselines_and_effective_configurations() -> None:
-    for kind in (DeploymentConfig, BaselineSpec, Effective):
+def test_every_parameter_is_a_field_of_configurations_baselines_and_best_yaml() -> None:
+    for kind in (DeploymentConfig, BaselineSpec, Effective, Best, BestBaseline):
         assert set(OWN_PARAMETERS) <= {field.name for field in fields(kind)}, kind
     assert [row.name for row in OWN_PARAMETERS.values()] == list(OWN_PARAMETERS)
 
@@ -41,6 +42,11 @@ def test_values_of_a_configuration_come_from_the_last_source_that_gives_one() ->
     found = own_values({"replicas": 2, "infer_requests": 1}, {"infer_requests": None, "affinity": "split", "X": 1})
     assert found == {"batch_size": 1, "infer_requests": 1, "replicas": 2, "affinity": "split"}
     assert own_values({"replicas": 1, "affinity": "split"})["affinity"] == "shared", "one process shares with none"
+
+
+def test_the_usual_value_is_that_of_a_configuration_that_says_nothing() -> None:
+    plain = DeploymentConfig(device="CPU")
+    assert {name: row.usual for name, row in OWN_PARAMETERS.items()} == {n: getattr(plain, n) for n in OWN_PARAMETERS}
 
 
 def test_a_default_is_legal_or_left_to_model_and_deployment() -> None:

@@ -29,7 +29,7 @@ from tests.virtual import (
 from tuner import __version__
 from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.bench.measurement import Session, Windows
-from tuner.bench.metrics import METRICS
+from tuner.bench.metrics import METRICS, Requirement
 from tuner.bench.protocol import SessionPlan
 from tuner.bench.simulated.synthetic import effective_of
 from tuner.decision.result import Result
@@ -43,7 +43,7 @@ from tuner.statistics.sequential_test import alpha_per_look, gain_pct, interval
 from tuner.statistics.session_effect import session_value
 from tuner.study.study import BaselineSpec, Limit
 
-USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING}
+USUAL = {name for name, row in METRICS.items() if Requirement.COLD_START not in row.requires and name not in ARRIVING}
 """What every window tells, without starts."""
 pytestmark = pytest.mark.slow
 

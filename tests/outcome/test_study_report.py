@@ -10,7 +10,7 @@ import pytest
 from tests.outcome.test_best_config import HOST, best_of
 from tests.virtual import ARRIVING, Meddler, PhaseFuse, PowerCut, Virtual, crash, make_study, streams
 from tuner.bench.measurement import Session, Windows
-from tuner.bench.metrics import METRICS
+from tuner.bench.metrics import METRICS, Requirement
 from tuner.bench.protocol import Phase, SessionPlan
 from tuner.deploy.best_file import write_best
 from tuner.errors import InputError, NoAnswerError, RecordError
@@ -24,7 +24,7 @@ from tuner.report.study import study_lines
 from tuner.report.study_json import study_json
 from tuner.study.study import Budget
 
-USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING}
+USUAL = {name for name, row in METRICS.items() if Requirement.COLD_START not in row.requires and name not in ARRIVING}
 """What every window tells, without starts."""
 pytestmark = pytest.mark.slow
 

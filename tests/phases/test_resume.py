@@ -33,7 +33,7 @@ from tests.virtual import (
 )
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import Session
-from tuner.bench.metrics import METRICS
+from tuner.bench.metrics import METRICS, Requirement
 from tuner.bench.protocol import Progress, SessionRequest
 from tuner.bench.simulated.synthetic import SyntheticBench
 from tuner.search.optuna_study import UNRECORDED
@@ -61,7 +61,7 @@ def test_every_candidate_is_an_optuna_trial_with_its_whole_record(tmp_path: Path
     assert all("same_as" in trials[n].record for n in trials.keys() - measured)
 
 
-USUAL = {name for name, row in METRICS.items() if not row.needs_start_up and name not in ARRIVING}
+USUAL = {name for name, row in METRICS.items() if Requirement.COLD_START not in row.requires and name not in ARRIVING}
 """What every window tells, without starts."""
 EIGHT = space_of(parameter("NUM_STREAMS", 2, 5, 7, 8), parameter("infer_requests", 8, 16))
 RESUMED = {

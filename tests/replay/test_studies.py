@@ -12,7 +12,7 @@ from tuner.bench.simulated.synthetic import hill
 from tuner.bench.simulated.table import NOISES, HostNoise, Row, Table, null_table, write_table
 from tuner.errors import InputError
 from tuner.replay.recorded_table import read_recorded
-from tuner.replay.studies import STRATEGIES, ReplayOptions, StrategyName, Task, replay, replay_all, replay_tables
+from tuner.replay.studies import REPLAYED, ReplayOptions, StrategyName, Task, replay, replay_all, replay_tables
 from tuner.report.replay import replay_json, replay_lines
 from tuner.study.study import BaselineSpec
 
@@ -45,7 +45,7 @@ TABLE = Table(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", REPLAYED)
 def test_every_strategy_finds_the_best_of_a_calm_table(strategy: StrategyName) -> None:
     found = replay(Task(table=TABLE, noise=CALM, strategy=strategy, minutes=10.0, seed=1))
     assert found.is_tuned

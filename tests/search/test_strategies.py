@@ -10,7 +10,7 @@ import pytest
 
 from tests.virtual import LARGE, SMALL, TINY, PhaseFuse, PowerCut, Virtual, make_study
 from tuner.search.known import KnownConfigurations
-from tuner.search.strategies import STRATEGIES, EndReason, Knowledge, SearchEnd
+from tuner.search.strategies import STRATEGIES, Knowledge, SearchEnd
 from tuner.study.space import Assignment, Space
 from tuner.study.study import SamplerName
 
@@ -90,11 +90,3 @@ def test_choosing_twice_from_the_same_knowledge_chooses_the_same(tmp_path: Path)
     known = known_before(tmp_path, LARGE)
     for name in STRATEGIES:
         assert chosen(name, known) == chosen(name, known)
-
-
-def test_every_end_has_its_words() -> None:
-    ends = [SearchEnd(reason=reason) for reason in EndReason]
-    assert len({str(end) for end in ends}) == 7
-    assert str(SearchEnd(reason=EndReason.TRIALS_DONE, trials=12)) == "12 trials done"
-    failed = SearchEnd(reason=EndReason.ALL_FAILED, cause="compile: not supported")
-    assert str(failed) == "every configuration failed: compile: not supported"

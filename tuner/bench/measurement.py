@@ -23,7 +23,7 @@ class HostActivity:
     own_cpu_pct: float = 0.0
     """CPU time used by the measuring processes, in per cent of all usable CPUs."""
     pressure_pct: float | None = None
-    """Wall time in which a task of the host waited for a CPU, in per cent; includes the member's own threads."""
+    """Wall time (%) in which a task of the host waited for a CPU; includes the member's own threads."""
     frequency_mhz: float | None = None
     """Mean frequency of at most eight CPUs at the end of the stretch."""
     thermal_throttles: int = 0

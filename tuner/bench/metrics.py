@@ -50,31 +50,11 @@ class Metric:
     is_session_level: bool = False
     """True if only a whole session has a value, not a single window."""
     field: str | None = None
-    """Field of a window that may be missing, in old records or on some hosts; None for fields that never are."""
+    """Field of a window that old records or some hosts may lack; None for fields that never are missing."""
     is_present: Callable[[Window], bool] = lambda window: True
     """Returns True if a window has the metric; a closed loop has no arrivals."""
     requires: frozenset[Requirement] = frozenset()
     """Conditions under which the metric can be measured."""
-
-    @property
-    def needs_own_process(self) -> bool:
-        """True if the member must have its process for itself."""
-        return Requirement.OWN_PROCESS in self.requires
-
-    @property
-    def needs_energy(self) -> bool:
-        """True if the host's energy counters must be readable."""
-        return Requirement.ENERGY in self.requires
-
-    @property
-    def needs_start_up(self) -> bool:
-        """True if every turn must start a new process."""
-        return Requirement.COLD_START in self.requires
-
-    @property
-    def needs_cache(self) -> bool:
-        """True if every turn must also start a process with a filled model cache."""
-        return Requirement.MODEL_CACHE in self.requires
 
     @property
     def sign(self) -> int:

@@ -46,6 +46,13 @@ class OwnParameter:
         return not self.words
 
     @property
+    def usual(self) -> Value:
+        """Value that needs no mention in the name of a configuration."""
+        if self.words:
+            return self.words[0]
+        return self.lowest if self.default is None and not self.is_nullable else self.default
+
+    @property
     def allowed(self) -> str:
         """Legal values as the end of a message, such as `a whole number from 1`."""
         return f"a whole number from {self.lowest}" if self.is_count else f"one of {', '.join(self.words)}"

@@ -14,7 +14,7 @@ from tuner.bench.configuration import DeploymentConfig
 from tuner.decision.confirmation import Confirmation, gaps_between, limit_checks
 from tuner.evidence.state import StudyState
 from tuner.statistics.limits import ConstraintCheck
-from tuner.statistics.sequential_test import Interval, gain_log, interval
+from tuner.statistics.sequential_test import Interval, gain_log, interval, is_proved
 
 FEWEST_SESSIONS = 2
 """Number of sessions of one point below which there is no interval."""
@@ -117,7 +117,7 @@ def with_proof(
     least = gain_log(state.study.min_gain_pct)
     for baseline in baselines:
         gains = _intervals(state, found, gaps_between(state, found, point.position, baseline.position))
-        if not any(gain.low > 0.0 and gain.estimate >= least for gain in gains.values()):
+        if not any(is_proved(gain, least) for gain in gains.values()):
             return replace(point, unproven=Unproven(baseline=baseline.name, gains=gains))
     return replace(point, is_proven=bool(baselines))
 

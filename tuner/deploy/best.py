@@ -74,12 +74,10 @@ class BestBaseline:
     infer_requests: int | None = None
     """Number of requests in flight; None for as many as the compiled model suggests."""
     replicas: int | None = None
-    """Number of processes; None if baseline and deployed configuration both use one process, and in files written
-    before this field existed."""
+    """Number of processes; None if baseline and deployed configuration both use one process, and in older files."""
     affinity: Literal["shared", "split"] | None = None
     api: Literal["async", "sync"] | None = None
-    """Way of calling the model; None if it equals that of the deployed configuration, and in files written before this
-    field existed."""
+    """Way of calling the model; None if it equals that of the deployed configuration, and in older files."""
 
     @property
     def processes(self) -> str:
@@ -117,8 +115,7 @@ class BestConstraint:
     requests: int | None = None
     """Number of requests on which the measured value rests."""
     kept: bool | None = None
-    """False if no configuration keeps all limits and this one violates the limit; None in files written before this
-    field existed."""
+    """False if no configuration keeps all limits and this one violates the limit; None in older files."""
 
     def __str__(self) -> str:
         bounds = {"min": self.min, "max": self.max, "min_ratio": self.min_ratio, "max_ratio": self.max_ratio}

@@ -27,8 +27,10 @@ CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
 """Name in OPTIMIZATION_CAPABILITIES of a device that has instructions for a precision. A CPU without them accepts
 bf16, reports it, and emulates it (tests/deploy/test_deployment.py)."""
 QUOTA_TOLERANCE = 0.01
-"""Largest difference of two equal CPU quotas, in CPUs: each is a ratio of whole microseconds, and best.yaml may be
-rounded."""
+"""Largest difference of two equal CPU quotas, in CPUs.
+
+Each quota is a ratio of whole microseconds, and best.yaml may be rounded.
+"""
 
 
 class Differences:

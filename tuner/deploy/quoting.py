@@ -39,5 +39,5 @@ def slug(text: str) -> str:
 
 
 def is_writable(text: str) -> bool:
-    """Returns True if a file and a command line can hold the text: no NUL, and no half of a surrogate pair."""
+    """Returns True if files and command lines can hold the text: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)

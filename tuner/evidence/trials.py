@@ -12,6 +12,7 @@ from tuner.bench.configuration import Failure
 from tuner.bench.measurement import Windows
 from tuner.evidence.pooled_metrics import metrics_of
 from tuner.evidence.state import StudyState
+from tuner.records.confirmation_plan import name_on_disk
 from tuner.records.session_log import SessionLine
 from tuner.study.space import Assignment
 from tuner.study.trial import Answer, FinishedTrial
@@ -29,8 +30,8 @@ def answer_of(state: StudyState, line: SessionLine, position: int) -> Answer:
     member, reference = line.session.members[position], line.session.members[0]
     record: dict[str, object] = {
         "phase": line.phase,
-        "round": line.attempt,
-        "step": line.index_in_phase,
+        name_on_disk("attempt"): line.attempt,
+        name_on_disk("index_in_phase"): line.index_in_phase,
         "config": asdict(line.session.configurations[position]),
     }
     if isinstance(member, Failure):

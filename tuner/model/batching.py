@@ -109,7 +109,7 @@ def _other_inputs(model: openvino.Model, axes: dict[str, int]) -> str:
 
 
 def _guessed_inputs(model: openvino.Model, spec: ModelSpec, axes: dict[str, int]) -> str:
-    """Returns words on inputs that are taken for a batch because their first length is 1, and for no other reason."""
+    """Returns words on inputs that are taken for a batch only because their first length is 1."""
     guessed = [
         f"{input_name(port)!r} {list(port.shape)}"
         for port in model.inputs
@@ -175,7 +175,7 @@ def _compare(
     *,
     assume_legal: bool,
 ) -> BatchProof:
-    """Compares outputs: each must carry the batch and match, or not depend on the batch; one at least must carry it."""
+    """Compares outputs: each carries the batch and matches, or does not depend on it; at least one carries it."""
     carriers = 0
     is_telling = False
     kept: list[str] = []
@@ -213,7 +213,7 @@ def _compare(
 
 
 def _carrying_axes(single: tuple[int, ...], batched: tuple[int, ...], batch_size: int) -> list[int]:
-    """Returns the axes that grow from 1 to the batch size while all others stay; 100 boxes that become 400 are none."""
+    """Returns the axes that grow from 1 to the batch size while all others stay, unlike 100 boxes to 400."""
     if len(single) != len(batched):
         return []
     return [

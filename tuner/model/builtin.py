@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import openvino
 
 UNITS = 64
-"""Width of each layer: small enough for an inference of 14 us on one thread, so that examples and tests are quick."""
+"""Width of each layer: an inference takes 14 us on one thread, so that examples and tests are quick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Builtin:
 
 
 def build_mlp() -> openvino.Model:
-    """Builds three 64 x 64 MatMul + ReLU layers from `x` [1, 64] f32 to `y` [1, 64] f32, for any batch size."""
+    """Builds three layers of MatMul and ReLU from `x` [1, 64] to `y` [1, 64], f32, for any batch size."""
     import openvino
     from openvino import opset13
 

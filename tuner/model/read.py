@@ -99,7 +99,7 @@ def check_format(spec: ModelSpec) -> None:
 
 
 def batch_axes(model: openvino.Model, spec: ModelSpec) -> dict[str, int]:
-    """Returns the batch axis of each input that carries the batch; `model` is at batch size 1 or as it was read.
+    """Returns the batch axis of each input that carries the batch; `model` has batch size 1 or as read.
 
     The layout of the study file decides, then the layout of the model. Without either, axis 0 is the batch if it has
     length 1 or is dynamic.

@@ -40,10 +40,10 @@ def final_metrics(state: StudyState, result: Result) -> FinalMetrics:
     """Returns the metrics of winner, reference, baselines and points.
 
     What the confirmation measured comes from there. The other baselines were last measured beside the reference in the
-    final or the baselines' session, and are moved to what the reference measures in the confirmation.
+    final or the baselines' session, and are scaled to what the reference measures in the confirmation.
     """
     configs, found = state.setup.baselines, result.confirmation
-    beside = _beside(state, configs[result.reference])
+    beside = _last_pairs(state, configs[result.reference])
     confirmed: dict[str, MetricValues] = {}
     winner = reference = None
     if found is not None:
@@ -60,7 +60,7 @@ def final_metrics(state: StudyState, result: Result) -> FinalMetrics:
         if name in confirmed:
             baselines[name] = confirmed[name]
         elif name != result.reference and (pair := beside.get(config) or _same_effective(state, name, beside)):
-            baselines[name] = _moved(*pair, here, state.study.objective.row)
+            baselines[name] = _scaled_to_reference(*pair, here, state.study.objective.row)
     return FinalMetrics(
         winner=winner,
         reference=here,
@@ -69,12 +69,12 @@ def final_metrics(state: StudyState, result: Result) -> FinalMetrics:
     )
 
 
-def _moved(theirs: Windows, ours: Windows, reference: MetricValues, objective: Metric) -> MetricValues:
+def _scaled_to_reference(theirs: Windows, ours: Windows, reference: MetricValues, objective: Metric) -> MetricValues:
     """Returns a baseline's metrics as they would be beside the reference of the confirmation.
 
-    Throughput and latencies are moved together, by the factor that gives the objective (or the throughput) its ratio to
-    the reference `ours`, measured in the same session: a p50 then stays below its p90. Any other metric is its own
-    ratio to the reference times the value of `reference`. A maximum is what was seen.
+    Throughput and latencies have one factor, which gives the objective (or the throughput) its ratio to the reference
+    `ours`, measured in the same session: a p50 then stays below its p90. Any other metric is its own ratio to the
+    reference times the value of `reference`. A maximum is what was seen.
     """
     there = reference.values
 
@@ -93,8 +93,8 @@ def _moved(theirs: Windows, ours: Windows, reference: MetricValues, objective: M
             found[name] = value
         elif _is_speed(row):
             found[name] = value * faster**row.sign
-        elif (moved := paired(row)) is not None:
-            found[name] = moved
+        elif (scaled := paired(row)) is not None:
+            found[name] = scaled
     return MetricValues(values=found, requests=seen.requests)
 
 
@@ -102,8 +102,8 @@ def _is_speed(row: Metric) -> bool:
     return row.kind in ("throughput", "latency")
 
 
-def _beside(state: StudyState, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:
-    """Returns the windows of each configuration and of the reference, of the last session before that had both."""
+def _last_pairs(state: StudyState, reference: DeploymentConfig) -> dict[DeploymentConfig, tuple[Windows, Windows]]:
+    """Returns configuration -> its windows and those of the reference, from the last session that measured both."""
     found: dict[DeploymentConfig, tuple[Windows, Windows]] = {}
     for line in state.log.sessions("baselines", "final"):
         members = dict(zip(line.session.configurations, line.session.members, strict=True))

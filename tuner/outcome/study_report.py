@@ -108,9 +108,9 @@ class StudyReport:
 
 
 def read_finished(study: Study, folder: Path) -> StudyReport | None:
-    """Returns the report of a study that has a verdict for its budget; None if the folder holds none of this very file.
+    """Returns the report of a study with a verdict for its budget; None if the folder has none.
 
-    Model, device and host are not looked at, so that the report can be had while another study measures. Raises
+    The verdict has to be about this very file. Model, device and host are not looked at, so that the report can be had while another study measures. Raises
     RecordError and BestFileError.
     """
     file = folder / "study.yaml"

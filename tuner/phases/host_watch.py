@@ -1,4 +1,4 @@
-"""Waits, before a session, until a host that turned bad is calm again: for a minute at most, outside the budget.
+"""Waits, before a session, for a host to be calm again: for a minute at most, outside the budget.
 
 Knows the activity of the host in the last windows and in a sample of now, not what was measured. Time and host are
 injected.
@@ -18,20 +18,20 @@ from tuner.records.session_log import SessionLine
 from tuner.statistics.disturbance import MUCH_WORSE, mean_load, windows_of
 
 BAD_OTHER_PCT, BAD_STEAL_PCT = 25.0, 15.0
-"""Load of other processes and steal (% of the CPUs) above which a study pauses, far beyond what disturbs a window.
+"""Load of other processes and steal (% of the CPUs) above which a study pauses: more than disturbs a window.
 
 Of 12 studies on a shared 2-core VM, those beside test suites on both cores saw 33 to 40 % of other load, all others
 below 2 % in nine sessions of ten; 15 % of steal was seen in 1 % of the windows.
 """
 
 LAST_TURNS = 2
-"""Number of windows that tell how a session ended: its last second or so, two windows of 0.4 s with their ramps."""
+"""Number of windows that tell how a session ended: about its last second, two windows of 0.4 s with ramps."""
 
 SAMPLE_S = 0.5
 """Seconds in which the activity of the host is sampled: on 2 CPUs a hundred scheduler ticks."""
 
 REST_S = 10.0
-"""Seconds of a rest: steal and heat do not show while nothing is computed, so that only the next windows tell."""
+"""Seconds of a rest: without computation steal and heat do not show, and only the next windows tell."""
 
 PAUSE_LIMIT_S = 60.0
 """Seconds of pauses at most, until a host has been measured for `QUIET_S` without one."""

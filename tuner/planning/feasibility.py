@@ -37,10 +37,10 @@ def check_host(study: Study, no_energy: str) -> None:
     counts = [study.conditions.replicas, *(baseline.replicas or 1 for baseline in study.baselines.values())]
     counts += [v for p in study.space.parameters if p.name == "replicas" for v in p.values if isinstance(v, int)]
     if objective.needs(Requirement.COLD_START) and max(counts) > 1:
-        names = ", ".join(row.name for row in objective.decided_by if row.needs_start_up)
+        names = ", ".join(row.name for row in objective.decided_by if Requirement.COLD_START in row.requires)
         raise InputError(f"{names}: a start is measured of one process", advice="take replicas out of the study file")
     if objective.needs(Requirement.ENERGY) and no_energy:
-        names = ", ".join(row.name for row in objective.decided_by if row.needs_energy)
+        names = ", ".join(row.name for row in objective.decided_by if Requirement.ENERGY in row.requires)
         raise HostError(
             f"{names}: RAPL cannot be read here: {no_energy}",
             advice="virtual machines have none; elsewhere it takes root or the right to read energy_uj. Without it "

@@ -1,4 +1,4 @@
-"""How a session is run: its windows and its limits of time; and the seed of an issued one.
+"""The plan of a session: its windows, its limits of time, and its seed.
 
 Knows the setup, the reference and the record of a study; not which configurations are measured.
 """
@@ -31,11 +31,13 @@ OPEN_LAG_SHARE = 0.10
 """Share of the strictest absolute latency limit by which the generator may start requests late (tuner/README.md)."""
 
 PROBES = 6
-"""Number of windows in which the largest rate is looked for: the bisection of [0.3, 0.98] of the throughput then ends
-1.9 % wide."""
+"""Number of windows in which the largest rate is looked for.
+
+The bisection of [0.3, 0.98] of the throughput then ends 1.9 % wide.
+"""
 
 BASELINE_WINDOW_LIMIT_S = 20.0
-"""Seconds that a baseline's window may take; a candidate's limit is the usual 3 s, or twice what the reference took."""
+"""Seconds that a baseline's window may take; a candidate's limit is 3 s, or twice the reference's time."""
 
 WINDOW_LIMIT_S = 3.0
 """Seconds that a candidate's window may take, in a large space or a short budget."""
@@ -49,8 +51,10 @@ whose four cycles of all requests take longer than 3 s, which on large servers a
 samples); a large space is full of them."""
 
 PATIENCE = 2
-"""Factor by which a window may take longer after the search: a slower moment of the host is no fault of a candidate,
-and to turn it down for one is to discard by the result."""
+"""Factor by which a window may take longer after the search.
+
+A slower moment of the host is no fault of a candidate; to turn the candidate down for it is to discard by the result.
+"""
 
 STEADY, STEADY_SDS = 0.10, 3.3
 """Tolerance of a steady warm-up (log-ratio): at least this, or so many standard deviations of a pair."""

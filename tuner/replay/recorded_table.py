@@ -71,15 +71,15 @@ def read_recorded(folder: Path) -> Table:
     throughputs = [_throughput(reference) for reference in references]
     throughput = statistics.median(throughputs)
     points = {key: point for key, (point, _) in gains.items()}
-    names = _baseline_names(baselines)
+    hints = _measured_hints(baselines)
     gains.setdefault(references[0].effective.key, ({}, []))[1].append(0.0)
     parameters = dict.fromkeys(name for point in points.values() for name in point)
     rows = []
     for key, (point, values) in gains.items():
-        member = next((e for e in (effective for effective, _ in names.values()) if e.key == key), None)
+        member = next((e for e in (effective for effective, _ in hints.values()) if e.key == key), None)
         whole = {name: point.get(name, _reported(member, name)) for name in parameters}
         speed = throughput * math.exp(statistics.fmean(values))
-        here = tuple(name for name, (effective, _) in names.items() if effective.key == key)
+        here = tuple(name for name, (effective, _) in hints.items() if effective.key == key)
         rows.append(Row(point=whole, throughput_per_s=speed, baselines=here))
     rows += _missing_baselines(rows, baselines, parameters, throughput, references[0].effective.key)
     table = Table(name=folder.name, rows=rows, noise=_noise(paired, gains, throughputs))
@@ -99,8 +99,8 @@ def _gains(paired: Sequence[SessionLine]) -> dict[str, tuple[Point, list[float]]
     return found
 
 
-def _baseline_names(line: SessionLine) -> dict[str, tuple[Effective, float]]:
-    """Returns hint -> effective configuration and throughput in the session of the baselines."""
+def _measured_hints(line: SessionLine) -> dict[str, tuple[Effective, float]]:
+    """Returns each hint that ran in the session of the baselines -> its effective configuration and throughput."""
     members = dict(zip(HINTS, line.session.members, strict=False))
     return {n: (m.effective, _throughput(m)) for n, m in members.items() if isinstance(m, Windows) and m.windows}
 
@@ -116,17 +116,17 @@ def _missing_baselines(
 
     The reference was measured in that session too, and relates its throughputs to those of the table.
     """
-    names = _baseline_names(line)
+    hints = _measured_hints(line)
     known = {name for row in rows for name in row.baselines}
     ran = [m for m in line.session.members if isinstance(m, Windows) and m.windows]
     common_reference = next(_throughput(m) for m in ran if m.effective.key == reference_key)
     missing: dict[str, list[str]] = {}
-    for name, (effective, _) in names.items():
+    for name, (effective, _) in hints.items():
         if name not in known:
             missing.setdefault(effective.key, []).append(name)
     found = []
     for alike in missing.values():
-        effective, speed = names[alike[0]]
+        effective, speed = hints[alike[0]]
         point = {parameter: _reported(effective, parameter) for parameter in parameters}
         found.append(Row(point=point, throughput_per_s=throughput * speed / common_reference, baselines=tuple(alike)))
     return found

@@ -35,11 +35,11 @@ from tuner.study.baselines import baseline_configs
 from tuner.study.configuration import to_configuration
 from tuner.study.setup import StudySetup
 from tuner.study.space import Parameter, Space
-from tuner.study.study import Budget, Objective, SpaceSpec, Study
+from tuner.study.study import Budget, Objective, SamplerName, SpaceSpec, Study
 
-StrategyName = Literal["auto", "race", "gp", "tpe", "random", "grid", "plain"]
+StrategyName = SamplerName | Literal["plain"]
 
-STRATEGIES: tuple[StrategyName, ...] = get_args(StrategyName)
+REPLAYED: tuple[StrategyName, ...] = (*get_args(SamplerName), "plain")
 """Names of the strategies: the samplers of a study, and `plain`, Optuna's TPE over single measurements."""
 
 COPIES = 20
@@ -126,9 +126,9 @@ def replay_tables(paths: Sequence[Path], options: ReplayOptions) -> Replays:
 
 
 def _strategy(name: str) -> StrategyName:
-    if name not in STRATEGIES:
-        raise InputError(f"--strategies {name}: unknown", advice=f"it is one of {', '.join(STRATEGIES)}")
-    return STRATEGIES[STRATEGIES.index(name)]
+    if name not in REPLAYED:
+        raise InputError(f"--strategies {name}: unknown", advice=f"it is one of {', '.join(REPLAYED)}")
+    return REPLAYED[REPLAYED.index(name)]
 
 
 def _noise_of(table: Table, name: str) -> HostNoise:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 
 from tuner.bench.configuration import Failure
 from tuner.evidence.candidates import ranked_for
@@ -40,13 +40,18 @@ REPEATS = 20
 class EndReason(Enum):
     """The reason for the end of a search."""
 
-    ALL_FAILED = "every configuration failed"
-    TRIALS_DONE = "trials done"
-    TIME_USED = "the time for the search is used up"
-    ALL_MEASURED = "every distinct configuration has been measured"
-    TOO_SLOW = "what is left is too slow for a window of this budget"
-    NOTHING_BETTER = "no configuration is expected to be better than the best found"
-    NOTHING_NEW = "the sampler finds nothing that is not known"
+    ALL_FAILED = auto()
+    """Every configuration failed."""
+    TRIALS_DONE = auto()
+    TIME_USED = auto()
+    ALL_MEASURED = auto()
+    """Every distinct configuration has been measured."""
+    TOO_SLOW = auto()
+    """The open configurations are too slow for a window of the budget."""
+    NOTHING_BETTER = auto()
+    """No configuration is expected to be better than the best found."""
+    NOTHING_NEW = auto()
+    """The sampler finds no configuration that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +63,6 @@ class SearchEnd:
     """Budget of trials, if that ended the search."""
     cause: str = ""
     """Failure of the last configuration, if all of them failed."""
-
-    def __str__(self) -> str:
-        """Returns the end as a user reads it."""
-        count = "" if self.trials is None else f"{self.trials} "
-        return f"{count}{self.reason.value}{f': {self.cause}' if self.cause else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tuner.statistics.sequential_test import gain_log, interval
+from tuner.statistics.sequential_test import gain_log, interval, is_proved
 from tuner.statistics.session_effect import Estimate
 
 T = TypeVar("T")
@@ -54,13 +54,13 @@ def is_beaten(gaps: Sequence[Sequence[float]], *, sd_floor: float = 0.0) -> bool
     """Returns True if paired evidence takes a point off the front.
 
     `gaps` holds, for each objective, how much better the other point was in each session that both shared, as
-    log-ratios. The other must be better in one objective, beyond a tie on average and beyond chance by a t-interval
-    over the sessions, and behind by no more than a tie in any. Fewer than two sessions are no evidence.
+    log-ratios. The other must be better in one objective, by a tie at least on average and beyond chance by a
+    t-interval over the sessions, and behind by no more than a tie in any. Fewer than two sessions are no evidence.
     """
     if any(len(values) < 2 for values in gaps):
         return False
     found = [interval(values, REMOVAL_ALPHA, sd_floor=sd_floor) for values in gaps]
-    is_better = any(i.low > 0.0 and i.estimate > TIE for i in found)
+    is_better = any(is_proved(i, TIE) for i in found)
     return is_better and all(i.estimate >= -TIE for i in found)
 
 

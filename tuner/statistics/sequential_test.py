@@ -140,6 +140,11 @@ def interval(values: Sequence[float], alpha: float, *, sd_floor: float = 0.0) ->
     return Interval(estimate=mean, low=mean - half, high=mean + half, alpha=alpha, sessions=n)
 
 
+def is_proved(found: Interval, min_gain_log: float) -> bool:
+    """Returns True if a gain is significant, and at least `min_gain_log` by its estimate."""
+    return found.low > 0.0 and found.estimate >= min_gain_log
+
+
 def look(
     values: Sequence[float], *, max_sessions: int, alpha: float, min_gain_log: float, sd_floor: float = 0.0
 ) -> Look:
@@ -156,7 +161,7 @@ def look(
         )
     found = interval(values, alpha_per_look(max_sessions, alpha), sd_floor=sd_floor)
     futile_bound = interval(values, 1.0 - FUTILE_CONFIDENCE).high
-    if found.low > 0.0 and found.estimate >= min_gain_log:
+    if is_proved(found, min_gain_log):
         outcome = Decision.WIN
     elif futile_bound < max(FUTILE_GAIN_LOG, min_gain_log):
         outcome = Decision.FUTILE

@@ -11,6 +11,7 @@ from tuner.decision.verdict import Cause
 from tuner.records.session_log import Reason
 from tuner.report.words import verdict as verdict_module
 from tuner.report.words.limits import limit_words
+from tuner.report.words.progress import end_words
 from tuner.search.strategies import EndReason, SearchEnd
 from tuner.statistics.limits import Bound, ConstraintCheck, LimitOutcome
 
@@ -32,11 +33,16 @@ def test_every_reason_of_a_baseline_is_in_the_table_of_verdicts() -> None:
 
 @pytest.mark.parametrize("reason", EndReason)
 def test_every_end_of_a_search_has_words_of_its_own(reason: EndReason) -> None:
-    said = str(SearchEnd(reason=reason, trials=3, cause="crash: boom"))
-    assert len(said) > 8
-    assert said not in {
-        str(SearchEnd(reason=other, trials=3, cause="crash: boom")) for other in EndReason if other != reason
-    }
+    said = {other: end_words(SearchEnd(reason=other, trials=3, cause="crash: boom")) for other in EndReason}
+    assert said[reason].startswith("3 ")
+    assert said[reason].endswith(": crash: boom")
+    assert list(said.values()).count(said[reason]) == 1
+
+
+def test_the_end_of_a_search_names_trials_or_the_last_failure() -> None:
+    assert end_words(SearchEnd(reason=EndReason.TRIALS_DONE, trials=12)) == "12 trials done"
+    failed = SearchEnd(reason=EndReason.ALL_FAILED, cause="compile: not supported")
+    assert end_words(failed) == "every configuration failed: compile: not supported"
 
 
 def check_of(outcome: LimitOutcome) -> ConstraintCheck:

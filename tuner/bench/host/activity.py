@@ -21,7 +21,7 @@ STAT = Path("/proc/stat")
 """CPU times of the host."""
 
 SAMPLED_CPUS = 8
-"""Largest number of CPUs whose frequency and heat are read: each has its own files, and a host may have hundreds."""
+"""Largest number of CPUs whose frequency and heat are read: each has own files, a host may have hundreds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

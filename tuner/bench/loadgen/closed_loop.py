@@ -153,7 +153,7 @@ def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock, cycle: int =
 
 
 def fewest_cycles(cycle: int) -> int:
-    """Returns how often each request has to run in a window: four times, or one whole `cycle` after the first run."""
+    """Returns the runs of each request in a window: four, or one whole `cycle` after the first run."""
     return max(4, cycle + 1)
 
 

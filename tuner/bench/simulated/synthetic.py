@@ -24,7 +24,7 @@ from tuner.bench.simulated.virtual_queue import VirtualQueue
 from tuner.bench.turn import TooSlow, TurnPlan, TurnResult
 
 START_S, COMPILE_S = 0.35, 0.5
-"""Virtual seconds of a process start and of a compile; the order of magnitude of a small model on a CPU."""
+"""Virtual seconds of a process start and of a compile, in the order of a small model on a CPU."""
 
 LATENCY_SPREAD = (0.9, 1.0, 1.0, 1.1)
 """Latencies of four requests in turn, relative to the mean: enough for percentiles to differ."""

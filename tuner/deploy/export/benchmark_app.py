@@ -16,6 +16,7 @@ from tuner.deploy.export.exporter import (
     needs_file,
     plain,
     shapes_of,
+    unless_reshaped,
 )
 
 PLAIN_NAME = re.compile(r"[\w.:/-]+")
@@ -56,10 +57,6 @@ def _inputs(best: Best) -> str | None:
     return f"-shape cannot name {odd[0]!r}" if odd else None
 
 
-def _batch(best: Best) -> str | None:
-    return _inputs(best) if best.inputs else "the file says the shape of no input"
-
-
 def _refuse(name: str, value: PropertyValue) -> str | None:
     return "needs a structured value in load_config" if name == "DEVICE_PROPERTIES" else None
 
@@ -68,6 +65,6 @@ EXPORTER = Exporter(
     name="benchmark_app",
     summary="load_config JSON and the command line of OpenVINO's benchmark_app",
     build=build,
-    cannot={**ON_THE_HOST, "model": needs_file, "inputs": _inputs, "batch_size": _batch},
+    cannot={**ON_THE_HOST, "model": needs_file, **unless_reshaped(_inputs)},
     refuse=_refuse,
 )

@@ -132,7 +132,7 @@ def plain(value: PropertyValue) -> str:
 
 
 def comments(best: Best, unsupported: Sequence[str], mark: str = "#") -> list[str]:
-    """Returns the comments at the top of a file: what was found, what is deployed, and what the file does not say."""
+    """Returns the comments at the top of a file: findings, configuration, and what the file does not say."""
     missing = ["Not expressed here:", *(f"- {line}" for line in unsupported)] if unsupported else []
     return comment_lines([*found_lines(best), *configuration_lines(best), *missing], mark)
 
@@ -191,6 +191,14 @@ APPLICATION = (
 """Comment on what the program that a container or a service starts has to do."""
 
 
+def unless_reshaped(inputs: Callable[[Best], str | None]) -> Mapping[str, Refusal]:
+    """Returns the refusals of a consumer that reshapes the model, unless `inputs` returns a reason against it."""
+    return {
+        "inputs": inputs,
+        "batch_size": lambda best: inputs(best) if best.inputs else "the file says the shape of no input",
+    }
+
+
 def application_environment(best: Best, model_folder: str | None) -> dict[str, str]:
     """Returns the environment variables that `APPLICATION` reads, without REPLICA.
 
@@ -205,7 +213,7 @@ def application_environment(best: Best, model_folder: str | None) -> dict[str, s
 
 
 def has_file(best: Best) -> bool:
-    """Returns True if the model is a file of its own: not built by the tuner, and not part of a package."""
+    """Returns True if the model is a file of its own, neither built by the tuner nor in a package."""
     return not best.model.path.startswith((BUILTIN, PACKAGE))
 
 

@@ -1,4 +1,4 @@
-"""Writes manifests for Kubernetes in both ways to give a pod its CPUs, and says which one the study was like.
+"""Writes manifests for Kubernetes in both ways to give a pod its CPUs, and names the study's way.
 
 Whole CPUs: requests equal to limits, both whole numbers, under the kubelet's static CPU manager. Such a pod has CPUs of
 its own and no CFS quota. Everything else is a CFS quota on all CPUs of the node.
@@ -21,7 +21,7 @@ from tuner.deploy.export.exporter import APPLICATION, Exporter, application_envi
 from tuner.deploy.quoting import comment_lines, slug
 
 ASSUMED_MEMORY = "1Gi"
-"""Memory of a pod with whole CPUs where the study states none: without a limit there are no CPUs of its own."""
+"""Memory of a pod with whole CPUs where the study states none: without a limit, Kubernetes reserves no CPUs."""
 WHOLE = "Whole CPUs, under the kubelet option cpuManagerPolicy: static; no quota, and no other pod on these CPUs"
 QUOTA = "A CFS quota on all CPUs of the node"
 

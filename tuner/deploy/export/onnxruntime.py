@@ -6,7 +6,16 @@ import pprint
 from collections.abc import Mapping, Sequence
 
 from tuner.deploy.best import Best, PropertyValue
-from tuner.deploy.export.exporter import ON_THE_HOST, Exporter, comments, model_path, needs_file, plain, shapes_of
+from tuner.deploy.export.exporter import (
+    ON_THE_HOST,
+    Exporter,
+    comments,
+    model_path,
+    needs_file,
+    plain,
+    shapes_of,
+    unless_reshaped,
+)
 
 CODE = '''\
 def create_session(model: str = MODEL) -> ort.InferenceSession:
@@ -74,10 +83,6 @@ def _inputs(best: Best) -> str | None:
     return f"reshape_input cannot name {odd[0]!r}" if odd else None
 
 
-def _batch(best: Best) -> str | None:
-    return _inputs(best) if best.inputs else "the file says the shape of no input"
-
-
 def _refuse(name: str, value: PropertyValue) -> str | None:
     return "load_config takes no structured value" if name == "DEVICE_PROPERTIES" else None
 
@@ -86,6 +91,6 @@ EXPORTER = Exporter(
     name="onnxruntime",
     summary="Python for ONNX Runtime's OpenVINO execution provider",
     build=build,
-    cannot={**ON_THE_HOST, "model": _model, "inputs": _inputs, "batch_size": _batch},
+    cannot={**ON_THE_HOST, "model": _model, **unless_reshaped(_inputs)},
     refuse=_refuse,
 )

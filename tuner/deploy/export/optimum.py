@@ -15,6 +15,7 @@ from tuner.deploy.export.exporter import (
     needs_file,
     settled_properties,
     shapes_of,
+    unless_reshaped,
 )
 
 RANKS = {2: "batch, sequence length", 4: "batch, channels, height, width"}
@@ -60,10 +61,6 @@ def _inputs(best: Best) -> str | None:
     return f"reshape takes one shape for all inputs: {' or '.join(RANKS.values())}"
 
 
-def _batch(best: Best) -> str | None:
-    return _inputs(best) if best.inputs else "the file says the shape of no input"
-
-
 EXPORTER = Exporter(
     name="optimum",
     summary="Python for optimum-intel's models, with ov_config",
@@ -71,8 +68,7 @@ EXPORTER = Exporter(
     cannot={
         **ON_THE_HOST,
         "model": needs_file,
-        "inputs": _inputs,
-        "batch_size": _batch,
+        **unless_reshaped(_inputs),
         "infer_requests": "an optimum model has one request in flight",
     },
 )

@@ -1,4 +1,4 @@
-"""Says why a file cannot be read as a model: what the file is, what it lacks, and the one step that leads to a model.
+"""Says why a file cannot be read as a model, and the one step that leads to a model.
 
 Responsible for the words, by the first bytes of the file and the text of OpenVINO's error. Must not import OpenVINO.
 """
@@ -79,7 +79,7 @@ def damaged(path: Path) -> ModelError:
 
 
 def identify(path: Path) -> ForeignFile | None:
-    """Returns what a file is by its content, else by its suffix; None for a file that may be a damaged model."""
+    """Returns what a file is by its content, else by its suffix; None for a possibly damaged model."""
     try:
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)

@@ -14,7 +14,7 @@ from tuner.deploy.best import Best
 from tuner.report.words.text import printable
 
 Values = Mapping[str, Value]
-"""Every parameter of a configuration that is shown -> its value; a parameter that is left to the device is missing."""
+"""Each shown parameter of a configuration -> its value; a parameter that the device chooses is missing."""
 
 NOTHING_SET = "defaults"
 """Name of a configuration that leaves everything to the device."""
@@ -61,11 +61,8 @@ def deployed(best: Best) -> DeploymentConfig:
     return DeploymentConfig(
         device=best.device,
         properties=dict(best.properties),
-        batch_size=best.batch_size,
-        infer_requests=best.infer_requests,
         api=best.api,
-        replicas=best.replicas,
-        affinity=best.affinity,
+        **{name: getattr(best, name) for name in OWN_PARAMETERS},
     )
 
 
@@ -76,7 +73,7 @@ def _values(config: DeploymentConfig) -> dict[str, Value]:
 
 def _unusual(values: Values) -> dict[str, Value]:
     """Returns the parameters that are set, without those of our own that have their usual values."""
-    usual: Values = {"batch_size": 1, "replicas": 1, "affinity": "shared", "infer_requests": None}
+    usual = {name: row.usual for name, row in OWN_PARAMETERS.items()}
     words = {name: value for name, value in values.items() if name not in usual or value != usual[name]}
     if words.get("api") != "sync":
         words.pop("api", None)

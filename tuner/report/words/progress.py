@@ -35,6 +35,7 @@ from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.space import enumeration_lines, given_up_line
 from tuner.search.enumeration import ListingGivenUp
+from tuner.search.strategies import EndReason, SearchEnd
 from tuner.statistics.sequential_test import gain_pct
 
 NOISY_WINDOW_SD = 0.15
@@ -173,8 +174,14 @@ def _longer(event: Planned) -> list[str]:
     return [f"{need}: sessions have {event.plan.pairs} pairs of windows for them"]
 
 
+def end_words(end: SearchEnd) -> str:
+    """Returns why a search ended."""
+    count = "" if end.trials is None else f"{end.trials} "
+    return f"{count}{_ENDS[end.reason]}{f': {end.cause}' if end.cause else ''}"
+
+
 def _search_ended(event: SearchEnded) -> list[str]:
-    words = f"search ended: {event.end}"
+    words = f"search ended: {end_words(event.end)}"
     if event.distinct is not None and event.tried < min(FEW_TRIALS, FEW_SHARE * event.distinct):
         words += f"; only {event.tried} of {event.distinct} configurations were tried: a longer budget tries more"
     return [words]
@@ -220,6 +227,17 @@ def _resumed_host(event: HostResumed) -> list[str]:
 def _listed(event: BaselinesListed) -> list[str]:
     return [f"baselines: {'; '.join(baseline_name(name, config) for name, config in event.baselines.items())}"]
 
+
+_ENDS: Mapping[EndReason, str] = {
+    EndReason.ALL_FAILED: "every configuration failed",
+    EndReason.TRIALS_DONE: "trials done",
+    EndReason.TIME_USED: "the time for the search is used up",
+    EndReason.ALL_MEASURED: "every distinct configuration has been measured",
+    EndReason.TOO_SLOW: "what is left is too slow for a window of this budget",
+    EndReason.NOTHING_BETTER: "no configuration is expected to be better than the best found",
+    EndReason.NOTHING_NEW: "the sampler finds nothing that is not known",
+}
+"""Reason for the end of a search -> its words."""
 
 _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     Notice: lambda event: [event.text],

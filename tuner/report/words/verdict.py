@@ -1,4 +1,4 @@
-"""The sentences that tell a user what was decided, and why a point is not on the front or not proved.
+"""The sentences on what was decided, and why a point is not on the front or not proved.
 
 Knows verdicts as values; decides nothing.
 """

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 
 from tuner.bench.loadgen.arrivals import LOADS
 from tuner.bench.measurement import ArrivalProcess
-from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, LOAD_AT_MOST_PCT, METRICS
+from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, LOAD_AT_MOST_PCT, METRICS, Requirement
 from tuner.study.file.objective_section import LimitSection, ObjectiveSection
 from tuner.study.file.problems import ProblemList, listed
 from tuner.study.file.scalars import Count, Maybe, Positive, wrong
@@ -42,7 +42,7 @@ ONE_SAMPLE = "a request that arrives is one sample: under this load batch_size i
 
 
 class ArrivalsSection(Section):
-    """How fast requests arrive: one of rate_per_s and find_max."""
+    """The rate at which requests arrive: one of rate_per_s and find_max."""
 
     model_config = ConfigDict(json_schema_extra=one_of("rate_per_s", "find_max"))
 
@@ -59,7 +59,7 @@ class ArrivalsSection(Section):
 
 
 class LoadSection(Section):
-    """How requests arrive, and how many steps a conversation with a model that keeps a state has."""
+    """The arrivals of requests, and the steps of a conversation with a model that keeps a state."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -145,7 +145,7 @@ def _refused_metric(name: str, arrivals: ArrivalsSection | None, limit: LimitSec
         return f"{MAX_RATE} is the objective here and no limit"
     if name in OF_ARRIVALS and arrivals is None:
         return f"{name} needs requests that arrive by themselves, such as `load: {{poisson: {{rate_per_s: 120}}}}`"
-    if METRICS[name].needs_start_up and arrivals is not None:
+    if Requirement.COLD_START in METRICS[name].requires and arrivals is not None:
         return f"{name} is about the start of a process, before any request arrives; leave the load out"
     if name == "throughput" and limit is None and arrivals is not None:
         return "under arriving requests the throughput is the rate they arrive at; minimize a latency instead"

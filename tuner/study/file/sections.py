@@ -146,7 +146,7 @@ class Section(BaseModel):
 
 
 class InputSection(Section):
-    """How one input of the model is fed."""
+    """The data of one input of the model."""
 
     model_config = ConfigDict(json_schema_extra={"not": {"required": ["range", "value"]}})
 
@@ -203,7 +203,7 @@ class ModelSection(Section):
 
 
 class BudgetSection(Section):
-    """When to stop, in total over all resumes; whichever ends first. At least one."""
+    """The limits of time and trials over all resumes, at least one; the first that is reached ends the search."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -216,14 +216,14 @@ class BudgetSection(Section):
 
 
 class SearchSection(Section):
-    """How candidates are proposed."""
+    """The way in which candidates are proposed."""
 
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the sampler and of the random inputs.")
     sampler: SamplerName = Field(default="auto", description="auto races small spaces and samples large ones.")
 
 
 class DecisionSection(Section):
-    """When a gain counts."""
+    """The gain that counts."""
 
     min_gain_pct: float = Field(
         default=1.0, ge=0, description="A smaller gain than this is not worth a change, in percent."

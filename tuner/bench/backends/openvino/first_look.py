@@ -1,4 +1,4 @@
-"""One look at a model on its device: whether it runs, what goes in, its state, and how its time depends on the data.
+"""One look at a model on its device: its faults, inputs, state, and how its time depends on the data.
 
 Responsible for what a user should hear before anything is measured. Must not measure configurations.
 """
@@ -28,7 +28,7 @@ TIMED_S = 0.001
 LONGEST_PROBE_S = 1.0
 """Longest time in seconds for the comparison of inputs; slower models are not compared."""
 DATA_RATIO = 1.25
-"""Ratio of the times of two inputs from which the time is said to depend on the data, if every pass agrees on it.
+"""Ratio of the times of two inputs from which the time depends on the data, if every pass agrees.
 
 It also has to exceed the square of the largest ratio between passes over the same input, which is the host's doing.
 """
