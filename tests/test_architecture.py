@@ -188,7 +188,8 @@ def test_a_docstring_begins_with_its_subject_or_its_verb(path: Path) -> None:
 @each_file
 def test_the_first_sentence_of_a_docstring_is_short(path: Path) -> None:
     if path.name != "__init__.py":
-        sentences = [re.split(r"[.?!](?:\s|$)", text, maxsplit=1)[0] for text in docstrings(ast.parse(path.read_text()))]
+        texts = docstrings(ast.parse(path.read_text()))
+        sentences = [re.split(r"[.?!](?:\s|$)", text, maxsplit=1)[0] for text in texts]
         assert [sentence for sentence in sentences if len(sentence.split()) > MOST_WORDS] == []
 
 

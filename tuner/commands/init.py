@@ -1,4 +1,4 @@
-"""`tuner init`, and `tuner run` of a model: from a model and flags to the study file that asks about it.
+"""Makes the study file of a model and flags, for `tuner init` and for `tuner run` of a model.
 
 Responsible for the order of questions to a person and to the model. Must not measure anything.
 """
@@ -35,7 +35,7 @@ from tuner.study.study import Study
 SCHEMA_FILE = "tuner-study.schema.json"
 """Name of the JSON schema that stands beside a study file, for editors."""
 CHEAP_MODEL_BYTES = 100 << 20
-"""Largest model whose batch is looked at before a study: that of 100 MB took 2 s on 2 CPUs, compiling included."""
+"""Largest model whose batch is looked at before a study. 100 MB took 2 s on 2 CPUs, compiling included."""
 WRITTEN_STUDY = "study.yaml"
 """Name of the study file in a results folder."""
 
@@ -56,7 +56,7 @@ def list_recipes() -> str:
 
 
 def init_study(given: str | None, flags: StudyFlags, options: InitOptions) -> list[str]:
-    """Writes a study file for a model and the schema beside it, and returns what to read and to do next.
+    """Writes a study file and the schema beside it, and returns what to read and to do next.
 
     Raises TunerError; then nothing is written.
     """
@@ -116,7 +116,7 @@ def _repeated(command: str, given: str, flags: StudyFlags) -> str:
 
 
 def written_file(given: str, results: Path) -> Path:
-    """Returns the study file of a model in its results folder, where it is also the record of what was run."""
+    """Returns the study file of a model in its results folder, which also records what was run."""
     return results / study_name(given) / WRITTEN_STUDY
 
 

@@ -19,7 +19,7 @@ TEXT_SUFFIXES = (".yaml", ".yml")
 
 
 def is_model(given: str) -> bool:
-    """Returns True if an argument names a model rather than a study file: by its words, its suffix or its content."""
+    """Returns True if an argument names a model, by its words, its suffix or its content."""
     path = Path(given)
     suffix = path.suffix.lower()
     if given.startswith((BUILTIN, PACKAGE)):
@@ -62,7 +62,7 @@ def model_of(given: str) -> ModelSpec:
 
 
 def study_name(given: str) -> str:
-    """Returns the name of the study of a model: what its file or folder is called, as a plain folder name."""
+    """Returns the name of a model's study: that of its file or folder, as a plain folder name."""
     path = Path(given.removeprefix(BUILTIN).removeprefix(PACKAGE))
     stem = path.parent.name if path.name == SAVED_MODEL else Path(os.path.abspath(path)).stem
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-")[:80]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MAX_WAIT_MS = 5.0
 """Milliseconds that a call waits by default for others to fill its batch: a tenth of what a person notices."""
 MAX_WAITING = 1000
-"""Number of calls that wait by default: at 100 a second the last waits ten seconds, longer than most clients do."""
+"""Number of calls that wait by default. At 100 a second the last waits ten seconds, longer than most clients."""
 
 
 class DeploymentWarning(UserWarning):

@@ -47,7 +47,7 @@ class Port:
 
 
 class Outputs(dict[str, Array]):
-    """Maps the name of each output to its array; the index or another name of an output works as a key too."""
+    """Maps the name of each output to its array. The index or another name of an output works too."""
 
     def __init__(self, ports: Sequence[Port], arrays: Sequence[Array]) -> None:
         super().__init__(zip((port.name for port in ports), arrays, strict=True))

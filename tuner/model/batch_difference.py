@@ -18,8 +18,8 @@ TOLERANCE = 1e-4
 """Largest difference between equal results, relative to the largest value of the output. Kernels for another batch sum
 in another order, which costs about 1e-6 in f32; a wrong sample differs by far more (tests/model/test_batching.py)."""
 PRECISION_FACTOR = 2.0
-"""Number of times that a difference may exceed what the device's own precision changes: both results, in the batch and
-alone, may be that far from the exact one."""
+"""Number of times that a difference may exceed what the device's own precision changes. Both results, in the batch
+and alone, may be that far from the exact one."""
 MAX_ALLOWANCE = 0.1
 """Largest difference that a precision may excuse, whatever it changes by itself."""
 SEPARATION = 0.25

@@ -110,8 +110,8 @@ class StudyReport:
 def read_finished(study: Study, folder: Path) -> StudyReport | None:
     """Returns the report of a study with a verdict for its budget; None if the folder has none.
 
-    The verdict has to be about this very file. Model, device and host are not looked at, so that the report can be had while another study measures. Raises
-    RecordError and BestFileError.
+    The verdict has to be about this very file. Model, device and host are not looked at, so that the report can be had
+    while another study measures. Raises RecordError and BestFileError.
     """
     file = folder / "study.yaml"
     if not file.exists() or not (folder / "best.yaml").exists() or file.read_text(encoding="utf-8") != study.text:

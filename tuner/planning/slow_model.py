@@ -18,7 +18,7 @@ BASELINES, BASELINE_BLOCKS = 3, 4
 
 
 def slow_words(inference_s: float, minutes: float | None, *, longest_window_s: float) -> str:
-    """Returns what the budget can compare and which budget could, or an empty text for a model that is quick enough."""
+    """Returns what the budget can compare and which budget could; empty for a quick model."""
     window_s = ROUNDS * inference_s
     if window_s <= SHORT_WINDOW_S or minutes is None:
         return ""

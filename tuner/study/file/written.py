@@ -64,7 +64,7 @@ def study_text(facts: StudyFacts, wish: Wish) -> str:
 
 
 def scalar(text: str) -> str:
-    r"""Returns a text as a YAML value: plain where it can be, else in double quotes with escapes such as `\x85`."""
+    r"""Returns a text as a YAML value, plain if possible, else in double quotes with escapes."""
     if PLAIN_KEY.fullmatch(text) and text.lower() not in WORDS:
         return text
     return f'"{"".join(map(_escaped, text))}"'
