@@ -1,6 +1,7 @@
 """Parses the command line, calls one function for a command, prints its answer and turns errors into exit codes.
 
-Exit codes: 0 done; 1 the answer is no; 2 the input is wrong; 3 the environment is broken; 130 interrupted, resumable.
+Exit codes: 0 done; 1 the answer is no; 2 the input is wrong; 3 the environment is broken; 4 `verify` cannot tell; 130
+interrupted, resumable.
 Results go to stdout, everything else to stderr. A command imports its modules itself, since some take long to import.
 Must not decide anything.
 """
@@ -122,6 +123,35 @@ def measure(
     with TerminalReporter(sys.stderr) as reporter:
         measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
     print_result(measured, as_json, measured_json, measured_lines)
+
+
+@app.command()
+def verify(
+    best: Annotated[Path, typer.Argument(metavar="BEST.yaml", show_default=False)],
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="OTHER.yaml", help="Instead of the file's baseline.")
+    ] = None,
+    min_gain: Annotated[float | None, typer.Option(help="Per cent to show, instead of what is promised.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Longest time; it ends sooner where it can.")] = 4.0,
+    wait: Wait = False,
+    as_json: Json = False,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report.")] = None,
+) -> None:
+    """Does the promise of a best.yaml hold here, today? Exit code 0 it holds, 1 it does not, 4 cannot tell."""
+    from tuner.commands.verify import VerifyOptions, verify_best
+    from tuner.report import verified
+    from tuner.report.terminal import TerminalReporter
+
+    if junit is not None:
+        verified.check_junit(junit)
+    options = VerifyOptions(against=against, min_gain_pct=min_gain, minutes=minutes, wait=wait)
+    with TerminalReporter(sys.stderr) as reporter:
+        report = verify_best(best, options, reporter)
+    if junit is not None:
+        verified.write_junit(junit, report)
+    print_result(report, as_json, verified.verified_json, verified.verified_lines)
+    if code := verified.EXIT_CODES[report.answer]:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -294,6 +324,8 @@ def explain(error: BaseException, flags: set[str]) -> int:
 
 def expected_failure(error: BaseException, flags: set[str]) -> TunerError | None:
     """Returns an error as one of this project's, with its advice; None for an error that nothing expects."""
+    if isinstance(error, SignalError) and error.advice:
+        return error
     if isinstance(error, KeyboardInterrupt | typer.Abort | SignalError):
         # With --fresh once more, the sessions of this run would be moved aside.
         command = "the same command without --fresh" if "fresh" in flags else "the same command"
