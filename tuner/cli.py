@@ -59,6 +59,9 @@ def run(
     trials: Annotated[int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")] = None,
     fresh: Fresh = False,
     wait: Wait = False,
+    warm_start: Annotated[
+        Path | None, typer.Option("--warm-start", metavar="OLD/best.yaml", help="Try its configuration first.")
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be done, and stop.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +72,9 @@ def run(
     from tuner.report.terminal import TerminalReporter, print_lines
     from tuner.report.words.progress import event_lines
 
-    options = RunOptions(results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait)
+    options = RunOptions(
+        results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, warm_start=warm_start
+    )
     with TerminalReporter(sys.stderr) as reporter:
         planned = plan_study(study, options, reporter) if plan else []
         report = None if plan else run_study(study, options, reporter)

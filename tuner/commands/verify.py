@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,8 +17,10 @@ from tuner.bench.configuration import Conditions, DeploymentConfig, Effective
 from tuner.bench.host.energy import EnergyReader
 from tuner.bench.measurement import ArrivalProcess
 from tuner.bench.metrics import METRICS
+from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.bench.worker.pool import ProcessMode
 from tuner.bench.worker.worker_bench import WorkerBench
+from tuner.commands.run import host_watch
 from tuner.decision.verification import Promise
 from tuner.deploy.apply import refused_properties
 from tuner.deploy.best import Best
@@ -30,13 +31,13 @@ from tuner.errors import BestFileError, HostError, InputError, SignalError
 from tuner.evidence.state import StudyState
 from tuner.model.host import host_facts
 from tuner.outcome.verified import VerifyReport
-from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
-from tuner.phases.progress import Reporter, Status
+from tuner.phases.progress import Notice, Reporter, Status
 from tuner.phases.runner import SessionRunner
 from tuner.phases.verification import verify_sessions
 from tuner.planning.feasibility import check_host
 from tuner.records.locks import locked
 from tuner.records.session_log import open_log
+from tuner.report.words.verdict import verdict_words
 from tuner.statistics.sequential_test import gain_log
 from tuner.statistics.verification_test import TOLERANCE_PCT
 from tuner.study.conditions import under
@@ -47,7 +48,7 @@ from tuner.study.study import Budget, Limit, Objective, SpaceSpec, Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOptions:
-    """What the command line adds to a best.yaml."""
+    """Options that the command line adds to a best.yaml."""
 
     against: Path | None = None
     min_gain_pct: float | None = None
@@ -73,7 +74,7 @@ def verify_best(path: Path, options: VerifyOptions, reporter: Reporter) -> Verif
     compare_host(best, under(host_facts(), conditions), differences)
     said = [*differences.messages, *_said(best, options)]
     for line in said:
-        reporter.say(f"differs: {line}" if line in differences.messages else f"note: {line}")
+        reporter.tell(Notice(text=line))
     study = study_of(best, promise, conditions, options.minutes)
     config = configuration_of(best)
     reference = baseline_of(best) if other is None else configuration_of(other)
@@ -82,7 +83,7 @@ def verify_best(path: Path, options: VerifyOptions, reporter: Reporter) -> Verif
             effective = runner.resolve(config)
             if isinstance(effective, Effective) and (changed := _changed(best, effective)):
                 said.append(f"the device makes something else of the configuration here: {', '.join(changed)}")
-                reporter.say(f"differs: {said[-1]}")
+                reporter.tell(Notice(text=said[-1]))
             found = verify_sessions(runner, config, reference, promise, options.minutes)
     except (SignalError, KeyboardInterrupt) as error:
         raise SignalError(
@@ -176,29 +177,29 @@ def baseline_of(best: Best) -> DeploymentConfig:
 @contextmanager
 def _opened(study: Study, options: VerifyOptions, reporter: Reporter) -> Iterator[SessionRunner]:
     """Yields a runner on this host, once the model has run on its device."""
+
+    def say(text: str) -> None:
+        reporter.tell(Notice(text=text))
+
     with (
         tempfile.TemporaryDirectory(prefix="tuner-verify-") as temporary,
-        locked(Path(temporary) / "verify", wait=options.wait, say=reporter.say),
+        locked(Path(temporary) / "verify", wait=options.wait, say=say),
     ):
         check_host(study, EnergyReader().refusal)
-        reporter.show(Status(phase="preflight", remaining_s=None, note="one inference on the device"))
+        reporter.show(Status(phase="preflight", remaining_s=None))
         mode = ProcessMode.for_metrics(study.objective.decided_by)
         with WorkerBench(study.model, conditions=study.conditions, mode=mode) as bench:
             bench.inspect(study.device, ())
             quota = under(host_facts(), study.conditions).cpu_quota
             log = open_log(Path(temporary) / "verify.jsonl")
-            watch = HostWatch(
-                now=time.perf_counter,
-                sleep=time.sleep,
-                look=bench.load_over,
-                limit_s=min(PAUSE_LIMIT_S, PAUSE_SHARE * 60 * options.minutes),
-            )
+            watch = host_watch(bench, study.budget)
             yield SessionRunner(
                 state=StudyState(setup=StudySetup(study=study, cpu_quota=quota), log=log),
                 bench=bench,
                 reporter=reporter,
                 clock=watch.clock,
                 watch=watch,
+                describe=verdict_words,
             )
 
 
@@ -253,11 +254,16 @@ def _conditions(best: Best) -> Conditions:
             advice="Tune on this host, or take `cpuset` out of the file's `deployment`.",
         )
     replicas = best.deployment.get("replicas", 1)
+    if not OWN_PARAMETERS["replicas"].is_legal(replicas):
+        raise BestFileError(
+            f"{best.source}: deployment.replicas: expected {OWN_PARAMETERS['replicas'].allowed}, got {replicas!r}",
+            advice="Correct the file.",
+        )
     return Conditions(
         cpus=best.deployment.get("cpus"),
         cpuset=None if cpus is None else tuple(cpus),
         memory_bytes=given.memory_bytes,
-        replicas=replicas if isinstance(replicas, int) and replicas >= 1 else 1,
+        replicas=replicas,
     )
 
 

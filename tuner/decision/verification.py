@@ -72,7 +72,7 @@ class LimitAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What the sessions so far say of a promise."""
+    """State of a promise after the sessions so far."""
 
     answer: Answer
     cause: VerificationCause

@@ -30,7 +30,7 @@ class VerifyReport:
 
     @property
     def found(self) -> Verification:
-        """What the sessions say."""
+        """Findings of the sessions."""
         return self.verified.verification
 
     @property

@@ -12,6 +12,7 @@ from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.measurement import Session
 from tuner.bench.protocol import Role, SessionMember, StopRule
 from tuner.decision.verification import Promise, Verification, VerificationCause, read_verification
+from tuner.phases.progress import Measuring
 from tuner.phases.runner import SessionRunner
 from tuner.planning.session_plan import PROBES, plan_session
 from tuner.statistics.verification_test import LOOKS, Answer
@@ -48,8 +49,9 @@ def verify_sessions(
         spent_s = sum(session.wall_s for session in sessions)
         if sessions and spent_s * (1.0 + _until_look(found) / len(sessions)) > 60.0 * minutes:
             break
-        note = f"session {len(sessions) + 1}: {config}"
-        runner.show("verify", note, remaining_s=60.0 * minutes - spent_s)
+        number = len(sessions) + 1
+        measuring = Measuring(configurations=(config,), session=number, max_sessions=number - 1 + _until_look(found))
+        runner.show("measure", measuring, remaining_s=60.0 * minutes - spent_s, differing=frozenset())
         sessions.append(measure_session(runner, config, reference, promise))
         found = read_verification(promise, sessions)
     spent_s = sum(session.wall_s for session in sessions)

@@ -19,7 +19,8 @@ from tuner.decision.verification import LimitAnswer, VerificationCause
 from tuner.deploy.document import write_whole
 from tuner.errors import InputError, OutputError
 from tuner.outcome.verified import VerifyReport
-from tuner.report.terminal import Column, few_requests, figure, metrics_table, percent
+from tuner.report.terminal import Column, few_requests, figure, metrics_table
+from tuner.report.words.progress import percent
 from tuner.statistics.sequential_test import gain_pct
 from tuner.statistics.verification_test import LOOKS, Answer
 
