@@ -222,7 +222,7 @@ def _warmed(setup: StudySetup, earlier: Best, digest: str) -> tuple[StudySetup, 
         words += f"; this space has other values of {', '.join(differing)}"
     if earlier.model.sha256 != digest:
         words += "; it was tuned for another model"
-    return replace(setup, seeds=merged([[seed, *setup.seeds]])), words
+    return replace(setup, seeds=merged([[seed], [dict(point) for point in setup.seeds]])), words
 
 
 def host_watch(bench: WorkerBench, budget: Budget) -> HostWatch:
