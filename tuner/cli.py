@@ -1,6 +1,7 @@
 """Parses the command line, calls one function for a command, prints its answer and turns errors into exit codes.
 
-Exit codes: 0 done; 1 the answer is no; 2 the input is wrong; 3 the environment is broken; 130 interrupted, resumable.
+Exit codes: 0 done; 1 the answer is no; 2 the input is wrong; 3 the environment is broken; 4 `verify` cannot tell; 130
+interrupted, resumable.
 Results go to stdout, everything else to stderr. A command imports its modules itself, since some take long to import.
 Must not decide anything.
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -19,7 +19,8 @@ import typer
 
 from tuner import __version__
 from tuner.commands import study_flags as flags_of
-from tuner.errors import HostError, InputError, OutputError, SignalError, TunerError
+from tuner.commands.failures import explain
+from tuner.errors import InputError, SignalError
 from tuner.report.stream import unbroken
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def run(
     trials: Annotated[int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")] = None,
     fresh: Fresh = False,
     wait: Wait = False,
+    warm_start: Annotated[
+        Path | None, typer.Option("--warm-start", metavar="OLD/best.yaml", help="Try its configuration first.")
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be done, and stop.")] = False,
     as_json: Json = False,
     minimize: flags_of.Minimize = None,
@@ -83,7 +87,15 @@ def run(
     flags = flags_of.StudyFlags.of(context.params)
     text = study_of(study, flags, results, minutes, is_fresh=fresh)
     path = Path(study) if text is None else written_file(study, results)
-    options = RunOptions(results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, text=text)
+    options = RunOptions(
+        results=results,
+        minutes=minutes,
+        trials=trials,
+        is_fresh=fresh,
+        wait=wait,
+        text=text,
+        warm_start=warm_start,
+    )
     with TerminalReporter(sys.stderr) as reporter:
         planned = plan_study(path, options, reporter) if plan else []
         report = None if plan else run_study(path, options, reporter)
@@ -165,6 +177,35 @@ def measure(
     with TerminalReporter(sys.stderr) as reporter:
         measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
     print_result(measured, as_json, measured_json, measured_lines)
+
+
+@app.command()
+def verify(
+    best: Annotated[Path, typer.Argument(metavar="BEST.yaml", show_default=False)],
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="OTHER.yaml", help="Instead of the file's baseline.")
+    ] = None,
+    min_gain: Annotated[float | None, typer.Option(help="Per cent to show, instead of what is promised.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Longest time; it ends sooner where it can.")] = 4.0,
+    wait: Wait = False,
+    as_json: Json = False,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report.")] = None,
+) -> None:
+    """Does the promise of a best.yaml hold here, today? Exit code 0 it holds, 1 it does not, 4 cannot tell."""
+    from tuner.commands.verify import VerifyOptions, verify_best
+    from tuner.report import verified
+    from tuner.report.terminal import TerminalReporter
+
+    if junit is not None:
+        verified.check_junit(junit)
+    options = VerifyOptions(against=against, min_gain_pct=min_gain, minutes=minutes, wait=wait)
+    with TerminalReporter(sys.stderr) as reporter:
+        report = verify_best(best, options, reporter)
+    if junit is not None:
+        verified.write_junit(junit, report)
+    print_result(report, as_json, verified.verified_json, verified.verified_lines)
+    if code := verified.EXIT_CODES[report.answer]:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -293,37 +334,3 @@ def main() -> None:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="tuner", standalone_mode=False, obj=flags) or 0)
     except (Exception, KeyboardInterrupt) as error:
         sys.exit(explain(error, flags))
-
-
-def explain(error: BaseException, flags: set[str]) -> int:
-    """Prints what went wrong and what to do about it on stderr, and returns the exit code.
-
-    `flags` are the names of the flags that were set: `debug` shows the traceback of an expected failure too.
-    """
-    failure = expected_failure(error, flags)
-    if failure is None or "debug" in flags:
-        traceback.print_exception(error)
-    if failure is None:
-        return HostError.exit_code  # not 1, which is an answer
-    print(f"tuner: {failure}", file=sys.stderr)
-    if failure.advice:
-        print(f"       {failure.advice}", file=sys.stderr)
-    return failure.exit_code
-
-
-def expected_failure(error: BaseException, flags: set[str]) -> TunerError | None:
-    """Returns an error as one of this project's, with its advice; None for an error that nothing expects."""
-    if isinstance(error, KeyboardInterrupt | typer.Abort | SignalError):
-        # With --fresh once more, the sessions of this run would be moved aside.
-        command = "the same command without --fresh" if "fresh" in flags else "the same command"
-        what = str(error) if isinstance(error, SignalError) else "interrupted"
-        return SignalError(what, advice=f"{command} continues where it stopped")
-    if isinstance(error, TunerError):
-        return error
-    if isinstance(error, OSError):
-        return OutputError(f"{error.filename or 'the system'}: {error.strerror or error}")
-    if isinstance(error, typer.TyperException):
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else "tuner"
-        return InputError(error.format_message(), advice=f"try: {path} --help")
-    return None

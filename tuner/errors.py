@@ -16,6 +16,8 @@ TunerError
 │   └── QueueFullError       more calls wait for a deployment than may wait
 ├── NoAnswerError        1   the question was fine, the answer is no
 └── SignalError        130   a signal stopped the command; the same command resumes
+
+Exit code 4 belongs to no error: `tuner verify` ends with it where its sessions cannot tell.
 """
 
 from __future__ import annotations

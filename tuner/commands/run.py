@@ -16,12 +16,13 @@ from typing import Literal
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.host.energy import EnergyReader
+from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.bench.protocol import ModelFacts
 from tuner.bench.worker.pool import ProcessMode
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.commands.plan import plan_events
-from tuner.deploy.best import BestInput, BestModel, portable_path
-from tuner.deploy.best_file import unheld_inputs, write_best
+from tuner.deploy.best import Best, BestInput, BestModel, portable_path
+from tuner.deploy.best_file import load_best, unheld_inputs, write_best
 from tuner.deploy.front_file import write_front
 from tuner.errors import BusyError, InputError, ModelError, NoAnswerError
 from tuner.evidence.noise import Calibration
@@ -48,11 +49,13 @@ from tuner.report.run_log import RunLog
 from tuner.report.words import verdict as verdict_words
 from tuner.search.optuna_study import Search
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
+from tuner.search.seeds import merged, warm_seed
 from tuner.search.study_database import StudyDatabase
 from tuner.study.conditions import as_written, under
 from tuner.study.file.device_checks import DeviceInspector, check_model_file
 from tuner.study.file.loader import load_study, parse
 from tuner.study.setup import KnownNoise, StudySetup
+from tuner.study.space import is_same
 from tuner.study.study import Budget, Study
 
 
@@ -67,6 +70,8 @@ class RunOptions:
     """Text of the study file if the command line made it; None for a file that exists."""
     is_fresh: bool = False
     wait: bool = False
+    warm_start: Path | None = None
+    """Best.yaml of an earlier study, whose configuration is tried first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +137,7 @@ def prepared_study(
     everything else is known to work. `plan` writes nothing; `measure` leaves what a study has written alone.
     `batch_size` is one more batch size that is to be proved legal. Raises TunerError.
     """
+    earlier = None if options.warm_start is None else load_best(options.warm_start)
     draft = parse(path, options.text)
     draft.check_host(host_facts())
     check_model_file(draft)
@@ -165,6 +171,9 @@ def prepared_study(
             said = [*facts.notes, *filter(None, [slow]), *(f"warning: {warning}" for warning in study.warnings)]
             setup = make_setup(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
+            if earlier is not None:
+                setup, words = _warmed(setup, earlier, digest)
+                said.append(words)
             inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
             cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
             setup = replace(setup, known_noise=cache.read(time.time()))
@@ -180,7 +189,7 @@ def prepared_study(
                 said.append("the last line of sessions.jsonl was torn by an interruption and is dropped")
             for words in said:
                 reporter.tell(Notice(text=words))
-            watch = _host_watch(bench, study.budget)
+            watch = host_watch(bench, study.budget)
             runner = SessionRunner(
                 state=StudyState(setup=setup, log=log),
                 bench=bench,
@@ -202,7 +211,24 @@ def _opened_log(folder: Path, setup: StudySetup, facts: ModelFacts, host: HostFa
     return log
 
 
-def _host_watch(bench: WorkerBench, budget: Budget) -> HostWatch:
+def _warmed(setup: StudySetup, earlier: Best, digest: str) -> tuple[StudySetup, str]:
+    """Returns the setup with what was good before as its first seed, and a sentence on it.
+
+    Seeds are no part of a study's identity: they say what is tried first, and never what is concluded.
+    """
+    given = {**earlier.properties, **{name: getattr(earlier, name) for name in OWN_PARAMETERS}}
+    seed = warm_seed(setup.space, given)
+    # The pinned precision is no choice of the space, and every candidate has it.
+    differing = [name for name, value in given.items() if name in seed and not is_same(seed[name], value)]
+    words = f"warm start: what {earlier.source} deploys is tried first, as a suggestion that is measured like any other"
+    if differing:
+        words += f"; this space has other values of {', '.join(differing)}"
+    if earlier.model.sha256 != digest:
+        words += "; it was tuned for another model"
+    return replace(setup, seeds=merged([[seed], [dict(point) for point in setup.seeds]])), words
+
+
+def host_watch(bench: WorkerBench, budget: Budget) -> HostWatch:
     """Returns a watch over the real host whose pauses take at most a part of the budget."""
     limit_s = PAUSE_LIMIT_S
     if budget.minutes is not None:

@@ -37,6 +37,14 @@ def seeds(
     return merged([list(map(space.nearest, wanted))])
 
 
+def warm_seed(space: Space, given: Mapping[str, Value]) -> dict[str, Value]:
+    """Returns the point of the space nearest to what was good before: properties and parameters of our own by name.
+
+    A property that was not set stays unset where the space allows it.
+    """
+    return space.nearest({parameter.name: given.get(parameter.name) for parameter in space.parameters})
+
+
 def merged(lists: Sequence[Sequence[dict[str, Value]]]) -> list[dict[str, Value]]:
     """Returns the points of several lists in turn, no point twice."""
     points = [point for turn in itertools.zip_longest(*lists) for point in turn if point is not None]
