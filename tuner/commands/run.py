@@ -34,7 +34,7 @@ from tuner.outcome.pareto_front import knee_of, make_front
 from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 from tuner.phases.order import run_phases
-from tuner.phases.progress import Event, Notice, Reporter, Status, StudyFinished
+from tuner.phases.progress import Event, ModelNote, Reporter, Status, StudyFileWarning, StudyFinished, TornLineDropped
 from tuner.phases.runner import SessionRunner
 from tuner.planning.feasibility import check_host
 from tuner.planning.session_plan import BASELINE_WINDOW_LIMIT_S
@@ -141,11 +141,7 @@ def prepared_study(
     folder = options.results / study.name
     if purpose != "plan":
         prepare(folder)
-
-    def say(text: str) -> None:
-        reporter.tell(Notice(text=text))
-
-    with locked(folder if purpose != "plan" else None, wait=options.wait, say=say), not_left_empty(folder):
+    with locked(folder if purpose != "plan" else None, wait=options.wait, tell=reporter.tell), not_left_empty(folder):
         check_host(study, EnergyReader().refusal)
         reporter.show(Status(phase="preflight", remaining_s=None))
         with inspector.everything_wrong():
@@ -162,7 +158,8 @@ def prepared_study(
             _refuse_unheld(study, facts)
             host = under(host_facts(), study.conditions)
             slow = slow_words(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
-            said = [*facts.notes, *filter(None, [slow]), *(f"warning: {warning}" for warning in study.warnings)]
+            said: list[Event] = [ModelNote(text=text) for text in (*facts.notes, *filter(None, [slow]))]
+            said += [StudyFileWarning(text=text) for text in study.warnings]
             setup = make_setup(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
             inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
@@ -177,9 +174,9 @@ def prepared_study(
             else:
                 log = read_log(folder / "sessions.jsonl")
             if log.dropped_torn_line:
-                said.append("the last line of sessions.jsonl was torn by an interruption and is dropped")
-            for words in said:
-                reporter.tell(Notice(text=words))
+                said.append(TornLineDropped())
+            for event in said:
+                reporter.tell(event)
             watch = _host_watch(bench, study.budget)
             runner = SessionRunner(
                 state=StudyState(setup=setup, log=log),
@@ -230,11 +227,7 @@ def _search(runner: SessionRunner, folder: Path) -> Search:
     """Returns a search without trials that will be mirrored in the folder's study.db."""
     setup, study = runner.state.setup, runner.state.study
     metrics = study.objective.metrics
-
-    def say(text: str) -> None:
-        runner.tell(Notice(text=text))
-
-    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, say=say)
+    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, tell=runner.tell)
     return Search(space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(metrics), database=database)
 
 

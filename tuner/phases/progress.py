@@ -14,7 +14,10 @@ from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.measurement import HostActivity, Window
 from tuner.bench.protocol import Phase
 from tuner.planning.description import Planned
+from tuner.records.locks import WaitingForHolder
+from tuner.search.database_events import DatabaseEvent
 from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
+from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import SearchEnd
 from tuner.statistics.disturbance import count_disturbed, mean_load
 from tuner.study.study import SamplerName
@@ -53,10 +56,24 @@ class HostReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """Something that was found before the phases began, in the words of the part that found it."""
+class ModelNote:
+    """The worker that looked at the model has a remark about it."""
 
     text: str
+    """Remark of the worker, which crosses the border of its process as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFileWarning:
+    """The study file is valid, but one of its values has a consequence that a user may not expect."""
+
+    text: str
+    """Message about the file, as for a value that is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TornLineDropped:
+    """The last line of sessions.jsonl was torn by an interruption and is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +223,12 @@ class HostBusy:
 HostEvent = HostPaused | HostResumed | HostBusy
 
 Event = (
-    Notice
+    ModelNote
+    | StudyFileWarning
+    | TornLineDropped
+    | WaitingForHolder
+    | BatchLeavesSpace
+    | DatabaseEvent
     | StudyFinished
     | StudyResumed
     | BaselinesListed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,27 +32,35 @@ NO_PRECISION = ("unreadable", "dynamic", "")
 """Precisions that a device reports without naming one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLeavesSpace:
+    """Batch sizes are no part of the space, although the study would search them."""
+
+    reason: str | None
+    """Reason that the proof of batching gives; None if requests arrive by themselves."""
+
+
 def make_setup(
     study: Study,
     facts: ModelFacts,
     host: HostFacts,
     resolve: Callable[[DeploymentConfig], Effective | Failure],
-    say: Callable[[str], None],
+    tell: Callable[[BatchLeavesSpace], None],
     *,
     root: Path = Path("/"),
 ) -> StudySetup:
     """Returns the setup of a study: the space that device, host and model allow, its seeds, the pinned precision.
 
-    `resolve` compiles a configuration without timing it; `say` receives a line if batch sizes leave the space. The
-    kinds of CPUs are read off the files below `root`.
+    `resolve` compiles a configuration without timing it; `tell` receives an event if batch sizes leave the space.
+    The kinds of CPUs are read off the files below `root`.
     Raises ModelError for a baseline with a batch that changes results.
     """
     is_latency = study.is_single
     is_batch_legal = facts.batch_legal and not is_latency and study.load is None
     if study.load is not None and study.space.is_auto:
-        say("batch_size leaves the space: requests arrive by themselves, each of them one sample")
+        tell(BatchLeavesSpace(reason=None))
     elif not facts.batch_legal and facts.batch_reason:
-        say(f"batch_size leaves the space: {facts.batch_reason}")
+        tell(BatchLeavesSpace(reason=facts.batch_reason))
     searched = next((p.values for p in study.space.parameters if p.name == "replicas"), ())
     replicas = max(study.conditions.replicas, *(n for n in searched if isinstance(n, int)), 1)
     if study.space.is_auto:

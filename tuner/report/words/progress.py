@@ -20,21 +20,26 @@ from tuner.phases.progress import (
     HostBusy,
     HostPaused,
     HostResumed,
-    Notice,
+    ModelNote,
     PauseCause,
     SearchEnded,
     SpaceEnumerated,
     SpaceTooLarge,
     Status,
+    StudyFileWarning,
     StudyFinished,
     StudyResumed,
+    TornLineDropped,
 )
 from tuner.planning.budget import CONFIRM_SHARE_AT_MOST, StudyPlan
 from tuner.planning.description import NoiseSource, Planned
+from tuner.records.locks import WaitingForHolder
 from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.space import enumeration_lines, given_up_line
+from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseRenewed
 from tuner.search.enumeration import ListingGivenUp
+from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import EndReason, SearchEnd
 from tuner.statistics.sequential_test import gain_pct
 
@@ -239,8 +244,36 @@ _ENDS: Mapping[EndReason, str] = {
 }
 """Reason for the end of a search -> its words."""
 
+
+def _batch_leaves(event: BatchLeavesSpace) -> list[str]:
+    reason = "requests arrive by themselves, each of them one sample" if event.reason is None else event.reason
+    return [f"batch_size leaves the space: {reason}"]
+
+
+def _database_renewed(event: DatabaseRenewed) -> list[str]:
+    name = event.path.name
+    if not event.cause:
+        return [f"{name} was missing: it is written again from sessions.jsonl"]
+    return [
+        f"{name} cannot be used ({event.cause}): it is moved to {name}{ASIDE} and written again from sessions.jsonl"
+    ]
+
+
+def _database_given_up(event: DatabaseGivenUp) -> list[str]:
+    return [
+        f"warning: {event.path} cannot be written ({event.cause}): the study goes on without it, and the next run "
+        "writes it again from sessions.jsonl"
+    ]
+
+
 _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
-    Notice: lambda event: [event.text],
+    ModelNote: lambda event: [event.text],
+    StudyFileWarning: lambda event: [f"warning: {event.text}"],
+    TornLineDropped: lambda _: ["the last line of sessions.jsonl was torn by an interruption and is dropped"],
+    WaitingForHolder: lambda event: [f"waiting for {event.holder}"],
+    BatchLeavesSpace: _batch_leaves,
+    DatabaseRenewed: _database_renewed,
+    DatabaseGivenUp: _database_given_up,
     StudyFinished: lambda _: ["finished before: its verdict stands, and a larger budget searches on"],
     StudyResumed: _resumed,
     BaselinesListed: _listed,
