@@ -38,7 +38,7 @@ from tuner.phases.progress import Event, ModelNote, Reporter, Status, StudyFileW
 from tuner.phases.runner import SessionRunner
 from tuner.planning.feasibility import check_host
 from tuner.planning.session_plan import BASELINE_WINDOW_LIMIT_S
-from tuner.planning.slow_model import slow_words
+from tuner.planning.slow_model import slow_model
 from tuner.records.folder import not_left_empty, prepare, write_text
 from tuner.records.identity import check_identity, read_environment, study_identity
 from tuner.records.locks import locked
@@ -157,9 +157,9 @@ def prepared_study(
                 facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             _refuse_unheld(study, facts)
             host = under(host_facts(), study.conditions)
-            slow = slow_words(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
-            said: list[Event] = [ModelNote(text=text) for text in (*facts.notes, *filter(None, [slow]))]
-            said += [StudyFileWarning(text=text) for text in study.warnings]
+            slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
+            said: list[Event] = [ModelNote(text=text) for text in facts.notes]
+            said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
             setup = make_setup(study, facts, host, bench.resolve, said.append)
             digest = sha256(study.model)
             inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)

@@ -14,6 +14,7 @@ from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.measurement import HostActivity, Window
 from tuner.bench.protocol import Phase
 from tuner.planning.description import Planned
+from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
 from tuner.search.database_events import DatabaseEvent
 from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
@@ -227,6 +228,7 @@ Event = (
     | StudyFileWarning
     | TornLineDropped
     | WaitingForHolder
+    | SlowModel
     | BatchLeavesSpace
     | DatabaseEvent
     | StudyFinished

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.bench.metrics import METRICS
+from tuner.bench.turn import FEWEST_CYCLES
 from tuner.phases.progress import (
     AuditRead,
     BaselinesListed,
@@ -33,6 +34,7 @@ from tuner.phases.progress import (
 )
 from tuner.planning.budget import CONFIRM_SHARE_AT_MOST, StudyPlan
 from tuner.planning.description import NoiseSource, Planned
+from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
 from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.host import host_words, warning
@@ -245,6 +247,28 @@ _ENDS: Mapping[EndReason, str] = {
 """Reason for the end of a search -> its words."""
 
 
+def _slow_model(event: SlowModel) -> list[str]:
+    takes = (
+        f"warning: an inference takes {event.inference_s:.2g} s, so that a window, {FEWEST_CYCLES} of each request, "
+        f"takes {event.window_s:.2g} s"
+    )
+    if event.is_beyond_any_budget:
+        return [
+            f"{takes}, and the longest one is {event.longest_window_s:g} s: no budget compares this model as it is; "
+            "give a smaller shape, or a share of the work"
+        ]
+    count = event.candidates
+    can = "hardly the baselines alone" if count is None else f"the baselines and {count} other configurations"
+    return [
+        f"{takes}: the baselines take {_duration(event.baselines_s)}, a confirmation {_duration(event.confirm_s)}; "
+        f"{event.minutes:g} min compare {can}; `budget: {{minutes: {event.needed_min}}}` could confirm a winner"
+    ]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
 def _batch_leaves(event: BatchLeavesSpace) -> list[str]:
     reason = "requests arrive by themselves, each of them one sample" if event.reason is None else event.reason
     return [f"batch_size leaves the space: {reason}"]
@@ -271,6 +295,7 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     StudyFileWarning: lambda event: [f"warning: {event.text}"],
     TornLineDropped: lambda _: ["the last line of sessions.jsonl was torn by an interruption and is dropped"],
     WaitingForHolder: lambda event: [f"waiting for {event.holder}"],
+    SlowModel: _slow_model,
     BatchLeavesSpace: _batch_leaves,
     DatabaseRenewed: _database_renewed,
     DatabaseGivenUp: _database_given_up,
