@@ -48,7 +48,7 @@ OPENS_A_BENCH = {"commands", "study.file", "replay"}
 """Packages that start workers or make a simulated bench; every other one knows a bench by its protocol."""
 OPTUNA = {"search"}
 OPENVINO = {"bench.backends", "model", "deploy"}
-AT_MOST_LINES, AT_MOST_MODULES = 350, 15
+AT_MOST_LINES, AT_MOST_MODULES, AT_MOST_LINES_OF_A_FUNCTION = 350, 15, 50
 TESTS, AT_MOST_LINES_OF_TESTS = ROOT.parent / "tests", 400
 LONGER = {
     "bench/backends/openvino/test_backend.py",
@@ -143,6 +143,16 @@ def test_workers_optuna_and_openvino_stay_on_their_side_of_the_seam(path: Path) 
 @each_file
 def test_a_module_has_one_screenful_of_subject(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= AT_MOST_LINES, "split it by noun"
+
+
+@each_file
+def test_a_function_has_one_job(path: Path) -> None:
+    lengths = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > AT_MOST_LINES_OF_A_FUNCTION} == {}
 
 
 def test_a_file_of_tests_is_read_in_one_sitting() -> None:

@@ -34,7 +34,16 @@ from tuner.outcome.pareto_front import knee_of, make_front
 from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 from tuner.phases.order import run_phases
-from tuner.phases.progress import Event, ModelNote, Reporter, Status, StudyFileWarning, StudyFinished, TornLineDropped
+from tuner.phases.progress import (
+    Event,
+    ModelNote,
+    Reporter,
+    Status,
+    StudyFileWarning,
+    StudyFileWritten,
+    StudyFinished,
+    TornLineDropped,
+)
 from tuner.phases.runner import SessionRunner
 from tuner.planning.feasibility import check_host
 from tuner.planning.session_plan import BASELINE_WINDOW_LIMIT_S
@@ -156,38 +165,51 @@ def prepared_study(
             with inspector.everything_wrong():
                 facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             _refuse_unheld(study, facts)
-            host = under(host_facts(), study.conditions)
-            slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
-            said: list[Event] = [ModelNote(text=text) for text in facts.notes]
-            said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
-            setup = make_setup(study, facts, host, bench.resolve, said.append)
-            digest = sha256(study.model)
-            inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
-            cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
-            setup = replace(setup, known_noise=cache.read(time.time()))
-            if purpose == "run":
-                if options.is_fresh:
-                    prepare(folder, is_fresh=True)
-                log = _opened_log(folder, setup, facts, host, digest)
-                said += [f"the study file is {folder / 'study.yaml'}"] if options.text else []
-                reporter = RunLog(inner=reporter, path=folder / "run.log")
-            else:
-                log = read_log(folder / "sessions.jsonl")
-            if log.dropped_torn_line:
-                said.append(TornLineDropped())
-            for event in said:
-                reporter.tell(event)
-            watch = _host_watch(bench, study.budget)
-            runner = SessionRunner(
-                state=StudyState(setup=setup, log=log),
-                bench=bench,
-                reporter=reporter,
-                clock=watch.clock,
-                watch=watch,
-                describe=verdict_words.verdict_words,
-                remember=partial(_remember, cache, setup.known_noise),
-            )
-            yield Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
+            yield _prepared(bench, study, facts, folder, options, reporter, purpose)
+
+
+def _prepared(
+    bench: WorkerBench,
+    study: Study,
+    facts: ModelFacts,
+    folder: Path,
+    options: RunOptions,
+    reporter: Reporter,
+    purpose: Purpose,
+) -> Prepared:
+    """Opens the record of a study whose model has run, and tells what was found before its phases begin."""
+    host = under(host_facts(), study.conditions)
+    slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
+    said: list[Event] = [ModelNote(text=text) for text in facts.notes]
+    said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
+    setup = make_setup(study, facts, host, bench.resolve, said.append)
+    digest = sha256(study.model)
+    inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
+    cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
+    setup = replace(setup, known_noise=cache.read(time.time()))
+    if purpose == "run":
+        if options.is_fresh:
+            prepare(folder, is_fresh=True)
+        log = _opened_log(folder, setup, facts, host, digest)
+        said += [StudyFileWritten(path=folder / "study.yaml")] if options.text else []
+        reporter = RunLog(inner=reporter, path=folder / "run.log")
+    else:
+        log = read_log(folder / "sessions.jsonl")
+    if log.dropped_torn_line:
+        said.append(TornLineDropped())
+    for event in said:
+        reporter.tell(event)
+    watch = _host_watch(bench, study.budget)
+    runner = SessionRunner(
+        state=StudyState(setup=setup, log=log),
+        bench=bench,
+        reporter=reporter,
+        clock=watch.clock,
+        watch=watch,
+        describe=verdict_words.verdict_words,
+        remember=partial(_remember, cache, setup.known_noise),
+    )
+    return Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
 
 
 def _opened_log(folder: Path, setup: StudySetup, facts: ModelFacts, host: HostFacts, digest: str) -> Log:

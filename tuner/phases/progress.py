@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Failure
@@ -70,6 +71,13 @@ class StudyFileWarning:
 
     text: str
     """Message about the file, as for a value that is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFileWritten:
+    """The command line made the study file, and the results folder holds it."""
+
+    path: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +234,7 @@ HostEvent = HostPaused | HostResumed | HostBusy
 Event = (
     ModelNote
     | StudyFileWarning
+    | StudyFileWritten
     | TornLineDropped
     | WaitingForHolder
     | SlowModel

@@ -28,6 +28,7 @@ from tuner.phases.progress import (
     SpaceTooLarge,
     Status,
     StudyFileWarning,
+    StudyFileWritten,
     StudyFinished,
     StudyResumed,
     TornLineDropped,
@@ -293,6 +294,7 @@ def _database_given_up(event: DatabaseGivenUp) -> list[str]:
 _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     ModelNote: lambda event: [event.text],
     StudyFileWarning: lambda event: [f"warning: {event.text}"],
+    StudyFileWritten: lambda event: [f"the study file is {event.path}"],
     TornLineDropped: lambda _: ["the last line of sessions.jsonl was torn by an interruption and is dropped"],
     WaitingForHolder: lambda event: [f"waiting for {event.holder}"],
     SlowModel: _slow_model,
