@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tuner.cli import app
+
 ROOT = Path(__file__).resolve().parents[1] / "tuner"
 FILES = sorted(ROOT.rglob("*.py"))
 ORDER = (
@@ -48,7 +50,7 @@ OPENS_A_BENCH = {"commands", "study.file", "replay"}
 """Packages that start workers or make a simulated bench; every other one knows a bench by its protocol."""
 OPTUNA = {"search"}
 OPENVINO = {"bench.backends", "model", "deploy"}
-AT_MOST_LINES, AT_MOST_MODULES = 350, 15
+AT_MOST_LINES, AT_MOST_MODULES, AT_MOST_LINES_OF_A_FUNCTION = 350, 15, 50
 TESTS, AT_MOST_LINES_OF_TESTS = ROOT.parent / "tests", 400
 LONGER = {
     "bench/backends/openvino/test_backend.py",
@@ -145,9 +147,25 @@ def test_a_module_has_one_screenful_of_subject(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= AT_MOST_LINES, "split it by noun"
 
 
+@each_file
+def test_a_function_has_one_job(path: Path) -> None:
+    lengths = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > AT_MOST_LINES_OF_A_FUNCTION} == {}
+
+
 def test_a_file_of_tests_is_read_in_one_sitting() -> None:
     lengths = {str(p.relative_to(TESTS)): len(p.read_text().splitlines()) for p in sorted(TESTS.rglob("*.py"))}
     assert {name for name, lines in lengths.items() if lines > AT_MOST_LINES_OF_TESTS} <= LONGER
+
+
+def test_the_command_line_calls_one_module_for_each_command() -> None:
+    assert ours(ROOT / "cli.py") <= {"commands", "report", "errors"}
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert {name for name in names if not (ROOT / "commands" / f"{name}.py").exists()} == set()
 
 
 def test_a_folder_holds_few_modules() -> None:

@@ -16,7 +16,7 @@ from tuner.evidence.noise import Calibration
 from tuner.evidence.state import Reference, StudyState
 from tuner.model.spec import ModelSpec
 from tuner.phases.order import run_phases
-from tuner.phases.progress import Event, Notice, Status
+from tuner.phases.progress import Event, Status
 from tuner.phases.runner import SessionRunner
 from tuner.planning.budget import StudyPlan
 from tuner.planning.study_plan import study_plan
@@ -121,9 +121,6 @@ class Listener:
     def lines(self) -> list[str]:
         """What a user reads of the events."""
         return [line for event in self.events for line in event_lines(event)]
-
-    def say(self, text: str) -> None:
-        self.tell(Notice(text=text))
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
@@ -242,7 +239,7 @@ class Virtual:
 
     def search(self) -> Search:
         metrics = self.study.objective.metrics
-        database = StudyDatabase(path=self.db_path, name="search", metrics=metrics, say=self.listener.say)
+        database = StudyDatabase(path=self.db_path, name="search", metrics=metrics, tell=self.listener.tell)
         self.searched = Search(
             space=self.space,
             sampler=self.study.sampler,

@@ -1,4 +1,4 @@
-"""Defines every expected failure with its exit code. Must not know what raises it.
+"""Defines every expected failure with its exit code, and the advice that several share. Must not know what raises it.
 
 TunerError
 ├── InputError           2   what the user gave is wrong
@@ -22,6 +22,7 @@ Exit code 4 belongs to no error: `tuner verify` ends with it where its sessions 
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 
@@ -118,3 +119,10 @@ class SignalError(TunerError):
     """Reports that a signal stopped the command; the same command resumes."""
 
     exit_code = 130
+
+
+def full_disk_advice(error: OSError) -> str:
+    """Returns advice about a failed write, in one line."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free some space and run the same command: it continues after the last finished session"
+    return "make the folder writable, or name another with --results"

@@ -46,7 +46,7 @@ def log_ratio(point: Mapping[str, Value]) -> float:
 
 
 def search_in(path: Path) -> Search:
-    database = StudyDatabase(path=path, name="ask-tell", metrics=("throughput",), say=print)
+    database = StudyDatabase(path=path, name="ask-tell", metrics=("throughput",), tell=print)
     return Search(space=SPACE, sampler="tpe", seed=0, database=database)
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.planning.slow_model import slow_words
+from tuner.planning.slow_model import slow_model
+from tuner.report.words.progress import event_lines
+
+
+def slow_words(inference_s: float, minutes: float | None, *, longest_window_s: float) -> str:
+    """What a user reads; empty for a model that is quick enough."""
+    found = slow_model(inference_s, minutes, longest_window_s=longest_window_s)
+    return "" if found is None else "".join(event_lines(found))
 
 
 @pytest.mark.parametrize(("inference_s", "minutes"), [(0.01, 0.5), (0.07, 5.0), (2.0, None), (0.0, 0.1)])

@@ -18,7 +18,8 @@ from tuner.errors import BusyError, OutputError, RecordError, StudyChangedError
 from tuner.records import locks as module
 from tuner.records.folder import prepare, write_text
 from tuner.records.identity import check_identity, read_environment
-from tuner.records.locks import locked
+from tuner.records.locks import WaitingForHolder, locked
+from tuner.report.words.progress import event_lines
 
 # Writable
 
@@ -144,7 +145,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from tuner.records.locks import locked
-with locked(Path(sys.argv[1]), wait=False, say=print, host_lock=Path(sys.argv[2])):
+with locked(Path(sys.argv[1]), wait=False, tell=print, host_lock=Path(sys.argv[2])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -161,8 +162,8 @@ sys.stdin.read()
 """What the other does, without its imports: a tenth of the time."""
 
 
-def silent(line: str) -> None:
-    raise AssertionError(f"silent is waited for: {line}")
+def silent(event: WaitingForHolder) -> None:
+    raise AssertionError(f"silent is waited for: {event}")
 
 
 @pytest.fixture
@@ -195,20 +196,20 @@ def test_a_second_study_is_refused_with_the_name_of_the_first_until_that_is_kill
         for folder in (tmp_path, other):
             with (
                 pytest.raises(BusyError, match=f"process {holder.pid}, {tmp_path}") as error,
-                locked(folder, wait=False, say=silent, host_lock=lock),
+                locked(folder, wait=False, tell=silent, host_lock=lock),
             ):
                 raise AssertionError("both hold it")
             assert "--wait" in error.value.advice
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    with locked(tmp_path, wait=False, say=silent, host_lock=lock):
+    with locked(tmp_path, wait=False, tell=silent, host_lock=lock):
         assert f"process {os.getpid()}," in lock.read_text()
 
 
 def test_with_wait_the_second_study_begins_when_the_first_ends(
     tmp_path: Path, lock: Path, holder: subprocess.Popen[str]
 ) -> None:
-    said: list[str] = []
+    said: list[WaitingForHolder] = []
     steps: list[float] = []
 
     def pass_time(seconds: float) -> None:
@@ -217,9 +218,10 @@ def test_with_wait_the_second_study_begins_when_the_first_ends(
             holder.kill()
             holder.wait()
 
-    with locked(tmp_path, wait=True, say=said.append, host_lock=lock, sleep=pass_time):
+    with locked(tmp_path, wait=True, tell=said.append, host_lock=lock, sleep=pass_time):
         assert len(steps) == 3
-    assert said == [f"waiting for process {holder.pid}, {tmp_path}"]
+    assert said == [WaitingForHolder(holder=f"process {holder.pid}, {tmp_path}")]
+    assert event_lines(said[0]) == [f"waiting for process {holder.pid}, {tmp_path}"]
 
 
 def test_a_folder_that_is_measured_elsewhere_is_refused_although_this_host_is_free(
@@ -228,18 +230,18 @@ def test_a_folder_that_is_measured_elsewhere_is_refused_although_this_host_is_fr
     """Results on a shared disk: the folder has a lock of its own."""
     with (
         pytest.raises(BusyError, match=f"process {holder.pid}"),
-        locked(tmp_path, wait=False, say=silent, host_lock=tmp_path / "another host's"),
+        locked(tmp_path, wait=False, tell=silent, host_lock=tmp_path / "another host's"),
     ):
         raise AssertionError("both hold it")
 
 
 def test_a_child_does_not_inherit_the_lock(tmp_path: Path, lock: Path) -> None:
-    with locked(tmp_path, wait=False, say=silent, host_lock=lock):
+    with locked(tmp_path, wait=False, tell=silent, host_lock=lock):
         child = subprocess.Popen(
             [sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, close_fds=False, start_new_session=True
         )
     try:
-        with locked(tmp_path, wait=False, say=silent, host_lock=lock):
+        with locked(tmp_path, wait=False, tell=silent, host_lock=lock):
             assert child.poll() is None
     finally:
         child.communicate(b"\n")
@@ -248,7 +250,7 @@ def test_a_child_does_not_inherit_the_lock(tmp_path: Path, lock: Path) -> None:
 def test_the_lock_of_the_host_is_shared_by_all_users(tmp_path: Path, lock: Path) -> None:
     before = os.umask(0o077)
     try:
-        with locked(tmp_path, wait=False, say=silent, host_lock=lock):
+        with locked(tmp_path, wait=False, tell=silent, host_lock=lock):
             assert stat.S_IMODE(lock.stat().st_mode) == 0o666
     finally:
         os.umask(before)
@@ -262,9 +264,9 @@ def test_a_lock_holds_although_its_name_cannot_be_written(
 
     monkeypatch.setattr("tuner.records.locks.os.pwrite", full)
     with (
-        locked(tmp_path, wait=False, say=silent, host_lock=lock),
+        locked(tmp_path, wait=False, tell=silent, host_lock=lock),
         pytest.raises(BusyError, match="another process"),
-        locked(tmp_path, wait=False, say=silent, host_lock=lock),
+        locked(tmp_path, wait=False, tell=silent, host_lock=lock),
     ):
         raise AssertionError("both hold it")
 
@@ -272,7 +274,7 @@ def test_a_lock_holds_although_its_name_cannot_be_written(
 def test_a_lock_that_cannot_be_made_is_the_environments_fault(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="cannot open the lock"),
-        locked(tmp_path, wait=False, say=silent, host_lock=tmp_path / "nowhere" / "lock"),
+        locked(tmp_path, wait=False, tell=silent, host_lock=tmp_path / "nowhere" / "lock"),
     ):
         raise AssertionError("no lock")
 
@@ -284,8 +286,8 @@ def test_one_lock_serves_the_whole_host() -> None:
 def test_the_environment_may_name_another_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNER_LOCK", str(tmp_path / "lock"))
     with (
-        locked(None, wait=False, say=silent, host_lock=tmp_path / "lock"),
+        locked(None, wait=False, tell=silent, host_lock=tmp_path / "lock"),
         pytest.raises(BusyError),
-        locked(tmp_path, wait=False, say=silent),
+        locked(tmp_path, wait=False, tell=silent),
     ):
         raise AssertionError("no lock")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.metrics import METRICS
 from tuner.evidence.candidates import MetricValues
-from tuner.phases.progress import Measuring, Notice, Status
+from tuner.phases.progress import Measuring, ModelNote, Status
 from tuner.report.terminal import (
     Column,
     TerminalReporter,
@@ -122,7 +122,7 @@ def test_what_is_left_is_in_minutes_and_seconds(remaining_s: float, words: str) 
 def test_without_a_terminal_every_line_stays_and_none_is_repeated() -> None:
     stream = io.StringIO()
     with TerminalReporter(stream) as reporter:
-        reporter.tell(Notice(text="plan: 12 trials"))
+        reporter.tell(ModelNote(text="plan: 12 trials"))
         for status in (START, START, MIDDLE, START):
             reporter.show(status)
     assert stream.getvalue().splitlines() == ["plan: 12 trials", "baselines", status_line(MIDDLE), "baselines"]
@@ -131,7 +131,7 @@ def test_without_a_terminal_every_line_stays_and_none_is_repeated() -> None:
 def test_a_long_line_is_not_broken() -> None:
     stream = io.StringIO()
     with TerminalReporter(stream) as reporter:
-        reporter.tell(Notice(text="word " * 100))
+        reporter.tell(ModelNote(text="word " * 100))
         reporter.show(replace(MIDDLE, reference="x", measuring=Measuring(configurations=(LONG,))))
     assert len(stream.getvalue().splitlines()) == 2
 
@@ -139,7 +139,7 @@ def test_a_long_line_is_not_broken() -> None:
 def test_brackets_and_numbers_in_a_line_are_text_and_no_markup() -> None:
     stream = Screen()
     with TerminalReporter(stream) as reporter:
-        reporter.tell(Notice(text="space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]"))
+        reporter.tell(ModelNote(text="space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]"))
     assert "space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]" in stream.getvalue()
 
 
@@ -148,7 +148,7 @@ def test_names_from_files_and_devices_reach_no_terminal_as_control_characters() 
     config = DeploymentConfig(device="CPU", properties={hostile: hostile})
     stream = io.StringIO()
     with TerminalReporter(stream) as reporter:
-        reporter.tell(Notice(text=hostile))
+        reporter.tell(ModelNote(text=hostile))
         reporter.show(replace(START, measuring=Measuring(baselines=(hostile,))))
         reporter.show(replace(MIDDLE, incumbent=config, differing=frozenset()))
     print_lines([hostile, metrics_table([replace(THROUGHPUT, title=hostile)], objective="throughput")], stream)

@@ -17,6 +17,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from tuner.report.words.progress import event_lines
 from tuner.search import study_database as database
 from tuner.search.optuna_study import UNRECORDED, Search
 from tuner.search.study_database import StudyDatabase
@@ -38,7 +39,9 @@ class Mirrored(Search):
     def __init__(self, path: Path, *metrics: str) -> None:
         self.said: list[str] = []
         metrics = metrics or ("throughput",)
-        mirror = StudyDatabase(path=path, name="search", metrics=metrics, say=self.said.append)
+        mirror = StudyDatabase(
+            path=path, name="search", metrics=metrics, tell=lambda event: self.said.extend(event_lines(event))
+        )
         super().__init__(space=SPACE, sampler="tpe", seed=0, metrics=len(metrics), database=mirror)
 
 

@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from tuner.bench.measurement import Arrivals, HostActivity, OpenLoopStats, Window
 
+FEWEST_CYCLES = 4
+"""Number of cycles of all requests that a window of a closed loop holds at least (tuner/README.md)."""
+
 
 class TooSlow(Exception):
     """Raised for a member that completes too few requests in the longest window allowed."""

@@ -35,11 +35,21 @@ from tuner.outcome.pareto_front import knee_of, make_front
 from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 from tuner.phases.order import run_phases
-from tuner.phases.progress import Event, Notice, Reporter, Status, StudyFinished
+from tuner.phases.progress import (
+    Event,
+    ModelNote,
+    Reporter,
+    Status,
+    StudyFileWarning,
+    StudyFileWritten,
+    StudyFinished,
+    TornLineDropped,
+    WarmStarted,
+)
 from tuner.phases.runner import SessionRunner
 from tuner.planning.feasibility import check_host
 from tuner.planning.session_plan import BASELINE_WINDOW_LIMIT_S
-from tuner.planning.slow_model import slow_words
+from tuner.planning.slow_model import slow_model
 from tuner.records.folder import not_left_empty, prepare, write_text
 from tuner.records.identity import check_identity, read_environment, study_identity
 from tuner.records.locks import locked
@@ -137,7 +147,8 @@ def prepared_study(
     everything else is known to work. `plan` writes nothing; `measure` leaves what a study has written alone.
     `batch_size` is one more batch size that is to be proved legal. Raises TunerError.
     """
-    earlier = None if options.warm_start is None else load_best(options.warm_start)
+    if options.warm_start is not None:
+        load_best(options.warm_start)  # what is wrong with the file is said before anything starts
     draft = parse(path, options.text)
     draft.check_host(host_facts())
     check_model_file(draft)
@@ -147,11 +158,7 @@ def prepared_study(
     folder = options.results / study.name
     if purpose != "plan":
         prepare(folder)
-
-    def say(text: str) -> None:
-        reporter.tell(Notice(text=text))
-
-    with locked(folder if purpose != "plan" else None, wait=options.wait, say=say), not_left_empty(folder):
+    with locked(folder if purpose != "plan" else None, wait=options.wait, tell=reporter.tell), not_left_empty(folder):
         check_host(study, EnergyReader().refusal)
         reporter.show(Status(phase="preflight", remaining_s=None))
         with inspector.everything_wrong():
@@ -166,40 +173,54 @@ def prepared_study(
             with inspector.everything_wrong():
                 facts = bench.inspect(study.device, proof_sizes(study, batch_size))
             _refuse_unheld(study, facts)
-            host = under(host_facts(), study.conditions)
-            slow = slow_words(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
-            said = [*facts.notes, *filter(None, [slow]), *(f"warning: {warning}" for warning in study.warnings)]
-            setup = make_setup(study, facts, host, bench.resolve, said.append)
-            digest = sha256(study.model)
-            if earlier is not None:
-                setup, words = _warmed(setup, earlier, digest)
-                said.append(words)
-            inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
-            cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
-            setup = replace(setup, known_noise=cache.read(time.time()))
-            if purpose == "run":
-                if options.is_fresh:
-                    prepare(folder, is_fresh=True)
-                log = _opened_log(folder, setup, facts, host, digest)
-                said += [f"the study file is {folder / 'study.yaml'}"] if options.text else []
-                reporter = RunLog(inner=reporter, path=folder / "run.log")
-            else:
-                log = read_log(folder / "sessions.jsonl")
-            if log.dropped_torn_line:
-                said.append("the last line of sessions.jsonl was torn by an interruption and is dropped")
-            for words in said:
-                reporter.tell(Notice(text=words))
-            watch = host_watch(bench, study.budget)
-            runner = SessionRunner(
-                state=StudyState(setup=setup, log=log),
-                bench=bench,
-                reporter=reporter,
-                clock=watch.clock,
-                watch=watch,
-                describe=verdict_words.verdict_words,
-                remember=partial(_remember, cache, setup.known_noise),
-            )
-            yield Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
+            yield _prepared(bench, study, facts, folder, options, reporter, purpose)
+
+
+def _prepared(
+    bench: WorkerBench,
+    study: Study,
+    facts: ModelFacts,
+    folder: Path,
+    options: RunOptions,
+    reporter: Reporter,
+    purpose: Purpose,
+) -> Prepared:
+    """Opens the record of a study whose model has run, and tells what was found before its phases begin."""
+    host = under(host_facts(), study.conditions)
+    slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
+    said: list[Event] = [ModelNote(text=text) for text in facts.notes]
+    said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
+    setup = make_setup(study, facts, host, bench.resolve, said.append)
+    digest = sha256(study.model)
+    if options.warm_start is not None:
+        setup, warmed = _warmed(setup, load_best(options.warm_start), digest)
+        said.append(warmed)
+    inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
+    cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
+    setup = replace(setup, known_noise=cache.read(time.time()))
+    if purpose == "run":
+        if options.is_fresh:
+            prepare(folder, is_fresh=True)
+        log = _opened_log(folder, setup, facts, host, digest)
+        said += [StudyFileWritten(path=folder / "study.yaml")] if options.text else []
+        reporter = RunLog(inner=reporter, path=folder / "run.log")
+    else:
+        log = read_log(folder / "sessions.jsonl")
+    if log.dropped_torn_line:
+        said.append(TornLineDropped())
+    for event in said:
+        reporter.tell(event)
+    watch = host_watch(bench, study.budget)
+    runner = SessionRunner(
+        state=StudyState(setup=setup, log=log),
+        bench=bench,
+        reporter=reporter,
+        clock=watch.clock,
+        watch=watch,
+        describe=verdict_words.verdict_words,
+        remember=partial(_remember, cache, setup.known_noise),
+    )
+    return Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
 
 
 def _opened_log(folder: Path, setup: StudySetup, facts: ModelFacts, host: HostFacts, digest: str) -> Log:
@@ -211,8 +232,8 @@ def _opened_log(folder: Path, setup: StudySetup, facts: ModelFacts, host: HostFa
     return log
 
 
-def _warmed(setup: StudySetup, earlier: Best, digest: str) -> tuple[StudySetup, str]:
-    """Returns the setup with what was good before as its first seed, and a sentence on it.
+def _warmed(setup: StudySetup, earlier: Best, digest: str) -> tuple[StudySetup, WarmStarted]:
+    """Returns the setup with what was good before as its first seed, and the event that says so.
 
     Seeds are no part of a study's identity: they say what is tried first, and never what is concluded.
     """
@@ -220,12 +241,10 @@ def _warmed(setup: StudySetup, earlier: Best, digest: str) -> tuple[StudySetup, 
     seed = warm_seed(setup.space, given)
     # The pinned precision is no choice of the space, and every candidate has it.
     differing = [name for name, value in given.items() if name in seed and not is_same(seed[name], value)]
-    words = f"warm start: what {earlier.source} deploys is tried first, as a suggestion that is measured like any other"
-    if differing:
-        words += f"; this space has other values of {', '.join(differing)}"
-    if earlier.model.sha256 != digest:
-        words += "; it was tuned for another model"
-    return replace(setup, seeds=merged([[seed], [dict(point) for point in setup.seeds]])), words
+    event = WarmStarted(
+        source=str(earlier.source), differing=tuple(differing), is_other_model=earlier.model.sha256 != digest
+    )
+    return replace(setup, seeds=merged([[seed], [dict(point) for point in setup.seeds]])), event
 
 
 def host_watch(bench: WorkerBench, budget: Budget) -> HostWatch:
@@ -256,11 +275,7 @@ def _search(runner: SessionRunner, folder: Path) -> Search:
     """Returns a search without trials that will be mirrored in the folder's study.db."""
     setup, study = runner.state.setup, runner.state.study
     metrics = study.objective.metrics
-
-    def say(text: str) -> None:
-        runner.tell(Notice(text=text))
-
-    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, say=say)
+    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, tell=runner.tell)
     return Search(space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(metrics), database=database)
 
 

@@ -31,7 +31,7 @@ from tuner.errors import BestFileError, HostError, InputError, SignalError
 from tuner.evidence.state import StudyState
 from tuner.model.host import host_facts
 from tuner.outcome.verified import VerifyReport
-from tuner.phases.progress import Notice, Reporter, Status
+from tuner.phases.progress import DeploymentNote, Reporter, Status
 from tuner.phases.runner import SessionRunner
 from tuner.phases.verification import verify_sessions
 from tuner.planning.feasibility import check_host
@@ -74,7 +74,7 @@ def verify_best(path: Path, options: VerifyOptions, reporter: Reporter) -> Verif
     compare_host(best, under(host_facts(), conditions), differences)
     said = [*differences.messages, *_said(best, options)]
     for line in said:
-        reporter.tell(Notice(text=line))
+        reporter.tell(DeploymentNote(text=line))
     study = study_of(best, promise, conditions, options.minutes)
     config = configuration_of(best)
     reference = baseline_of(best) if other is None else configuration_of(other)
@@ -83,7 +83,7 @@ def verify_best(path: Path, options: VerifyOptions, reporter: Reporter) -> Verif
             effective = runner.resolve(config)
             if isinstance(effective, Effective) and (changed := _changed(best, effective)):
                 said.append(f"the device makes something else of the configuration here: {', '.join(changed)}")
-                reporter.tell(Notice(text=said[-1]))
+                reporter.tell(DeploymentNote(text=said[-1]))
             found = verify_sessions(runner, config, reference, promise, options.minutes)
     except (SignalError, KeyboardInterrupt) as error:
         raise SignalError(
@@ -177,13 +177,9 @@ def baseline_of(best: Best) -> DeploymentConfig:
 @contextmanager
 def _opened(study: Study, options: VerifyOptions, reporter: Reporter) -> Iterator[SessionRunner]:
     """Yields a runner on this host, once the model has run on its device."""
-
-    def say(text: str) -> None:
-        reporter.tell(Notice(text=text))
-
     with (
         tempfile.TemporaryDirectory(prefix="tuner-verify-") as temporary,
-        locked(Path(temporary) / "verify", wait=options.wait, say=say),
+        locked(Path(temporary) / "verify", wait=options.wait, tell=reporter.tell),
     ):
         check_host(study, EnergyReader().refusal)
         reporter.show(Status(phase="preflight", remaining_s=None))

@@ -40,8 +40,8 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DifferenceJudge:
-    """Judges differences beyond `TOLERANCE` by the user's own tolerance, or by what the precision itself changes."""
+class DifferenceCheck:
+    """Compares a difference with the user's own tolerance, or with what the precision itself changes."""
 
     alone: Sequence[Sequence[Array]]
     """Outputs of each sample alone, in f32."""
@@ -52,7 +52,7 @@ class DifferenceJudge:
     given: float | None
     """Tolerance of the study file; None without one."""
 
-    def judge(self, index: int, name: str, found: Difference, batch_size: int) -> tuple[bool, str]:
+    def compare(self, index: int, name: str, found: Difference, batch_size: int) -> tuple[bool, str]:
         """Returns True for a difference that is allowed, and the words that say the difference and the allowance."""
         if self.given is not None:
             if found.value <= self.given:

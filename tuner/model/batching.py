@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.errors import ModelError
-from tuner.model.batch_difference import TOLERANCE, DifferenceJudge, are_telling, difference, is_exact, worst
+from tuner.model.batch_difference import TOLERANCE, DifferenceCheck, are_telling, difference, is_exact, worst
 from tuner.model.inputs import Array, random_inputs
 from tuner.model.openvino_error import first_line
 from tuner.model.ports import input_name, input_spec
@@ -86,8 +86,8 @@ def _prove(core: openvino.Core, spec: ModelSpec, batch_size: int, device: str) -
         compiled = core.compile_model(model, device, {})
         return [_infer(compiled.create_infer_request(), sample, steps) for sample in samples]
 
-    judge = DifferenceJudge(alone=alone, run_copies=run_copies, run_default=run_default, given=spec.batch_tolerance)
-    return _compare(model, alone, together, batch_size, judge, assume_legal=spec.assume_batch_legal)
+    check = DifferenceCheck(alone=alone, run_copies=run_copies, run_default=run_default, given=spec.batch_tolerance)
+    return _compare(model, alone, together, batch_size, check, assume_legal=spec.assume_batch_legal)
 
 
 def _refuse_axes(model: openvino.Model, axes: dict[str, int]) -> str:
@@ -171,7 +171,7 @@ def _compare(
     alone: list[list[Array]],
     together: list[Array],
     batch_size: int,
-    judge: DifferenceJudge,
+    check: DifferenceCheck,
     *,
     assume_legal: bool,
 ) -> BatchProof:
@@ -189,7 +189,7 @@ def _compare(
             carriers += 1
             found = min((worst(singles, batched, axis) for axis in candidates), key=lambda one: one.value)
             if found.value > TOLERANCE or (found.value and is_exact(batched)):
-                is_equal, words = judge.judge(index, name, found, batch_size)
+                is_equal, words = check.compare(index, name, found, batch_size)
                 if not is_equal:
                     return _illegal(words)
                 kept.append(words)
@@ -199,7 +199,7 @@ def _compare(
                 f"output {name!r} has no axis for {batch_size} samples: its shape is {list(singles[0].shape)} for one "
                 f"and {list(batched.shape)} for the batch, so the samples are mixed within another axis"
             )
-        elif max(difference(single, batched) for single in singles) > max(TOLERANCE, judge.given or 0.0):
+        elif max(difference(single, batched) for single in singles) > max(TOLERANCE, check.given or 0.0):
             return _illegal(f"output {name!r} keeps the shape of one sample but depends on all of them")
     if not carriers:
         return _illegal(f"no output has an axis for {batch_size} samples")

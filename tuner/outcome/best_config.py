@@ -103,8 +103,6 @@ def assemble(
     properties = dict(config.properties)
     if deployed.precision and "EXECUTION_MODE_HINT" not in properties:
         properties.setdefault("INFERENCE_PRECISION_HINT", deployed.precision)
-    searched = state.log.sessions("search", "race")
-    ended_unix_s = max(line.session.started_unix_s + line.session.wall_s for line in state.log.all_sessions())
     return Best(
         study=study.name,
         verdict=result.line.verdict,
@@ -133,15 +131,23 @@ def assemble(
         if study.load is None
         else BestArrivals(pattern=study.load.pattern, rate_per_s=study.load.rate_per_s),
         environment=deployed.environment,
-        provenance={
-            "tuner": __version__,
-            "study_sha256": sha256(study.text.encode()).hexdigest(),
-            "seed": study.seed,
-            "trials": len({n for line in searched for n in line.trials if n is not None}),
-            "duplicates": result.line.duplicates,
-            "created": datetime.fromtimestamp(ended_unix_s, UTC).isoformat(timespec="seconds"),
-        },
+        provenance=_provenance(state, result),
     )
+
+
+def _provenance(state: StudyState, result: Result) -> dict[str, Any]:
+    """Returns how a configuration was found: by which program, in which study, with how many trials and when."""
+    study = state.study
+    searched = state.log.sessions("search", "race")
+    ended_unix_s = max(line.session.started_unix_s + line.session.wall_s for line in state.log.all_sessions())
+    return {
+        "tuner": __version__,
+        "study_sha256": sha256(study.text.encode()).hexdigest(),
+        "seed": study.seed,
+        "trials": len({n for line in searched for n in line.trials if n is not None}),
+        "duplicates": result.line.duplicates,
+        "created": datetime.fromtimestamp(ended_unix_s, UTC).isoformat(timespec="seconds"),
+    }
 
 
 def constraints_of(

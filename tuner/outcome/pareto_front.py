@@ -22,9 +22,6 @@ from tuner.outcome.best_config import Deployed, assemble, best_gain, constraints
 from tuner.outcome.metrics_table import FinalMetrics, final_metrics
 from tuner.study.study import Objective
 
-UNCONFIRMED = "as the baselines were first measured"
-"""Evidence for the baselines of a front if no point was confirmed."""
-
 
 class PointWords(Protocol):
     """Makes the sentences that front.yaml has about its points; `tuner/report/words/verdict.py` is one."""
@@ -32,8 +29,8 @@ class PointWords(Protocol):
     def removal_words(self, objective: Objective, front: Front) -> dict[str, str]:
         """Returns the name of each point that was confirmed and is not on the front, with the reason."""
 
-    def unproven_words(self, objective: Objective, front: Front, point: ParetoPoint) -> str:
-        """Returns why no gain is claimed for a candidate on the front."""
+    def point_words(self, objective: Objective, front: Front, point: ParetoPoint, *, claims_gain: bool) -> str:
+        """Returns the evidence behind a point of the front."""
 
 
 def make_front(
@@ -111,20 +108,12 @@ def _best(
     return replace(
         best,
         verdict="tuned" if claims or is_first else "baseline",
-        reason=_reason(state, result, front, point, words),
+        reason=words.point_words(state.study.objective, front, point, claims_gain=claims),
         gain=max(gains.values(), key=lambda gain: gain.low_pct) if claims else None,
         gains=gains,
         objectives=_objectives(state, mine, metrics.reference),
         constraints=constraints_of(state, baseline, checks, mine, is_answer=result.is_answer),
     )
-
-
-def _reason(state: StudyState, result: Result, front: Front, point: ParetoPoint, words: PointWords) -> str:
-    if point.is_baseline:
-        return f"one of the baselines, {'on the front' if front.confirmation else UNCONFIRMED}"
-    if point.is_proven and result.is_reference_feasible:
-        return "a point of the front: fresh data show it to be better than every baseline beside it in an objective"
-    return f"no gain is claimed: {words.unproven_words(state.study.objective, front, point)}"
 
 
 def _objectives(state: StudyState, mine: MetricValues, reference: MetricValues) -> tuple[BestObjective, ...]:

@@ -14,17 +14,11 @@ from tuner.phases.runner import SessionRunner
 from tuner.planning.budget import BASELINES_SHARE
 from tuner.planning.description import provable_pct
 from tuner.planning.feasibility import check_reference
-from tuner.planning.session_plan import percentile_blocks, plan_session
+from tuner.planning.session_plan import BASELINE_BLOCKS, percentile_blocks, plan_session
 from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import CalibrationLine
 from tuner.statistics.disturbance import windows_of
 from tuner.study.windows import first_window_s
-
-BASELINE_BLOCKS = ((600.0, 8, 4), (300.0, 6, 2), (100.0, 6, 0), (0.0, 4, 0))
-"""Budget in seconds from which on -> blocks of the baselines, sessions of the reference beside itself.
-
-Both together take a tenth of the budget (tuner/README.md).
-"""
 
 CALIBRATION_PAIRS = 6
 """Number of pairs of windows in a session of the reference beside itself, at least."""

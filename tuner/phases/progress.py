@@ -8,13 +8,18 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.measurement import HostActivity, Window
 from tuner.bench.protocol import Phase
 from tuner.planning.description import Planned
+from tuner.planning.slow_model import SlowModel
+from tuner.records.locks import WaitingForHolder
+from tuner.search.database_events import DatabaseEvent
 from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
+from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import SearchEnd
 from tuner.statistics.disturbance import count_disturbed, mean_load
 from tuner.study.study import SamplerName
@@ -53,10 +58,51 @@ class HostReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """Something that was found before the phases began, in the words of the part that found it."""
+class ModelNote:
+    """The worker that looked at the model has a remark about it."""
 
     text: str
+    """Remark of the worker, which crosses the border of its process as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentNote:
+    """The check of a best.yaml has a remark about this host, this model or the file."""
+
+    text: str
+    """Remark of `tuner.deploy`, which has words of its own because applications use it alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmStarted:
+    """The configuration of an earlier best.yaml is tried first."""
+
+    source: str
+    """Path of the earlier file."""
+    differing: tuple[str, ...]
+    """Names of the parameters of which this space lacks the earlier value."""
+    is_other_model: bool
+    """True if the file was tuned for another model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFileWarning:
+    """The study file is valid, but one of its values has a consequence that a user may not expect."""
+
+    text: str
+    """Message about the file, as for a value that is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFileWritten:
+    """The command line made the study file, and the results folder holds it."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TornLineDropped:
+    """The last line of sessions.jsonl was torn by an interruption and is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +252,16 @@ class HostBusy:
 HostEvent = HostPaused | HostResumed | HostBusy
 
 Event = (
-    Notice
+    ModelNote
+    | DeploymentNote
+    | StudyFileWarning
+    | StudyFileWritten
+    | TornLineDropped
+    | WarmStarted
+    | WaitingForHolder
+    | SlowModel
+    | BatchLeavesSpace
+    | DatabaseEvent
     | StudyFinished
     | StudyResumed
     | BaselinesListed

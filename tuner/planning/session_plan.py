@@ -36,6 +36,12 @@ PROBES = 6
 The bisection of [0.3, 0.98] of the throughput then ends 1.9 % wide.
 """
 
+BASELINE_BLOCKS = ((600.0, 8, 4), (300.0, 6, 2), (100.0, 6, 0), (0.0, 4, 0))
+"""Budget in seconds from which on -> blocks of the baselines, sessions of the reference beside itself.
+
+Both together take a tenth of the budget (tuner/README.md).
+"""
+
 BASELINE_WINDOW_LIMIT_S = 20.0
 """Seconds that a baseline's window may take; a candidate's limit is 3 s, or twice the reference's time."""
 

@@ -12,8 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tuner.atomic_write import write_atomically
-from tuner.errors import OutputError
-from tuner.records.session_log import full_disk_advice
+from tuner.errors import OutputError, full_disk_advice
 
 
 def prepare(folder: Path, *, is_fresh: bool = False) -> None:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.errors import BusyError, OutputError
@@ -27,12 +28,20 @@ PLAN = "a plan"
 """Name of the holder that measures for no folder."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingForHolder:
+    """A command waits for the process that holds the lock of this host or of the results folder."""
+
+    holder: str
+    """Content of the lock file: the process and the folder that it measures for."""
+
+
 @contextmanager
 def locked(
     folder: Path | None,
     *,
     wait: bool,
-    say: Callable[[str], None],
+    tell: Callable[[WaitingForHolder], None],
     host_lock: Path | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
@@ -41,16 +50,16 @@ def locked(
     The host lock is `host_lock`, else the file that TUNER_LOCK names in the environment, else HOST_LOCK.
     The folder's lock file is a sibling of the folder, so renaming the folder does not move the lock. Both locks end
     with the process, however it ends; children inherit neither. Raises BusyError, which names the holder, unless `wait`
-    is set.
+    is set; then `tell` receives one event for each lock that is waited for.
     """
     what = PLAN if folder is None else str(folder)
     host_lock = host_lock or Path(os.environ.get(HOST_LOCK_VARIABLE) or HOST_LOCK)
-    with _lock(host_lock, "this host is already measuring", what, wait, say, sleep):
+    with _lock(host_lock, "this host is already measuring", what, wait, tell, sleep):
         if folder is None:
             yield
             return
         lock = folder.with_name(f".{folder.name}.lock")
-        with _lock(lock, f"{folder} is already in use", what, wait, say, sleep):
+        with _lock(lock, f"{folder} is already in use", what, wait, tell, sleep):
             yield
 
 
@@ -60,7 +69,7 @@ def _lock(
     refusal: str,
     what: str,
     wait: bool,
-    say: Callable[[str], None],
+    tell: Callable[[WaitingForHolder], None],
     sleep: Callable[[float], None],
 ) -> Iterator[None]:
     try:
@@ -68,15 +77,15 @@ def _lock(
     except OSError as error:
         raise OutputError(f"cannot open the lock {path}: {error.strerror}") from error
     try:
-        has_said = False
+        has_told = False
         while not _try_lock(fd):
             holder = os.pread(fd, 4096, 0).decode(errors="replace").strip() or "another process"
             if not wait:
                 why = "a plan compiles configurations, which would disturb it: " if what == PLAN else ""
                 raise BusyError(f"{refusal}: {holder}", advice=f"{why}wait for it to end, or run with --wait")
-            if not has_said:
-                say(f"waiting for {holder}")
-                has_said = True
+            if not has_told:
+                tell(WaitingForHolder(holder=holder))
+                has_told = True
             sleep(WAIT_STEP_S)
         with suppress(OSError):  # on a full disk the lock holds all the same, it only has no name
             os.ftruncate(fd, 0)

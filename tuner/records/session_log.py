@@ -6,7 +6,6 @@ Responsible for writing, syncing and reading lines. Must not know their meaning 
 from __future__ import annotations
 
 import enum
-import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from tuner.bench.configuration import PropertyValue
 from tuner.bench.measurement import Session
 from tuner.bench.protocol import Phase
-from tuner.errors import OutputError, RecordError
+from tuner.errors import OutputError, RecordError, full_disk_advice
 from tuner.records.confirmation_plan import ConfirmationLine, ConfirmationPlan, FrontLine, name_on_disk
 from tuner.study.setup import KnownNoise
 
@@ -117,13 +116,6 @@ class VerdictLine:
 Line = HeaderLine | SessionLine | CalibrationLine | ConfirmationLine | FrontLine | VerdictLine
 
 _ADAPTER: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
-
-
-def full_disk_advice(error: OSError) -> str:
-    """Returns advice about a failed write, in one line."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "free some space and run the same command: it continues after the last finished session"
-    return "make the folder writable, or name another with --results"
 
 
 @dataclass(slots=True)

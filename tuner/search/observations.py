@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
+from tuner.bench.turn import FEWEST_CYCLES
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import Reference, StudyState
 from tuner.planning.session_plan import longest_window_s
@@ -17,9 +18,6 @@ from tuner.search.expected_improvement import Observation
 from tuner.statistics.pareto import direction
 from tuner.statistics.session_effect import Estimate
 from tuner.study.space import Assignment
-
-CYCLES = 4
-"""Number of cycles of all requests that a window holds at least (tuner/README.md)."""
 
 FAILED_SD = 0.1
 """Standard error (log-ratio) of a failed configuration, which counts as the worst value: neighbours may fail too."""
@@ -82,6 +80,6 @@ def fast_enough(state: StudyState, points: Mapping[str, Assignment], best: Candi
     samples_per_s = METRICS["throughput"].read(reference.windows)
     if best is not None and state.study.objective.metric == "throughput":
         samples_per_s *= math.exp(max(0.0, best.value))
-    most = longest_window_s(state, state.reference) * samples_per_s / CYCLES
+    most = longest_window_s(state, state.reference) * samples_per_s / FEWEST_CYCLES
     configs = {key: state.setup.configuration(assignment) for key, assignment in points.items()}
     return {key: points[key] for key, c in configs.items() if c.batch_size * (c.infer_requests or 1) <= most}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,53 +32,38 @@ NO_PRECISION = ("unreadable", "dynamic", "")
 """Precisions that a device reports without naming one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLeavesSpace:
+    """Batch sizes are no part of the space, although the study would search them."""
+
+    reason: str | None
+    """Reason that the proof of batching gives; None if requests arrive by themselves."""
+
+
 def make_setup(
     study: Study,
     facts: ModelFacts,
     host: HostFacts,
     resolve: Callable[[DeploymentConfig], Effective | Failure],
-    say: Callable[[str], None],
+    tell: Callable[[BatchLeavesSpace], None],
     *,
     root: Path = Path("/"),
 ) -> StudySetup:
     """Returns the setup of a study: the space that device, host and model allow, its seeds, the pinned precision.
 
-    `resolve` compiles a configuration without timing it; `say` receives a line if batch sizes leave the space. The
-    kinds of CPUs are read off the files below `root`.
+    `resolve` compiles a configuration without timing it; `tell` receives an event if batch sizes leave the space.
+    The kinds of CPUs are read off the files below `root`.
     Raises ModelError for a baseline with a batch that changes results.
     """
     is_latency = study.is_single
-    is_batch_legal = facts.batch_legal and not is_latency and study.load is None
     if study.load is not None and study.space.is_auto:
-        say("batch_size leaves the space: requests arrive by themselves, each of them one sample")
+        tell(BatchLeavesSpace(reason=None))
     elif not facts.batch_legal and facts.batch_reason:
-        say(f"batch_size leaves the space: {facts.batch_reason}")
+        tell(BatchLeavesSpace(reason=facts.batch_reason))
     searched = next((p.values for p in study.space.parameters if p.name == "replicas"), ())
     replicas = max(study.conditions.replicas, *(n for n in searched if isinstance(n, int)), 1)
-    if study.space.is_auto:
-        cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
-        facts_of_space = SpaceFacts(
-            device=study.device,
-            is_latency=is_latency,
-            is_open=study.load is not None,
-            cpus=cpus,
-            is_batch_legal=is_batch_legal,
-            has_smt=has_smt(root),
-            is_hybrid=is_hybrid(root),
-            device_properties=facts.device_properties,
-            replicas=replicas,
-        )
-        space = extend(auto_space(facts_of_space), study.space.parameters)
-    else:
-        space = Space(parameters=study.space.parameters)
-    if not facts.batch_legal:
-        space = Space(parameters=tuple(map(_without_batches, space.parameters)))
-    for name, baseline in study.baselines.items():
-        if baseline.batch_size > 1 and not facts.batch_legal:
-            raise ModelError(
-                f"baseline {name}: batch_size {baseline.batch_size} is not legal for this model: {facts.batch_reason}",
-                advice="a batch that changes results is no baseline; take it out of the study file",
-            )
+    space = _space(study, facts, host, root, replicas)
+    _refuse_batches(study, facts)
     throughput = resolve(baseline_configs(study)["THROUGHPUT"])
     ask = partial(
         seeds,
@@ -99,6 +84,37 @@ def make_setup(
         fixed=_pinned_precision(space, facts),
         cpu_quota=host.cpu_quota,
     )
+
+
+def _space(study: Study, facts: ModelFacts, host: HostFacts, root: Path, replicas: int) -> Space:
+    """Returns the space of the study file, with the parameters of `auto` where the file asks for them."""
+    if study.space.is_auto:
+        cpus = host.cpus_allowed if host.cpu_quota is None else min(host.cpus_allowed, math.ceil(host.cpu_quota))
+        facts_of_space = SpaceFacts(
+            device=study.device,
+            is_latency=study.is_single,
+            is_open=study.load is not None,
+            cpus=cpus,
+            is_batch_legal=facts.batch_legal and not study.is_single and study.load is None,
+            has_smt=has_smt(root),
+            is_hybrid=is_hybrid(root),
+            device_properties=facts.device_properties,
+            replicas=replicas,
+        )
+        space = extend(auto_space(facts_of_space), study.space.parameters)
+    else:
+        space = Space(parameters=study.space.parameters)
+    return space if facts.batch_legal else Space(parameters=tuple(map(_without_batches, space.parameters)))
+
+
+def _refuse_batches(study: Study, facts: ModelFacts) -> None:
+    """Raises ModelError for a baseline with a batch that changes results."""
+    for name, baseline in study.baselines.items():
+        if baseline.batch_size > 1 and not facts.batch_legal:
+            raise ModelError(
+                f"baseline {name}: batch_size {baseline.batch_size} is not legal for this model: {facts.batch_reason}",
+                advice="a batch that changes results is no baseline; take it out of the study file",
+            )
 
 
 def _replica_quota(conditions: Conditions, host: HostFacts, replicas: int) -> float | None:

@@ -23,14 +23,13 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from tuner.search.database_events import ASIDE, DatabaseEvent, DatabaseGivenUp, DatabaseRenewed
+
 LOCK_WAIT_S = 1.0
 """Seconds to wait for a lock.
 
 Readers such as optuna-dashboard hold a lock for milliseconds, and Optuna attempts each write five times.
 """
-
-ASIDE = ".aside"
-"""Suffix of a file that was in the way of study.db."""
 
 FAILURES = (sqlite3.Error, SQLAlchemyError, StorageInternalError, OSError, KeyError)
 """Exceptions of a failed write; Optuna raises KeyError if another program has deleted the study."""
@@ -57,8 +56,8 @@ class StudyDatabase:
     """Name of the study in the file."""
     metrics: Sequence[str]
     """Names of the objectives, all of which are maximized: every value is a log-ratio."""
-    say: Callable[[str], None]
-    """Receives one line if the file had to be replaced or is given up."""
+    tell: Callable[[DatabaseEvent], None]
+    """Receives one event if the file had to be replaced or is given up."""
     _connection: sqlite3.Connection | None = field(default=None, init=False)
     _study: optuna.Study | None = field(default=None, init=False)
     """None before `renew`, and once the file is given up."""
@@ -90,7 +89,7 @@ class StudyDatabase:
         storage.engine.dispose()
         self._connection, self._study = file, study
         if is_missing:
-            self.say(f"{self.path.name} was missing: it is written again from sessions.jsonl")
+            self.tell(DatabaseRenewed(path=self.path))
 
     def add(self, trial: FrozenTrial) -> None:
         """Appends a finished trial; the first failure gives the file up until the next run."""
@@ -118,10 +117,7 @@ class StudyDatabase:
                         self.path.with_name(f"{self.path.name}{ASIDE}{suffix}")
                     )
             file = self._copied(memory)
-            self.say(
-                f"{self.path.name} cannot be used ({_cause(error)}): it is moved to {self.path.name}{ASIDE} and "
-                "written again from sessions.jsonl"
-            )
+            self.tell(DatabaseRenewed(path=self.path, cause=_cause(error)))
             return file
 
     def _copied(self, memory: sqlite3.Connection) -> sqlite3.Connection:
@@ -145,10 +141,7 @@ class StudyDatabase:
 
     def _give_up(self, error: Exception) -> None:
         self.close()
-        self.say(
-            f"warning: {self.path} cannot be written ({_cause(error)}): the study goes on without it, and the next "
-            "run writes it again from sessions.jsonl"
-        )
+        self.tell(DatabaseGivenUp(path=self.path, cause=_cause(error)))
 
 
 def _insert(memory: sqlite3.Connection, trials: Sequence[FrozenTrial]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tuner.bench.protocol import Clock
-from tuner.bench.turn import TurnPlan
+from tuner.bench.turn import FEWEST_CYCLES, TurnPlan
 
 
 class Request(Protocol):
@@ -154,7 +154,7 @@ def run_sync(request: SyncRequest, plan: TurnPlan, *, clock: Clock, cycle: int =
 
 def fewest_cycles(cycle: int) -> int:
     """Returns the runs of each request in a window: four, or one whole `cycle` after the first run."""
-    return max(4, cycle + 1)
+    return max(FEWEST_CYCLES, cycle + 1)
 
 
 def count(turn: Turn) -> Count | None:
@@ -173,7 +173,7 @@ def count(turn: Turn) -> Count | None:
     times = turn.times_s[first:] if turn.end_s == math.inf else [t for t in turn.times_s[first:] if t < turn.end_s]
     n = turn.requests
     cycles = len(times) // n
-    if cycles < (4 if turn.end_s < math.inf else fewest_cycles(turn.cycle)):
+    if cycles < (FEWEST_CYCLES if turn.end_s < math.inf else fewest_cycles(turn.cycle)):
         return None
     if turn.end_s < math.inf:
         latencies = turn.latencies_ms[first : first + len(times)]

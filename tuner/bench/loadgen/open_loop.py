@@ -7,7 +7,7 @@ request is busy, an arrival waits here in a queue without bound: `start_async` w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,15 +107,18 @@ def run_open(
         served[index] = number
     queue.wait_all()
     now = clock()
+    _read_last(served, requests, started, done)
+    done_s, lags_s = [at - begin for at in done], [max(0.0, lag) for lag in lags]
+    return OpenTurn(arrivals_s=arrivals_s, done_s=done_s, lags_s=lags_s, ended_s=max(now - begin, end_s))
+
+
+def _read_last(
+    served: Sequence[int], requests: Sequence[Request], started: Sequence[float], done: MutableSequence[float]
+) -> None:
+    """Notes the completion of the arrival that each request has served last; `served` has -1 for none."""
     for index, number in enumerate(served):
         if number >= 0:
             done[number] = started[number] + requests[index].latency * 1e-3
-    return OpenTurn(
-        arrivals_s=arrivals_s,
-        done_s=[at - begin for at in done],
-        lags_s=[max(0.0, lag) for lag in lags],
-        ended_s=max(now - begin, end_s),
-    )
 
 
 def count_open(turn: OpenTurn, *, drop_s: float, end_s: float) -> OpenCount | None:

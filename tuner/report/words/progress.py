@@ -10,31 +10,41 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.bench.metrics import METRICS
+from tuner.bench.turn import FEWEST_CYCLES
 from tuner.phases.progress import (
     AuditRead,
     BaselinesListed,
     BaselinesMeasured,
     CandidateRejected,
     ConfirmationRead,
+    DeploymentNote,
     Event,
     HostBusy,
     HostPaused,
     HostResumed,
-    Notice,
+    ModelNote,
     PauseCause,
     SearchEnded,
     SpaceEnumerated,
     SpaceTooLarge,
     Status,
+    StudyFileWarning,
+    StudyFileWritten,
     StudyFinished,
     StudyResumed,
+    TornLineDropped,
+    WarmStarted,
 )
 from tuner.planning.budget import CONFIRM_SHARE_AT_MOST, StudyPlan
 from tuner.planning.description import NoiseSource, Planned
+from tuner.planning.slow_model import SlowModel
+from tuner.records.locks import WaitingForHolder
 from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.space import enumeration_lines, given_up_line
+from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseRenewed
 from tuner.search.enumeration import ListingGivenUp
+from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import EndReason, SearchEnd
 from tuner.statistics.sequential_test import gain_pct
 
@@ -239,8 +249,69 @@ _ENDS: Mapping[EndReason, str] = {
 }
 """Reason for the end of a search -> its words."""
 
+
+def _slow_model(event: SlowModel) -> list[str]:
+    takes = (
+        f"warning: an inference takes {event.inference_s:.2g} s, so that a window, {FEWEST_CYCLES} of each request, "
+        f"takes {event.window_s:.2g} s"
+    )
+    if event.is_beyond_any_budget:
+        return [
+            f"{takes}, and the longest one is {event.longest_window_s:g} s: no budget compares this model as it is; "
+            "give a smaller shape, or a share of the work"
+        ]
+    count = event.candidates
+    can = "hardly the baselines alone" if count is None else f"the baselines and {count} other configurations"
+    return [
+        f"{takes}: the baselines take {_duration(event.baselines_s)}, a confirmation {_duration(event.confirm_s)}; "
+        f"{event.minutes:g} min compare {can}; `budget: {{minutes: {event.needed_min}}}` could confirm a winner"
+    ]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def _batch_leaves(event: BatchLeavesSpace) -> list[str]:
+    reason = "requests arrive by themselves, each of them one sample" if event.reason is None else event.reason
+    return [f"batch_size leaves the space: {reason}"]
+
+
+def _database_renewed(event: DatabaseRenewed) -> list[str]:
+    name = event.path.name
+    if not event.cause:
+        return [f"{name} was missing: it is written again from sessions.jsonl"]
+    return [
+        f"{name} cannot be used ({event.cause}): it is moved to {name}{ASIDE} and written again from sessions.jsonl"
+    ]
+
+
+def _database_given_up(event: DatabaseGivenUp) -> list[str]:
+    return [
+        f"warning: {event.path} cannot be written ({event.cause}): the study goes on without it, and the next run "
+        "writes it again from sessions.jsonl"
+    ]
+
+
+def _warm_start_words(event: WarmStarted) -> str:
+    words = f"warm start: what {event.source} deploys is tried first, as a suggestion that is measured like any other"
+    if event.differing:
+        words += f"; this space has other values of {', '.join(event.differing)}"
+    return f"{words}; it was tuned for another model" if event.is_other_model else words
+
+
 _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
-    Notice: lambda event: [event.text],
+    ModelNote: lambda event: [event.text],
+    DeploymentNote: lambda event: [event.text],
+    StudyFileWarning: lambda event: [f"warning: {event.text}"],
+    StudyFileWritten: lambda event: [f"the study file is {event.path}"],
+    TornLineDropped: lambda _: ["the last line of sessions.jsonl was torn by an interruption and is dropped"],
+    WarmStarted: lambda event: [_warm_start_words(event)],
+    WaitingForHolder: lambda event: [f"waiting for {event.holder}"],
+    SlowModel: _slow_model,
+    BatchLeavesSpace: _batch_leaves,
+    DatabaseRenewed: _database_renewed,
+    DatabaseGivenUp: _database_given_up,
     StudyFinished: lambda _: ["finished before: its verdict stands, and a larger budget searches on"],
     StudyResumed: _resumed,
     BaselinesListed: _listed,

@@ -30,6 +30,16 @@ def removal_words(objective: Objective, front: Front) -> dict[str, str]:
     return {name: _removal(objective, front, name) for name in front.removed}
 
 
+def point_words(objective: Objective, front: Front, point: ParetoPoint, *, claims_gain: bool) -> str:
+    """Returns the evidence behind a point of the front, as front.yaml has it."""
+    if point.is_baseline:
+        evidence = "as the baselines were first measured" if front.confirmation is None else "on the front"
+        return f"one of the baselines, {evidence}"
+    if claims_gain:
+        return "a point of the front: fresh data show it to be better than every baseline beside it in an objective"
+    return f"no gain is claimed: {unproven_words(objective, front, point)}"
+
+
 def unproven_words(objective: Objective, front: Front, point: ParetoPoint) -> str:
     """Returns why no gain is claimed for a candidate on the front."""
     if front.confirmation is not None and front.confirmation.is_invalid:
