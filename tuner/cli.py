@@ -20,7 +20,7 @@ import typer
 from tuner import __version__
 from tuner.commands import study_flags as flags_of
 from tuner.errors import HostError, InputError, OutputError, SignalError, TunerError
-from tuner.report.stream import unbroken
+from tuner.report.stream import unbroken, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -305,9 +305,9 @@ def explain(error: BaseException, flags: set[str]) -> int:
         traceback.print_exception(error)
     if failure is None:
         return HostError.exit_code  # not 1, which is an answer
-    print(f"tuner: {failure}", file=sys.stderr)
+    print(f"tuner: {visible(str(failure))}", file=sys.stderr)
     if failure.advice:
-        print(f"       {failure.advice}", file=sys.stderr)
+        print(f"       {visible(failure.advice)}", file=sys.stderr)
     return failure.exit_code
 
 
