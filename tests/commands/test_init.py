@@ -270,3 +270,20 @@ def test_every_run_of_a_model_in_the_documents_can_start(here: Here, tmp_path: P
     for command in runs:
         done = here(*shlex.split(command)[1:], "--plan")
         assert done.code == 0, f"{command}: {done.err}"
+
+
+@pytest.mark.openvino
+def test_hostile_names_reach_neither_the_terminal_nor_the_yaml_unescaped(here: Here, tmp_path: Path) -> None:
+    hostile = "a: {b}\n# \x1b[31m<b>"
+    model = build_mlp()
+    model.inputs[0].get_tensor().set_names({hostile})
+    openvino.save_model(model, tmp_path / "model.xml")
+    (tmp_path / "model.xml").rename(tmp_path / "o \x1b[31mn.xml")
+    (tmp_path / "model.bin").rename(tmp_path / "o \x1b[31mn.bin")
+    done = here("init", "o \x1b[31mn.xml", "-o", "a.yaml")
+    assert done.code == 0, done.err
+    study = load_study(tmp_path / "a.yaml")
+    assert (study.model.path, list(study.model.inputs)) == ("o \x1b[31mn.xml", [hostile])
+    wrong = here("init", "o \x1b[31mn.xml", "-o", "b.yaml", "--input", "zz=[1]")
+    assert "no input 'zz'" in wrong.err
+    assert "\x1b" not in done.out + done.err + wrong.err + (tmp_path / "a.yaml").read_text()

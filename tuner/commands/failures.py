@@ -11,6 +11,7 @@ import traceback
 import typer
 
 from tuner.errors import HostError, InputError, OutputError, SignalError, TunerError
+from tuner.report.stream import visible
 
 
 def explain(error: BaseException, flags: set[str]) -> int:
@@ -23,9 +24,9 @@ def explain(error: BaseException, flags: set[str]) -> int:
         traceback.print_exception(error)
     if failure is None:
         return HostError.exit_code  # not 1, which is an answer
-    print(f"tuner: {failure}", file=sys.stderr)
+    print(f"tuner: {visible(str(failure))}", file=sys.stderr)
     if failure.advice:
-        print(f"       {failure.advice}", file=sys.stderr)
+        print(f"       {visible(failure.advice)}", file=sys.stderr)
     return failure.exit_code
 
 

@@ -29,13 +29,16 @@ from tuner.study.file.loader import load_study, parse
 from tuner.study.file.recipes import RECIPES
 from tuner.study.file.scalars import is_safe_name
 from tuner.study.file.schema import json_schema
-from tuner.study.file.written import StudyFacts, WrittenInput, study_text
+from tuner.study.file.written import StudyFacts, WrittenInput, printable, study_text
 from tuner.study.study import Study
 
 SCHEMA_FILE = "tuner-study.schema.json"
 """Name of the JSON schema that stands beside a study file, for editors."""
 CHEAP_MODEL_BYTES = 100 << 20
-"""Largest model whose batch is looked at before a study. 100 MB took 2 s on 2 CPUs, compiling included."""
+"""Largest model whose batch is looked at before a study, in bytes.
+
+`tuner init` took 1.7 s for dense layers of 99 MiB on a 2-core cloud VM.
+"""
 WRITTEN_STUDY = "study.yaml"
 """Name of the study file in a results folder."""
 
@@ -81,7 +84,7 @@ def init_study(given: str | None, flags: StudyFlags, options: InitOptions) -> li
     parse(out, text).refuse_problems()
     write_files(out, text)
     example = [f"{wish.example} in the file is an example: change it to yours"] if wish.example else []
-    batch = [facts.batch if is_cheap else LARGE]
+    batch = [printable(facts.batch) if is_cheap else LARGE]
     written = f"{out} is written, and {out.parent / SCHEMA_FILE} beside it"
     return [facts.host, *batch, *example, written, f"next: {facts.command}"]
 

@@ -35,3 +35,8 @@ def unbroken(stream: TextIO) -> TextIO:
     raw = Unread(stream.fileno(), "w", closefd=False)
     is_line_wise = stream.line_buffering or stream.write_through
     return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=is_line_wise)
+
+
+def visible(text: str) -> str:
+    """Returns a text without control characters but line ends: a name in a message never moves a terminal's cursor."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
