@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tuner.cli import app
+
 ROOT = Path(__file__).resolve().parents[1] / "tuner"
 FILES = sorted(ROOT.rglob("*.py"))
 ORDER = (
@@ -158,6 +160,12 @@ def test_a_function_has_one_job(path: Path) -> None:
 def test_a_file_of_tests_is_read_in_one_sitting() -> None:
     lengths = {str(p.relative_to(TESTS)): len(p.read_text().splitlines()) for p in sorted(TESTS.rglob("*.py"))}
     assert {name for name, lines in lengths.items() if lines > AT_MOST_LINES_OF_TESTS} <= LONGER
+
+
+def test_the_command_line_calls_one_module_for_each_command() -> None:
+    assert ours(ROOT / "cli.py") <= {"commands", "report", "errors"}
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert {name for name in names if not (ROOT / "commands" / f"{name}.py").exists()} == set()
 
 
 def test_a_folder_holds_few_modules() -> None:

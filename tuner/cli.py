@@ -134,18 +134,16 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Baselines, best, trials and noise of a study, from its folder; or, with --pick, another point of its front."""
-    from tuner.outcome.picked import pick_point
-    from tuner.outcome.study_report import StudyReport
+    from tuner.commands.show import Picked, show_folder
     from tuner.report.front import picked_json, picked_lines
     from tuner.report.study import study_lines
     from tuner.report.study_json import study_json
 
-    if picks:
-        print_result(pick_point(folder, picks, out), as_json, picked_json, picked_lines)
-    elif out is not None:
-        raise InputError("--out goes with --pick", advice="--pick 'latency_p90_ms<=8' says which point is written")
+    shown = show_folder(folder, picks or (), out)
+    if isinstance(shown, Picked):
+        print_result(shown, as_json, picked_json, picked_lines)
     else:
-        print_result(StudyReport.read(folder), as_json, study_json, study_lines)
+        print_result(shown, as_json, study_json, study_lines)
 
 
 @app.command()
@@ -173,9 +171,9 @@ def apply(
     strict: Annotated[bool, typer.Option("--strict", help="Fail where this host or model differs.")] = False,
 ) -> None:
     """Check that a best.yaml runs here, and print the code that uses it."""
-    from tuner.deploy.apply import apply_best
+    from tuner.commands.apply import apply_file
 
-    applied = apply_best(best, strict=strict)
+    applied = apply_file(best, strict=strict)
     print(*applied.notes, sep="\n", file=sys.stderr)
     print(applied.code, end="")
 
@@ -220,7 +218,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Evaluate search strategies on recorded spaces, without hardware: results folders, or tables as CSV files."""
-    from tuner.replay.studies import ReplayOptions, replay_tables
+    from tuner.commands.replay import ReplayOptions, replay_results
     from tuner.report import replay as words
 
     options = ReplayOptions(
@@ -233,15 +231,15 @@ def replay(
         seed=seed,
         jobs=jobs,
     )
-    print_result(replay_tables(results, options), as_json, words.replay_json, words.replay_lines)
+    print_result(replay_results(results, options), as_json, words.replay_json, words.replay_lines)
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON schema of study files, for editors."""
-    from tuner.study.file.schema import json_schema
+    from tuner.commands.schema import study_schema
 
-    print_json(json_schema())
+    print_json(study_schema())
 
 
 def print_result(
