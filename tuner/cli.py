@@ -88,13 +88,7 @@ def run(
     text = study_of(study, flags, results, minutes, is_fresh=fresh)
     path = Path(study) if text is None else written_file(study, results)
     options = RunOptions(
-        results=results,
-        minutes=minutes,
-        trials=trials,
-        is_fresh=fresh,
-        wait=wait,
-        text=text,
-        warm_start=warm_start,
+        results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, text=text, warm_start=warm_start
     )
     with TerminalReporter(sys.stderr) as reporter:
         planned = plan_study(path, options, reporter) if plan else []
@@ -146,8 +140,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Baselines, best, trials and noise of a study, from its folder; or, with --pick, another point of its front."""
-    from tuner.commands.show import show_folder
-    from tuner.outcome.picked import Picked
+    from tuner.commands.show import Picked, show_folder
     from tuner.report.front import picked_json, picked_lines
     from tuner.report.study import study_lines
     from tuner.report.study_json import study_json
@@ -260,8 +253,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Evaluate search strategies on recorded spaces, without hardware: results folders, or tables as CSV files."""
-    from tuner.commands.replay import replay_results
-    from tuner.replay.studies import ReplayOptions
+    from tuner.commands.replay import ReplayOptions, replay_results
     from tuner.report import replay as words
 
     options = ReplayOptions(

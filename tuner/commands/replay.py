@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.replay.studies import ReplayOptions, Replays, replay_tables
+from tuner.replay.evaluation import Replays
+from tuner.replay.studies import ReplayOptions, replay_tables
+
+__all__ = ["ReplayOptions", "replay_results"]
 
 
 def replay_results(results: Sequence[Path], options: ReplayOptions) -> Replays:

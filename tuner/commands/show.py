@@ -12,6 +12,8 @@ from tuner.errors import InputError
 from tuner.outcome.picked import Picked, pick_point
 from tuner.outcome.study_report import StudyReport
 
+__all__ = ["Picked", "show_folder"]
+
 
 def show_folder(folder: Path, picks: Sequence[str], out: Path | None) -> StudyReport | Picked:
     """Returns what a folder holds; with `picks`, writes the point that keeps them to `out` and returns that point.
