@@ -128,9 +128,10 @@ def test_an_input_without_a_tensor_name_is_called_by_its_index(
     best = make_best(path=nameless_mlp, inputs={"INPUT": BestInput(shape=(1, 64), layout="NC", batch_axis=0)})
     write_best(tmp_path / "best.yaml", best)
     code = describe(best, check(best))
-    assert "queue.start_async({0: array})" in code
+    assert "deployment.infer({0: array})" in code
     names: dict[str, Any] = {}
     exec(code, names)
     assert list(names["compiled"].inputs[0].shape) == [4, 64]
     names["queue"].start_async({0: np.zeros((4, 64), np.float32)})
     names["queue"].wait_all()
+    assert names["deployment"].infer({0: np.zeros((4, 64), np.float32)})[0].shape[0] == 4

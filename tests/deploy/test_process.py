@@ -114,6 +114,19 @@ def test_a_worker_that_compiles_after_the_fork_answers(run: Callable[[str], str]
     run(FORK + "for _ in range(2): in_child(lambda: best.compile(strict=True).infer({'x': x}))\n")
 
 
+def test_a_signal_is_handled_after_deployments_are_gone_in_the_order_of_their_birth(run: Callable[[str], str]) -> None:
+    """With a core for each, the handler gets a stack that is freed already."""
+    said = run(
+        "import signal\n"
+        "first, second = best.compile(), best.compile()\n"
+        "del first\n"
+        "del second\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('handled'))\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    assert said == "handled\n"
+
+
 @pytest.mark.slow
 def test_a_deployment_may_go_right_after_its_queue(run: Callable[[str], str]) -> None:
     """Bare, dropped right after `wait_all`, this hangs in many processes on a busy host."""

@@ -18,6 +18,7 @@ from tuner.deploy.export.python import code_lines
 from tuner.deploy.quoting import comment_lines
 from tuner.deploy.words import NOT_KEPT, configuration_lines, found_lines
 from tuner.errors import DeviceError
+from tuner.model.core import process_core
 from tuner.model.openvino_error import first_line
 from tuner.model.ports import call_keys
 from tuner.model.spec import ModelSpec
@@ -91,12 +92,11 @@ def refused_properties(best: Best) -> list[str]:
     The list of supported properties of a device is no oracle (tuner/README.md): compiling is.
     """
     try:
-        import openvino
-
         from tuner.model.read import read
+
+        core = process_core()
     except ImportError:
         return []
-    core = openvino.Core()
     tiny = read(core, ModelSpec(path="builtin:mlp", folder=Path()))
     try:
         core.compile_model(tiny, best.device, {})

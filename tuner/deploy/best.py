@@ -224,7 +224,7 @@ class Best:
             strict: Raises BestFileError, or ModelError for another model, instead of every warning.
             model: Path of another file than the one in best.yaml, relative to the current folder.
             device: Name of another device than the one in best.yaml.
-            core: The core to compile with; a new one by default.
+            core: The core to compile with; one for the whole process by default.
             replica: Number of this process among the replicas, from 0. If the replicas split the CPUs, the process and
                 its later threads use only their part from now on.
 

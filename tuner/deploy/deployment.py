@@ -18,6 +18,7 @@ from tuner.deploy.differences import Differences, compare_effective, compare_hos
 from tuner.deploy.guards import ADVICE, has_forked_late, note_compiled, open_queue, refuse_in_child, refusing
 from tuner.deploy.ports import ports_of
 from tuner.errors import ClosedError, DeviceError, InputError, ModelError
+from tuner.model.core import process_core
 from tuner.model.device import available_words, check_device, is_composed
 from tuner.model.host import HostFacts, cpu_list, host_facts
 from tuner.model.openvino_error import first_line
@@ -173,12 +174,10 @@ def compile_best(
     stacklevel: int = 2,
 ) -> Deployment:
     """Compiles as `Best.compile` says. Warnings name the caller that is `stacklevel` calls away."""
-    import openvino
-
     differences = Differences(strict=strict)
     spec = best.spec(model)
     device = device or best.device
-    core = core or openvino.Core()
+    core = core or process_core()
     compare_model(best, spec, differences)
     if has_forked_late():
         differences.add(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.errors import InputError
-from tuner.model.ports import input_name
+from tuner.model.ports import input_aliases, input_name
 from tuner.model.read import batch_axes
 from tuner.model.spec import ModelSpec
 
@@ -105,17 +105,22 @@ class Ports:
 
     def _in_order(self, given: Inputs) -> Sequence[Any]:
         if isinstance(given, Mapping):
-            left = dict(given)
+            known = {key for index, port in enumerate(self.inputs) for key in (port.name, index, *port.names)}
+            if unknown := [repr(key) for key in given if key not in known]:
+                raise InputError(f"unknown inputs {', '.join(unknown)}; the model has {self._names()}")
+            left: dict[Any, Any] = dict(given)
             values = [_take(left, index, port) for index, port in enumerate(self.inputs)]
             if left:
-                known = ", ".join(port.name for port in self.inputs)
-                raise InputError(f"unknown inputs {', '.join(map(repr, left))}; the model has {known}")
+                raise InputError(f"an input is given twice: also as {', '.join(map(repr, left))}; give it once")
             return values
         values = list(given) if isinstance(given, list | tuple) else [given]
         if len(values) != len(self.inputs):
-            known = ", ".join(port.name for port in self.inputs)
-            raise InputError(f"{len(values)} arrays for {len(self.inputs)} inputs: {known}")
+            raise InputError(f"{len(values)} arrays for {len(self.inputs)} inputs: {self._names()}")
         return values
+
+    def _names(self) -> str:
+        """Returns the names of all inputs, in quotes where a comma or a space in one would mislead."""
+        return ", ".join(repr(name) if {*", "} & {*name} else name for name in (port.name for port in self.inputs))
 
 
 def ports_of(model: openvino.Model, compiled: openvino.CompiledModel, spec: ModelSpec, batch_size: int) -> Ports:
@@ -131,11 +136,11 @@ def ports_of(model: openvino.Model, compiled: openvino.CompiledModel, spec: Mode
         one_piece, output_axes = _output_axes(model, batched, input_axes, batch_size)
     return Ports(
         inputs=tuple(
-            _port(port, input_name(named), input_axes.get(input_name(named)) if batch_size > 1 else None)
+            _port(port, named, input_axes.get(input_name(named)) if batch_size > 1 else None)
             for port, named in zip(compiled.inputs, model.inputs, strict=True)
         ),
         outputs=tuple(
-            _port(port, input_name(named), axis)
+            _port(port, named, axis)
             for port, named, axis in zip(compiled.outputs, model.outputs, output_axes, strict=True)
         ),
         batch_size=batch_size,
@@ -174,11 +179,12 @@ def _static(port: openvino.Output) -> tuple[int, ...] | None:
     return tuple(port.shape) if port.partial_shape.is_static else None
 
 
-def _port(port: openvino.Output, name: str, axis: int | None) -> Port:
+def _port(port: openvino.Output, named: openvino.Output, axis: int | None) -> Port:
+    """Describes a compiled port; `named` is the same port of the model that was read, which knows its node's name."""
     kind = port.get_element_type()
     return Port(
-        name=name,
-        names=frozenset(port.get_names()),
+        name=input_name(named),
+        names=frozenset(input_aliases(named) | port.get_names()),
         shape=_static(port),
         dtype=np.dtype(kind.to_dtype()),
         is_bf16=kind.to_string() == "bf16",

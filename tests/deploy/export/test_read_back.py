@@ -158,6 +158,15 @@ def test_the_cpp_compiles_against_the_wheel_and_has_the_same_effective_propertie
 
 
 @pytest.mark.skipif(shutil.which("g++") is None and not os.environ.get("CI"), reason="there is no g++ here")
+def test_the_cpp_finds_an_input_without_a_tensor_name_by_its_node(
+    make_best: MakeBest, nameless_mlp: str, tmp_path: Path
+) -> None:
+    best = make_best(path=nameless_mlp, inputs={"INPUT": BestInput(shape=(1, 64), layout="NC", batch_axis=0)})
+    out = run(compiled_cpp(written("cpp", best, tmp_path / "out")), cwd=tmp_path).splitlines()
+    assert out[-2:] == ["INPUT [4,64]", "requests 2"]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None and not os.environ.get("CI"), reason="there is no g++ here")
 def test_a_replica_of_the_cpp_takes_its_part_of_the_cpus(make_best: MakeBest, saved_mlp: str, tmp_path: Path) -> None:
     """Only `take_cpus` is compiled, against one header of the system."""
     best = make_best(path=saved_mlp, properties={}, effective={}, replicas=2, affinity="split")

@@ -15,13 +15,31 @@ HEADERS = """\
 #include <cstdlib>
 #include <iostream>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 """
+IS_CALLED = """\
+// The name of an input, or of its node where its tensor has none.
+bool is_called(const ov::Output<const ov::Node>& input, const std::string& name) {
+    return input.get_names().count(name) != 0 || input.get_node()->get_friendly_name() == name;
+}
+"""
+"""Function of C++ that finds an input by any name."""
 CODE = """\
 ov::CompiledModel compile(ov::Core& core, const std::string& path = MODEL) {
     auto model = core.read_model(path);
-    const auto shapes = input_shapes();
+    std::map<std::size_t, ov::PartialShape> shapes;
+    for (const auto& named : input_shapes()) {
+        std::size_t index = 0;
+        while (index < model->inputs().size() && !is_called(model->input(index), named.first)) {
+            ++index;
+        }
+        if (index == model->inputs().size()) {
+            throw std::runtime_error("the model has no input " + named.first);
+        }
+        shapes[index] = named.second;
+    }
     if (!shapes.empty()) {
         model->reshape(shapes);
     }
@@ -48,7 +66,8 @@ int main(int argc, char** argv) {
         std::cout << property.first << "=" << compiled.get_property(property.first).as<std::string>() << std::endl;
     }
     for (const auto& input : compiled.inputs()) {
-        std::cout << input.get_any_name() << " " << input.get_shape() << std::endl;
+        const auto name = input.get_names().empty() ? input.get_node()->get_friendly_name() : input.get_any_name();
+        std::cout << name << " " << input.get_shape() << std::endl;
     }
     std::cout << "requests " << requests.size() << std::endl;
 }
@@ -110,6 +129,7 @@ def build(best: Best, unsupported: Sequence[str]) -> Mapping[str, str]:
         "    };",
         "}",
         "",
+        IS_CALLED,
         SPLIT if is_split else NO_SPLIT,
         CODE,
     ]

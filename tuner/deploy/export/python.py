@@ -38,16 +38,10 @@ def _with_tuner(best: Best, used: Best, keys: Mapping[str, str | int]) -> list[s
         *([f"# replica: {best.replicas} processes, each with a number of its own"] if best.affinity == "split" else []),
         f"deployment = tuner.load_best({file!r}).compile({'replica=0' if best.affinity == 'split' else ''})",
     ]
-    if best.api == "sync":
-        return [
-            *lines,
-            "request = deployment.infer_request()",
-            f"# request.infer({{{key!r}: array}})  # an array of shape {shape}",
-        ]
     return [
         *lines,
-        "with deployment.infer_queue() as queue:",
-        f"    pass  # queue.start_async({{{key!r}: array}})  # an array of shape {shape}",
+        f"# deployment.infer({{{key!r}: array}})  # from any thread; an array of shape {shape}",
+        f"# with deployment.predictor() as predictor: predictor.submit({{{key!r}: array}})  # a server, with batches",
     ]
 
 
