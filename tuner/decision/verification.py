@@ -34,7 +34,7 @@ BROKEN_SESSIONS = 2
 """Number of sessions in which a maximum has to be above its limit. One slow request of a busy host is no alarm."""
 
 DRIFT_MARGIN_LOG = math.log(1.25)
-"""Excess (log-ratio, 25 %) over an absolute limit up to which a slower moment of the host may be the cause.
+"""Excess (log-ratio, 25 %) over an absolute limit that a slower moment of the host may cause.
 
 A noisy virtual machine drifts by 10 % (sd) within minutes (tests/virtual.py), and no baseline takes that out of an
 absolute value; without the margin one in four limits that are exactly kept is called broken.
