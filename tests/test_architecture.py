@@ -213,7 +213,7 @@ def test_the_first_sentence_of_a_docstring_is_short(path: Path) -> None:
 
 @pytest.mark.parametrize("statement", ["import tuner", "import tuner.cli"])
 def test_heavy_packages_are_not_imported_before_they_are_needed(statement: str) -> None:
-    heavy = "{'openvino', 'optuna', 'pydantic', 'numpy', 'scipy', 'sqlalchemy', 'yaml'}"
+    heavy = "{'openvino', 'optuna', 'pydantic', 'numpy', 'scipy', 'sqlalchemy', 'yaml', 'plotly', 'jinja2'}"
     code = f"{statement}; import sys; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -153,6 +153,17 @@ def show(
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RESULTS", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write it.  [default: in RESULTS]")] = None,
+) -> None:
+    """Write a study as one page with figures, report.html, which opens offline."""
+    from tuner.commands.report import write_report
+
+    print(f"written: {write_report(folder, out)}")
+
+
+@app.command()
 def measure(
     study: StudyFile,
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One property.")] = None,

@@ -38,6 +38,7 @@ from tuner.phases.order import run_phases
 from tuner.phases.progress import (
     Event,
     ModelNote,
+    PageNotWritten,
     Reporter,
     Status,
     StudyFileWarning,
@@ -125,7 +126,19 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
         else:
             best = make_best(state, result, deployed, resolve(result.config))
         write_best(folder / "best.yaml", best)
-        return StudyReport.of(folder, state)
+        report = StudyReport.of(folder, state)
+        _write_page(report, runner)
+        return report
+
+
+def _write_page(report: StudyReport, runner: SessionRunner) -> None:
+    """Writes report.html; a study whose page cannot be made has its answer all the same."""
+    from tuner.report.html.page import FILE, write_page  # imports late: nothing of it is needed while windows are timed
+
+    try:
+        write_page(report, report.folder / FILE)
+    except Exception as error:
+        runner.tell(PageNotWritten(folder=report.folder, cause=str(error)))
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[Event]:

@@ -101,6 +101,15 @@ class StudyFileWritten:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageNotWritten:
+    """The page of a finished study could not be made; the study has its answer all the same."""
+
+    folder: Path
+    cause: str
+    """Message of the error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TornLineDropped:
     """The last line of sessions.jsonl was torn by an interruption and is dropped."""
 
@@ -254,6 +263,7 @@ HostEvent = HostPaused | HostResumed | HostBusy
 Event = (
     ModelNote
     | DeploymentNote
+    | PageNotWritten
     | StudyFileWarning
     | StudyFileWritten
     | TornLineDropped

@@ -23,6 +23,7 @@ from tuner.phases.progress import (
     HostPaused,
     HostResumed,
     ModelNote,
+    PageNotWritten,
     PauseCause,
     SearchEnded,
     SpaceEnumerated,
@@ -303,6 +304,9 @@ def _warm_start_words(event: WarmStarted) -> str:
 _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     ModelNote: lambda event: [event.text],
     DeploymentNote: lambda event: [event.text],
+    PageNotWritten: lambda event: [
+        f"warning: report.html could not be written: {event.cause}; `tuner report {event.folder}` tries again"
+    ],
     StudyFileWarning: lambda event: [f"warning: {event.text}"],
     StudyFileWritten: lambda event: [f"the study file is {event.path}"],
     TornLineDropped: lambda _: ["the last line of sessions.jsonl was torn by an interruption and is dropped"],
