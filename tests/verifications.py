@@ -21,13 +21,16 @@ from tuner.phases.runner import SessionRunner
 from tuner.phases.verification import Verified, measure_session, verify_sessions
 from tuner.statistics.sequential_test import FIRST_ALPHA, SESSIONS, alpha_per_look, interval
 from tuner.statistics.verification_test import TOLERANCE_PCT, Answer
+from tuner.study.study import Limit
 
 TUNED = DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 4}, infer_requests=4)
 BASELINE = DeploymentConfig(device="CPU", properties={}, infer_requests=4)
 GAIN = 1.3
 """True speed of the configuration over its baseline."""
 TOLERANCE = -math.log1p(-TOLERANCE_PCT / 100)
-KINDS = ("nothing changed", "exactly kept", "loss")
+KINDS = ("nothing changed", "exactly kept", "limit exactly kept", "loss")
+TRUE_P90_MS = 1.1 * 4 / GAIN
+"""Latency of the slowest of four requests in flight, at 1000 samples/s for the baseline."""
 
 
 def effects_of(host: str, seed: int) -> list[Effect]:
@@ -48,9 +51,9 @@ def runner_of(effects: Sequence[Effect], true_gain: float, folder: Path) -> Sess
     return virtual.runner()
 
 
-def promise_of(required: float | None) -> Promise:
+def promise_of(required: float | None, *limits: Limit) -> Promise:
     """Returns the promise of a gain in throughput (log-ratio)."""
-    return Promise(metric=METRICS["throughput"], required=required, tolerance=TOLERANCE)
+    return Promise(metric=METRICS["throughput"], required=required, tolerance=TOLERANCE, limits=limits)
 
 
 def confirmed_low(host: str, seed: int, folder: Path) -> float | None:
@@ -72,7 +75,8 @@ def simulated(kind: str, host: str, seed: int, minutes: float, folder: Path) -> 
             return None
     true_gain = GAIN * (1 - TOLERANCE_PCT / 100) if kind == "loss" else GAIN
     runner = runner_of(effects_of(host, 31 * seed), true_gain, folder)
-    return verify_sessions(runner, TUNED, BASELINE, promise_of(required), minutes)
+    limits = (Limit(metric="latency_p90_ms", max=TRUE_P90_MS),) if kind.startswith("limit") else ()
+    return verify_sessions(runner, TUNED, BASELINE, promise_of(required, *limits), minutes)
 
 
 def share_bounds(count: int, runs: int) -> tuple[float, float]:

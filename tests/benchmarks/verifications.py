@@ -5,9 +5,10 @@
 Every run is a `tuner verify` in virtual time, on the made-up bench with the noise of the tests: `quiet` (1 % a window
 of a second, compiles 0.3 %) and `noisy` (3 %, compiles 1 %), both with drift and heavy tails. `nothing changed`: the
 file is made by a confirmation of four to twelve sessions with the same truth. `exactly kept`: the promise is the truth
-itself, the worst case of a false alarm. `loss`: the truth is 5 % below the promise. Both bounds of a share are 95 %,
-one-sided (Clopper and Pearson). 1000 runs take two minutes. `--levels N` simulates N sequences of looks and prints the
-alphas of the table in tuner/statistics/verification_test.py.
+itself, the worst case of a false alarm. `limit exactly kept`: so is an absolute limit on a latency. `loss`: the truth
+is 5 % below the promise. Both bounds of a share are 95 %, one-sided (Clopper and Pearson). 1000 runs take about ten
+minutes. `--levels N` simulates N sequences of looks and prints the alphas of the table in
+tuner/statistics/verification_test.py.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tuner.deploy.quoting import comment_lines
 from tuner.deploy.words import NOT_KEPT, configuration_lines, found_lines
 from tuner.errors import DeviceError
 from tuner.model.core import process_core
-from tuner.model.openvino_error import first_line
+from tuner.model.files.openvino_error import first_line
 from tuner.model.ports import call_keys
 from tuner.model.spec import ModelSpec
 

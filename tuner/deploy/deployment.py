@@ -20,8 +20,8 @@ from tuner.deploy.ports import ports_of
 from tuner.errors import ClosedError, DeviceError, InputError, ModelError
 from tuner.model.core import process_core
 from tuner.model.device import available_words, check_device, is_composed
+from tuner.model.files.openvino_error import first_line
 from tuner.model.host import HostFacts, cpu_list, host_facts
-from tuner.model.openvino_error import first_line
 from tuner.model.read import read
 from tuner.model.spec import ModelSpec
 

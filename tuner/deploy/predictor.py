@@ -24,7 +24,7 @@ from tuner.deploy.batcher import Batcher, Call, PredictorStats
 from tuner.deploy.guards import refuse_in_child
 from tuner.deploy.ports import Array, Inputs, Outputs, Port, Ports
 from tuner.errors import DeviceError, InputError
-from tuner.model.openvino_error import first_line
+from tuner.model.files.openvino_error import first_line
 
 if TYPE_CHECKING:
     import openvino

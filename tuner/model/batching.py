@@ -14,8 +14,8 @@ import numpy as np
 
 from tuner.errors import ModelError
 from tuner.model.batch_difference import TOLERANCE, DifferenceCheck, are_telling, difference, is_exact, worst
+from tuner.model.files.openvino_error import first_line
 from tuner.model.inputs import Array, random_inputs
-from tuner.model.openvino_error import first_line
 from tuner.model.ports import input_name, input_spec
 from tuner.model.read import batch_axes, read
 from tuner.model.spec import ModelSpec

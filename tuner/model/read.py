@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from tuner.errors import ModelError
 from tuner.model.builtin import BUILTINS
 from tuner.model.data_faults import data_faults
+from tuner.model.files.openvino_error import first_line
 from tuner.model.files.unreadable import damaged, explain, identify
 from tuner.model.locate import BUILTIN, locate
-from tuner.model.openvino_error import first_line
 from tuner.model.ports import given_name, given_names, input_aliases, input_name, input_spec, yaml_key
 from tuner.model.spec import Fault, InputSpec, ModelSpec
 

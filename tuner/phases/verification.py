@@ -15,6 +15,7 @@ from tuner.decision.verification import Promise, Verification, VerificationCause
 from tuner.phases.progress import Measuring
 from tuner.phases.runner import SessionRunner
 from tuner.planning.session_plan import PROBES, plan_session
+from tuner.statistics.limits import LimitOutcome
 from tuner.statistics.verification_test import LOOKS, Answer
 
 BLOCKS, MOST_BLOCKS = 8, 60
@@ -96,6 +97,8 @@ def _minutes_needed(found: Verification, session_s: float) -> float | None:
         return LOOKS[0] * session_s / 60.0
     if found.gain_answer is Answer.CANNOT_TELL:
         return None if found.needed is None else found.needed * session_s / 60.0
+    if any(one.answer is Answer.CANNOT_TELL and one.check.outcome is LimitOutcome.BROKEN for one in found.limits):
+        return None  # beyond the limit by less than hosts drift, which more sessions do not change
     more = [count for count in LOOKS if count > found.sessions]
     return more[0] * session_s / 60.0 if more else None
 

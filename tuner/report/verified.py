@@ -21,6 +21,7 @@ from tuner.errors import InputError, OutputError
 from tuner.outcome.verified import VerifyReport
 from tuner.report.terminal import Column, few_requests, figure, metrics_table
 from tuner.report.words.progress import percent
+from tuner.statistics.limits import LimitOutcome
 from tuner.statistics.sequential_test import gain_pct
 from tuner.statistics.verification_test import LOOKS, Answer
 
@@ -105,7 +106,9 @@ def reason_lines(report: VerifyReport) -> Iterator[str]:
         yield f"{found.sessions} sessions in {report.verified.spent_s / 60:.1f} min; the first look is after {LOOKS[0]}"
     for one in found.limits:
         measured = "not measured" if one.check.measured is None else f"measured {figure(one.check.measured)}"
-        yield f"limit {_limit_name(one)}: {WORDS[one.answer]}, {measured} on {one.check.requests} requests"
+        near = one.answer is Answer.CANNOT_TELL and one.check.outcome is LimitOutcome.BROKEN
+        why = ", beyond it by less than is told from a slower moment" if near else ""
+        yield f"limit {_limit_name(one)}: {WORDS[one.answer]}, {measured} on {one.check.requests} requests{why}"
 
 
 def next_step(report: VerifyReport) -> str:

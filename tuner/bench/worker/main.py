@@ -24,7 +24,7 @@ from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
 from tuner.bench.loadgen.timer import sleep_until
 from tuner.bench.turn import TooSlow, TurnPlan
 from tuner.errors import TunerError
-from tuner.model.openvino_error import first_line, is_memory_short
+from tuner.model.files.openvino_error import first_line, is_memory_short
 from tuner.model.spec import InputSpec, ModelSpec
 
 PR_SET_PDEATHSIG = 1

@@ -24,7 +24,7 @@ from tuner.bench.backends.step import last_step
 from tuner.bench.configuration import Failure, FailureKind
 from tuner.bench.host.cgroup import Group
 from tuner.bench.session.member import CommandFailed, WorkerLost
-from tuner.model.openvino_error import is_memory_short
+from tuner.model.files.openvino_error import is_memory_short
 
 START_LIMIT_S = 60.0
 """Seconds in which a worker must start.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tuner.errors import ModelError
 from tuner.model.files.onnx_weights import external_files
-from tuner.model.openvino_error import first_line, unsupported_operations
+from tuner.model.files.openvino_error import first_line, unsupported_operations
 
 FORMATS = "OpenVINO reads .xml with .bin, .onnx, .tflite, TensorFlow (SavedModel folders, frozen .pb) and Paddle."
 HEAD_BYTES = 4096

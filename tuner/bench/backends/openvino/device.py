@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from tuner.model.openvino_error import first_line
+from tuner.model.files.openvino_error import first_line
 
 
 def listed_properties(core: ov.Core, device: str) -> list[str]:

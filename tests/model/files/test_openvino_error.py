@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tuner.errors import ModelError
-from tuner.model.openvino_error import first_line, unsupported_operations
+from tuner.model.files.openvino_error import first_line, unsupported_operations
 
 # Texts as OpenVINO 2026.4.1 writes them.
 CONVERSION = """Exception from src/inference/src/cpp/core.cpp:84:
