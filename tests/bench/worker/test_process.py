@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from tuner.bench.configuration import Failure, FailureKind
 from tuner.bench.session.member import CommandFailed
 from tuner.bench.worker.main import failure_of
-from tuner.bench.worker.process import Garbage, outcome_of
+from tuner.bench.worker.process import Garbage, WorkerProcess, outcome_of
 from tuner.errors import DeviceError
 
 
@@ -76,3 +80,15 @@ def test_an_error_is_classified_by_its_stage_and_its_text(command: str, error: E
     assert failure.kind is kind
     assert failure.message
     assert "\n" not in failure.message
+
+
+def test_a_killed_process_is_waited_for_though_a_signal_left_the_lock_of_popen_taken() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    worker = WorkerProcess.__new__(WorkerProcess)
+    worker._process = process  # type: ignore[assignment]
+    process._waitpid_lock.acquire()  # type: ignore[attr-defined]
+    os.killpg(process.pid, signal.SIGKILL)
+    worker._reap()
+    assert process.returncode == -signal.SIGKILL
+    assert process.stdin is not None
+    process.stdin.close()

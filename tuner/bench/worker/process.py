@@ -212,11 +212,21 @@ class WorkerProcess:
         """Ends the process and everything it may have started, and returns when it is gone."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._reap()
         self._channel.close()
         self._errors.close()
         if self._group is not None:
             self._group.remove()
+
+    def _reap(self) -> None:
+        """Waits for the killed process without the lock of Popen.
+
+        A signal whose handler raises may have ended `poll` or `wait` between taking that lock and giving it back; a
+        `wait` after that would never return.
+        """
+        if self._process.returncode is None:
+            with suppress(ChildProcessError):
+                self._process.returncode = os.waitstatus_to_exitcode(os.waitpid(self._process.pid, 0)[1])
 
     def _read_line(self, deadline: float) -> bytes:
         while b"\n" not in self._buffer:
