@@ -16,7 +16,6 @@ from pydantic import (
     ConfigDict,
     Field,
     GetPydanticSchema,
-    ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationError,
     ValidationInfo,
@@ -24,6 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from tuner.bench.own_parameters import OWN_PARAMETERS, OwnParameter
