@@ -322,6 +322,17 @@ def test_the_workflow_of_the_documents_is_one_of_github_actions() -> None:
             assert "@" in step.get("uses", "@")
 
 
+@pytest.mark.slow
+def test_the_workflow_of_the_documents_is_valid_by_the_schema_of_github(tmp_path: Path) -> None:
+    pytest.importorskip("check_jsonschema")
+    (tmp_path / "verify.yaml").write_text(next(text for text in blocks("results/README.md", "yaml") if "jobs:" in text))
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*words, "verify.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "verify.yaml").write_text((tmp_path / "verify.yaml").read_text().replace("runs-on", "runs-at"))
+    assert subprocess.run([*words, "verify.yaml"], cwd=tmp_path, capture_output=True, check=False).returncode == 1
+
+
 def _workflow() -> dict[str, Any]:
     (text,) = [block for block in blocks("results/README.md", "yaml") if "jobs:" in block]
     content = yaml.load(text, Loader=yaml.BaseLoader)

@@ -19,6 +19,7 @@ import pytest
 
 from tuner.report.words.progress import event_lines
 from tuner.search import study_database as database
+from tuner.search.optuna_constraints import IS_NAMED, constraints_of
 from tuner.search.optuna_study import UNRECORDED, Search
 from tuner.search.study_database import StudyDatabase
 from tuner.study.space import Parameter, Space
@@ -75,7 +76,8 @@ def test_optuna_reads_values_constraints_attributes_and_the_name_of_the_metric(p
     assert study.metric_names == ["throughput"]
     assert [d.name for d in study.directions] == ["MAXIMIZE"]
     first, gap, third, fourth = study.trials
-    assert (first.value, first.constraints) == (0.5, {"latency_p99_ms": -1.0})
+    assert (first.value, constraints_of(first)) == (0.5, {"latency_p99_ms": -1.0})
+    assert list(first.constraints.values() if IS_NAMED else first.system_attrs["constraints"]) == [-1.0]
     assert first.user_attrs == {"record": {"key": "abc"}}
     assert first.params == {"A": False, "B": 2}, "values in order are their places"
     assert (gap.state.name, gap.params, gap.user_attrs["failure"]) == ("FAIL", {}, UNRECORDED)

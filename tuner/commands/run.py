@@ -27,7 +27,7 @@ from tuner.deploy.front_file import write_front
 from tuner.errors import BusyError, InputError, ModelError, NoAnswerError
 from tuner.evidence.noise import Calibration
 from tuner.evidence.state import StudyState
-from tuner.model.host import HostFacts, host_facts
+from tuner.model.host import HostFacts, cpu_list, host_facts, physical_cores
 from tuner.model.locate import sha256
 from tuner.model.spec import InputSpec
 from tuner.outcome.best_config import Deployed, make_best
@@ -62,6 +62,7 @@ from tuner.search.optuna_study import Search
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
 from tuner.search.seeds import merged, warm_seed
 from tuner.search.study_database import StudyDatabase
+from tuner.study.baselines import with_servers
 from tuner.study.conditions import as_written, under
 from tuner.study.file.device_checks import DeviceInspector, check_model_file
 from tuner.study.file.loader import load_study, parse
@@ -200,6 +201,7 @@ def _prepared(
 ) -> Prepared:
     """Opens the record of a study whose model has run, and tells what was found before its phases begin."""
     host = under(host_facts(), study.conditions)
+    study = with_servers(study, host, physical_cores(study.conditions.cpuset or cpu_list()))
     slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
     said: list[Event] = [ModelNote(text=text) for text in facts.notes]
     said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
