@@ -79,9 +79,10 @@ def run(
     """Start or resume a study, of a study file or of a model alone; Ctrl-C is safe."""
     from tuner.commands.init import study_of, written_file
     from tuner.commands.run import RunOptions, plan_study, run_study
+    from tuner.report.live.reporters import reporter as reporter_for
     from tuner.report.outcome import end_lines
     from tuner.report.study_json import study_json
-    from tuner.report.terminal import TerminalReporter, print_lines
+    from tuner.report.terminal import print_lines
     from tuner.report.words.progress import event_lines
 
     flags = flags_of.StudyFlags.of(context.params)
@@ -90,7 +91,7 @@ def run(
     options = RunOptions(
         results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, text=text, warm_start=warm_start
     )
-    with TerminalReporter(sys.stderr) as reporter:
+    with reporter_for(sys.stderr) as reporter:
         planned = plan_study(path, options, reporter) if plan else []
         report = None if plan else run_study(path, options, reporter)
     if report is None:
@@ -171,13 +172,13 @@ def measure(
     wait: Wait = False,
     as_json: Json = False,
 ) -> None:
-    """One configuration against the baselines, without a search."""
+    """One configuration against the baselines, or the baselines alone; without a search."""
     from tuner.commands.measure import measure_study
     from tuner.commands.run import RunOptions
+    from tuner.report.live.reporters import reporter as reporter_for
     from tuner.report.measured import measured_json, measured_lines
-    from tuner.report.terminal import TerminalReporter
 
-    with TerminalReporter(sys.stderr) as reporter:
+    with reporter_for(sys.stderr) as reporter:
         measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
     print_result(measured, as_json, measured_json, measured_lines)
 
@@ -197,12 +198,12 @@ def verify(
     """Does the promise of a best.yaml hold here, today? Exit code 0 it holds, 1 it does not, 4 cannot tell."""
     from tuner.commands.verify import VerifyOptions, verify_best
     from tuner.report import verified
-    from tuner.report.terminal import TerminalReporter
+    from tuner.report.live.reporters import reporter as reporter_for
 
     if junit is not None:
         verified.check_junit(junit)
     options = VerifyOptions(against=against, min_gain_pct=min_gain, minutes=minutes, wait=wait)
-    with TerminalReporter(sys.stderr) as reporter:
+    with reporter_for(sys.stderr) as reporter:
         report = verify_best(best, options, reporter)
     if junit is not None:
         verified.write_junit(junit, report)

@@ -41,6 +41,7 @@ from tuner.phases.progress import (
     PageNotWritten,
     Reporter,
     Status,
+    StudyBegins,
     StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
@@ -221,11 +222,12 @@ def _prepared(
         log = read_log(folder / "sessions.jsonl")
     if log.dropped_torn_line:
         said.append(TornLineDropped())
-    for event in said:
+    state = StudyState(setup=setup, log=log)
+    for event in [StudyBegins(state=state, host=host), *said]:
         reporter.tell(event)
     watch = host_watch(bench, study.budget)
     runner = SessionRunner(
-        state=StudyState(setup=setup, log=log),
+        state=state,
         bench=bench,
         reporter=reporter,
         clock=watch.clock,

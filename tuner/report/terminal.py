@@ -1,6 +1,6 @@
-"""Shows the progress of a study on a terminal, and the tables at its end.
+"""Prints lines and tables of metrics on a terminal, or on anything else that takes text.
 
-It draws only when it is called: no thread of its own disturbs a window that is being timed. Must not compute results.
+Responsible for layout and harmless characters. Must not compute results.
 """
 
 from __future__ import annotations
@@ -11,50 +11,15 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from tuner.bench.metrics import METRICS
 from tuner.evidence.candidates import MetricValues
-from tuner.phases.progress import Event, Status
-from tuner.report.words.progress import event_lines, status_line
 from tuner.report.words.text import printable
 
 FEW = "~"
 """Mark before a percentile that rests on fewer requests than a claim about it needs."""
-
-
-class TerminalReporter:
-    """Prints what a run tells and, on a terminal, a status that changes below it. Use it as a context manager."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True) if stream.isatty() else None
-        self._last = ""
-
-    def __enter__(self) -> TerminalReporter:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def tell(self, event: Event) -> None:
-        """Prints the lines of an event, which stay."""
-        for line in event_lines(event):
-            self._console.print(plain(line))
-
-    def show(self, status: Status) -> None:
-        """Shows the status, in place of the last one on a terminal and as a line elsewhere."""
-        line = printable(status_line(status))
-        if self._live is not None:
-            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif line != self._last:
-            self._console.print(Text(line))
-        self._last = line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
