@@ -24,7 +24,7 @@ from tuner.errors import SignalError
 from tuner.report.stream import unbroken
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 T = TypeVar("T")
 app = typer.Typer(
@@ -66,6 +66,7 @@ def run(
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be done, and stop.")] = False,
     as_json: Json = False,
+    verbose: flags_of.Verbose = None,
     minimize: flags_of.Minimize = None,
     maximize: flags_of.Maximize = None,
     limits: flags_of.Limits = None,
@@ -79,8 +80,8 @@ def run(
     """Start or resume a study, of a study file or of a model alone; Ctrl-C is safe."""
     from tuner.commands.init import study_of, written_file
     from tuner.commands.run import RunOptions, plan_study, run_study
+    from tuner.report.live.ending import ending
     from tuner.report.live.reporters import reporter as reporter_for
-    from tuner.report.outcome import end_lines
     from tuner.report.study_json import study_json
     from tuner.report.terminal import print_lines
     from tuner.report.words.progress import event_lines
@@ -91,13 +92,13 @@ def run(
     options = RunOptions(
         results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, text=text, warm_start=warm_start
     )
-    with reporter_for(sys.stderr) as reporter:
+    with reporter_for(sys.stderr, is_verbose=verbose) as reporter:
         planned = plan_study(path, options, reporter) if plan else []
         report = None if plan else run_study(path, options, reporter)
     if report is None:
         print_lines([line for event in planned for line in event_lines(event)], sys.stdout)
         return
-    print_result(report, as_json, study_json, end_lines)
+    print_result(report, as_json, study_json, lambda found: ending(found, sys.stdout, is_verbose=verbose))
     if report.result is None or not report.result.is_answer:
         raise typer.Exit(1)
 
@@ -171,16 +172,17 @@ def measure(
     results: Results = RESULTS,
     wait: Wait = False,
     as_json: Json = False,
+    verbose: flags_of.Verbose = None,
 ) -> None:
     """One configuration against the baselines, or the baselines alone; without a search."""
     from tuner.commands.measure import measure_study
     from tuner.commands.run import RunOptions
     from tuner.report.live.reporters import reporter as reporter_for
-    from tuner.report.measured import measured_json, measured_lines
+    from tuner.report.measured import measured_json, measured_lines, measured_verdict
 
-    with reporter_for(sys.stderr) as reporter:
+    with reporter_for(sys.stderr, is_verbose=verbose) as reporter:
         measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
-    print_result(measured, as_json, measured_json, measured_lines)
+    print_result(measured, as_json, measured_json, measured_lines if verbose is not False else measured_verdict)
 
 
 @app.command()
@@ -290,7 +292,7 @@ def schema() -> None:
 
 
 def print_result(
-    result: T, as_json: bool, to_json: Callable[[T], Any], to_lines: Callable[[T], Sequence[str | Table]]
+    result: T, as_json: bool, to_json: Callable[[T], Any], to_lines: Callable[[T], Sequence[RenderableType]]
 ) -> None:
     """Prints the answer of a command on stdout, as JSON or for a person to read."""
     from tuner.report.terminal import print_lines

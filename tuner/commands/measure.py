@@ -177,9 +177,64 @@ def _measured(
             "sides",
             advice="a baseline failed beside it, or a window was empty; sessions are in measure.jsonl",
         )
+    ours = pool([member for session in sessions if isinstance(member := session.members[0], Windows)])
     pools = {name: pooled(sessions, one) for name, one in baselines.items()}
     return Measured(
         config=config,
         metric=metric.name,
         reference=reference,
         gains={name: interval(found, ALPHA) for name, found in values.items() if len(found) == len(sessions)},
+        metrics=None if config is None else metrics_of(ours),
+        baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
+        folder=folder,
+    )
+
+
+def _values(metric: Metric, sessions: Sequence[Session], index: int, other: int) -> list[float]:
+    """Returns the log-ratio of the member at `index` to the one at `other`, for each session that has both."""
+    pairs = [(session.members[index], session.members[other]) for session in sessions]
+    found = [
+        session_value(metric, ours, theirs)
+        for ours, theirs in pairs
+        if isinstance(ours, Windows) and isinstance(theirs, Windows)
+    ]
+    return [value for value in found if value is not None]
+
+
+def _refuse_few_requests(metric: Metric, session: Session) -> None:
+    """Raises NoAnswerError for too few requests: after the first session, because three more say no more."""
+    counts = [request_count(m.windows) for m in session.members if isinstance(m, Windows)]
+    if counts and (fewest := min(counts[0], max(counts[1:], default=counts[0]))) < metric.min_requests:
+        raise NoAnswerError(
+            f"a claim about {metric.name} needs {metric.min_requests} requests on each side of a session, "
+            f"there were {fewest}",
+            advice="the model is too slow for this percentile here; decide by a lower one",
+        )
+
+
+def _distinct(
+    baselines: Mapping[str, DeploymentConfig], resolve: Callable[[DeploymentConfig], Effective | Failure]
+) -> dict[str, DeploymentConfig]:
+    """Returns one baseline of each effective configuration: on a CPU LATENCY is the default under another name."""
+    found: dict[str, DeploymentConfig] = {}
+    seen: set[str] = set()
+    for name, config in baselines.items():
+        effective = resolve(config)
+        key = str(effective) if isinstance(effective, Failure) else effective.key
+        if key not in seen:
+            seen.add(key)
+            found[name] = config
+    return found
+
+
+def _scalar(text: str, value: str) -> Value:
+    """Returns one value as a study file would have it. Raises InputError."""
+    try:
+        document = read_document(f"value: {value}".encode(), name="--set")
+    except StudyFileError as error:
+        raise InputError(f"--set {text}: the value cannot be read: {error.problems[0].message}") from error
+    found = document.value.get("value")
+    is_finite = not isinstance(found, float) or math.isfinite(found)
+    if document.problems or len(document.value) != 1 or isinstance(found, list | dict) or not is_finite:
+        raise InputError(f"--set {text}: a value is one finite number, word, true, false or null")
+    return found

@@ -37,6 +37,7 @@ from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 from tuner.phases.order import run_phases
 from tuner.phases.progress import (
     Event,
+    Measuring,
     ModelNote,
     PageNotWritten,
     Reporter,
@@ -118,6 +119,7 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
         runner, folder = prepared.runner, prepared.folder
         with _search(runner, folder) as search:
             result = run_phases(runner, search)
+        runner.show("writing", Measuring())
         state, deployed = runner.state, _deployed(prepared)
         resolve = partial(_resolved, runner)
         if result.front is not None:

@@ -244,8 +244,8 @@ class Measuring:
     """True if the best candidate is told from the second best."""
 
 
-StatusPhase = Phase | Literal["preflight", "enumeration"]
-"""Phase of a session, or what comes before the first one: an inference, and the compiles that list the space."""
+StatusPhase = Phase | Literal["preflight", "enumeration", "writing"]
+"""Phase of a session, what comes before the first (an inference, compiles of the space), or the writing of files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

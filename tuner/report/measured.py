@@ -21,7 +21,7 @@ def measured_lines(measured: Measured) -> list[str | Table]:
     columns = [Column(title="measured", metrics=measured.metrics)] if measured.metrics is not None else []
     columns += [Column(title=column_title(name), metrics=one) for name, one in measured.baselines.items()]
     return [
-        *_gain_lines(measured),
+        *measured_verdict(measured),
         "",
         metrics_table(columns, objective=metric),
         *few_requests(columns),
@@ -30,7 +30,7 @@ def measured_lines(measured: Measured) -> list[str | Table]:
     ]
 
 
-def _gain_lines(measured: Measured) -> list[str]:
+def measured_verdict(measured: Measured) -> list[str]:
     """Returns the gains over the baselines; without a configuration, how the baselines differ."""
     others = {name: one for name, one in measured.gains.items() if name != measured.reference}
     if measured.config is None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -78,8 +80,51 @@ def figure(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
-def print_lines(lines: Sequence[str | Table], stream: TextIO) -> None:
-    """Prints lines and tables; a table may take 160 characters even if the terminal is narrower."""
-    console = Console(file=stream, highlight=False, soft_wrap=True, width=max(160, Console(file=stream).width))
+def print_lines(lines: Sequence[RenderableType], stream: TextIO) -> None:
+    """Prints lines, tables and panels: as they are off a terminal, and within its width on one."""
+    real = Console(file=stream, highlight=False)
+    if not stream.isatty():
+        wide = Console(file=stream, highlight=False, soft_wrap=True, width=max(160, real.width))
+        for line in lines:
+            wide.print(plain(line) if isinstance(line, str) else line)
+        return
     for line in lines:
-        console.print(plain(line) if isinstance(line, str) else line)
+        if isinstance(line, Table):
+            for part in within(line, real):
+                real.print(part)
+        elif isinstance(line, str) and _is_note(line):
+            real.print(*(plain(part) for part in wrap(printable(line), real.width, subsequent_indent="    ")), sep="\n")
+        else:
+            # The terminal wraps a long line itself, so that a command is copied in one piece.
+            real.print(plain(line) if isinstance(line, str) else line, soft_wrap=isinstance(line, str))
+
+
+def within(table: Table, console: Console) -> list[Table]:
+    """Returns a table in as many parts as a terminal is too narrow for it, each with the first column.
+
+    A table whose last column may be folded is one part.
+    """
+    if console.measure(table).maximum <= console.width or table.columns[-1].overflow == "fold":
+        return [table]
+    first, *others = table.columns
+    parts: list[list[TableColumn]] = []
+    for column in others:
+        if parts and console.measure(_table_of([first, *parts[-1], column])).maximum <= console.width:
+            parts[-1].append(column)
+        else:
+            parts.append([column])
+    return [_table_of([first, *part]) for part in parts]
+
+
+def _table_of(columns: Sequence[TableColumn]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.header, justify=column.justify)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _is_note(line: str) -> bool:
+    """Returns True for a line of prose below a table, which may be wrapped; a command stays in one piece."""
+    return line.startswith("  ") and "tuner " not in line

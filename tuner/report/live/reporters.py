@@ -136,7 +136,7 @@ class Lines(_Printer):
             if best.gain > 0.0 and best.is_feasible:
                 name = name_by(best.candidate.config, status.differing)
                 self._told("new best", status, f"{gain_words(best.gain, best.sd)}, not confirmed: {name}")
-        if (stage := STAGES[status.phase]) != self._stage:
+        if (stage := STAGES[status.phase]) and stage != self._stage:
             self._stage = stage
             self._told(stage, status, measuring_words(status))
 

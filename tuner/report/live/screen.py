@@ -113,7 +113,8 @@ def _stages(view: View, size: Size) -> Text:
     """Returns the phases in a row: those that are done, the present one, and those to come."""
     done, present, ahead = ("x", ">", ".") if size.is_ascii else ("✓", "▸", "·")
     stages = list(view.stages)
-    now = stages.index(STAGES[view.status.phase])
+    stage = STAGES[view.status.phase]
+    now = stages.index(stage) if stage else len(stages)
     line = Text()
     for i, name in enumerate(stages):
         mark, style = (done, "green") if i < now else (present, "bold cyan") if i == now else (ahead, "dim")

@@ -65,6 +65,9 @@ NOTICES: tuple[type, ...] = (
 )
 """Events that a user is told even where a run prints little: what is awaited, surprising, or to be acted on."""
 
+PASSING: tuple[type, ...] = (HostBusy, HostPaused, WaitingForHolder)
+"""Notices that mean nothing any more once a run has ended."""
+
 AWAITED: tuple[type, ...] = (WaitingForHolder,)
 """Events that even a quiet command tells: without them it would stand still for no visible reason."""
 
@@ -78,8 +81,9 @@ STAGES: Mapping[StatusPhase, str] = {
     "final": "final",
     "confirm": "confirm",
     "measure": "measure",
+    "writing": "",
 }
-"""Phase -> its name on the screen, where phases that belong together are one."""
+"""Phase -> its name on the screen, where phases that belong together are one; empty after the last one."""
 
 
 class HostQuality(enum.Enum):
@@ -141,7 +145,7 @@ class View:
     events: deque[str] = field(default_factory=lambda: deque(maxlen=SHOWN_EVENTS))
     """Lines about the last events, the newest last."""
     notices: list[str] = field(default_factory=list)
-    """Lines about `NOTICES`, each once."""
+    """Lines about notices that still mean something at the end, each once."""
     waiting: str = ""
     """Reason for which nothing is measured; empty if something is."""
     waited: str = ""
@@ -173,7 +177,7 @@ class View:
             self.waiting = self.waited = ""
         elif isinstance(event, Planned):
             self.overrun_s = event.plan.overrun_s
-        if isinstance(event, NOTICES):
+        if isinstance(event, NOTICES) and not isinstance(event, PASSING):
             self.notices += [line for line in lines if line not in self.notices]
 
     def show(self, status: Status) -> None:

@@ -95,6 +95,7 @@ def measuring_words(status: Status) -> str:
     names = [name_by(config, status.differing) for config in now.configurations]
     return {
         "preflight": "one inference on the device",
+        "writing": "best.yaml and report.html",
         "enumeration": f"configuration {now.session} of the space compiles",
         "baselines": ", ".join(now.baselines),
         "calibration": "against itself",
