@@ -21,7 +21,7 @@ from tuner import __version__
 from tuner.commands import study_flags as flags_of
 from tuner.commands.failures import explain
 from tuner.errors import SignalError
-from tuner.report.stream import unbroken
+from tuner.report.stream import pass_on, say, unbroken
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -128,7 +128,7 @@ def init(
         print(list_recipes(), end="")
         return
     options = InitOptions(recipe=recipe, minutes=minutes, out=out)
-    print(*init_study(model, flags_of.StudyFlags.of(context.params), options), sep="\n")
+    say(*init_study(model, flags_of.StudyFlags.of(context.params), options), stream=sys.stdout)
 
 
 @app.command()
@@ -162,7 +162,7 @@ def report(
     """Write a study as one page with figures, report.html, which opens offline."""
     from tuner.commands.report import write_report
 
-    print(f"written: {write_report(folder, out)}")
+    say(f"written: {write_report(folder, out)}", stream=sys.stdout)
 
 
 @app.command()
@@ -223,8 +223,8 @@ def apply(
     from tuner.commands.apply import apply_file
 
     applied = apply_file(best, strict=strict)
-    print(*applied.notes, sep="\n", file=sys.stderr)
-    print(applied.code, end="")
+    say(*applied.notes, stream=sys.stderr)
+    pass_on(applied.code, sys.stdout)
 
 
 @app.command()
@@ -247,8 +247,8 @@ def export(
         return
     options = ExportOptions(target=target, out=out, point=point, picks=picks or (), strict=strict)
     answer = export_best(best, options)
-    print(*answer.notes, sep="\n", end="\n" if answer.notes else "", file=sys.stderr)
-    print(answer.text, end="")
+    say(*answer.notes, stream=sys.stderr)
+    pass_on(answer.text, sys.stdout)
 
 
 @app.command()

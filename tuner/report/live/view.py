@@ -34,7 +34,7 @@ from tuner.records.locks import WaitingForHolder
 from tuner.report.words.host import NOISY_OTHER_PCT, NOISY_STEAL_PCT
 from tuner.report.words.progress import event_lines
 from tuner.report.words.text import printable
-from tuner.search.database_events import DatabaseGivenUp, DatabaseRenewed
+from tuner.search.database_events import DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 from tuner.statistics.disturbance import windows_of
 
 SHOWN_LEADERS = 5
@@ -48,6 +48,7 @@ HOST_SESSIONS = 3
 
 NOTICES: tuple[type, ...] = (
     DatabaseGivenUp,
+    DatabaseLocked,
     DatabaseRenewed,
     DeploymentNote,
     HostBusy,
@@ -65,7 +66,7 @@ NOTICES: tuple[type, ...] = (
 )
 """Events that a user is told even where a run prints little: what is awaited, surprising, or to be acted on."""
 
-PASSING: tuple[type, ...] = (HostBusy, HostPaused, WaitingForHolder)
+PASSING: tuple[type, ...] = (DatabaseLocked, HostBusy, HostPaused, WaitingForHolder)
 """Notices that mean nothing any more once a run has ended."""
 
 AWAITED: tuple[type, ...] = (WaitingForHolder,)

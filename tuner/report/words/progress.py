@@ -42,7 +42,7 @@ from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.opening import opening_lines
 from tuner.report.words.space import enumeration_lines, given_up_line
-from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseRenewed
+from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 from tuner.search.enumeration import ListingGivenUp
 from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import EndReason, SearchEnd
@@ -329,6 +329,9 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     SlowModel: _slow_model,
     BatchLeavesSpace: _batch_leaves,
     DatabaseRenewed: _database_renewed,
+    DatabaseLocked: lambda event: [
+        f"{event.path} is locked by another program: the study goes on, and its trials are written once it is free"
+    ],
     DatabaseGivenUp: _database_given_up,
     StudyFinished: lambda _: ["finished before: its verdict stands, and a larger budget searches on"],
     StudyResumed: _resumed,
