@@ -375,5 +375,5 @@ def test_a_file_deleted_in_the_middle_is_there_again_and_told(path: Path, is_fol
             measured(search)
     (said,) = search.said
     assert said == "study.db was missing: it is written again from sessions.jsonl"
-    assert len(numbers(path)) == (6 if is_followed else 4)
     assert [file.name for file in path.parent.iterdir()] == ["study.db"]
+    assert len(numbers(path)) == (6 if is_followed else 4)
