@@ -104,16 +104,21 @@ def within(table: Table, console: Console) -> list[Table]:
 
     A table whose last column may be folded is one part.
     """
-    if console.measure(table).maximum <= console.width or table.columns[-1].overflow == "fold":
+    if _width(table, console) <= console.width or table.columns[-1].overflow == "fold":
         return [table]
     first, *others = table.columns
     parts: list[list[TableColumn]] = []
     for column in others:
-        if parts and console.measure(_table_of([first, *parts[-1], column])).maximum <= console.width:
+        if parts and _width(_table_of([first, *parts[-1], column]), console) <= console.width:
             parts[-1].append(column)
         else:
             parts.append([column])
     return [_table_of([first, *part]) for part in parts]
+
+
+def _width(table: Table, console: Console) -> int:
+    """Returns the columns that a table takes where there is room for it."""
+    return console.measure(table, options=console.options.update(max_width=10_000)).maximum
 
 
 def _table_of(columns: Sequence[TableColumn]) -> Table:

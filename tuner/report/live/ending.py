@@ -65,7 +65,7 @@ def verdict_panel(report: StudyReport, best: Best, result: Result, width: int) -
             text.stylize("bold")
         grid.add_row(label, text)
     style = STYLES[answer_of(best)]
-    title = Text(f" {plain(report.study.name).plain} ", "bold")
+    title = Text(plain(report.study.name).plain, "bold")
     return Panel(grid, title=title, title_align="left", border_style=style, width=min(WIDEST, width))
 
 

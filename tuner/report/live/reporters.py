@@ -120,7 +120,7 @@ class Lines(_Printer):
         self.view.tell(event)
         if isinstance(event, NOTICES):
             for line in event_lines(event):
-                self.line(cut(printable(line), LINE))
+                self.line(cut(line, LINE))
 
     def show(self, status: Status) -> None:
         """Prints the phase if it is a new one, and the best candidate if it is another and better than the reference.
@@ -142,7 +142,7 @@ class Lines(_Printer):
 
     def _told(self, what: str, status: Status, words: str) -> None:
         left = "" if status.remaining_s is None else left_words(status.remaining_s)
-        self.line(cut(printable(f"{what:<10} {left:>9}  {words}"), LINE))
+        self.line(cut(f"{what:<10} {left:>9}  {words}", LINE))
 
 
 @dataclass(slots=True)

@@ -55,7 +55,8 @@ class Size:
 
 
 def cut(text: str, columns: int) -> str:
-    """Returns a text that takes at most so many columns, with an ellipsis where it was longer."""
+    """Returns a text without control characters that takes at most so many columns, an ellipsis where it was longer."""
+    text = printable(text)
     if cell_len(text) <= columns:
         return text
     return set_cell_size(text, max(0, columns - len(ELLIPSIS))).rstrip() + ELLIPSIS[: max(0, columns)]
@@ -91,16 +92,20 @@ def _header(view: View, size: Size) -> list[Text]:
 
 
 def _labelled(label: str, text: str, size: Size) -> Text:
-    words = cut(printable(text), size.columns - LABEL)
+    words = cut(text, size.columns - LABEL)
     return Text.assemble((f"{label:<{LABEL}}"[: size.columns], "dim"), (words, "bold"))
 
 
 def _progress(view: View, size: Size) -> list[RenderableType]:
     """Returns the phases, the bar with the time that is left, and what is being measured."""
     left = "" if view.remaining_s is None else left_words(view.remaining_s)
-    row = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=1.0, completed=view.share or 0.0, width=max(4, size.columns - len(left) - 1))
-    row.add_row(bar, Text(left, "bold", no_wrap=True))
+    left = cut(left, size.columns)
+    row = Table.grid()
+    if (room := size.columns - len(left) - 1) > 0:
+        bar = ProgressBar(total=1.0, completed=view.share or 0.0, width=room, complete_style="cyan")
+        row.add_row(bar, " ", Text(left, "bold", no_wrap=True, overflow="crop"))
+    else:
+        row.add_row(Text(left, "bold", no_wrap=True, overflow="crop"))
     if view.waiting:
         waited = f" ({view.waited})" if view.waited else ""
         now = Text(cut(view.waiting, size.columns - len(waited)) + waited, "yellow")
@@ -135,7 +140,7 @@ def _board(view: View, size: Size) -> list[Text]:
     counts = f"{view.tried} tried, {view.failed} failed, {view.status.duplicates} repeats"
     host = Text()
     if view.quality is not None:
-        full, empty = ("#", "-") if size.is_ascii else ("▮", "▯")
+        full, empty = ("#", "-") if size.is_ascii else ("█", "░")
         style = "green" if view.quality.value >= 3 else "yellow" if view.quality.value == 2 else "red"
         bars = full * view.quality.value + empty * (4 - view.quality.value)
         host.append("host ", "dim").append(f"{bars} {view.quality.name.lower()}", style)

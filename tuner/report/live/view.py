@@ -201,7 +201,8 @@ class View:
         """Returns how many candidates were measured, and how many failed, those that do not compile among them."""
         candidates = state.candidates.values() if state.has_reference else ()
         failed = sum(1 for candidate in candidates if candidate.failure is not None)
-        return sum(1 for candidate in candidates if candidate.is_measured), max(failed, self.status.failures)
+        tried = sum(1 for candidate in candidates if candidate.is_measured)
+        return max(tried, self.status.trials), max(failed, self.status.failures)
 
     @property
     def remaining_s(self) -> float | None:
