@@ -196,7 +196,7 @@ def _delegate(parent: Path, wanted: Collection[str], root: Path) -> None:
         return
     request = " ".join(f"+{name}" for name in sorted(missing))
     try:
-        file.write_text(request, encoding="ascii")
+        file.write_text(request)
         return
     except OSError as error:
         if error.errno != errno.EBUSY:
@@ -206,7 +206,7 @@ def _delegate(parent: Path, wanted: Collection[str], root: Path) -> None:
     processes = [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
     try:
         _move(processes, leaf)
-        file.write_text(request, encoding="ascii")
+        file.write_text(request)
     except OSError as error:
         _move(processes, parent)
         _remove(leaf, time.sleep)
@@ -217,7 +217,7 @@ def _move(pids: Sequence[int], folder: Path) -> None:
     """Moves the processes that still run."""
     for pid in pids:
         with suppress(ProcessLookupError):
-            (folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
+            (folder / "cgroup.procs").write_text(str(pid))
 
 
 def _limit_cpus(folder: Path, cpus: float, *, is_v2: bool) -> None:
@@ -249,7 +249,7 @@ def _make(folder: Path) -> None:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="ascii")
+        file.write_text(text)
     except OSError as error:
         raise HostError(f"{file} refuses {text}: {error.strerror}", advice=_ADVICE) from error
 
