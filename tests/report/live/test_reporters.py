@@ -17,7 +17,7 @@ from tuner.records.locks import WaitingForHolder
 from tuner.report.live import reporters
 from tuner.report.live.reporters import LINE, Dashboard, Everything, Lines, Quiet, reporter
 from tuner.report.live.screen import Size
-from tuner.report.words.progress import status_line
+from tuner.report.words.status import status_line
 
 ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR, CLEAR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h", "\x1b[2J"
 START = Status(phase="baselines", remaining_s=None)

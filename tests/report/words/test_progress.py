@@ -14,7 +14,8 @@ from tests.virtual import LARGE, Virtual, make_study
 from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
 from tuner.phases.progress import AuditRead, CandidateRejected, Event, Measuring, SearchEnded, SpaceEnumerated, Status
 from tuner.report.words import progress
-from tuner.report.words.progress import event_lines, status_line
+from tuner.report.words.progress import event_lines
+from tuner.report.words.status import status_line
 from tuner.search.enumeration import SpaceEnumeration
 from tuner.search.strategies import EndReason, SearchEnd
 

@@ -1,4 +1,4 @@
-"""The reporters of a run: a screen on a terminal, a few lines elsewhere, and everything or nothing if asked for.
+"""The reporters of a run: a screen on a terminal, a few lines elsewhere, or everything, or nothing.
 
 They write only when they are called, which is between windows: no thread of their own disturbs one that is timed.
 """
@@ -19,7 +19,8 @@ from tuner.report.live.screen import Size, cut, gain_words, screen
 from tuner.report.live.view import AWAITED, NOTICES, STAGES, View
 from tuner.report.terminal import plain
 from tuner.report.words.configuration import name_by
-from tuner.report.words.progress import event_lines, left_words, measuring_words, status_line
+from tuner.report.words.progress import event_lines
+from tuner.report.words.status import left_words, measuring_words, status_line
 from tuner.report.words.text import printable
 
 LINE = 120
@@ -123,9 +124,9 @@ class Lines(_Printer):
                 self.line(cut(line, LINE))
 
     def show(self, status: Status) -> None:
-        """Prints the phase if it is a new one, and the best candidate if it is another and better than the reference.
+        """Prints the phase and the best candidate if they are new ones.
 
-        What several objectives trade has no best.
+        The candidate is better than the reference; what several objectives trade has no best.
         """
         self.view.show(status)
         begun = self.view.begun
@@ -158,7 +159,7 @@ class Dashboard:
     _live: Live | None = field(default=None, init=False)
     _size: Size | None = field(default=None, init=False)
     _shown: tuple[object, float] = field(default=(None, 0.0), init=False)
-    """What a status that was drawn was about, and the time of its drawing."""
+    """Subject of the status that was drawn last, and the time of its drawing."""
 
     def __post_init__(self) -> None:
         self.console = Console(file=self.stream, highlight=False, soft_wrap=True)
