@@ -68,6 +68,25 @@ def test_a_search_that_tried_little_says_so(tried: int, distinct: int | None, is
     )
 
 
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        (EndReason.TIME_USED, "a longer budget tries more"),
+        (EndReason.TRIALS_DONE, "more trials try more"),
+        (EndReason.ALL_MEASURED, None),
+        (EndReason.NOTHING_NEW, None),
+        (EndReason.NOTHING_BETTER, None),
+        (EndReason.TOO_SLOW, None),
+        (EndReason.ALL_FAILED, None),
+    ],
+)
+def test_the_end_of_a_search_contradicts_itself_for_no_reason(reason: EndReason, remedy: str | None) -> None:
+    """Nothing tries more where everything has been measured, though three of four may be baselines."""
+    (line,) = event_lines(SearchEnded(end=SearchEnd(reason=reason), tried=1, distinct=4))
+    assert ("only 1 of 4" in line) == (remedy is not None)
+    assert line.endswith(f": {remedy}") == (remedy is not None)
+
+
 def test_an_audit_names_both_requests_by_what_differs() -> None:
     found = AuditRead(gain=math.log(1.3), is_suspicious=True, configurations=(TWO, FOUR))
     (line,) = event_lines(found)

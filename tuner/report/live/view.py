@@ -107,7 +107,6 @@ HOST_QUALITIES: Sequence[tuple[float, float, HostQuality]] = (
 """Largest share of disturbed windows and largest load of each quality, the best quality first.
 
 The unit of load is that of which a user is warned (`NOISY_OTHER_PCT`, `NOISY_STEAL_PCT`).
-
 A session with half of its windows disturbed counts them all (tuner/README.md); beyond that the host is bad.
 """
 
