@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Protocol, Self, TextIO
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from tuner.report.live.view import AWAITED, NOTICES, STAGES, View
 from tuner.report.terminal import plain
 from tuner.report.words.configuration import name_by
 from tuner.report.words.progress import event_lines
-from tuner.report.words.status import left_words, measuring_words, status_line
+from tuner.report.words.status import left_words, measuring_words, news_of, status_line
 from tuner.report.words.text import printable
 
 LINE = 120
@@ -90,7 +91,7 @@ class Quiet(_Printer):
 
 @dataclass(slots=True)
 class Everything(_Printer):
-    """Prints every event, and every status that differs from the last one."""
+    """Prints every event, and every status that has news."""
 
     _last: str = field(default="", init=False)
 
@@ -100,11 +101,10 @@ class Everything(_Printer):
             self.line(line)
 
     def show(self, status: Status) -> None:
-        """Prints the status."""
-        line = status_line(status)
-        if line != self._last:
-            self.line(line)
-        self._last = line
+        """Prints the status if more than the time has changed."""
+        if (news := news_of(status)) != self._last:
+            self.line(status_line(status))
+        self._last = news
 
 
 @dataclass(slots=True)
@@ -117,11 +117,12 @@ class Lines(_Printer):
     """Effective key of the best candidate that was printed last."""
 
     def tell(self, event: Event) -> None:
-        """Prints an event that is a notice."""
+        """Prints an event that is a notice, whole: what a user must not miss has a second line where it needs one."""
         self.view.tell(event)
         if isinstance(event, NOTICES):
             for line in event_lines(event):
-                self.line(cut(line, LINE))
+                for part in wrap(printable(line), LINE, subsequent_indent="  ", break_on_hyphens=False):
+                    self.line(part)
 
     def show(self, status: Status) -> None:
         """Prints the phase and the best candidate if they are new ones.
@@ -172,7 +173,8 @@ class Dashboard:
         self._stop()
         if not self.is_verbose:
             for line in self.view.notices:
-                self.console.print(plain(line), style="yellow" if line.startswith("warning") else "")
+                style = "yellow" if line.startswith("warning") else ""
+                self.console.print(plain(line), style=style, soft_wrap=False)
 
     def tell(self, event: Event) -> None:
         """Takes an event and draws it."""

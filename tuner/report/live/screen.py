@@ -176,7 +176,7 @@ def _sides(left: Text, right: Text, size: Size) -> Text:
 def _events(view: View, size: Size) -> Sequence[Text]:
     """Returns the last events, one line each; a warning has as many as it needs."""
     lines = []
-    for event in view.events:
+    for event in [event for event in view.events if event != view.waiting]:
         if event.startswith(WARNING):
             wrapped = wrap(event, max(len(WARNING) + 1, size.columns), subsequent_indent="  ")
             lines += [Text(cut(line, size.columns), "yellow") for line in wrapped]

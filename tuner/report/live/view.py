@@ -233,6 +233,8 @@ class View:
 
     @property
     def stages(self) -> Sequence[str]:
-        """Names of the phases of this command, in their order."""
+        """Names of the phases of this command, in their order; at first it is not known which command it is."""
+        if self.status.phase == "preflight":
+            return ("preflight",)
         names = ("measure",) if STAGES[self.status.phase] == "measure" else ("baselines", "search", "final", "confirm")
         return ("preflight", *names)

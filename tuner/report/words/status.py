@@ -5,7 +5,9 @@ Responsible for words. Must not decide or compute results.
 
 from __future__ import annotations
 
-from tuner.phases.progress import Status
+from dataclasses import replace
+
+from tuner.phases.progress import Measuring, Status
 from tuner.report.words.configuration import name_by
 from tuner.report.words.progress import percent
 
@@ -25,6 +27,13 @@ def status_line(status: Status) -> str:
     if measuring := measuring_words(status):
         words.append(measuring)
     return " | ".join(words)
+
+
+def news_of(status: Status) -> str:
+    """Returns what a status tells apart from the time; two statuses with the same news are one line of a log."""
+    if status.phase == "enumeration":  # Its configurations are counted, up to thousands of them.
+        status = replace(status, measuring=Measuring())
+    return status_line(replace(status, remaining_s=None))
 
 
 def left_words(remaining_s: float) -> str:
