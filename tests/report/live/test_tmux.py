@@ -60,7 +60,7 @@ class Tmux:
 
     def wait_for(self, condition: Callable[[str], bool]) -> str:
         """The first screen that fulfils a condition; every other one is kept as well."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + 2 * PATIENCE_S  # a whole study is waited for
         while True:
             text = self.text()
             if not self.seen or self.seen[-1] != (self.width, text):
