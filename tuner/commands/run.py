@@ -38,7 +38,6 @@ from tuner.phases.order import run_phases
 from tuner.phases.progress import (
     Event,
     ModelNote,
-    PageNotWritten,
     Reporter,
     Status,
     StudyFileWarning,
@@ -56,6 +55,7 @@ from tuner.records.identity import check_identity, read_environment, study_ident
 from tuner.records.locks import locked
 from tuner.records.noise_cache import NoiseCache, noise_cache
 from tuner.records.session_log import Log, open_log, read_log
+from tuner.report.html.phase_pages import PhasePages, write_or_tell
 from tuner.report.run_log import RunLog
 from tuner.report.words import verdict as verdict_words
 from tuner.search.optuna_study import Search
@@ -127,18 +127,8 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
             best = make_best(state, result, deployed, resolve(result.config))
         write_best(folder / "best.yaml", best)
         report = StudyReport.of(folder, state)
-        _write_page(report, runner)
+        write_or_tell(lambda: report, folder, runner.tell)
         return report
-
-
-def _write_page(report: StudyReport, runner: SessionRunner) -> None:
-    """Writes report.html; a study whose page cannot be made has its answer all the same."""
-    from tuner.report.html.page import FILE, write_page  # imports late: nothing of it is needed while windows are timed
-
-    try:
-        write_page(report, report.folder / FILE)
-    except Exception as error:
-        runner.tell(PageNotWritten(folder=report.folder, cause=str(error)))
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[Event]:
@@ -217,6 +207,8 @@ def _prepared(
         log = _opened_log(folder, setup, facts, host, digest)
         said += [StudyFileWritten(path=folder / "study.yaml")] if options.text else []
         reporter = RunLog(inner=reporter, path=folder / "run.log")
+        record = StudyState(setup=setup, log=log)
+        reporter = PhasePages(inner=reporter, folder=folder, read=lambda: StudyReport.of(folder, record))
     else:
         log = read_log(folder / "sessions.jsonl")
     if log.dropped_torn_line:

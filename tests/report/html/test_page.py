@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from functools import cache
@@ -12,11 +13,13 @@ import pytest
 from plotly.offline import get_plotlyjs
 from typer.testing import CliRunner
 
+from tuner.bench.metrics import METRICS
 from tuner.cli import app
 from tuner.outcome.study_report import StudyReport
+from tuner.report.html.axes import ratio_axis, ratio_words
 from tuner.report.html.figures import setting_figure, tradeoff_figure
 from tuner.report.html.page import page
-from tuner.report.html.points import points_of
+from tuner.report.html.points import bars_of, compared_of, points_of
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 HOSTILE = "<img src=x onerror=alert(1)></script>"
@@ -35,14 +38,24 @@ def figures_of(text: str) -> dict[str, object]:
 
 
 @each_folder
-def test_a_page_has_its_sections_and_a_place_for_each_figure(name: str) -> None:
+def test_a_page_has_its_sections_in_the_order_in_which_they_are_asked_for(name: str) -> None:
     own = made(name).replace(get_plotlyjs(), "")
     figures = figures_of(own)
-    assert {"intervals", "tradeoff", "reference", "members", "host", "setting-0"} <= set(figures)
+    assert {"intervals", "tradeoff", "progress", "reference", "host", "setting-0"} <= set(figures)
     assert all(f'id="{figure}"' in own for figure in figures)
-    assert own.count("<h2>") == 8
-    assert "<h1 id=" in own
+    assert re.findall(r"<h[12][^>]*>([^<]{,30})", own)[1:] == [
+        "How sure it is",
+        "Throughput against latency",
+        "What each setting is worth",
+        "Progress",
+        "The host",
+        "Equal, changed, refused and fa",
+        "All figures",
+        "How to apply it",
+    ]
+    assert own.index('<h1 id="verdict">') < own.index("<h2>")
     assert "schema_version: 1" in own
+    assert own.count("data-copy=") == 4
 
 
 @each_folder
@@ -79,8 +92,70 @@ def test_the_figures_show_every_configuration_once() -> None:
     report = StudyReport.read(GOLDEN / "results-0.1")
     points = points_of(report)
     assert len(points) == len(report.candidates)
-    assert len(setting_figure(points, "NUM_STREAMS").data[0].x) == len(points)
+    dots = [x for trace in setting_figure(points, "NUM_STREAMS").data if trace.mode == "markers" for x in trace.x]
+    assert len(dots) == len(points)
     assert any("8 streams x 1 thread" in text for trace in tradeoff_figure(report, points).data for text in trace.text)
+
+
+def test_baselines_have_intervals_and_are_not_said_to_be_confirmed() -> None:
+    report = StudyReport.read(GOLDEN / "results-0.1")
+    bars = {bar.name: bar for bar in bars_of(report)}
+    assert report.result is not None
+    assert [name for name, bar in bars.items() if bar.is_confirmed] == ["tuned"]
+    assert bars[report.result.reference].low == bars[report.result.reference].high == 0.0
+    others = set(bars) - {"tuned", report.result.reference}
+    assert others
+    assert all(bars[name].low < bars[name].estimate < bars[name].high for name in others)
+
+
+def test_a_baseline_that_is_called_tuned_is_a_baseline() -> None:
+    report = StudyReport.read(GOLDEN / "results-0.1")
+    assert report.metrics is not None
+    given = replace(report, metrics=replace(report.metrics, baselines={"tuned": report.metrics.reference}))
+    found = [(one.title, one.is_confirmed) for one in compared_of(given)]
+    assert found[0] == ("tuned", True)
+    assert ("tuned (baseline)", False) in found
+
+
+def test_a_candidate_beyond_a_limit_says_by_how_much() -> None:
+    points = points_of(StudyReport.read(GOLDEN / "results-0.1"))
+    beyond = [point.beyond for point in points if point.beyond]
+    assert beyond
+    assert all(re.fullmatch(r"latency_p90_ms beyond its limit by \d+ %", text) for text in beyond)
+
+
+def test_the_limit_stands_where_its_line_is() -> None:
+    """plotly takes the place of a line in its unit, and that of a text in logarithms."""
+    figure = tradeoff_figure(StudyReport.read(GOLDEN / "results-0.1"))
+    assert [shape.x0 for shape in figure.layout.shapes] == [60.0]
+    assert [(text.text, text.x) for text in figure.layout.annotations] == [("limit 60", math.log10(60))]
+
+
+@pytest.mark.parametrize(
+    ("log_ratio", "metric", "words"),
+    [
+        (math.log(7.1), "latency_p99_ms", "7.1 times lower"),
+        (math.log(1.37), "throughput", "37.0 % higher"),
+        (-math.log(1.25), "throughput", "20.0 % lower"),
+        (-math.log(1.25), "latency_p99_ms", "25.0 % higher"),
+        (-math.log(4), "throughput", "4.0 times lower"),
+        (0.0, "throughput", "equal"),
+    ],
+)
+def test_ratios_read_as_people_say_them(log_ratio: float, metric: str, words: str) -> None:
+    assert ratio_words(log_ratio, METRICS[metric]) == words
+
+
+@pytest.mark.parametrize("ratios", [[1.0], [0.98, 1.013], [0.5, 1.9], [0.3, 1.2], [0.01, 30.0], [1e-6, 1e6], []])
+def test_an_axis_of_ratios_has_labels_that_fit_and_holds_every_value(ratios: list[float]) -> None:
+    axis = ratio_axis(ratios)
+    low, high = axis["range"]
+    assert all(low < math.log10(ratio) < high for ratio in [1.0, *ratios])
+    shown = [
+        text for tick, text in zip(axis["tickvals"], axis["ticktext"], strict=True) if low < math.log10(tick) < high
+    ]
+    assert 1 <= len(shown) <= 15
+    assert "0" in shown or "1x" in shown
 
 
 def test_the_command_writes_the_page_where_it_is_told(tmp_path: Path) -> None:
