@@ -13,14 +13,14 @@ import pytest
 from plotly.offline import get_plotlyjs
 from typer.testing import CliRunner
 
-from tuner.bench.metrics import METRICS
 from tuner.cli import app
 from tuner.outcome.space_file import SpaceSeen
 from tuner.outcome.study_report import StudyReport
-from tuner.report.html.axes import ratio_axis, ratio_words
+from tuner.report.html.axes import ratio_axis
 from tuner.report.html.figures import setting_figure, tradeoff_figure
 from tuner.report.html.page import page
 from tuner.report.html.points import bars_of, compared_of, points_of
+from tuner.report.words.answer import headline, validity_words
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 HOSTILE = "<img src=x onerror=alert(1)></script>"
@@ -128,7 +128,7 @@ def test_a_candidate_beyond_a_limit_says_by_how_much() -> None:
     points = points_of(StudyReport.read(GOLDEN / "results-0.1"))
     beyond = [point.beyond for point in points if point.beyond]
     assert beyond
-    assert all(re.fullmatch(r"latency_p90_ms beyond its limit by \d+ %", text) for text in beyond)
+    assert all(re.fullmatch(r"p90 beyond its limit by .+", text) for text in beyond)
 
 
 def test_the_limit_stands_where_its_line_is() -> None:
@@ -136,21 +136,6 @@ def test_the_limit_stands_where_its_line_is() -> None:
     figure = tradeoff_figure(StudyReport.read(GOLDEN / "results-0.1"))
     assert [shape.x0 for shape in figure.layout.shapes] == [60.0]
     assert [(text.text, text.x) for text in figure.layout.annotations] == [("limit 60", math.log10(60))]
-
-
-@pytest.mark.parametrize(
-    ("log_ratio", "metric", "words"),
-    [
-        (math.log(7.1), "latency_p99_ms", "7.1 times lower"),
-        (math.log(1.37), "throughput", "37.0 % higher"),
-        (-math.log(1.25), "throughput", "20.0 % lower"),
-        (-math.log(1.25), "latency_p99_ms", "25.0 % higher"),
-        (-math.log(4), "throughput", "4.0 times lower"),
-        (0.0, "throughput", "equal"),
-    ],
-)
-def test_ratios_read_as_people_say_them(log_ratio: float, metric: str, words: str) -> None:
-    assert ratio_words(log_ratio, METRICS[metric]) == words
 
 
 @pytest.mark.parametrize("ratios", [[1.0], [0.98, 1.013], [0.5, 1.9], [0.3, 1.2], [0.01, 30.0], [1e-6, 1e6], []])
@@ -170,3 +155,31 @@ def test_the_command_writes_the_page_where_it_is_told(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(GOLDEN / "results-0.1"), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert out.read_text().startswith("<!doctype html>")
+
+
+def test_baselines_that_were_confirmed_stand_beside_what_runs_today() -> None:
+    report = StudyReport.read(GOLDEN / "results-0.1")
+    assert report.best is not None
+    assert report.best.gain is not None
+    over = replace(report.best.gain, estimate_pct=80.0, low_pct=70.0, high_pct=90.0)
+    hint = replace(report.best.gain, estimate_pct=30.0, low_pct=25.0, high_pct=35.0)
+    today = replace(report.best.baseline, name="today")
+    best = replace(report.best, today=today, today_gain=over, baseline_gains={"THROUGHPUT": hint})
+    bars = bars_of(replace(report, best=best))
+    assert [(bar.name, bar.is_confirmed, bar.is_deployed) for bar in bars[:2]] == [
+        ("tuned", True, True),
+        ("THROUGHPUT", True, False),
+    ]
+    assert math.exp(bars[0].estimate) == pytest.approx(1.8)
+    assert math.exp(bars[1].low) == pytest.approx(1.25)
+    assert next(bar for bar in bars if bar.name == "today").estimate == 0.0
+
+
+def test_the_verdict_of_the_page_is_the_answer_for_the_reader() -> None:
+    report = StudyReport.read(GOLDEN / "results-0.1")
+    assert report.best is not None
+    text = page(report)
+    verdict = re.search(r'<h1 id="verdict">(.*?)</h1>', text)
+    assert verdict is not None
+    assert verdict[1].lower() == headline(report.best)
+    assert f"<p>valid {validity_words(report.best)}</p>" in text

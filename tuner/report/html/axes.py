@@ -110,16 +110,6 @@ def log_axis(low: float, high: float, ticks: Sequence[float], texts: Sequence[st
     return {"type": "log", "tickvals": list(ticks), "ticktext": list(texts), "range": wanted}
 
 
-def ratio_words(log_ratio: float, metric: Metric) -> str:
-    """Returns a log-ratio, positive = better, as a change of the metric: `7.1 times lower`, `12 % higher`."""
-    value = log_ratio * metric.sign
-    direction = "higher" if value > 0 else "lower"
-    if abs(value) >= math.log(TIMES):
-        return f"{math.exp(abs(value)):.1f} times {direction}"
-    percent = abs(100 * math.expm1(value))
-    return "equal" if percent < 0.05 else f"{percent:.1f} % {direction}"
-
-
 def metric_title(metric: Metric) -> str:
     """Returns the name of a metric with its unit, which is not said twice."""
     return metric.name if metric.unit.lower() in metric.name.split("_") else f"{metric.name} ({metric.unit})"

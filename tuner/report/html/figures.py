@@ -22,7 +22,6 @@ from tuner.report.html.axes import (
     finished,
     metric_title,
     ratio_axis,
-    ratio_words,
     value_axis,
 )
 from tuner.report.html.points import (
@@ -33,7 +32,9 @@ from tuner.report.html.points import (
     latency_shown,
     points_of,
     settings_of,
+    zero_of,
 )
+from tuner.report.words.gain import Gain, amount_words, gain_words
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -53,7 +54,8 @@ def intervals_figure(report: StudyReport) -> Figure:
     ]
     for title, colour, shown in kinds:
         if shown:
-            add_bars(figure, shown, [bar.name for bar in shown], metric, title=title, colour=colour)
+            places = [_label(bar.name, is_deployed=bar.is_deployed) for bar in shown]
+            add_bars(figure, shown, places, metric, title=title, colour=colour)
     figure.add_vline(x=1, line={"dash": "dot", "color": GREY})
     finished(figure, _gain_title(report), "", height=140 + 44 * max(1, len(bars)))
     figure.update_xaxes(**ratio_axis([math.exp(x) for bar in bars for x in (bar.low, bar.high)]))
@@ -63,13 +65,13 @@ def intervals_figure(report: StudyReport) -> Figure:
 
 
 def add_bars(
-    figure: Figure, bars: Sequence[Bar], names: Sequence[str], metric: Metric, *, title: str, colour: str
+    figure: Figure, bars: Sequence[Bar], places: Sequence[str], metric: Metric, *, title: str, colour: str
 ) -> None:
-    """Adds dots with intervals to a figure whose horizontal axis has ratios; `names` says the place of each."""
+    """Adds dots with intervals to a figure whose horizontal axis has ratios; `places` are escaped labels."""
     shown = [(bar, math.exp(bar.estimate), math.exp(bar.low), math.exp(bar.high)) for bar in bars]
     figure.add_scatter(
         x=[middle for _, middle, _, _ in shown],
-        y=[_label(name, is_deployed=bar.is_deployed) for name, bar in zip(names, bars, strict=True)],
+        y=list(places),
         error_x={
             "type": "data",
             "symmetric": False,
@@ -77,7 +79,7 @@ def add_bars(
             "arrayminus": [middle - low for _, middle, low, _ in shown],
             "thickness": 3,
         },
-        text=[escape(f"{bar.name}: {interval_words(bar, metric)}") for bar in bars],
+        text=[escape(f"{bar.name}: {bar_words(bar, metric)}") for bar in bars],
         mode="markers",
         name=title,
         marker=dot(colour, 12),
@@ -85,12 +87,10 @@ def add_bars(
     )
 
 
-def interval_words(bar: Bar, metric: Metric) -> str:
+def bar_words(bar: Bar, metric: Metric) -> str:
     """Returns the change of a metric with its interval, as people say it."""
-    said = ratio_words(bar.estimate, metric)
-    if bar.low == bar.high:
-        return said
-    return f"{said} ({ratio_words(bar.low, metric)} to {ratio_words(bar.high, metric)})"
+    gain = Gain(estimate=bar.estimate, low=bar.low, high=bar.high)
+    return amount_words(metric.name, bar.estimate) if bar.low == bar.high else gain_words(metric.name, gain)
 
 
 def tradeoff_figure(report: StudyReport, points: Sequence[Point] | None = None) -> Figure:
@@ -190,9 +190,8 @@ def setting_figure(points: Sequence[Point], parameter: str) -> Figure:
 
 def _gain_title(report: StudyReport) -> str:
     metric = report.study.objective.row
-    against = report.result.reference if report.result else report.reference.name if report.reference else ""
     better = "" if metric.is_higher_better else ", turned over: right is lower"
-    return f"{metric.name} compared with {escape(against)}{better}"
+    return f"{metric.name} compared with {escape(zero_of(report))}{better}"
 
 
 def _label(name: str, *, is_deployed: bool) -> str:
@@ -201,7 +200,7 @@ def _label(name: str, *, is_deployed: bool) -> str:
 
 def _described(point: Point) -> str:
     """Returns the name of a configuration, its gain and the limits that it exceeds, in lines of plotly."""
-    lines = [point.name, f"gain {100 * math.expm1(point.value):+.1f} % +- {100 * point.sd:.1f}, not confirmed"]
+    lines = [point.name, f"gain {100 * math.expm1(point.value):+.1f} % +- {100 * point.sd:.1f} %, not confirmed"]
     if point.trial is not None:
         lines[0] = f"trial {point.trial}: {lines[0]}"
     return "<br>".join(escape(line) for line in [*lines, *filter(None, [point.beyond])])

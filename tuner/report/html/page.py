@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner import __version__
 from tuner.bench.metrics import METRICS
+from tuner.deploy.best import Best
 from tuner.outcome.study_report import StudyReport
 from tuner.records.folder import write_text
 from tuner.report.front import front_lines
@@ -28,10 +29,18 @@ from tuner.report.html.points import (
     deployed_name,
     points_of,
     settings_of,
+    zero_of,
 )
 from tuner.report.html.remarks import failed_configurations, host_tiles, host_words, remarks_of
-from tuner.report.outcome import verdict_lines
 from tuner.report.terminal import figure
+from tuner.report.words.answer import (
+    answer_of,
+    callers_words,
+    evidence_lines,
+    headline,
+    limit_phrase,
+    validity_words,
+)
 from tuner.report.words.text import printable
 
 if TYPE_CHECKING:
@@ -81,7 +90,7 @@ def page(report: StudyReport) -> str:
         _figures(report, points, settings),
         title=f"{report.study.name}: tuner report",
         verdict=f"{lines[0][:1].upper()}{lines[0][1:]}",
-        verdict_class="open" if best is None else best.verdict,
+        verdict_class=_css(best),
         evidence=lines[1:],
         study=report.study,
         environment=report.environment,
@@ -93,6 +102,7 @@ def page(report: StudyReport) -> str:
         has_limit=any(limit.min or limit.max for limit in report.study.objective.limits),
         has_reference=report.reference is not None,
         reference=report.reference.name if report.reference else "",
+        zero=zero_of(report),
         settings=settings,
         tiles=host_tiles(report),
         disturbed=host_words(report),
@@ -144,12 +154,18 @@ def _figures_json(drawn: Mapping[str, Figure]) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
+def _css(best: Best | None) -> str:
+    """Returns the class of the verdict: `good` to deploy something else than today, `same`, or `open`."""
+    answer = answer_of(best) if best is not None else None
+    return {"settings": "good", "hint": "good", "nothing": "same"}.get(answer or "", "open")
+
+
 def _verdict(report: StudyReport, points: list[Point]) -> list[str]:
     """Returns the verdict in one sentence, then its evidence; before a verdict what is known so far."""
     if report.front is not None:
         return [line.strip() for line in front_lines(report.front) if isinstance(line, str) and line.strip()][:3]
     if report.best is not None:
-        return [line.strip() for line in verdict_lines(report.best, deployed_name(report, report.best))]
+        return _answer_lines(report, report.best)
     if report.reference is None:
         return ["nothing is measured yet"]
     lines = ["no verdict yet: the study is going on, or the same `tuner run` continues it"]
@@ -157,6 +173,14 @@ def _verdict(report: StudyReport, points: list[Point]) -> list[str]:
     if found is not None:
         lines.append(f"best so far, not confirmed: {found.name}, {_gain(found.value)} against {report.reference.name}")
     return lines
+
+
+def _answer_lines(report: StudyReport, best: Best) -> list[str]:
+    """Returns what to deploy and what that changes, why that is sure, and what it is valid for."""
+    lines = [headline(best), f"deployed: {deployed_name(report, best)}", *evidence_lines(best)]
+    lines += [best.reason] if best.reason and not evidence_lines(best) else []
+    lines += [limit_phrase(constraint) for constraint in best.constraints]
+    return [*lines, f"valid {validity_words(best)}", *filter(None, [callers_words(best)])]
 
 
 def _first(report: StudyReport) -> list[str]:

@@ -5,7 +5,6 @@ Responsible for reading a StudyReport. Must not draw.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS
 from tuner.deploy.best import Best
-from tuner.evidence.candidates import SEARCHED, Candidate, MetricValues
+from tuner.evidence.candidates import SEARCHED, MetricValues
 from tuner.evidence.pooled_metrics import metrics_of, pool
 from tuner.outcome.study_report import StudyReport
 from tuner.report.outcome import column_title, searched_parameters, winner_title
+from tuner.report.words.answer import beyond_words
 from tuner.report.words.configuration import deployed, name_by
+from tuner.report.words.gain import Gain
 from tuner.statistics.explained import explained_share
 from tuner.statistics.session_effect import Estimate, mean_of
 
@@ -64,7 +65,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One configuration with the interval of its gain over the reference of the verdict; log-ratios."""
+    """One configuration with the interval of its gain over the baseline of `zero_of`; log-ratios."""
 
     name: str
     estimate: float
@@ -116,7 +117,7 @@ def points_of(report: StudyReport) -> list[Point]:
             value=c.value,
             sd=c.sd,
             sessions=len(c.comparisons),
-            beyond=beyond_words(c),
+            beyond="" if c.is_feasible else beyond_words(c.excesses),
             metrics=metrics_of(pool(found[c.key])),
             settings={name: _shown(value) for name, value in (c.assignment or {}).items()},
         )
@@ -124,47 +125,45 @@ def points_of(report: StudyReport) -> list[Point]:
     ]
 
 
-def beyond_words(candidate: Candidate) -> str:
-    """Returns by how much a candidate exceeds each limit that it breaks; empty if it keeps all of them."""
-    if candidate.is_feasible:
-        return ""
-    return ", ".join(
-        f"{metric} beyond its limit by {100 * math.expm1(excess):.0f} %" if math.isfinite(excess) else metric
-        for metric, excess in candidate.excesses.items()
-        if excess > 0
-    )
+def zero_of(report: StudyReport) -> str:
+    """Returns the name of the baseline that `bars_of` compares with: what runs today, if the verdict says so."""
+    if report.best is not None and report.best.today is not None:
+        return report.best.today.name
+    return report.result.reference if report.result else report.reference.name if report.reference else ""
 
 
 def bars_of(report: StudyReport) -> list[Bar]:
-    """Returns what was confirmed, then the baselines as measured before, the best first."""
-    bars, reference = [], report.reference
-    interval = report.result.confirmation.interval if report.result and report.result.confirmation else None
-    is_tuned = report.result is not None and report.result.is_tuned
-    if interval is not None:
-        name = "tuned" if is_tuned else "candidate"
-        low, high = interval.low, interval.high
-        bars.append(
-            Bar(name=name, estimate=interval.estimate, low=low, high=high, is_confirmed=True, is_deployed=is_tuned)
-        )
-    if reference is None:
-        return bars
-    zero = report.result.reference if report.result else reference.name
+    """Returns what is deployed or was confirmed, then the baselines, the best first.
+
+    Baselines that were confirmed beside today's have the intervals of that; others are as measured before.
+    """
+    zero, result, best = zero_of(report), report.result, report.best
+    is_tuned = result is not None and result.is_tuned
+    kept = "" if result is None or is_tuned else best.baseline.name if best else result.reference
+    confirmed, bars = list[Bar](), list[Bar]()
+    interval = result.confirmation.interval if result and result.confirmation else None
+    if best is not None and best.today is not None:
+        gains = {name: Gain.of(gain) for name, gain in best.baseline_gains.items()}
+        if is_tuned and (gain := best.today_gain or best.gain) is not None:
+            confirmed.append(_bar("tuned", Gain.of(gain), is_confirmed=True, is_deployed=True))
+    else:
+        gains = {}
+        if interval is not None:
+            name = "tuned" if is_tuned else "candidate"
+            confirmed.append(_bar(name, Gain.of(interval), is_confirmed=True, is_deployed=is_tuned))
     measured = _baselines(report)
     offset = measured[zero].value if zero in measured else 0.0
-    for name, one in sorted(measured.items(), key=lambda item: -item[1].value):
+    for name, one in measured.items():
         value, sd = one.value - offset, 0.0 if name == zero else SURE * one.sd
-        is_deployed = report.result is not None and not is_tuned and name == zero
-        bars.append(
-            Bar(
-                name=name,
-                estimate=value,
-                low=value - sd,
-                high=value + sd,
-                is_confirmed=False,
-                is_deployed=is_deployed,
-            )
-        )
-    return bars
+        before = Gain(estimate=value, low=value - sd, high=value + sd)
+        is_confirmed = name in gains
+        bars.append(_bar(name, gains.get(name, before), is_confirmed=is_confirmed, is_deployed=name == kept))
+    return [*confirmed, *sorted(bars, key=lambda bar: -bar.estimate)]
+
+
+def _bar(name: str, gain: Gain, *, is_confirmed: bool, is_deployed: bool) -> Bar:
+    given = {"estimate": gain.estimate, "low": gain.low, "high": gain.high}
+    return Bar(name=name, **given, is_confirmed=is_confirmed, is_deployed=is_deployed)
 
 
 def settings_of(points: list[Point]) -> list[Setting]:
