@@ -5,6 +5,7 @@ Knows the files of a results folder; opens neither device nor model, takes no lo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,11 +70,12 @@ class StudyReport:
     """True if more was measured since the verdict: with a larger budget, which has no verdict of its own yet."""
 
     @classmethod
-    def read(cls, folder: Path) -> StudyReport:
+    def read(cls, folder: str | os.PathLike[str]) -> StudyReport:
         """Returns the report of a folder.
 
         Raises InputError if it holds no study, RecordError and BestFileError if its files are damaged.
         """
+        folder = Path(folder)
         if not (folder / "study.yaml").is_file():
             below = [str(path.parent) for path in sorted(folder.glob("*/study.yaml"))]
             usual = "name a folder below results/, as `tuner run` prints it"
