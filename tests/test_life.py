@@ -128,7 +128,7 @@ def test_a_damaged_study_db_is_written_again_from_the_record(life: Life, tuner: 
     done = tuner("run", life.cwd / "configs/quickstart.yaml", "--results", results, "--minutes", "0.5")
     assert done.code == 0, done.err
     assert "study.db.aside" in done.err
-    assert optuna.load_study(study_name="search", storage=f"sqlite:///{database}").trials
+    assert optuna.load_study(study_name="quickstart", storage=f"sqlite:///{database}").trials
 
 
 # What the documents say of such a study

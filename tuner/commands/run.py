@@ -58,10 +58,13 @@ from tuner.records.session_log import Log, open_log, read_log
 from tuner.report.html.phase_pages import PhasePages, write_or_tell
 from tuner.report.run_log import RunLog
 from tuner.report.words import verdict as verdict_words
+from tuner.report.words.answer import bound_words
 from tuner.search.optuna_study import Search
+from tuner.search.presentation import Presentation
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
 from tuner.search.seeds import merged, warm_seed
 from tuner.search.study_database import StudyDatabase
+from tuner.statistics.limits import bounds_of
 from tuner.study.conditions import as_written, under
 from tuner.study.file.device_checks import DeviceInspector, check_model_file
 from tuner.study.file.loader import load_study, parse
@@ -279,9 +282,21 @@ def _with_budget(study: Study, options: RunOptions) -> Study:
 def _search(runner: SessionRunner, folder: Path) -> Search:
     """Returns a search without trials that will be mirrored in the folder's study.db."""
     setup, study = runner.state.setup, runner.state.study
-    metrics = study.objective.metrics
-    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, tell=runner.tell)
-    return Search(space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(metrics), database=database)
+    objective = study.objective
+    shown = Presentation(space=setup.space, rows=objective.rows, levels=lambda: runner.state.reference.levels())
+    limits = ", ".join(bound_words(bound) for limit in objective.limits for bound in bounds_of(limit))
+    about = {"model": study.model.path, "device": study.device, "limits": limits or "none"}
+    database = StudyDatabase(
+        path=folder / "study.db",
+        name=study.name,
+        metrics=objective.metrics,
+        tell=runner.tell,
+        presentation=shown,
+        about={**about, "values": "gains over the reference, times what it measured beside the other baselines"},
+    )
+    return Search(
+        space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(objective.metrics), database=database
+    )
 
 
 def _deployed(prepared: Prepared) -> Deployed:
