@@ -26,8 +26,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Some hundred processes import this package, and each would compile it anew (0.25 s for a command), as pytest would
 rewrite the assertions of every test for each of its own (5 s)."""
 
-settings.register_profile("whole", deadline=None)  # no test asserts on wall time
-settings.register_profile("quick", deadline=None, max_examples=15)
+settings.register_profile("whole", deadline=None, derandomize=True)  # no test asserts on wall time
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=15)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+"""The gates draw the same examples each time, or a change could fail by luck. `--hypothesis-profile=explore` draws new
+ones."""
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
@@ -38,7 +41,8 @@ FULL_AT_BYTES = 8_000
 def pytest_configure(config: pytest.Config) -> None:
     """The quick suite draws fewer examples of each property; the gates draw them all."""
     gc.disable()  # until the tests begin
-    settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
+    if config.getoption("--hypothesis-profile") is None:
+        settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
 
 
 def pytest_collection_finish() -> None:

@@ -20,7 +20,7 @@ from tuner.commands.run import RunOptions, prepared_study
 from tuner.phases.baselines import settle_reference
 from tuner.phases.progress import Measuring
 from tuner.planning.session_plan import plan_session
-from tuner.report.terminal import TerminalReporter
+from tuner.report.live.reporters import Everything
 from tuner.search.enumeration import enumerate_space
 
 MODELS = {
@@ -48,9 +48,7 @@ def record(name: str, folder: Path, passes: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{name}.yaml"
         path.write_text(text)
-        with prepared_study(
-            path, RunOptions(results=folder, wait=True), TerminalReporter(sys.stderr), "run"
-        ) as prepared:
+        with prepared_study(path, RunOptions(results=folder, wait=True), Everything(sys.stderr), "run") as prepared:
             runner, state = prepared.runner, prepared.runner.state
             settle_reference(runner)
             reference = state.reference

@@ -37,9 +37,11 @@ from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 from tuner.phases.order import run_phases
 from tuner.phases.progress import (
     Event,
+    Measuring,
     ModelNote,
     Reporter,
     Status,
+    StudyBegins,
     StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
@@ -120,6 +122,7 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
         runner, folder = prepared.runner, prepared.folder
         with _search(runner, folder) as search:
             result = run_phases(runner, search)
+        runner.show("writing", Measuring())
         state, deployed = runner.state, _deployed(prepared)
         resolve = partial(_resolved, runner)
         if result.front is not None:
@@ -210,17 +213,17 @@ def _prepared(
         log = _opened_log(folder, setup, facts, host, digest)
         said += [StudyFileWritten(path=folder / "study.yaml")] if options.text else []
         reporter = RunLog(inner=reporter, path=folder / "run.log")
-        record = StudyState(setup=setup, log=log)
-        reporter = PhasePages(inner=reporter, folder=folder, read=lambda: StudyReport.of(folder, record))
+        reporter = PhasePages(inner=reporter, folder=folder, read=lambda: StudyReport.of(folder, state))
     else:
         log = read_log(folder / "sessions.jsonl")
     if log.dropped_torn_line:
         said.append(TornLineDropped())
-    for event in said:
+    state = StudyState(setup=setup, log=log)
+    for event in [StudyBegins(state=state, host=host), *said]:
         reporter.tell(event)
     watch = host_watch(bench, study.budget)
     runner = SessionRunner(
-        state=StudyState(setup=setup, log=log),
+        state=state,
         bench=bench,
         reporter=reporter,
         clock=watch.clock,

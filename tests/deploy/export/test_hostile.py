@@ -89,7 +89,7 @@ def hostile(draw: st.DrawFn) -> Best:
         model=BestModel(path="/" + draw(texts), sha256=draw(texts)),
         properties=draw(st.dictionaries(texts, values, max_size=3)),
         inputs={name: BestInput(shape=(1, 3), batch_axis=0) for name in draw(st.sets(texts, max_size=2))},
-        deployment={"background": draw(texts), draw(texts): 1},
+        deployment={draw(texts): 1, "background": draw(texts)},
         environment={"cpu_model": draw(texts), "cpus_allowed": 2},
     )
 
@@ -131,7 +131,7 @@ def everywhere(text: str) -> Best:
         model=BestModel(path=f"/{text}", sha256=text),
         properties={text: text},
         inputs={text: BestInput(shape=(1, 3), batch_axis=0)},
-        deployment={"background": text, text: text},
+        deployment={text: text, "background": text},
         environment={"cpu_model": text, "cpus_allowed": 2},
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.turn import FEWEST_CYCLES
+from tuner.phases.host_events import HostBusy, HostPaused, HostResumed, PauseCause, PauseGoesOn
 from tuner.phases.progress import (
     AuditRead,
     BaselinesListed,
@@ -19,16 +20,13 @@ from tuner.phases.progress import (
     ConfirmationRead,
     DeploymentNote,
     Event,
-    HostBusy,
-    HostPaused,
-    HostResumed,
     ModelNote,
     PageNotWritten,
-    PauseCause,
     SearchEnded,
     SpaceEnumerated,
     SpaceTooLarge,
     Status,
+    StudyBegins,
     StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
@@ -42,8 +40,9 @@ from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
 from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.host import host_words, warning
+from tuner.report.words.opening import opening_lines
 from tuner.report.words.space import enumeration_lines, given_up_line
-from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseRenewed
+from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 from tuner.search.enumeration import ListingGivenUp
 from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import EndReason, SearchEnd
@@ -70,8 +69,7 @@ def status_line(status: Status) -> str:
     """Returns one line with everything known: phase, remaining time, incumbent, counts, noise."""
     words: list[str] = [status.phase]
     if status.remaining_s is not None:
-        minutes, seconds = divmod(int(abs(status.remaining_s)), 60)
-        words.append(f"{minutes}:{seconds:02d} {'left' if status.remaining_s >= 0.0 else 'over the budget'}")
+        words.append(left_words(status.remaining_s))
     if status.incumbent is not None:
         gain = f" {percent(status.incumbent_gain)}" if status.incumbent_gain is not None else ""
         words.append(f"best so far{gain}: {name_by(status.incumbent, status.differing)}")
@@ -79,18 +77,26 @@ def status_line(status: Status) -> str:
         words.append(f"{status.trials} trials, {status.duplicates} repeats, {status.failures} failures")
     if status.noise is not None:
         words.append(f"noise {100 * status.noise:.0f} %")
-    if measuring := _measuring(status):
+    if measuring := measuring_words(status):
         words.append(measuring)
     return " | ".join(words)
 
 
-def _measuring(status: Status) -> str:
-    """Returns what is being measured."""
+def left_words(remaining_s: float) -> str:
+    """Returns the seconds that are left of a budget, negative beyond it, in minutes and seconds."""
+    minutes, seconds = divmod(int(abs(remaining_s)), 60)
+    return f"{minutes}:{seconds:02d} {'left' if remaining_s >= 0.0 else 'over the budget'}"
+
+
+def measuring_words(status: Status) -> str:
+    """Returns what is being measured, in one line."""
     now = status.measuring
     count = len(now.configurations)
     names = [name_by(config, status.differing) for config in now.configurations]
     return {
         "preflight": "one inference on the device",
+        "writing": "best.yaml and report.html",
+        "enumeration": f"configuration {now.session} of the space compiles",
         "baselines": ", ".join(now.baselines),
         "calibration": "against itself",
         "race": f"{count} at once",
@@ -99,7 +105,7 @@ def _measuring(status: Status) -> str:
         "confirm": f"session {now.session} of at most {now.max_sessions}"
         if count == 1
         else f"session {now.session} of {now.max_sessions}, {count} points",
-        "measure": f"session {now.session} of {now.max_sessions}: {', '.join(names)}",
+        "measure": f"session {now.session} of {now.max_sessions}: {', '.join(names or now.baselines)}",
     }[status.phase]
 
 
@@ -193,8 +199,9 @@ def end_words(end: SearchEnd) -> str:
 
 def _search_ended(event: SearchEnded) -> list[str]:
     words = f"search ended: {end_words(event.end)}"
-    if event.distinct is not None and event.tried < min(FEW_TRIALS, FEW_SHARE * event.distinct):
-        words += f"; only {event.tried} of {event.distinct} configurations were tried: a longer budget tries more"
+    remedy = _MORE.get(event.end.reason)
+    if remedy and event.distinct is not None and event.tried < min(FEW_TRIALS, FEW_SHARE * event.distinct):
+        words += f"; only {event.tried} of {event.distinct} configurations were tried: {remedy}"
     return [words]
 
 
@@ -250,6 +257,12 @@ _ENDS: Mapping[EndReason, str] = {
 }
 """Reason for the end of a search -> its words."""
 
+_MORE: Mapping[EndReason, str] = {
+    EndReason.TIME_USED: "a longer budget tries more",
+    EndReason.TRIALS_DONE: "more trials try more",
+}
+"""Reason for an end that leaves configurations untried -> what tries them; the other reasons say it all."""
+
 
 def _slow_model(event: SlowModel) -> list[str]:
     takes = (
@@ -302,6 +315,7 @@ def _warm_start_words(event: WarmStarted) -> str:
 
 
 _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
+    StudyBegins: opening_lines,
     ModelNote: lambda event: [event.text],
     DeploymentNote: lambda event: [event.text],
     PageNotWritten: lambda event: [
@@ -315,6 +329,9 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     SlowModel: _slow_model,
     BatchLeavesSpace: _batch_leaves,
     DatabaseRenewed: _database_renewed,
+    DatabaseLocked: lambda event: [
+        f"{event.path} is locked by another program: the study goes on, and its trials are written once it is free"
+    ],
     DatabaseGivenUp: _database_given_up,
     StudyFinished: lambda _: ["finished before: its verdict stands, and a larger budget searches on"],
     StudyResumed: _resumed,
@@ -329,6 +346,7 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     ConfirmationRead: _confirmation,
     CandidateRejected: _rejected,
     HostPaused: _paused,
+    PauseGoesOn: lambda _: [],
     HostResumed: _resumed_host,
     HostBusy: lambda event: [warning(event.load, when="just now")],
 }
