@@ -13,6 +13,7 @@ from typing import Any, Literal
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, create_trial
 
+from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.metrics import METRICS, Metric
 from tuner.search.encoding import Axis
 from tuner.study.space import Parameter, Space
@@ -64,10 +65,13 @@ class Presentation:
         if trial.values is None:
             return None
         triples = zip(self.rows, self.levels(), trial.values, strict=True)
-        return [level * math.exp(row.sign * value) for row, level, value in triples]
+        return [_rounded(level * math.exp(row.sign * value)) for row, level, value in triples]
 
     def _attributes(self, trial: FrozenTrial) -> dict[str, Any]:
-        """Returns the gain, the metrics with units and everything else that is known, then the whole record."""
+        """Returns the gain, the metrics with units, and what else a person asks; sessions.jsonl has the whole record.
+
+        The dashboard writes an attribute in one line, however long it is.
+        """
         record = dict(trial.user_attrs.get("record", {}))
         found: dict[str, Any] = {}
         if trial.values is not None:
@@ -76,13 +80,20 @@ class Presentation:
             found["standard error of the gain (%)"] = round(100 * float(record["sd"]), 2)
         metrics = record.get("metrics", {})
         for name, value in metrics.items():
-            found[f"measured {titled(METRICS[name]) if name in METRICS else name}"] = float(f"{value:.4g}")
+            found[f"measured {titled(METRICS[name]) if name in METRICS else name}"] = _rounded(value)
         for name, excess in trial.constraints.items():
             found[f"limit of {name}"] = "kept" if excess <= 0 else f"exceeded by {100 * math.expm1(excess):.0f} %"
         for name in ("phase", "same_as"):
             if name in record:
                 found[name.replace("_", " ")] = record[name]
-        return {**found, **trial.user_attrs}
+        if "config" in record:
+            found["configuration"] = str(DeploymentConfig(**record["config"]))
+        return {**found, **{name: value for name, value in trial.user_attrs.items() if name != "record"}}
+
+
+def _rounded(value: float) -> float:
+    """Returns a value with five significant digits, more than a measurement has."""
+    return float(f"{value:.5g}")
 
 
 def titled(row: Metric) -> str:
