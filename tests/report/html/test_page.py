@@ -183,3 +183,16 @@ def test_the_verdict_of_the_page_is_the_answer_for_the_reader() -> None:
     assert verdict is not None
     assert verdict[1][1:] == headline(report.best)[1:]
     assert f"<p>valid {validity_words(report.best)}</p>" in text
+
+
+def test_a_study_that_is_not_finished_says_how_far_it_is(tmp_path: Path) -> None:
+    report = StudyReport.read(GOLDEN / "results-0.1")
+    cases = [
+        (replace(report, reference=None, best=None, result=None, metrics=None), "Nothing is measured yet"),
+        (replace(report, best=None, result=None, metrics=None), "No verdict yet: "),
+        (replace(report, best=None), "Verdict: tuned; the same `tuner run` writes its best.yaml"),
+    ]
+    for given, words in cases:
+        text = page(given)
+        assert f'<h1 id="verdict">{words}' in text
+        assert "There is no best.yaml yet" in text

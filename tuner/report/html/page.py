@@ -97,7 +97,7 @@ def page(report: StudyReport) -> str:
         confidence=f"{100 * interval.confidence:.1f}" if interval else "",
         compared=compared,
         compared_rows=_compared_rows(compared, _first(report)),
-        is_finished=best is not None,
+        is_finished=report.result is not None,
         batch_size=best.batch_size if best else 1,
         has_limit=any(limit.min or limit.max for limit in report.study.objective.limits),
         has_reference=report.reference is not None,
@@ -168,6 +168,8 @@ def _verdict(report: StudyReport, points: list[Point]) -> list[str]:
         return _answer_lines(report, report.best)
     if report.reference is None:
         return ["nothing is measured yet"]
+    if report.result is not None:
+        return [f"verdict: {report.result.line.verdict}; the same `tuner run` writes its best.yaml"]
     lines = ["no verdict yet: the study is going on, or the same `tuner run` continues it"]
     found = next((p for p in points if not p.beyond), None)
     if found is not None:
