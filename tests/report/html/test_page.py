@@ -196,3 +196,16 @@ def test_a_study_that_is_not_finished_says_how_far_it_is(tmp_path: Path) -> None
         text = page(given)
         assert f'<h1 id="verdict">{words}' in text
         assert "There is no best.yaml yet" in text
+
+
+def test_the_points_of_a_front_have_intervals_and_its_knee_is_marked() -> None:
+    report = StudyReport.read(GOLDEN / "front-0.1")
+    assert report.front is not None
+    bars = {bar.name: bar for bar in bars_of(report) if bar.is_confirmed}
+    assert set(bars) == {point.name for point in report.front.points} - set(report.state.setup.baselines)
+    assert [name for name, bar in bars.items() if bar.is_deployed] == [report.front.knee]
+    assert all(bar.low < bar.estimate < bar.high for bar in bars.values())
+    compared = {one.title: one for one in compared_of(report)}
+    assert [title for title, one in compared.items() if one.is_deployed] == [report.front.knee]
+    assert report.front.knee is not None
+    assert "8 streams x 1 thread" in compared[report.front.knee].name

@@ -151,6 +151,11 @@ def bars_of(report: StudyReport) -> list[Bar]:
         if interval is not None:
             name = "tuned" if is_tuned else "candidate"
             confirmed.append(_bar(name, Gain.of(interval), is_confirmed=True, is_deployed=is_tuned))
+    for point in report.front.points if report.front else ():
+        gain = point.best.gains.get(report.study.objective.metric)
+        if gain is not None and point.name not in report.state.setup.baselines:
+            is_knee = report.front is not None and point.name == report.front.knee
+            confirmed.append(_bar(point.name, Gain.of(gain), is_confirmed=True, is_deployed=is_knee))
     measured = _baselines(report)
     offset = measured[zero].value if zero in measured else 0.0
     for name, one in measured.items():
@@ -185,7 +190,7 @@ def compared_of(report: StudyReport) -> list[Compared]:
         return [Compared(title=name, metrics=one) for name, one in report.baselines.items()]
     is_kept = not result.is_tuned and report.front is None
     reference = Compared(title=column_title(result.reference), metrics=metrics.reference, is_deployed=is_kept)
-    found = [Compared(title=name, metrics=one, is_confirmed=True) for name, one in metrics.candidates.items()]
+    found = [_front_point(report, name, one) for name, one in metrics.candidates.items()]
     if metrics.winner is not None:
         title, is_deployed = winner_title(result), result.is_tuned
         name = deployed_name(report, report.best) if report.best and is_deployed else ""
@@ -193,6 +198,15 @@ def compared_of(report: StudyReport) -> list[Compared]:
             Compared(title=title, metrics=metrics.winner, name=name, is_confirmed=True, is_deployed=is_deployed)
         )
     return [*found, reference, *(Compared(title=column_title(n), metrics=m) for n, m in metrics.baselines.items())]
+
+
+def _front_point(report: StudyReport, title: str, metrics: MetricValues) -> Compared:
+    """Returns a candidate of a front that was confirmed, on the front or removed from it."""
+    front = report.front
+    point = next((one for one in front.points if one.name == title), None) if front else None
+    name = deployed_name(report, point.best) if point else "not on the front"
+    is_knee = front is not None and front.knee == title
+    return Compared(title=title, metrics=metrics, name=name, is_confirmed=True, is_deployed=is_knee)
 
 
 def latency_shown(report: StudyReport) -> str:
