@@ -64,6 +64,7 @@ def test_the_package_says_that_it_has_types() -> None:
     assert (Path(tuner.__file__).parent / "py.typed").exists()
 
 
+@pytest.mark.slow
 @each_callable
 def test_each_name_can_be_imported_by_itself(name: str) -> None:
     code = f"from tuner import {name}; import sys; print('plotly' in sys.modules)"

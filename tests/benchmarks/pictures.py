@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "results/pictures"
 COLUMNS, ROWS = 100, 30
 """Size of the terminal: what fits beside an editor."""
-WIDTH, HEIGHT = 1100, 1560
+WIDTH, HEIGHT = 1100, 1410
 """Size of the report's picture (pixels): verdict, intervals, and throughput against latency."""
 COLOURS = 256
 """Number of colours of the picture: the page has few, and the file is half the size."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,13 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 ONE, FRONT = GOLDEN / "results-0.1", GOLDEN / "front-0.1"
 
 
+@cache
+def read(folder: Path) -> StudyReport:
+    return StudyReport.read(folder)
+
+
 def both() -> list[StudyReport]:
-    return [StudyReport.read(ONE), StudyReport.read(FRONT)]
+    return [read(ONE), read(FRONT)]
 
 
 def test_what_differs_is_named_and_what_is_equal_stands_apart() -> None:
@@ -45,7 +51,7 @@ def test_what_differs_is_named_and_what_is_equal_stands_apart() -> None:
 
 
 def test_studies_under_one_condition_differ_in_nothing() -> None:
-    report = StudyReport.read(ONE)
+    report = read(ONE)
     text = text_of(comparison_lines([report, report]))
     assert "their conditions do not differ in anything on record" in text
 
@@ -61,13 +67,13 @@ def test_studies_under_one_condition_differ_in_nothing() -> None:
     ],
 )
 def test_every_difference_of_the_hosts_is_seen(change: dict[str, object], title: str) -> None:
-    report = StudyReport.read(ONE)
+    report = read(ONE)
     other = replace(report, environment={**report.environment, **change})
     assert list(differing_rows(condition_rows([report, other]))) == [title]
 
 
 def test_studies_of_one_name_are_told_apart() -> None:
-    report = StudyReport.read(ONE)
+    report = read(ONE)
     other = replace(report, folder=Path("elsewhere/results-0.1"))
     assert study_names([report, other]) == [str(ONE), "elsewhere/results-0.1"]
     assert len(set(study_names([report, report, other]))) == 3
@@ -84,7 +90,7 @@ def test_the_table_has_the_answer_the_gain_and_the_metrics_of_what_is_deployed()
 
 
 def test_a_study_without_a_verdict_has_its_place() -> None:
-    begun = replace(StudyReport.read(ONE), best=None, result=None, metrics=None)
+    begun = replace(read(ONE), best=None, result=None, metrics=None)
     assert found_rows([begun, *both()])["answer"][0] == "no verdict yet"
     assert "no verdict yet" in comparison_page([begun, *both()])
 
