@@ -23,7 +23,8 @@ from tuner.report.terminal import (
     metrics_table,
     print_lines,
 )
-from tuner.report.words.progress import percent, status_line
+from tuner.report.words.progress import percent
+from tuner.report.words.status import status_line
 
 START = Status(phase="baselines", remaining_s=None)
 MIDDLE = Status(

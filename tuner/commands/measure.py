@@ -177,14 +177,14 @@ def _measured(
             "sides",
             advice="a baseline failed beside it, or a window was empty; sessions are in measure.jsonl",
         )
-    ours = pool([member for session in sessions if isinstance(member := session.members[0], Windows)])
+    ours = [member for session in sessions if isinstance(member := session.members[0], Windows)]
     pools = {name: pooled(sessions, one) for name, one in baselines.items()}
     return Measured(
         config=config,
         metric=metric.name,
         reference=reference,
         gains={name: interval(found, ALPHA) for name, found in values.items() if len(found) == len(sessions)},
-        metrics=None if config is None else metrics_of(ours),
+        metrics=None if config is None else metrics_of(pool(ours)),
         baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
         folder=folder,
     )

@@ -12,12 +12,12 @@ import pytest
 from tests.report.live.shown import HARMLESS, HOSTILE, Screen, run_through
 from tests.virtual import LARGE, make_study
 from tuner.bench.configuration import DeploymentConfig
-from tuner.phases.progress import Measuring, ModelNote, Status
+from tuner.phases.progress import Measuring, ModelNote, SpaceTooLarge, Status
 from tuner.records.locks import WaitingForHolder
 from tuner.report.live import reporters
 from tuner.report.live.reporters import LINE, Dashboard, Everything, Lines, Quiet, reporter
 from tuner.report.live.screen import Size
-from tuner.report.words.progress import status_line
+from tuner.report.words.status import status_line
 
 ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR, CLEAR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h", "\x1b[2J"
 START = Status(phase="baselines", remaining_s=None)
@@ -103,15 +103,16 @@ def test_a_study_of_several_objectives_has_no_new_best(tmp_path: Path) -> None:
     assert "new best" not in stream.getvalue()
 
 
-def test_a_notice_is_cut_and_details_are_left_to_the_log() -> None:
+def test_a_notice_is_wrapped_and_details_are_left_to_the_log() -> None:
     stream = io.StringIO()
     with reporter(stream) as lines:
         lines.tell(ModelNote(text="warning: " + "word " * 100))
         lines.tell(WAITING)
-    first, second = stream.getvalue().splitlines()
-    assert len(first) <= LINE
-    assert first.endswith("...")
-    assert second == "waiting for process 12, results/a"
+        lines.tell(SpaceTooLarge(sampler="race"))
+    *wrapped, last = stream.getvalue().splitlines()
+    assert " ".join(wrapped).split() == ["warning:", *["word"] * 100]
+    assert max(map(len, wrapped)) <= LINE
+    assert last == "waiting for process 12, results/a"
 
 
 def test_quiet_prints_only_what_is_awaited() -> None:

@@ -1,4 +1,4 @@
-"""Shows the end of a run: a panel that is understood at a glance on a terminal, then the lines and the table.
+"""Shows the end of a run: a panel on a terminal that is understood at a glance, then the table.
 
 Responsible for what stands in the panel. Must not compute results.
 """
@@ -29,7 +29,10 @@ from tuner.report.words.configuration import name_by
 from tuner.report.words.gain import amount_words, metric_name, number
 
 COST_FROM = math.log(1.1)
-"""Change for the worse (log-ratio) from which on a metric is a cost: less than 10 % is within what hosts drift."""
+"""Change for the worse (log-ratio) from which on a metric is a cost.
+
+Less than 10 % is within what hosts drift between sessions.
+"""
 
 TODAY = ("today", "default")
 """Names of the baseline that runs today, in a best.yaml that does not say which it is."""
@@ -42,8 +45,9 @@ STYLES = {"settings": "green", "hint": "green", "nothing": "cyan", None: "red"}
 
 
 def ending(report: StudyReport, stream: TextIO, *, is_verbose: bool | None = None) -> Sequence[RenderableType]:
-    """Returns what a run prints at its end: with a panel on a terminal, and the verdict alone if `is_verbose` is False.
+    """Returns what a run prints at its end, with a panel on a terminal.
 
+    It is the verdict alone if `is_verbose` is False.
     Off a terminal the lines are those of `end_lines`, which programs and documents quote.
     """
     lines = end_lines(report)

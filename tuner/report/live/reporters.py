@@ -1,4 +1,4 @@
-"""The reporters of a run: a screen on a terminal, a few lines elsewhere, and everything or nothing if asked for.
+"""The reporters of a run: a screen on a terminal, a few lines elsewhere, or everything, or nothing.
 
 They write only when they are called, which is between windows: no thread of their own disturbs one that is timed.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Protocol, Self, TextIO
 
 from rich.console import Console
@@ -19,7 +20,8 @@ from tuner.report.live.screen import Size, cut, gain_words, screen
 from tuner.report.live.view import AWAITED, NOTICES, STAGES, View
 from tuner.report.terminal import plain
 from tuner.report.words.configuration import name_by
-from tuner.report.words.progress import event_lines, left_words, measuring_words, status_line
+from tuner.report.words.progress import event_lines
+from tuner.report.words.status import left_words, measuring_words, news_of, status_line
 from tuner.report.words.text import printable
 
 LINE = 120
@@ -89,7 +91,7 @@ class Quiet(_Printer):
 
 @dataclass(slots=True)
 class Everything(_Printer):
-    """Prints every event, and every status that differs from the last one."""
+    """Prints every event, and every status that has news."""
 
     _last: str = field(default="", init=False)
 
@@ -99,11 +101,10 @@ class Everything(_Printer):
             self.line(line)
 
     def show(self, status: Status) -> None:
-        """Prints the status."""
-        line = status_line(status)
-        if line != self._last:
-            self.line(line)
-        self._last = line
+        """Prints the status if more than the time has changed."""
+        if (news := news_of(status)) != self._last:
+            self.line(status_line(status))
+        self._last = news
 
 
 @dataclass(slots=True)
@@ -116,16 +117,17 @@ class Lines(_Printer):
     """Effective key of the best candidate that was printed last."""
 
     def tell(self, event: Event) -> None:
-        """Prints an event that is a notice."""
+        """Prints an event that is a notice, whole: what a user must not miss has a second line where it needs one."""
         self.view.tell(event)
         if isinstance(event, NOTICES):
             for line in event_lines(event):
-                self.line(cut(line, LINE))
+                for part in wrap(printable(line), LINE, subsequent_indent="  ", break_on_hyphens=False):
+                    self.line(part)
 
     def show(self, status: Status) -> None:
-        """Prints the phase if it is a new one, and the best candidate if it is another and better than the reference.
+        """Prints the phase and the best candidate if they are new ones.
 
-        What several objectives trade has no best.
+        The candidate is better than the reference; what several objectives trade has no best.
         """
         self.view.show(status)
         begun = self.view.begun
@@ -158,7 +160,7 @@ class Dashboard:
     _live: Live | None = field(default=None, init=False)
     _size: Size | None = field(default=None, init=False)
     _shown: tuple[object, float] = field(default=(None, 0.0), init=False)
-    """What a status that was drawn was about, and the time of its drawing."""
+    """Subject of the status that was drawn last, and the time of its drawing."""
 
     def __post_init__(self) -> None:
         self.console = Console(file=self.stream, highlight=False, soft_wrap=True)
@@ -171,7 +173,8 @@ class Dashboard:
         self._stop()
         if not self.is_verbose:
             for line in self.view.notices:
-                self.console.print(plain(line), style="yellow" if line.startswith("warning") else "")
+                style = "yellow" if line.startswith("warning") else ""
+                self.console.print(plain(line), style=style, soft_wrap=False)
 
     def tell(self, event: Event) -> None:
         """Takes an event and draws it."""

@@ -20,7 +20,8 @@ from tuner.bench.metrics import METRICS
 from tuner.report.live.view import STAGES, Leader, View
 from tuner.report.words.configuration import name_by
 from tuner.report.words.opening import host_facts_words, wanted_words
-from tuner.report.words.progress import left_words, measuring_words, percent
+from tuner.report.words.progress import percent
+from tuner.report.words.status import left_words, measuring_words
 from tuner.report.words.text import printable
 
 WIDEST = 100
@@ -30,7 +31,7 @@ LABEL = 7
 """Number of columns of the labels in the header."""
 
 TIMES_FROM = math.log(2.0)
-"""Gain (log-ratio) from which on it is told as a factor: per cent of more than a doubling are hard to read."""
+"""Gain (log-ratio) from which on it is told as a factor, because per cent beyond a doubling mislead."""
 
 WARNING = "warning: "
 """Begins a line that a user should read to its end."""
@@ -163,7 +164,7 @@ def _leader(place: int, one: Leader, view: View, size: Size) -> Text:
 
 
 def _sides(left: Text, right: Text, size: Size) -> Text:
-    """Returns a line with a text at each side, of which the left one is shortened if both do not fit."""
+    """Returns a line with a text at each side; the left one is shortened if both do not fit."""
     shown = Text(cut(right.plain, size.columns), right.style, spans=list(right.spans))
     room = size.columns - cell_len(shown.plain) - 1
     first = cut(left.plain, room) if room > 0 else ""
@@ -175,7 +176,7 @@ def _sides(left: Text, right: Text, size: Size) -> Text:
 def _events(view: View, size: Size) -> Sequence[Text]:
     """Returns the last events, one line each; a warning has as many as it needs."""
     lines = []
-    for event in view.events:
+    for event in [event for event in view.events if event != view.waiting]:
         if event.startswith(WARNING):
             wrapped = wrap(event, max(len(WARNING) + 1, size.columns), subsequent_indent="  ")
             lines += [Text(cut(line, size.columns), "yellow") for line in wrapped]

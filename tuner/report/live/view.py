@@ -1,4 +1,4 @@
-"""What the screen of a run shows, as values: the phases, the best candidates, the state of the host.
+"""The values that the screen of a run shows: the phases, the best candidates, the state of the host.
 
 Responsible for reading events, the status and the record. Must not draw.
 """
@@ -64,7 +64,10 @@ NOTICES: tuple[type, ...] = (
     WaitingForHolder,
     WarmStarted,
 )
-"""Events that a user is told even where a run prints little: what is awaited, surprising, or to be acted on."""
+"""Events that a user is told even where a run prints little.
+
+They are about what is awaited, surprising, or to be acted on.
+"""
 
 PASSING: tuple[type, ...] = (DatabaseLocked, HostBusy, HostPaused, WaitingForHolder)
 """Notices that mean nothing any more once a run has ended."""
@@ -101,8 +104,9 @@ HOST_QUALITIES: Sequence[tuple[float, float, HostQuality]] = (
     (0.10, 1.0, HostQuality.FAIR),
     (0.50, 3.0, HostQuality.NOISY),
 )
-"""Share of disturbed windows, and load in units of what a user is warned of, up to which the host has a quality.
+"""Largest share of disturbed windows and largest load of each quality, the best quality first.
 
+The unit of load is that of which a user is warned (`NOISY_OTHER_PCT`, `NOISY_STEAL_PCT`).
 A session with half of its windows disturbed counts them all (tuner/README.md); beyond that the host is bad.
 """
 
@@ -229,6 +233,8 @@ class View:
 
     @property
     def stages(self) -> Sequence[str]:
-        """Names of the phases of this command, in their order."""
+        """Names of the phases of this command, in their order; at first it is not known which command it is."""
+        if self.status.phase == "preflight":
+            return ("preflight",)
         names = ("measure",) if STAGES[self.status.phase] == "measure" else ("baselines", "search", "final", "confirm")
         return ("preflight", *names)
