@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import io
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -80,20 +82,30 @@ def test_the_scan_for_encodings_finds_what_it_is_for() -> None:
     assert not any(_is_text(ast.parse(call, mode="eval").body) for call in others)  # type: ignore[arg-type]
 
 
-def test_the_whole_command_line_works_on_an_ascii_stream(tmp_path: Path) -> None:
-    """Names of users are in its messages, its tables and its JSON."""
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("env", "shown"),
+    [
+        ({"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}, b"mod\\xe8le \\u4e2d"),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, b"mod\\udcc3\\udca8le"),
+    ],
+    ids=["streams", "everything"],
+)
+def test_the_command_line_works_where_streams_are_ascii(tmp_path: Path, env: Mapping[str, str], shown: bytes) -> None:
+    """Names of users are in its messages and its tables; where the locale is ASCII, a path is bytes."""
     folder = tmp_path / NAME
     folder.mkdir()
     (folder / "study.yaml").write_text("schema_version: 1\nm\u00f6del: x\n", encoding="utf-8")
-    for words in (["run", folder / "study.yaml"], ["show", folder], ["apply", folder / "best.yaml"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "tuner", *words],
-            cwd=ROOT,
-            env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-            capture_output=True,
-            check=False,
-        )
+    shutil.copytree(ROOT / "tests/golden/results-0.1", folder / "finished")
+    for code, *words in (
+        (2, "run", folder / "study.yaml"),
+        (2, "show", folder),
+        (2, "apply", folder / "best.yaml"),
+        (0, "show", folder / "finished"),
+    ):
+        command = [sys.executable, "-m", "tuner", *map(str, words)]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
         assert b"Traceback" not in done.stderr
-        assert done.returncode == 2, done.stderr
-        assert b"mod" in done.stderr
-        assert done.stderr.isascii()
+        assert done.returncode == code, done.stderr
+        assert shown in done.stdout + done.stderr
+        assert (done.stdout + done.stderr).isascii()

@@ -84,8 +84,8 @@ def test_the_screen_shows_everything_that_is_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-@pytest.mark.parametrize("width", [1, 5, 20, 40, 80, 120, 300])
-@pytest.mark.parametrize("height", [2, 5, 12, 24, 50])
+@pytest.mark.parametrize("width", [1, 5, 20, 80, 300])
+@pytest.mark.parametrize("height", [2, 12, 24, 50])
 def test_the_screen_fits_every_terminal(tmp_path: Path, width: int, height: int, encoding: str) -> None:
     """One column and one line are left free: no terminal then wraps or scrolls."""
     size = Size(width=width, height=height, is_ascii=encoding == "ascii")

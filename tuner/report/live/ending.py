@@ -99,7 +99,9 @@ def cost_words(best: Best, result: Result, metrics: FinalMetrics) -> str:
     today = best.today.name if best.today is not None else next((name for name in TODAY if name in named), "")
     name = best.baseline.name if best.today_gain is None and best.gain is not None else today
     before = named.get(name, metrics.reference)
-    after = metrics.winner if result.is_tuned and metrics.winner is not None else metrics.reference
+    after = metrics.winner if result.is_tuned else named.get(best.baseline.name)
+    if after is None:
+        return "not measured beside it"
     costs = _costs(
         before, after, is_counted=lambda metric: metric not in best.gains and metric != best.objective.metric
     )

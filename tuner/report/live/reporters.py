@@ -117,7 +117,7 @@ class Lines(_Printer):
     """Effective key of the best candidate that was printed last."""
 
     def tell(self, event: Event) -> None:
-        """Prints an event that is a notice, whole: what a user must not miss has a second line where it needs one."""
+        """Prints an event that is a notice, in as many lines as it needs."""
         self.view.tell(event)
         if isinstance(event, NOTICES):
             for line in event_lines(event):

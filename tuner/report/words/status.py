@@ -30,7 +30,7 @@ def status_line(status: Status) -> str:
 
 
 def news_of(status: Status) -> str:
-    """Returns what a status tells apart from the time; two statuses with the same news are one line of a log."""
+    """Returns what a status tells apart from the time: statuses with the same news are one line."""
     if status.phase == "enumeration":  # Its configurations are counted, up to thousands of them.
         status = replace(status, measuring=Measuring())
     return status_line(replace(status, remaining_s=None))
