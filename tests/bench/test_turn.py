@@ -46,7 +46,7 @@ def test_a_compiled_member_survives_the_channel(start: StartTimes | None) -> Non
 
 
 def test_every_measured_field_of_a_window_is_a_field_of_a_result() -> None:
-    measured = {f.name for f in fields(Window)} - {"block", "turn", "started_s", "served"}
+    measured = {f.name for f in fields(Window)} - {"block", "turn", "started_s", "served", "callers"}
     assert measured < {f.name for f in fields(TurnResult)}
     numbers = {name: float(i + 1) for i, name in enumerate(sorted(measured - {"latency_counts"}))}
     window = TurnResult(latency_counts={1: 2}, **numbers).window(block=1, turn=2, started_s=3.0)  # type: ignore[arg-type]

@@ -132,9 +132,9 @@ class Effective:
     def of(cls, config: DeploymentConfig, properties: Mapping[str, str], *, suggested: int) -> Effective:
         """Returns the effective configuration of `config` on a device that reports `properties`.
 
-        `suggested` requests are in flight if `config` names no number; synchronous calls always have one.
+        If `config` names no number of requests, synchronous calls have one and others have `suggested`.
         """
-        requests = 1 if config.api == "sync" else config.infer_requests or suggested
+        requests = config.infer_requests or (1 if config.api == "sync" else suggested)
         return cls(
             properties=properties,
             batch_size=config.batch_size,

@@ -127,6 +127,8 @@ class Window(HostActivity):
     """Duration as `load_s`, in another new process, with a filled model cache; None if not asked for."""
     served: OpenLoopStats | None = None
     """Statistics of the open loop; None for a closed loop."""
+    callers: int | None = None
+    """Number of synchronous callers; None if the configuration itself decides how many requests are in flight."""
 
     @property
     def timed_s(self) -> float:

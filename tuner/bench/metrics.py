@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -73,9 +73,30 @@ class Metric:
         return None not in values and max(values) > 0
 
 
+def by_callers(windows: Sequence[Window]) -> list[Sequence[Window]]:
+    """Returns the windows in one group for each number of callers, the smallest number first."""
+    numbers = {w.callers for w in windows}
+    if len(numbers) <= 1:
+        return [windows]
+    return [[w for w in windows if w.callers == number] for number in sorted(numbers, key=lambda n: n or 0)]
+
+
 def request_count(windows: Sequence[Window]) -> int:
-    """Returns the number of counted requests, including those of an open loop that never ran."""
-    return sum(sum(w.latency_counts.values()) for w in windows)
+    """Returns the number of counted requests, including those of an open loop that never ran.
+
+    Under several numbers of callers a claim holds for each of them, and rests on the fewest requests.
+    """
+    return min(sum(sum(w.latency_counts.values()) for w in group) for group in by_callers(windows))
+
+
+def requests_per_window(windows: Sequence[Window]) -> float:
+    """Returns the number of requests in a window, the fewest over the numbers of callers."""
+    return min(request_count(group) / max(1, len(group)) for group in by_callers(windows))
+
+
+def block_count(windows: Sequence[Window]) -> int:
+    """Returns the number of windows at each number of callers, which is that of the blocks that a member had."""
+    return min(map(len, by_callers(windows)))
 
 
 @cache
@@ -222,7 +243,14 @@ _ROWS = (
     ),
 )
 
-METRICS = {metric.name: metric for metric in _ROWS}
+
+def _at_worst(metric: Metric) -> Metric:
+    """Returns the metric whose value under several numbers of callers is that of the worst of them."""
+    read, worst = metric.read, min if metric.is_higher_better else max
+    return replace(metric, read=lambda windows: worst(read(group) for group in by_callers(windows)))
+
+
+METRICS = {metric.name: _at_worst(metric) for metric in _ROWS}
 """Metrics by name; a new metric is one more row."""
 
 

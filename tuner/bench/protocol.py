@@ -106,7 +106,7 @@ class SessionPlan:
     seed: int = 0
     """Seed of the order of turns and of arrivals; set when the session is issued."""
     blocks: int
-    """Number of blocks; every member has one window in each block."""
+    """Number of blocks; every member has one window in each block, or one for each number of callers."""
     window_s: float = 0.4
     warm_up_s: float = 0.5
     """Seconds of warm-up of each member; 0 if every turn is a cold start."""
@@ -124,6 +124,8 @@ class SessionPlan:
     """Seconds beyond its planned time after which an inference step counts as hung."""
     load: ArrivalProcess | None = None
     """Arrival process of the open loop. None: closed loop."""
+    callers: tuple[int, ...] = ()
+    """Numbers of synchronous callers: a member has one window in each block for each. Empty: it decides itself."""
     stop: StopRule | None = None
     """Rule that is applied between blocks. None: every member has every block."""
 

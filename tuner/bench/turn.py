@@ -37,6 +37,8 @@ class TurnPlan:
     """Arrivals of an open loop. None: closed loop."""
     drain_s: float = 0.0
     """Longest time after the window of an open loop in which waiting requests are still served."""
+    callers: int | None = None
+    """Number of synchronous callers. None: one for each request of a member that is called synchronously."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns the plan as plain data."""
@@ -75,10 +77,18 @@ class TurnResult(HostActivity):
         """Samples per second."""
         return self.samples / self.duration_s
 
-    def window(self, *, block: int, turn: int, started_s: float, served: OpenLoopStats | None = None) -> Window:
+    def window(
+        self,
+        *,
+        block: int,
+        turn: int,
+        started_s: float,
+        served: OpenLoopStats | None = None,
+        callers: int | None = None,
+    ) -> Window:
         """Returns the window with its position in the session."""
         measured = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OPEN_LOOP}
-        return Window(block=block, turn=turn, started_s=started_s, served=served, **measured)
+        return Window(block=block, turn=turn, started_s=started_s, served=served, callers=callers, **measured)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the result as plain data."""

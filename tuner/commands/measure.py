@@ -95,6 +95,10 @@ def _configuration(runner: SessionRunner, assignment: Mapping[str, Value], facts
     config = state.setup.configuration(assignment)
     if config.batch_size > 1 and state.study.load is not None:
         raise InputError("a request that arrives is one sample: under this load batch_size is 1")
+    if state.study.callers and "infer_requests" in assignment:
+        raise InputError("each caller has a request of its own: leave infer_requests out")
+    if config.batch_size > 1 and state.study.callers:
+        raise InputError("a caller sends one sample and waits for its answer: under `callers` batch_size is 1")
     if config.batch_size > 1 and not facts.batch_legal:
         raise InputError(f"batch_size {config.batch_size} is not legal for this model: {facts.batch_reason}")
     resolved = runner.resolve(config)
@@ -151,7 +155,11 @@ def _measure_sessions(
 
 def _session_s(study: Study, members: int) -> float:
     """Returns the seconds that a session takes on a usual host; the first session shows what it takes here."""
-    cost = usual_cost(replicas=study.conditions.replicas, has_own_processes=study.has_own_processes)
+    cost = usual_cost(
+        replicas=study.conditions.replicas,
+        has_own_processes=study.has_own_processes,
+        windows=study.windows_per_block,
+    )
     return cost.of(BLOCKS, WINDOW_S, members)
 
 

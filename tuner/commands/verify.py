@@ -144,6 +144,7 @@ def study_of(best: Best, promise: Promise, conditions: Conditions, minutes: floa
         budget=Budget(minutes=minutes),
         conditions=conditions,
         load=load,
+        callers=best.callers,
     )
 
 

@@ -180,6 +180,11 @@ class Best:
     """Gain or loss in each objective of a study with several; `gain` is the largest of them."""
     arrivals: BestArrivals | None = None
     """Arrivals of requests during the measurement; None for the closed loop. The key in the file is `load`."""
+    callers: tuple[int, ...] = ()
+    """Numbers of synchronous callers, for the worst of which the values hold; empty if the study stated none.
+
+    The key in the file is `load.callers`.
+    """
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Facts of the host. `cpu_model`, `cpus_allowed`, `cpu_quota` and `openvino` are compared with the host that
     deploys; the others are for people."""

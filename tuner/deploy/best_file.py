@@ -6,7 +6,7 @@ Responsible for the keys of the file. Must not know OpenVINO or what happens wit
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -95,6 +95,7 @@ def best_content(best: Best) -> dict[str, Any]:
         **({"deployment": dict(best.deployment)} if best.deployment else {}),
         "effective": dict(best.effective),
         **({} if best.arrivals is None else {"load": OneLine(_arrivals_content(best.arrivals))}),
+        **({"load": OneLine({"callers": _callers_content(best.callers)})} if best.callers else {}),
         "objective": _without_none(asdict(best.objective)),
         "baseline": OneLine(_baseline_content(best.baseline)),
         "baselines": dict(best.baselines),
@@ -149,6 +150,7 @@ def read_best(fields: Fields) -> Best:
     model = fields.inside("model")
     gains = _gains(fields, "gains")
     today = fields.content.get("today")
+    callers = _callers(fields)
     return Best(
         study=fields.text("study"),
         verdict=fields.one_of("verdict", VERDICTS),
@@ -175,7 +177,8 @@ def read_best(fields: Fields) -> Best:
         constraints=tuple(_constraint(item) for item in fields.items("constraints")),
         objectives=tuple(_objective(item) for item in fields.items("objectives")),
         gains=gains,
-        arrivals=_arrivals(fields) if "load" in fields.content else None,
+        arrivals=None if callers or "load" not in fields.content else _arrivals(fields),
+        callers=callers,
         environment=_environment(fields),
         provenance=fields.mapping("provenance"),
     )
@@ -252,6 +255,19 @@ def _constraint(fields: Fields) -> BestConstraint:
     )
 
 
+def _callers(fields: Fields) -> tuple[int, ...]:
+    """Returns the numbers of callers as the study file states them: one or several; empty if there are none."""
+    load = fields.content.get("load")
+    if not isinstance(load, Mapping) or "callers" not in load:
+        return ()
+    given = load["callers"]
+    numbers = given if isinstance(given, list) else [given]
+    if not numbers or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers):
+        fields.problems.append("load.callers: expected a whole number from 1, or a list of them")
+        return (1,)
+    return tuple(sorted(set(numbers)))
+
+
 def _arrivals(fields: Fields) -> BestArrivals:
     """Returns the arrivals as the study file states them: one pattern with rate_per_s or find_max."""
     given = fields.inside("load")
@@ -273,6 +289,10 @@ def _environment(fields: Fields) -> Mapping[str, Any]:
     found.optional_number("cpu_quota")
     found.optional_text("openvino")
     return found.content
+
+
+def _callers_content(callers: Sequence[int]) -> int | list[int]:
+    return callers[0] if len(callers) == 1 else list(callers)
 
 
 def _arrivals_content(arrivals: BestArrivals) -> dict[str, Any]:

@@ -23,6 +23,8 @@ def found_lines(best: Best) -> list[str]:
     known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
     if known:
         lines.append(f"Measured on: {known}")
+    if best.callers:
+        lines.append(f"Measured for callers that wait for their answers: {', '.join(map(str, best.callers))}")
     if best.deployment:
         stated = ", ".join(f"{name} {value}" for name, value in best.deployment.items())
         lines.append(f"Measured under the deployment's conditions: {stated}")

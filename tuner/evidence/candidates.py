@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
 from tuner.bench.measurement import Windows
-from tuner.bench.metrics import Metric, request_count
+from tuner.bench.metrics import Metric, requests_per_window
 from tuner.bench.protocol import Phase
 from tuner.records.session_log import Line, SessionLine
 from tuner.statistics.disturbance import calm_pairs
@@ -173,7 +173,7 @@ class Comparer:
             sd=sd,
             violations={metric: excess for metric, excess in excesses.items() if excess is not None},
             window_s=sum(w.duration_s for w in member.windows) / len(member.windows),
-            requests_per_window=request_count(member.windows) / len(member.windows),
+            requests_per_window=requests_per_window(member.windows),
             others=found[1:],
         )
 

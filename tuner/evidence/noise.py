@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.bench.measurement import Session, Windows
-from tuner.bench.metrics import Metric, request_count
+from tuner.bench.metrics import Metric, by_callers, requests_per_window
 from tuner.evidence.session_cost import PAIRS, SessionCost, measured_cost
 from tuner.statistics.early_stopping import COMPILE_SD
 from tuner.statistics.robust import mad_sd, shrunk_sd
@@ -152,6 +152,7 @@ def calibrate(data: CalibrationSessions, *, known: KnownNoise | None = None, is_
         turns=len(windows),
         window_s=data.window_s,
         has_own_processes=data.has_own_processes,
+        windows=len(by_callers(ours)),
     )
     correlation, drift_sd, drift_s = _drift(data, cost.turn_s)
     window_s, window_sd = data.window_s, _pair_sd(data)
@@ -166,7 +167,7 @@ def calibrate(data: CalibrationSessions, *, known: KnownNoise | None = None, is_
         drift_sd=drift_sd,
         window_s=window_s,
         cost=cost,
-        requests_per_window=request_count(ours) / max(1, len(ours)),
+        requests_per_window=requests_per_window(ours),
         longest_window_s=max(w.duration_s for w in ours),
         steal_pct=statistics.fmean(w.steal_pct for w in windows),
         other_cpu_pct=statistics.fmean(w.other_cpu_pct for w in windows),
@@ -210,7 +211,8 @@ def _session_sd(data: CalibrationSessions, known: KnownNoise | None) -> tuple[fl
     found = (session_value(data.metric, a, b, min_requests=1) for a, b in data.equal_pairs())
     values = [value for value in found if value is not None]
     ours = data.baselines[data.reference].windows
-    latency_ms = sum(w.latency_sum_ms for w in ours) / max(1, request_count(ours))
+    requests = sum(sum(w.latency_counts.values()) for w in ours)
+    latency_ms = sum(w.latency_sum_ms for w in ours) / max(1, requests)
     usual = KnownNoise(session_sd=PRIOR_SD_TINY if latency_ms < TINY_MS else PRIOR_SD, df=0)
     prior = known or usual
     sample_sd = math.sqrt(sum(v * v for v in values) / len(values)) if values else 0.0
@@ -227,7 +229,7 @@ def _drift(data: CalibrationSessions, turn_s: float) -> tuple[float, float, floa
     durations_s: list[float] = []
     for members in (list(data.baselines.values()), *data.aa_pairs()):
         series: list[tuple[float, float]] = []
-        for windows in (m.windows for m in members if m.windows):
+        for windows in (group for m in members if m.windows for group in by_callers(m.windows)):
             logs = [math.log(w.samples / w.duration_s) for w in windows]
             center = statistics.fmean(logs)
             series += [(w.started_s, log - center) for w, log in zip(windows, logs, strict=True)]

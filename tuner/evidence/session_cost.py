@@ -5,7 +5,7 @@ Responsible for the usual cost and for the cost that a measured session shows. M
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuner.bench.measurement import Costs
 
@@ -30,30 +30,45 @@ class SessionCost:
     """Seconds to start, compile and warm up both members."""
     turn_s: float = 0.1
     """Seconds of a turn beyond its window: the dropped ramp and the drain."""
+    windows: int = 1
+    """Number of windows that a member has in each block: one for each number of callers."""
+
+    def block_s(self, window_s: float) -> float:
+        """Returns the seconds that a member takes in a block."""
+        return self.windows * (window_s + self.turn_s)
 
     def of(self, pairs: int, window_s: float, members: int = 2) -> float:
         """Returns the seconds of a session in which each member has a window for every pair."""
-        return members / 2 * self.fixed_s + members * pairs * (window_s + self.turn_s)
+        return members / 2 * self.fixed_s + members * pairs * self.block_s(window_s)
 
 
-def usual_cost(*, replicas: int = 1, has_own_processes: bool = False) -> SessionCost:
-    """Returns the cost before anything is measured.
+def usual_cost(*, replicas: int = 1, has_own_processes: bool = False, windows: int = 1) -> SessionCost:
+    """Returns the cost before anything is measured; each member has `windows` in a block.
 
     With `has_own_processes` each member has a process for each of its `replicas`.
     """
-    usual = SessionCost()
+    usual = SessionCost(windows=windows)
     if not has_own_processes:
         return usual
     more = 2 * replicas - 1
     joint_s = JOINT_TURN_S if replicas > 1 else 0.0
     fixed_s = usual.fixed_s + more * PROCESS_S + 2 * WARM_UP_TURNS * joint_s
-    return SessionCost(fixed_s=fixed_s, turn_s=usual.turn_s + joint_s)
+    return replace(usual, fixed_s=fixed_s, turn_s=usual.turn_s + joint_s)
 
 
 def measured_cost(
-    costs: Costs, *, wall_s: float, members: int, turns: int, window_s: float, has_own_processes: bool = False
+    costs: Costs,
+    *,
+    wall_s: float,
+    members: int,
+    turns: int,
+    window_s: float,
+    has_own_processes: bool = False,
+    windows: int = 1,
 ) -> SessionCost:
     """Returns the cost that a session of `members` shows, which had `turns` windows of `window_s` in all.
+
+    In each block a member had `windows` of them.
 
     Its process started once for all members, or once for each with `has_own_processes`. Raises ValueError for no
     members or no turns.
@@ -65,4 +80,5 @@ def measured_cost(
     return SessionCost(
         fixed_s=own_s + once_s + (each_s + costs.compile_s + costs.warm_up_s) * 2.0 / members,
         turn_s=max(0.0, costs.timed_s / turns - window_s),
+        windows=windows,
     )

@@ -130,6 +130,7 @@ def assemble(
         arrivals=None
         if study.load is None
         else BestArrivals(pattern=study.load.pattern, rate_per_s=study.load.rate_per_s),
+        callers=study.callers,
         environment=deployed.environment,
         provenance=_provenance(state, result),
     )

@@ -68,7 +68,7 @@ class SearchTime:
             noise, cost = reference.noise, reference.noise.cost
             is_session_level = self.state.study.objective.row.is_session_level
             window_s = noise.longest_window_s if is_session_level else reference.window_s
-            return cost.fixed_s / 2 + race_blocks(self.state) * (window_s + cost.turn_s)
+            return cost.fixed_s / 2 + race_blocks(self.state) * cost.block_s(window_s)
         return sum(s.wall_s for s in sessions) / sum(len(s.configurations) for s in sessions)
 
     def group_size(self) -> int:

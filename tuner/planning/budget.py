@@ -113,7 +113,7 @@ class SessionTerms:
             return 0.0
         others = self.baselines if final.has_baselines else 1
         turns = sum(size + others for size in final.stages) * final.stage_blocks
-        return self.cost.fixed_s / 2.0 * (final.top + others) + turns * (window_s + self.cost.turn_s)
+        return self.cost.fixed_s / 2.0 * (final.top + others) + turns * self.cost.block_s(window_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

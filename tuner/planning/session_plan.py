@@ -95,6 +95,7 @@ def plan_session(
         warm_up_s=0.0 if state.study.objective.needs(Requirement.COLD_START) else WARM_UP_S,
         drop_s=max(drop_s, OPEN_DROP_S) if load else drop_s,
         load=load,
+        callers=state.study.callers,
         max_window_s=BASELINE_WINDOW_LIMIT_S,
         steady_tolerance=2 * STEADY,
         is_fresh=is_fresh,

@@ -36,7 +36,11 @@ def usual_plan(setup: StudySetup) -> StudyPlan:
     study = setup.study
     minutes = study.budget.minutes
     terms = SessionTerms(
-        cost=usual_cost(replicas=study.conditions.replicas, has_own_processes=study.has_own_processes),
+        cost=usual_cost(
+            replicas=study.conditions.replicas,
+            has_own_processes=study.has_own_processes,
+            windows=study.windows_per_block,
+        ),
         baselines=len(setup.baselines),
         wanted_window_s=first_window_s(setup),
         min_window_s=_shortest_window_s(setup),

@@ -112,6 +112,7 @@ def study_identity(setup: StudySetup, facts: ModelFacts, host: HostFacts, digest
         "cpu_quota": host.cpu_quota,
         **({"deployment": stated} if (stated := as_written(study.conditions)) else {}),
         **({"load": asdict(study.load)} if study.load else {}),
+        **({"callers": list(study.callers)} if study.callers else {}),
         **({"steps": facts.steps} if facts.steps else {}),
         **calls_identity(study),
     }

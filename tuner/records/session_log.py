@@ -140,8 +140,7 @@ class Log:
         self.lines.append(line)
 
     def _write(self, path: Path, line: Line) -> None:
-        left_out = {"duplicates"} if isinstance(line, SessionLine) and line.duplicates == 0 else None
-        data = _ADAPTER.dump_json(line, by_alias=True, exclude=left_out) + b"\n"
+        data = _ADAPTER.dump_json(line, by_alias=True, exclude=_left_out(line)) + b"\n"
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
             try:
@@ -198,6 +197,17 @@ class Log:
 
     def _confirmations(self) -> list[ConfirmationPlan]:
         return [line for line in self.lines if isinstance(line, ConfirmationLine | FrontLine)]
+
+
+def _left_out(line: Line) -> dict[str, Any] | None:
+    """Returns the later fields that say nothing in a line, as pydantic excludes them: earlier versions had none."""
+    if not isinstance(line, SessionLine):
+        return None
+    left_out: dict[str, Any] = {} if line.duplicates else {"duplicates": True}
+    windows = (window for _, member in line.session.ran() for window in member.windows)
+    if all(window.callers is None for window in windows):
+        left_out["session"] = {"members": {"__all__": {"windows": {"__all__": {"callers": True}}}}}
+    return left_out
 
 
 def open_log(path: Path, *, sync: Callable[[int], None] = os.fsync) -> Log:

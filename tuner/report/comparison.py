@@ -20,6 +20,7 @@ from tuner.report.terminal import figure, plain
 from tuner.report.words.answer import bound_words, headline, limit_phrase
 from tuner.report.words.configuration import deployed, short_name
 from tuner.report.words.gain import Gain, gain_words
+from tuner.report.words.text import callers_phrase
 from tuner.statistics.limits import bounds_of
 from tuner.study.conditions import as_written
 
@@ -141,6 +142,8 @@ def _inputs(best: Best) -> str:
 
 def _arrivals(report: StudyReport) -> str:
     load = report.study.load
+    if report.study.callers:
+        return callers_phrase(report.study.callers)
     if load is None:
         return "closed loop"
     return load.pattern if load.rate_per_s is None else f"{load.pattern}, {load.rate_per_s:g} requests/s"

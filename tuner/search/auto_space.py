@@ -36,7 +36,9 @@ class SpaceFacts:
     cpus: int
     """Number of CPUs that this process may use, by its affinity and its quota."""
     is_latency: bool = False
-    """True if a single caller sends one request at a time."""
+    """True if each caller sends one request at a time and waits for its answer."""
+    callers: int = 1
+    """Largest number of such callers."""
     is_open: bool = False
     """True if requests arrive by themselves."""
     is_batch_legal: bool = False
@@ -87,9 +89,10 @@ _ROWS = (
         applies=lambda f: f.kind in ("AUTO", "MULTI", "HETERO"),
     ),
     _Row(
-        # With one request in flight a second stream only takes threads away; fewer threads do the same.
+        # With one request in flight a second stream only takes threads away; fewer threads do the same. With as many
+        # streams as callers none of them waits for another.
         name="NUM_STREAMS",
-        values=lambda f: (1,) if f.is_latency else _counts(f.lanes),
+        values=lambda f: _counts(min(f.lanes, f.callers) if f.is_latency else f.lanes),
         applies=lambda f: f.is_cpu or (f.kind == "GPU" and "NUM_STREAMS" in f.device_properties),
     ),
     _Row(name="INFERENCE_NUM_THREADS", values=lambda f: _counts(f.cpus), applies=lambda f: f.is_cpu),
@@ -120,7 +123,7 @@ _ROWS = (
     ),
     _Row(
         name="infer_requests",
-        values=lambda f: (1,) if f.is_latency else _counts(f.lanes, times=f.requests_per_stream),
+        values=lambda f: (f.callers,) if f.is_latency else _counts(f.lanes, times=f.requests_per_stream),
         applies=lambda _: True,
     ),
 )

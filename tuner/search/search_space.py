@@ -74,8 +74,9 @@ def make_setup(
         replicas=replicas,
         replica_quota=_replica_quota(study.conditions, host, replicas),
     )
-    # A front has two ends: seeds for throughput and seeds for latency.
-    kinds = (False, True) if study.objective.has_several and not is_latency else (is_latency,)
+    # A front has two ends, and so have callers that share the CPUs: seeds for throughput and seeds for latency.
+    has_two_ends = (study.objective.has_several and not is_latency) or (study.most_callers or 1) > 1
+    kinds = (False, True) if has_two_ends else (is_latency,)
     ends = [ask(is_latency=kind) for kind in kinds]
     return StudySetup(
         study=study,
@@ -93,6 +94,7 @@ def _space(study: Study, facts: ModelFacts, host: HostFacts, root: Path, replica
         facts_of_space = SpaceFacts(
             device=study.device,
             is_latency=study.is_single,
+            callers=study.most_callers or 1,
             is_open=study.load is not None,
             cpus=cpus,
             is_batch_legal=facts.batch_legal and not study.is_single and study.load is None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tuner.bench.measurement import HostActivity, Session, Window, Windows
+from tuner.bench.metrics import block_count
 
 DISTURBED_OTHER_PCT = 10.0
 
@@ -50,8 +51,8 @@ def calm_sides(candidate: Sequence[Window], reference: Sequence[Window]) -> tupl
 
 
 def calm_pairs(candidate: Windows, reference: Windows) -> int:
-    """Returns the number of pairs of a session that count."""
-    return min(len(side) for side in calm_sides(candidate.windows, reference.windows))
+    """Returns the number of pairs of a session that count, at each number of callers."""
+    return min(map(block_count, calm_sides(candidate.windows, reference.windows)))
 
 
 def windows_of(sessions: Iterable[Session]) -> list[Window]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tuner.bench import histogram
-from tuner.bench.measurement import Windows
-from tuner.bench.metrics import METRICS, Metric, request_count
+from tuner.bench.measurement import Window, Windows
+from tuner.bench.metrics import METRICS, Metric, by_callers, request_count
 from tuner.statistics.distributions import lower_rank, upper_rank
 from tuner.statistics.sequential_test import interval
 from tuner.statistics.session_effect import session_value
@@ -188,14 +188,25 @@ def _check(bound: Bound, sessions: Sequence[Pair], best_ratio_log: float, alpha:
         is_kept = bound.keeps(measured * _outer_edge(bound))
         return replace(start, outcome=LimitOutcome.KEPT_AS_SEEN if is_kept else LimitOutcome.BROKEN, measured=measured)
     if not bound.is_ratio and metric.quantile is not None:
-        return _check_percentile(start, metric, metric.quantile, sessions)
+        checks = [_check_percentile(start, metric, metric.quantile, group) for group in _at_each(sessions)]
+        # It is kept if it is kept at every number of callers, each at the full alpha (intersection-union test).
+        return max(
+            checks, key=lambda c: (not c.is_kept, c.confidence_bound is None, bound.side * (c.confidence_bound or 0.0))
+        )
     return _check_sessions(start, metric, sessions, best_ratio_log)
 
 
-def _check_percentile(start: ConstraintCheck, metric: Metric, q: float, sessions: Sequence[Pair]) -> ConstraintCheck:
-    """Checks an absolute percentile by an order statistic of the requests that `start` counts."""
-    bound, alpha, n = start.bound, start.alpha, start.requests
-    counts = histogram.pool(w.latency_counts for candidate, _ in sessions for w in candidate.windows)
+def _at_each(sessions: Sequence[Pair]) -> list[Sequence[Window]]:
+    """Returns the windows of the candidate in all sessions, at each number of callers."""
+    return by_callers([w for candidate, _ in sessions for w in candidate.windows])
+
+
+def _check_percentile(start: ConstraintCheck, metric: Metric, q: float, windows: Sequence[Window]) -> ConstraintCheck:
+    """Checks an absolute percentile by an order statistic of the requests of the windows."""
+    n = request_count(windows)
+    start = replace(start, requests=n)
+    bound, alpha = start.bound, start.alpha
+    counts = histogram.pool(w.latency_counts for w in windows)
     measured = histogram.percentile(counts, q) if n else None
     rank = upper_rank(n, q, alpha) if bound.side > 0 else lower_rank(n, q, alpha)
     if measured is None or n < metric.min_requests or rank is None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tuner.bench import histogram
 from tuner.bench.measurement import Window, Windows
-from tuner.bench.metrics import Metric, request_count
+from tuner.bench.metrics import Metric, by_callers, request_count
 from tuner.statistics.disturbance import calm_sides
 from tuner.statistics.robust import HODGES_LEHMANN_SE, hodges_lehmann, mad_sd
 
@@ -57,7 +57,28 @@ def session_value(
     nothing. Percentiles: the log-ratio of the percentiles pooled over all windows, None if either side has fewer
     requests than `min_requests` (default: `metric.min_requests`, which a claim needs; a search may accept fewer). Pairs
     that the host disturbed are left out; a percentile keeps these pairs if too few requests remained.
+
+    Under several numbers of callers the value is the smallest of theirs. Noise makes the smallest of several estimates
+    too small rather than too large, so that a gain which it shows holds at every number of callers.
     """
+    values = [_value(metric, a, b, min_requests) for a, b in _at_each(candidate, reference)]
+    found = [value for value in values if value is not None]
+    return min(found) if len(found) == len(values) else None
+
+
+def _at_each(candidate: Windows, reference: Windows) -> list[tuple[Windows, Windows]]:
+    """Returns both sides at each number of callers; unchanged if a side has one number or no windows."""
+    ours, theirs = by_callers(candidate.windows), by_callers(reference.windows)
+    if len(ours) == 1 or len(theirs) == 1:
+        return [(candidate, reference)]
+    return [
+        (replace(candidate, windows=tuple(a)), replace(reference, windows=tuple(b)))
+        for a, b in zip(ours, theirs, strict=True)
+    ]
+
+
+def _value(metric: Metric, candidate: Windows, reference: Windows, min_requests: int | None) -> float | None:
+    """Returns `session_value` at one number of callers."""
     if metric.is_session_level:
         has_both = bool(candidate.windows and reference.windows)
         if not has_both or not metric.is_in((*candidate.windows, *reference.windows)):
@@ -82,8 +103,16 @@ def session_sd(metric: Metric, candidate: Windows, reference: Windows) -> float 
     Differences between sessions (compiles, memory layout) are not part of the error. Throughput and means: the MAD of
     the pairs over the root of their number, times `HODGES_LEHMANN_SE`. Percentiles: the larger of the binomial error of
     independent requests and the jackknife over blocks, which includes the noise that the requests of a block and the
-    two sides of a pair share. Returns None for fewer than two pairs or no requests.
+    two sides of a pair share. Returns None for fewer than two pairs or no requests. Under several numbers of
+    callers the error is the largest of theirs.
     """
+    errors = [_sd(metric, a, b) for a, b in _at_each(candidate, reference)]
+    found = [error for error in errors if error is not None]
+    return max(found) if len(found) == len(errors) else None
+
+
+def _sd(metric: Metric, candidate: Windows, reference: Windows) -> float | None:
+    """Returns `session_sd` at one number of callers."""
     if metric.quantile is None:
         ratios = pair_ratios(metric, candidate.windows, reference.windows)
         if len(ratios) < 2:

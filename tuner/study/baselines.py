@@ -61,8 +61,8 @@ def with_recorded_servers(study: Study, recorded: Mapping[str, Mapping[str, Prop
 
 
 def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
-    """Returns name -> configuration. For one caller every baseline runs one request, unless it names more."""
-    usual = 1 if study.is_single else None
+    """Returns name -> configuration. Callers that wait have a request each, unless a baseline names more."""
+    usual = study.most_callers
     hints = {name: BaselineSpec(properties={"PERFORMANCE_HINT": hint} if hint else {}) for name, hint in HINTS.items()}
     configs = {}
     usually = {"infer_requests": usual, "replicas": study.conditions.replicas}

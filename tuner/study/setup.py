@@ -50,11 +50,12 @@ class StudySetup:
     def configuration(self, assignment: Assignment) -> DeploymentConfig:
         """Returns the configuration of a point of the space.
 
-        One caller has one request in flight unless the space says otherwise; the study says how it is called.
+        Each of the callers that a study states has a request of its own; one caller that is not stated has one request
+        in flight unless the space says otherwise. The study says how a configuration is called.
         """
         study = self.study
         config = to_configuration(
             assignment, device=study.device, api="async", fixed=self.fixed, replicas=study.conditions.replicas
         )
-        requests = config.infer_requests or (1 if study.is_single else None)
+        requests = max(study.callers) if study.callers else config.infer_requests or study.most_callers
         return replace(config, infer_requests=requests, api=study.calls_of(requests))

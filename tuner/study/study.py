@@ -142,11 +142,23 @@ class Study:
     warnings: tuple[str, ...] = ()
     load: ArrivalProcess | None = None
     """Arrival process of the requests; None for a closed loop."""
+    callers: tuple[int, ...] = ()
+    """Numbers of synchronous callers, ascending, for the worst of which the answer holds; empty if none is stated."""
 
     @property
     def is_single(self) -> bool:
-        """True if one caller sends one request at a time; arriving requests may overlap."""
-        return self.objective.is_single and self.load is None
+        """True if each caller sends one request at a time and waits for its answer; arriving requests may overlap."""
+        return self.load is None and (self.objective.is_single or bool(self.callers))
+
+    @property
+    def most_callers(self) -> int | None:
+        """Number of callers that wait for their answers, the largest of several; None if nothing waits."""
+        return max(self.callers, default=1) if self.is_single else None
+
+    @property
+    def windows_per_block(self) -> int:
+        """Number of windows that a member has in each block: one for each number of callers."""
+        return max(1, len(self.callers))
 
     @property
     def has_own_processes(self) -> bool:
@@ -162,6 +174,8 @@ class Study:
         sending loop and the inference at the same time. Together they exceed a CPU quota (squeezenet under 1.0 CPUs:
         throttled in one period of four, p99 13 ms instead of 10).
         """
+        if self.callers:
+            return "sync"
         if self.load is not None or not self.objective.is_latency:
             return "async"
         if requests is None:

@@ -227,7 +227,7 @@ def test_several_begin_at_one_time_and_go_on_for_a_while_and_one_alone_does_not(
     assert begins[0] == begins[1]
     assert begins[0] is not None
     assert [worker.sent[0][1]["plan"].pop("tail_s") > 0.0 for worker in (first, second)] == [True, True]
-    shared = {"window_s": 0.4, "drop_s": 0.1, "max_s": 0.4, "arrivals": None, "drain_s": 0.0}
+    shared = {"window_s": 0.4, "drop_s": 0.1, "max_s": 0.4, "arrivals": None, "drain_s": 0.0, "callers": None}
     assert [worker.sent for worker in (first, second)] == [[("turn", {"member": i, "plan": shared})] for i in (0, 1)]
 
 

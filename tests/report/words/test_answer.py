@@ -109,12 +109,12 @@ def test_a_candidate_beyond_a_limit_says_by_how_much() -> None:
 
 def test_the_answer_says_what_it_is_valid_for() -> None:
     single = replace(TUNED, infer_requests=1, batch_size=1, api="sync")
-    assert validity_words(single) == "for one request at a time"
+    assert validity_words(single) == "for one caller that waits for each answer"
     assert "take turns" in callers_words(single)
     assert validity_words(replace(single, infer_requests=2, api="async")) == "for 2 requests in flight"
     conditions = {"cpus": 1.0, "replicas": 2, "memory_bytes": 2**29, "cpuset": "0-1", "background": "work\x1b[2J"}
     assert validity_words(replace(single, deployment=conditions)) == (
-        "for one request at a time, under a quota of 1 CPU, on the CPUs 0-1, within 512 MiB of memory, "
+        "for one caller that waits for each answer, under a quota of 1 CPU, on the CPUs 0-1, within 512 MiB of memory, "
         "with 2 replicas on this host, beside this load: work\\x1b[2J"
     )
     arriving = replace(TUNED, batch_size=1, arrivals=BestArrivals(pattern="poisson", rate_per_s=120.0))

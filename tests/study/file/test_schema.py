@@ -72,6 +72,8 @@ def _holds(keyword: str, value: Any, schema: dict[str, Any]) -> bool:
             return not isinstance(value, list) or len(value) >= rule
         case "maxItems":
             return not isinstance(value, list) or len(value) <= rule
+        case "uniqueItems":
+            return not isinstance(value, list) or len({json.dumps(item) for item in value}) == len(value)
         case "minProperties":
             return not isinstance(value, dict) or len(value) >= rule
         case "required":

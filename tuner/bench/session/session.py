@@ -235,16 +235,19 @@ class _Run:
                 return
 
     def take_turn(self, i: int, block: int) -> None:
-        """Adds one window of a member."""
-        begin, plan = self.clock(), self.plan
-        if plan.load is not None:
-            window = self.open_window(i, block, plan.load)
-        else:
-            turn = TurnPlan(window_s=plan.window_s, drop_s=plan.drop_s, max_s=plan.max_window_s)
-            result = self.timed_turn(i, turn, plan.drop_s + plan.max_window_s + plan.hang_limit_s)
-            window = result.window(block=block, turn=self.turns, started_s=begin - self.begin)
-        self.windows[i].append(window)
-        self.turns += 1
+        """Adds one window of a member, or one for each number of callers."""
+        plan = self.plan
+        for callers in plan.callers or (None,):
+            begin = self.clock()
+            if plan.load is not None:
+                window = self.open_window(i, block, plan.load)
+            else:
+                turn = TurnPlan(window_s=plan.window_s, drop_s=plan.drop_s, max_s=plan.max_window_s, callers=callers)
+                result = self.timed_turn(i, turn, plan.drop_s + plan.max_window_s + plan.hang_limit_s)
+                started_s = begin - self.begin
+                window = result.window(block=block, turn=self.turns, started_s=started_s, callers=callers)
+            self.windows[i].append(window)
+            self.turns += 1
 
     def timed_turn(self, i: int, turn: TurnPlan, limit_s: float) -> TurnResult:
         """Measures one turn and counts its seconds."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tuner.bench.configuration import Failure
 from tuner.bench.measurement import Windows
-from tuner.bench.metrics import METRICS, request_count
+from tuner.bench.metrics import METRICS, block_count, request_count
 from tuner.bench.protocol import Pruning, StopRule
 from tuner.statistics.disturbance import calm_pairs
 from tuner.statistics.early_stopping import is_precise, is_pruned
@@ -40,7 +40,7 @@ def is_done(rule: StopRule, member: Windows, reference: Windows) -> bool:
         return True
     if rule.cap_s is not None and timed_s >= rule.cap_s:
         return True
-    if len(member.windows) < rule.min_windows:
+    if block_count(member.windows) < rule.min_windows:
         return False
     if min(request_count(side.windows) for side in (reference, member)) < rule.min_requests:
         return False

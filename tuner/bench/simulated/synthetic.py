@@ -288,14 +288,18 @@ class SyntheticMember:
         bench, effective = self.bench, self.effective
         speed = self._speed(plan.window_s)
         slowness = bench.surface(self.config) / speed
-        cycle_s = effective.infer_requests * effective.batch_size / speed
+        callers = effective.infer_requests if plan.callers is None else plan.callers
+        if plan.callers is not None:
+            # A stream without a caller idles.
+            speed *= min(1.0, callers / max(1.0, _whole(effective, "NUM_STREAMS")))
+        cycle_s = callers * effective.batch_size / speed
         cycles = max(4, math.ceil(plan.window_s / cycle_s))
         duration_s = cycles * cycle_s
         if duration_s > plan.max_s:
             bench.clock.advance(plan.drop_s + plan.max_s)
             raise TooSlow(f"too slow for this budget: four rounds did not complete in {plan.max_s:.1f} s")
         bench.clock.advance(plan.drop_s + duration_s)
-        requests = cycles * effective.infer_requests
+        requests = cycles * callers
         counts, latency_sum_ms = _spread(requests, cycle_s)
         samples = requests * effective.batch_size
         result = TurnResult(

@@ -49,8 +49,9 @@ def _without_tuner(best: Best, keys: Mapping[str, str | int] | None) -> list[str
     if best.model.path.startswith(BUILTIN):
         return comment_lines([f"{best.model.path} is built by tuner: OpenVINO alone cannot read it"])
     properties = pprint.pformat(dict(best.properties), width=100, sort_dicts=False)
+    each = "" if best.infer_requests == 1 else f"  # one for each of up to {best.infer_requests} threads"
     run = (
-        "request = compiled.create_infer_request()"
+        f"request = compiled.create_infer_request(){each}"
         if best.api == "sync"
         else f"queue = openvino.AsyncInferQueue(compiled, {best.infer_requests})"
     )

@@ -13,7 +13,7 @@ from typing import Any
 from tuner.bench.metrics import METRICS
 from tuner.deploy.best import Answer, Best, BestBaseline, BestConstraint, BestGain
 from tuner.report.words.gain import Gain, change_words, excess_words, gain_words, metric_name, number
-from tuner.report.words.text import printable
+from tuner.report.words.text import ONE_CALLER, callers_phrase, printable
 from tuner.statistics.limits import Bound, BoundKind
 
 HINTS = ("LATENCY", "THROUGHPUT")
@@ -115,10 +115,12 @@ def callers_words(best: Best) -> str:
     """Returns what to do where a service has more callers than the answer is valid for; empty if nothing follows."""
     if best.arrivals is not None:
         return ""
+    if best.callers:
+        return f"more than {max(best.callers)} callers: another study with a larger `load: {{callers: N}}`"
     if best.api == "sync":
         return (
             "more callers: let them take turns (a lock, or the queue of `tuner apply`), "
-            "or run another study with `load:` or `maximize: throughput`"
+            "or run another study with `load: {callers: N}` or `maximize: throughput`"
         )
     return "more callers: they wait in the queue of `tuner apply`; a study with `load:` measures that wait"
 
@@ -154,7 +156,12 @@ def _requests_words(best: Best) -> str:
     if best.arrivals is not None:
         pattern, rate = best.arrivals.pattern, best.arrivals.rate_per_s
         return f"{pattern} arrivals" if rate is None else f"{pattern} arrivals of {rate:g} requests/s"
-    words = "one request at a time" if best.infer_requests == 1 else f"{best.infer_requests} requests in flight"
+    if best.callers:
+        return callers_phrase(best.callers)
+    if best.api == "sync" and best.infer_requests == 1:
+        words = ONE_CALLER
+    else:
+        words = "one request at a time" if best.infer_requests == 1 else f"{best.infer_requests} requests in flight"
     return words if best.batch_size == 1 else f"{words}, each of {best.batch_size} samples"
 
 

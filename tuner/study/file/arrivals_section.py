@@ -1,10 +1,11 @@
 """The `load` section of a study file: its rules, its demands on other sections, and the values it becomes.
 
-Responsible for what a file says of arriving requests. Must not know when they arrive, nor how they are served.
+Responsible for what a file says of arriving requests and of callers. Must not know how they are served.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -14,9 +15,9 @@ from pydantic import ConfigDict, Field
 from tuner.bench.loadgen.arrivals import LOADS
 from tuner.bench.measurement import ArrivalProcess
 from tuner.bench.metrics import BACKLOG_AT_MOST_PCT, LOAD_AT_MOST_PCT, METRICS, Requirement
-from tuner.study.file.objective_section import LimitSection, ObjectiveSection
+from tuner.study.file.objective_section import DIRECTIONS, LimitSection, ObjectiveSection
 from tuner.study.file.problems import ProblemList, listed
-from tuner.study.file.scalars import Count, Maybe, Positive, wrong
+from tuner.study.file.scalars import Callers, Count, Maybe, Positive, wrong
 from tuner.study.file.sections import BaselineSection, Faults, Section, absent, at_key, one_of
 from tuner.study.file.space_section import SpaceSection
 from tuner.study.study import Limit, Objective
@@ -24,6 +25,9 @@ from tuner.yaml_text import NodePath
 
 CLOSED_LOOP = "closed_loop"
 """Short form of the load without arrivals."""
+
+CALLERS = "callers"
+"""Key of the number of callers."""
 
 MAX_RATE = "max_rate_per_s"
 """Metric of a study that looks for the largest rate."""
@@ -38,7 +42,13 @@ A configuration that cannot keep up is no answer, whatever its latency was durin
 """
 
 ONE_SAMPLE = "a request that arrives is one sample: under this load batch_size is 1"
-"""Message about a batch under a load."""
+"""Message about a batch under arriving requests."""
+
+ONE_SAMPLE_A_CALLER = "a caller sends one sample and waits for its answer: under `callers` batch_size is 1"
+"""Message about a batch under a number of callers."""
+
+OWN_REQUEST = "each caller has a request of its own, called synchronously: under `callers` leave infer_requests out"
+"""Message about a number of requests under a number of callers."""
 
 
 class ArrivalsSection(Section):
@@ -59,17 +69,26 @@ class ArrivalsSection(Section):
 
 
 class LoadSection(Section):
-    """The arrivals of requests, and the steps of a conversation with a model that keeps a state."""
+    """The callers or the arrivals of requests, and the steps of a conversation with a model that keeps a state."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [{"required": [key]} for key in ("poisson", "constant", "steps")],
-            "not": {"required": ["poisson", "constant"]},
+            "anyOf": [{"required": [key]} for key in ("callers", "poisson", "constant", "steps")],
+            "not": {
+                "anyOf": [
+                    {"required": list(pair)} for pair in itertools.combinations(("callers", "poisson", "constant"), 2)
+                ]
+            },
         }
     )
 
     poisson: Maybe[ArrivalsSection] = Field(default=None, description="Independent of each other, as many users are.")
     constant: Maybe[ArrivalsSection] = Field(default=None, description="Evenly spaced, as a camera's frames are.")
+    callers: Maybe[Callers] = Field(
+        default=None,
+        description="Synchronous callers, each waiting for its answer; of several numbers the answer holds for the "
+        "worst.",
+    )
     steps: Maybe[Count] = Field(
         default=None,
         description="Inferences of a conversation: each request of a model with a state empties it after so many.",
@@ -90,11 +109,14 @@ class LoadSection(Section):
         return cls.model_construct()
 
     def _faults(self) -> Faults:
-        names = [name for name in self._context.keys if name in LOADS]
-        if len(names) > 1:
+        names = [name for name in self._context.keys if name in (*LOADS, CALLERS)]
+        if len(names) > 1 and CALLERS in names:
+            yield at_key(f"callers wait for their answers, arrivals do not; {names[0]} is already given", names[1])
+        elif len(names) > 1:
             yield at_key(f"a load has one pattern; {names[0]} is already given", names[1])
         if not names and self.steps is None:
-            yield absent(f"the load needs a pattern: {listed(list(LOADS))}; or write `load: {CLOSED_LOOP}`")
+            patterns = listed(list(LOADS))
+            yield absent(f"the load needs callers or a pattern: {patterns}; or write `load: {CLOSED_LOOP}`")
 
 
 def check_load(
@@ -111,11 +133,38 @@ def check_load(
     arrivals = load.arrivals
     if objective is not None:
         _check_metrics(problems, arrivals, objective)
+    if load.callers is not None:
+        _refuse_starts(problems)
+        _check_batches(problems, space, baselines, ONE_SAMPLE_A_CALLER)
+        for path in _named("infer_requests", space, baselines):
+            problems.at_key(path, OWN_REQUEST)
     if arrivals is None:
         return
     if problems.find(("objectives",)) is not None:
         problems.at_key(("load",), "several objectives go with the closed loop alone; give one `objective`")
-    _check_batches(problems, space, baselines)
+    _check_batches(problems, space, baselines, ONE_SAMPLE)
+
+
+def _refuse_starts(problems: ProblemList) -> None:
+    """Reports metrics of a start under callers, wherever they stand: nothing calls while a process starts."""
+    several = problems.find(("objectives",))
+    places: list[NodePath] = [("objective",)]
+    places += [("objectives", i) for i in range(len(several) if isinstance(several, list) else 0)]
+    names = {(*place, key): problems.find((*place, key)) for place in places for key in DIRECTIONS}
+    for place in (("objective", "subject_to"), ("subject_to",)):
+        limits = problems.find(place)
+        names |= {(*place, name): name for name in (limits if isinstance(limits, Mapping) else ())}
+    for path, name in names.items():
+        row = METRICS.get(name) if isinstance(name, str) else None
+        if row is not None and Requirement.COLD_START in row.requires and problems.is_right(path):
+            problems.at_key(path, f"{name} is about the start of a process, before any call; leave the callers out")
+
+
+def _named(name: str, space: SpaceSection, baselines: Mapping[str, BaselineSection]) -> list[NodePath]:
+    """Returns the paths at which space and baselines name a parameter of our own."""
+    paths: list[NodePath] = [("space", name)] if name in space.parameters else []
+    given = (baseline for baseline, one in baselines.items() if one.own(name) is not None)
+    return [*paths, *(("baselines", baseline, name) for baseline in given)]
 
 
 def _check_metrics(problems: ProblemList, arrivals: ArrivalsSection | None, objective: ObjectiveSection) -> None:
@@ -157,8 +206,10 @@ def _refused_metric(name: str, arrivals: ArrivalsSection | None, limit: LimitSec
     return ""
 
 
-def _check_batches(problems: ProblemList, space: SpaceSection, baselines: Mapping[str, BaselineSection]) -> None:
-    """Reports batches: each arrival is one sample, and a server that waits to fill a batch is another system."""
+def _check_batches(
+    problems: ProblemList, space: SpaceSection, baselines: Mapping[str, BaselineSection], message: str
+) -> None:
+    """Reports batches: each request is one sample, and a server that waits to fill a batch is another system."""
     given: dict[NodePath, list[Any]] = {}
     if (parameter := space.parameters.get("batch_size")) is not None:
         path: NodePath = ("space", "batch_size")
@@ -167,7 +218,12 @@ def _check_batches(problems: ProblemList, space: SpaceSection, baselines: Mappin
     given |= {("baselines", name, "batch_size"): [one.own("batch_size")] for name, one in baselines.items()}
     for path, sizes in given.items():
         if any(isinstance(size, int) and size > 1 for size in sizes) and problems.is_right(path):
-            problems.at_value(path, ONE_SAMPLE)
+            problems.at_value(path, message)
+
+
+def callers_of(section: LoadSection) -> tuple[int, ...]:
+    """Returns the numbers of callers, ascending; empty if the file states none."""
+    return section.callers or ()
 
 
 def load_of(section: LoadSection, objective: ObjectiveSection | None) -> ArrivalProcess | None:

@@ -19,7 +19,7 @@ from tuner.bench.value import Value, is_same
 from tuner.errors import InputError, StudyFileError
 from tuner.model.host import HostFacts
 from tuner.model.spec import InputSpec, ModelSpec
-from tuner.study.file.arrivals_section import LoadSection, check_load, load_of, objective_under
+from tuner.study.file.arrivals_section import LoadSection, callers_of, check_load, load_of, objective_under
 from tuner.study.file.deployment_section import check_host, check_replicas, check_worker
 from tuner.study.file.objective_section import check_objectives, objective_of
 from tuner.study.file.problems import ProblemList, shown
@@ -250,6 +250,7 @@ def _study(sections: StudySection, document: Document, path: Path) -> Study:
             objective_of([objective] if objective else sections.objectives or [], limits), sections.load
         ),
         load=load_of(sections.load, objective),
+        callers=callers_of(sections.load),
         space=SpaceSpec(is_auto=sections.space.extends == "auto", parameters=parameters),
         budget=Budget(**sections.budget.model_dump()),
         baselines={name: _baseline(given) for name, given in sections.baselines.items()},

@@ -37,6 +37,12 @@ MIN_MEMORY_BYTES = 16 << 20
 MIN_CPUS = 0.01
 """Smallest CPU quota: the kernel's smallest is 1 ms of every 100 ms."""
 
+MOST_CALLERS = 256
+"""Largest number of callers: so many threads of Python take turns, and no service of one process has more."""
+
+MOST_NUMBERS_OF_CALLERS = 4
+"""Largest number of different numbers of callers: each makes every measurement that much longer."""
+
 MAX_SEED = 2**32 - 1
 """Largest seed that numpy's generators, and therefore the samplers, accept."""
 
@@ -145,6 +151,18 @@ def _as_list(given: Any) -> Any:
     return given if isinstance(given, list) else [given]
 
 
+def _callers(given: Any) -> tuple[int, ...]:
+    """Returns the numbers of callers, ascending. Raises the error of another value."""
+    numbers = _as_list(given)
+    is_right = all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= MOST_CALLERS for n in numbers)
+    if is_right and 1 <= len(numbers) <= MOST_NUMBERS_OF_CALLERS and len(set(numbers)) == len(numbers):
+        return tuple(sorted(numbers))
+    raise wrong(
+        f"expected a whole number of callers from 1 to {MOST_CALLERS}, "
+        f"or up to {MOST_NUMBERS_OF_CALLERS} different ones as in [1, 4]"
+    )
+
+
 def _feed_value(given: Any) -> int | float:
     if isinstance(given, int | float) and math.isfinite(given):
         return given
@@ -175,6 +193,18 @@ Number = Annotated[int | float, PlainValidator(_number), WithJsonSchema({"type":
 Positive = Annotated[float, Field(gt=0)]
 
 Quota = Annotated[float, Field(gt=0), must(lambda cpus: cpus >= MIN_CPUS, f"a quota is at least {MIN_CPUS:g} CPUs")]
+
+_CALLERS = {"type": "integer", "minimum": 1, "maximum": MOST_CALLERS}
+_SEVERAL_CALLERS = {
+    "type": "array",
+    "items": _CALLERS,
+    "minItems": 1,
+    "maxItems": MOST_NUMBERS_OF_CALLERS,
+    "uniqueItems": True,
+}
+
+Callers = Annotated[tuple[int, ...], PlainValidator(_callers), WithJsonSchema({"anyOf": [_CALLERS, _SEVERAL_CALLERS]})]
+"""Type of the numbers of callers: one, or several for the worst of which an answer holds."""
 
 Count = Annotated[int, Field(ge=1)]
 Length = Annotated[int, Field(ge=0)]

@@ -130,7 +130,7 @@ class StudySection(Section):
     budget: BudgetSection = Field(description="When to stop: minutes, trials or both.")
     load: Annotated[LoadSection, BeforeValidator(LoadSection.expanded)] = Field(
         default_factory=LoadSection.model_construct,
-        description="`closed_loop`: a request starts when another has ended; or how requests arrive by themselves.",
+        description="`closed_loop`: a request starts when another has ended; or callers that wait, or arrivals.",
         json_schema_extra=_or_short({"const": "closed_loop", "type": "string"}, default="closed_loop"),
     )
     search: SearchSection = Field(default_factory=SearchSection, description="How candidates are proposed.")
@@ -155,6 +155,7 @@ _SECTIONS: dict[NodePath, type[Section] | None] = {
     ("budget",): BudgetSection,
     ("load",): LoadSection,
     ("load", "steps"): None,
+    ("load", "callers"): None,
     ("load", _ANY_NAME): ArrivalsSection,
     ("search",): SearchSection,
     ("decision",): DecisionSection,

@@ -6,11 +6,13 @@ Responsible for compiled models. Must not decide which configuration is compiled
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import openvino as ov
 
 from tuner.bench.configuration import DeploymentConfig, Effective
+from tuner.bench.loadgen.callers import run_callers
 from tuner.bench.loadgen.closed_loop import (
     EmptyingQueue,
     EmptyingRequest,
@@ -18,7 +20,6 @@ from tuner.bench.loadgen.closed_loop import (
     SyncRequest,
     Turn,
     run_async,
-    run_sync,
 )
 from tuner.bench.protocol import Clock
 from tuner.bench.turn import TurnPlan
@@ -102,14 +103,18 @@ def open_member(
     steps = steps_between_resets(model, spec)
     cycle = steps or 1
     if effective.api == "sync":
-        request = compiled.create_infer_request()
-        fill(request, compiled, model, spec, seed)
-        caller: SyncRequest = request if steps is None else EmptyingRequest(request, steps)
+        callers: list[SyncRequest] = []
+        for i in range(effective.infer_requests):
+            request = compiled.create_infer_request()
+            fill(request, compiled, model, spec, seed + i)
+            callers.append(request if steps is None else EmptyingRequest(request, steps))
+        # Idle threads end with the member, the last reference to the pool.
+        pool = ThreadPoolExecutor(max_workers=len(callers), thread_name_prefix="caller")
         return Member(
             config=config,
             effective=effective,
             compiled=compiled,
-            run=lambda plan: run_sync(caller, plan, clock=clock, cycle=cycle),
+            run=lambda plan: run_callers(callers[: plan.callers], plan, clock=clock, pool=pool, cycle=cycle),
         )
     bare = ov.AsyncInferQueue(compiled, effective.infer_requests)
     requests = [bare[i] for i in range(len(bare))]
