@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench.conftest import window
 from tuner.bench.measurement import OpenLoopStats
-from tuner.bench.metrics import METRICS, log_ratio, request_count, requests_needed
+from tuner.bench.metrics import METRICS, block_count, log_ratio, request_count, requests_needed, requests_per_window
 
 STARTS = {"compile_s": 0.2, "load_s": 0.3, "first_inference_s": 0.01, "load_cached_s": 0.1}
 OTHER_STARTS = {"compile_s": 0.4, "load_s": 0.5, "first_inference_s": 0.03, "load_cached_s": 0.2}
@@ -154,3 +154,15 @@ def test_a_log_ratio_is_positive_for_the_better_whatever_the_direction(name: str
     assert log_ratio(METRICS[name], fast, slow) == pytest.approx(math.log(2), abs=0.006)
     assert log_ratio(METRICS[name], slow, fast) == pytest.approx(-math.log(2), abs=0.006)
     assert log_ratio(METRICS[name], fast, fast) == 0.0
+
+
+def test_under_several_numbers_of_callers_a_metric_is_that_of_the_worst() -> None:
+    one = [replace(w, callers=1) for w in WINDOWS]
+    four = [replace(window([30.0] * 10, block=block, cpu_s=0.1), callers=4) for block in range(2)]
+    for name in ("throughput", "latency_mean_ms", "latency_p99_ms", "latency_max_ms"):
+        values = [METRICS[name].read(group) for group in (one, four)]
+        worst = min(values) if METRICS[name].is_higher_better else max(values)
+        assert METRICS[name].read([w for pair in zip(one, four, strict=True) for w in pair]) == worst
+    assert request_count([*one, *four]) == 20, "a claim rests on the requests of each number alone"
+    assert requests_per_window([*one, *four]) == 10.0
+    assert block_count([*one, *four]) == 2

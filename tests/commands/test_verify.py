@@ -19,7 +19,7 @@ import yaml
 
 from tests.conftest import ROOT, SHORTLY, Tuner, environment
 from tests.documents import WRITTEN, blocks, commands
-from tuner.bench.configuration import Conditions
+from tuner.bench.configuration import Conditions, Effective
 from tuner.commands.verify import VerifyOptions, baseline_of, configuration_of, promise_of, study_of
 from tuner.deploy.best import Best, BestArrivals, BestBaseline, BestConstraint, BestGain, BestInput, BestModel
 from tuner.deploy.best import BestObjective as Objective
@@ -343,3 +343,10 @@ def _workflow() -> dict[str, Any]:
 
 def test_the_file_of_these_tests_reads_back(written: Written) -> None:
     assert replace(load_best(written()), source=None) == best()
+
+
+def test_the_callers_are_those_of_the_study() -> None:
+    waiting = best(callers=(1, 4), api="sync", infer_requests=4, batch_size=1)
+    study = study_of(waiting, promise_of(waiting, VerifyOptions()), Conditions(), 4.0)
+    assert (study.callers, study.load) == ((1, 4), None)
+    assert Effective.of(configuration_of(waiting), {}, suggested=9).infer_requests == 4

@@ -306,3 +306,19 @@ def test_what_the_file_cannot_hold_of_an_input_is_known_before(illustration: Bes
     assert unheld_inputs({"x": BestInput(shape=(1,), batch_axis=1)}) == [
         "inputs.x.batch_axis: 1 is not an axis of the shape [1]"
     ]
+
+
+@pytest.mark.parametrize(("callers", "line"), [((4,), "load: {callers: 4}"), ((1, 2, 4), "load: {callers: [1, 2, 4]}")])
+def test_callers_stand_on_one_line_as_in_the_study_file(
+    callers: tuple[int, ...], line: str, illustration: Best
+) -> None:
+    best = replace(illustration, callers=callers)
+    assert line in format_best(best).splitlines()
+    assert parse_best(format_best(best), "best.yaml") == best
+
+
+@pytest.mark.parametrize("given", [0, True, "4", [], [1, 0], [2.5]])
+def test_wrong_callers_are_named(given: Any) -> None:
+    assert "load.callers: expected a whole number from 1, or a list of them" in failure(
+        changed(load={"callers": given})
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -337,3 +338,41 @@ def test_more_points_need_more_requests_and_the_check_says_how_many() -> None:
     (found,) = check_limit(limit, sessions, 0.0, alpha=limit_alpha(40, 1))
     assert (found.outcome, found.found) == (LimitOutcome.TOO_FEW_REQUESTS, 700)
     assert 0.99**found.needed <= limit_alpha(40, 1) < 0.99 ** (found.needed - 1)
+
+
+# Several numbers of callers
+
+
+def at_callers(latencies_ms: dict[int, float], requests: int = 2000) -> Windows:
+    found = [
+        replace(member([[latency] * requests]).windows[0], callers=callers) for callers, latency in latencies_ms.items()
+    ]
+    return replace(member([[1.0]]), windows=tuple(found))
+
+
+@pytest.mark.parametrize(
+    ("latencies_ms", "outcome", "measured_ms"),
+    [
+        ({1: 5.0, 4: 18.0}, LimitOutcome.PROVED, 18.0),
+        ({1: 18.0, 4: 5.0}, LimitOutcome.PROVED, 18.0),
+        ({1: 5.0, 4: 25.0}, LimitOutcome.BROKEN, 25.0),
+        ({1: 25.0, 4: 5.0}, LimitOutcome.BROKEN, 25.0),
+    ],
+)
+def test_a_percentile_keeps_its_limit_if_it_does_so_at_every_number_of_callers(
+    latencies_ms: dict[int, float], outcome: LimitOutcome, measured_ms: float
+) -> None:
+    windows = at_callers(latencies_ms)
+    (check,) = check_limit(Limit(metric="latency_p99_ms", max=20.0), [(windows, windows)], 0.0)
+    assert check.outcome is outcome
+    assert check.measured == pytest.approx(measured_ms, rel=0.01)
+    assert check.requests == 2000, "those of one number of callers: a claim rests on each alone"
+
+
+def test_a_limit_on_a_mean_is_about_the_worst_number_of_callers() -> None:
+    sessions = [(windows, windows) for windows in [at_callers({1: 5.0, 4: 25.0})] * 4]
+    (check,) = check_limit(Limit(metric="latency_mean_ms", max=20.0), sessions, 0.0)
+    assert check.outcome is LimitOutcome.BROKEN
+    assert search_violation(Limit(metric="latency_mean_ms", max=20.0), *sessions[0], 0.0, 0.0) == pytest.approx(
+        math.log(25.0 / 20.0), rel=0.01
+    )

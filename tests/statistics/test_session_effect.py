@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean, stdev
 
 import numpy as np
@@ -233,3 +234,43 @@ def test_percentile_error_of_few_blocks_is_the_binomial_one() -> None:
     latencies = np.random.default_rng(3).lognormal(1.0, 0.2, 200).tolist()
     one, split = with_latencies([latencies]), with_latencies([latencies[:100], latencies[100:]])
     assert session_sd(P90, one, one) == session_sd(P90, split, split)
+
+
+# Several numbers of callers
+
+
+def at_callers(blocks: dict[int, Sequence[float]], n: int = 700) -> Windows:
+    """Four blocks with a window of `n` requests at each number of callers, which all take the latency (ms) given."""
+    numbers = [(block, callers) for block in range(4) for callers in blocks]
+    windows = [
+        replace(window(block, n, turn=i, latencies_ms=[blocks[callers][block]] * n), callers=callers)
+        for i, (block, callers) in enumerate(numbers)
+    ]
+    return member(windows)
+
+
+@pytest.mark.parametrize("metric", [THROUGHPUT, MEAN, P50, P99])
+def test_the_value_is_that_of_the_number_of_callers_at_which_the_candidate_gains_least(metric: Metric) -> None:
+    reference = at_callers({1: [10.0] * 4, 4: [40.0] * 4})
+    fragile = at_callers({1: [5.0] * 4, 4: [60.0] * 4})
+    at_four = [replace(m, windows=tuple(w for w in m.windows if w.callers == 4)) for m in (fragile, reference)]
+    assert session_value(metric, fragile, reference) == session_value(metric, at_four[0], at_four[1])
+    assert session_value(metric, reference, reference) == pytest.approx(0.0)
+
+
+def test_the_error_is_the_largest_over_the_numbers_of_callers() -> None:
+    reference = at_callers({1: [10.0] * 4, 4: [40.0, 41.0, 40.0, 41.0]})
+    candidate = at_callers({1: [10.0] * 4, 4: [40.0, 47.0, 44.0, 60.0]})
+    both, one = (
+        session_sd(MEAN, candidate, reference),
+        session_sd(MEAN, at_callers({1: [10.0] * 4}), at_callers({1: [10.0] * 4})),
+    )
+    assert both is not None
+    assert one is not None
+    assert both > one
+
+
+def test_a_percentile_needs_its_requests_at_each_number_of_callers() -> None:
+    few, many = at_callers({1: [10.0] * 4, 4: [40.0] * 4}, n=100), at_callers({1: [10.0] * 4, 4: [40.0] * 4})
+    assert session_value(P99, few, few) is None, "800 requests in all, 400 at each number"
+    assert session_value(P99, many, many) == pytest.approx(0.0)

@@ -117,6 +117,12 @@ def test_the_answer_says_what_it_is_valid_for() -> None:
         "for one caller that waits for each answer, under a quota of 1 CPU, on the CPUs 0-1, within 512 MiB of memory, "
         "with 2 replicas on this host, beside this load: work\\x1b[2J"
     )
+    four = replace(single, infer_requests=4, callers=(4,))
+    assert validity_words(four) == "for 4 callers that wait for their answers"
+    assert callers_words(four) == "more than 4 callers: another study with a larger `load: {callers: N}`"
+    several = replace(four, callers=(1, 2, 4))
+    assert validity_words(several) == "for 1, 2 and 4 callers that wait for their answers, the worst of which counts"
+    assert validity_words(replace(four, callers=(1,))) == "for one caller that waits for each answer"
     arriving = replace(TUNED, batch_size=1, arrivals=BestArrivals(pattern="poisson", rate_per_s=120.0))
     assert validity_words(arriving) == "for poisson arrivals of 120 requests/s"
     assert callers_words(arriving) == ""
