@@ -18,12 +18,21 @@ from tuner.evidence.trials import finished_trials
 from tuner.phases.baselines import settle_reference
 from tuner.phases.confirmation import read_host, run_confirmation
 from tuner.phases.final import next_confirmation
-from tuner.phases.progress import CandidateRejected, Measuring, SearchEnded, StudyFinished, StudyResumed
+from tuner.phases.progress import (
+    CandidateRejected,
+    ClaimOutOfReach,
+    Measuring,
+    SearchEnded,
+    StudyFinished,
+    StudyResumed,
+)
 from tuner.phases.runner import SessionRunner
 from tuner.phases.search import explore
 from tuner.planning.description import describe_plan
+from tuner.planning.provable import out_of_reach
 from tuner.planning.selection import runner_up
 from tuner.planning.study_plan import study_plan
+from tuner.records.confirmation_plan import FrontLine
 from tuner.records.session_log import VerdictLine
 from tuner.search.enumeration import enumerate_space
 from tuner.search.optuna_study import Search
@@ -76,6 +85,8 @@ def _conclude(runner: SessionRunner, end: SearchEnd | None) -> VerdictLine:
     if plan is None and (plan := next_confirmation(runner, study_plan(state))) is not None:
         # Fixed on disk before the first session: what is confirmed, and in how many sessions.
         runner.append(plan)
+        for claim in () if isinstance(plan, FrontLine) else out_of_reach(state, plan):
+            runner.tell(ClaimOutOfReach(claim=claim))
     found = run_confirmation(runner, plan) if plan else None
     failure = end.cause if end is not None and end.reason is EndReason.ALL_FAILED else ""
     verdict = decide(state, found, failure=failure)

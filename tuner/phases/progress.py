@@ -17,6 +17,7 @@ from tuner.evidence.state import StudyState
 from tuner.model.host import HostFacts
 from tuner.phases.host_events import HostEvent, HostReading
 from tuner.planning.description import Planned
+from tuner.planning.provable import OutOfReach
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
 from tuner.search.database.events import DatabaseEvent
@@ -187,6 +188,13 @@ class ConfirmationRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimOutOfReach:
+    """A confirmation begins that is too small to prove something of the candidate at hand."""
+
+    claim: OutOfReach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateRejected:
     """A winner was turned down, and another candidate is confirmed in its place."""
 
@@ -216,6 +224,7 @@ Event = (
     | BaselinesListed
     | BaselinesMeasured
     | Planned
+    | ClaimOutOfReach
     | SpaceEnumerated
     | ListingGivenUp
     | SpaceTooLarge

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from tuner.evidence.noise import PRIOR_SD
 from tuner.evidence.state import StudyState
-from tuner.planning.budget import FRONT_MEMBERS, SD_FLOOR, StudyPlan
+from tuner.planning.budget import FRONT_MEMBERS, StudyPlan
 from tuner.planning.feasibility import needed_percentile
+from tuner.planning.provable import ProvableLimit, Size, provable_gain_pct, provable_limits
 from tuner.planning.study_plan import study_plan, usual_plan
 from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import alpha_of, gain_log
@@ -44,21 +45,21 @@ class Planned:
     """Smallest gain that is proved with a probability of 80 %."""
     percentile: str = ""
     """Name of the metric whose claim makes sessions longer than usual; empty if none does."""
+    limits: tuple[ProvableLimit, ...] = ()
+    """How closely each limit can be proved; empty before the baselines have run."""
+    is_open: bool = False
+    """True if what can be proved of percentiles and limits is known only once the baselines have run."""
 
 
 def provable_pct(state: StudyState, plan: StudyPlan) -> float:
     """Returns the smallest gain that the plan proves with a probability of 80 %."""
-    sd = state.reference.noise.session_sd_of(plan.pairs)
+    count = len(state.study.objective.metrics)
+    return provable_gain_pct(state, _size(state, plan), count * (FRONT_MEMBERS - 1) if count > 1 else 1)
+
+
+def _size(state: StudyState, plan: StudyPlan) -> Size:
     alpha = alpha_of(state.log.winners_before(state.attempt))
-    if (count := len(state.study.objective.metrics)) > 1:
-        alpha /= count * (FRONT_MEMBERS - 1)
-    return smallest_provable_gain_pct(
-        sd,
-        plan.max_sessions,
-        alpha,
-        min_gain_log=gain_log(state.study.min_gain_pct),
-        sd_floor=SD_FLOOR * sd,
-    )
+    return Size(sessions=plan.max_sessions, pairs=plan.pairs, window_s=plan.window_s, alpha=alpha)
 
 
 def describe_plan(state: StudyState) -> Planned:
@@ -75,6 +76,7 @@ def describe_plan(state: StudyState) -> Planned:
         noise=source,
         provable_gain_pct=provable_pct(state, plan),
         percentile=row.name if (row := needed_percentile(state)) else "",
+        limits=tuple(provable_limits(state, _size(state, plan))),
     )
 
 
@@ -90,4 +92,5 @@ def _usual(state: StudyState) -> Planned:
         provable_gain_pct=smallest_provable_gain_pct(
             sd, plan.max_sessions, min_gain_log=gain_log(state.study.min_gain_pct)
         ),
+        is_open=state.study.objective.row.quantile is not None or bool(state.study.objective.limits),
     )

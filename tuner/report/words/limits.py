@@ -6,12 +6,51 @@ Responsible for words. Must not import sessions or windows.
 from __future__ import annotations
 
 from tuner.bench.metrics import METRICS
-from tuner.statistics.limits import ConstraintCheck, LimitOutcome
+from tuner.planning.provable import OutOfReach, ProvableLimit
+from tuner.statistics.limits import Bound, ConstraintCheck, LimitOutcome
 
 
 def limit_words(check: ConstraintCheck) -> str:
     """Returns why a limit does not count as kept, in one line; empty if the limit is kept."""
     return "" if check.is_kept else f"{check.bound.metric}: {_cause(check)}"
+
+
+def provable_limit_words(limit: ProvableLimit) -> str:
+    """Returns how closely a limit can be proved, in one line."""
+    bound = limit.bound
+    on = "" if limit.requests is None else f", on about {limit.requests} requests"
+    if limit.value is None:
+        return f"provable of {_bound_words(bound)}: nothing in this budget{on}: more minutes, or a lower percentile"
+    side = "up to" if bound.side > 0 else "from"
+    return f"provable of {_bound_words(bound)}: a measured value {side} {_amount(bound, limit.value)}{on}"
+
+
+def out_of_reach_words(claim: OutOfReach) -> str:
+    """Returns what the confirmation of the candidate at hand cannot prove, and what can, in one line."""
+    if claim.bound is None:
+        words = (
+            f"the best candidate gains about {claim.measured:.1f} %, and this budget proves {claim.provable:.1f} % or "
+            "more: it may end without a proof"
+        )
+    else:
+        side = "up to" if claim.bound.side > 0 else "from"
+        room = "no value" if claim.provable is None else f"a value {side} {_amount(claim.bound, claim.provable)}"
+        words = (
+            f"the best candidate measured {_amount(claim.bound, claim.measured)}, and of {_bound_words(claim.bound)} "
+            f"this budget proves {room}: it may end without a proof"
+        )
+    if claim.minutes is None:
+        return f"{words}; no budget of this host's noise is likely to be enough"
+    return f"{words}; --minutes {claim.minutes:g} is likely to be enough"
+
+
+def _bound_words(bound: Bound) -> str:
+    sign = "<=" if bound.side > 0 else ">="
+    return f"{bound.metric} {sign} {bound.limit:g}{' times the best baseline' if bound.is_ratio else ''}"
+
+
+def _amount(bound: Bound, value: float) -> str:
+    return f"{value:.3g} {'times' if bound.is_ratio else METRICS[bound.metric].unit}"
 
 
 def _cause(check: ConstraintCheck) -> str:

@@ -17,6 +17,7 @@ from tuner.phases.progress import (
     BaselinesListed,
     BaselinesMeasured,
     CandidateRejected,
+    ClaimOutOfReach,
     ConfirmationRead,
     DeploymentNote,
     Event,
@@ -39,6 +40,7 @@ from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
 from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.host import host_words, warning
+from tuner.report.words.limits import out_of_reach_words, provable_limit_words
 from tuner.report.words.opening import opening_lines
 from tuner.report.words.space import enumeration_lines, given_up_line
 from tuner.search.database.events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
@@ -100,6 +102,7 @@ def _planned(event: Planned) -> list[str]:
         f"confirmation {plan.confirm_s:.0f} s ({sessions})",
         *_provable(event),
         *_longer(event),
+        *map(provable_limit_words, event.limits),
         *plan_lines(plan),
     ]
 
@@ -128,7 +131,8 @@ def _provable(event: Planned) -> list[str]:
     if not event.has_baselines:
         is_known = event.noise is NoiseSource.KNOWN
         noise = "the noise that an earlier study of today found" if is_known else "the usual noise"
-        return [f"provable with {noise} ({100 * event.session_sd:.1f} %): {gain}"]
+        later = ["what can be proved of percentiles and limits is known once the baselines have run"]
+        return [f"provable with {noise} ({100 * event.session_sd:.1f} %): {gain}", *(later if event.is_open else ())]
     is_usual = event.noise is NoiseSource.USUAL
     usual = " (the usual noise: this budget has no time to find out)" if is_usual else ""
     within = "" if event.minutes is None else f", in {event.minutes:g} min"
@@ -293,6 +297,7 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     BaselinesListed: _listed,
     BaselinesMeasured: _baselines,
     Planned: _planned,
+    ClaimOutOfReach: lambda event: [f"warning: {out_of_reach_words(event.claim)}"],
     SpaceEnumerated: lambda event: enumeration_lines(event.enumeration),
     ListingGivenUp: lambda event: [given_up_line(event)],
     SpaceTooLarge: lambda event: [f"the space is too large to list, which {event.sampler} needs: it is sampled by TPE"],
