@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Version of the format of best.yaml and front.yaml; a larger one in a file is refused."""
 PropertyValue = str | int | float | bool
+Answer = Literal["settings", "hint", "nothing"]
+"""Advice of a study: use the tuned settings, use a baseline in place of today's, or change nothing."""
+Proof = Literal["proved", "as_measured", "broken"]
+"""Strength of a kept limit: kept by its confidence bound, kept as measured without that proof, or exceeded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class BestObjective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestBaseline:
-    """Describes the reference: the baseline of every comparison, to which `compile` falls back."""
+    """Describes a baseline: the reference, to which `compile` falls back, or the one that runs today."""
 
     name: str
     value: float
@@ -90,7 +94,7 @@ class BestBaseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestGain:
-    """States a gain over the reference with its interval; positive is better, whatever the metric's direction."""
+    """States a gain over a baseline with its interval; positive is better, whatever the metric's direction."""
 
     estimate_pct: float
     low_pct: float
@@ -116,6 +120,8 @@ class BestConstraint:
     """Number of requests on which the measured value rests."""
     kept: bool | None = None
     """False if no configuration keeps all limits and this one violates the limit; None in older files."""
+    proof: Proof | None = None
+    """Strength of the evidence that the limit is kept; None in older files."""
 
     def __str__(self) -> str:
         bounds = {"min": self.min, "max": self.max, "min_ratio": self.min_ratio, "max_ratio": self.max_ratio}
@@ -140,6 +146,8 @@ class Best:
     verdict: Literal["tuned", "baseline"]
     reason: str | None = None
     """Reason for the verdict `baseline`."""
+    answer: Answer | None = None
+    """Advice of the study; None in older files and if no configuration is an answer."""
     device: str
     model: BestModel
     properties: Mapping[str, PropertyValue]
@@ -158,7 +166,13 @@ class Best:
     baseline: BestBaseline
     baselines: Mapping[str, float]
     gain: BestGain | None = None
-    """Gain over the reference; None if none was shown."""
+    """Gain of tuned settings over the reference; None if none was shown."""
+    today: BestBaseline | None = None
+    """The baseline that runs today: the one named `today`, else `default`; None in older files and if it failed."""
+    today_gain: BestGain | None = None
+    """Gain of this configuration over today's baseline; None if none was shown. The key is `gain_over_today`."""
+    baseline_gains: Mapping[str, BestGain] = field(default_factory=dict)
+    """Baseline -> its gain or loss against today's in the same fresh sessions, shown to differ or not."""
     constraints: tuple[BestConstraint, ...] = ()
     objectives: tuple[BestObjective, ...] = ()
     """All objectives of a study with several; then this configuration is a point of a front."""

@@ -9,10 +9,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tuner.deploy.best import (
     SCHEMA_VERSION,
+    Answer,
     Best,
     BestArrivals,
     BestBaseline,
@@ -21,6 +22,7 @@ from tuner.deploy.best import (
     BestInput,
     BestModel,
     BestObjective,
+    Proof,
 )
 from tuner.deploy.document import REWRITE, OneLine, format_content, parse_content, write_whole
 from tuner.deploy.fields import Fields, is_number, is_scalar
@@ -34,6 +36,8 @@ HEADER = """\
 VERDICTS: tuple[Literal["tuned", "baseline"], ...] = ("tuned", "baseline")
 APIS: tuple[Literal["async", "sync"], ...] = ("async", "sync")
 AFFINITIES: tuple[Literal["shared", "split"], ...] = ("shared", "split")
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
+PROOFS: tuple[Proof, ...] = get_args(Proof)
 SCALAR = "text, a finite number, true or false"
 """Kinds of values that a property may have, for messages."""
 
@@ -77,6 +81,8 @@ def best_content(best: Best) -> dict[str, Any]:
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "study": best.study, "verdict": best.verdict}
     if best.reason is not None:
         content["reason"] = best.reason
+    if best.answer is not None:
+        content["answer"] = best.answer
     content |= {
         "device": best.device,
         "model": {"path": best.model.path, "variant": best.model.variant, "sha256": best.model.sha256},
@@ -93,6 +99,7 @@ def best_content(best: Best) -> dict[str, Any]:
         "baseline": OneLine(_baseline_content(best.baseline)),
         "baselines": dict(best.baselines),
         "gain": None if best.gain is None else _without_none(asdict(best.gain)),
+        **_today_content(best),
         "constraints": [_without_none(asdict(constraint)) for constraint in best.constraints],
         "environment": dict(best.environment),
         "provenance": dict(best.provenance),
@@ -101,6 +108,16 @@ def best_content(best: Best) -> dict[str, Any]:
         content["objectives"] = [_without_none(asdict(objective)) for objective in best.objectives]
         content["gains"] = {name: _without_none(asdict(gain)) for name, gain in best.gains.items()}
     return content
+
+
+def _today_content(best: Best) -> dict[str, Any]:
+    """Returns the keys about what runs today, which older files lack."""
+    if best.today is None:
+        return {}
+    gain = None if best.today_gain is None else _without_none(asdict(best.today_gain))
+    others = {name: _without_none(asdict(found)) for name, found in best.baseline_gains.items()}
+    content: dict[str, Any] = {"today": OneLine(_baseline_content(best.today)), "gain_over_today": gain}
+    return content | ({"baseline_gains": others} if others else {})
 
 
 def unheld_inputs(inputs: Mapping[str, BestInput]) -> list[str]:
@@ -130,11 +147,13 @@ def read_best(fields: Fields) -> Best:
     """Returns the values of best.yaml and adds everything wrong to the problems of `fields`."""
     fields.one_of("schema_version", (SCHEMA_VERSION,))
     model = fields.inside("model")
-    gains = fields.inside("gains") if "gains" in fields.content else None
+    gains = _gains(fields, "gains")
+    today = fields.content.get("today")
     return Best(
         study=fields.text("study"),
         verdict=fields.one_of("verdict", VERDICTS),
         reason=fields.optional_text("reason"),
+        answer=None if "answer" not in fields.content else fields.one_of("answer", ANSWERS),
         device=fields.text("device"),
         model=BestModel(path=model.text("path"), variant=model.text("variant"), sha256=model.text("sha256")),
         properties=fields.mapping_of("properties", SCALAR, is_scalar),
@@ -150,9 +169,12 @@ def read_best(fields: Fields) -> Best:
         baseline=_baseline(fields.inside("baseline")),
         baselines=fields.mapping_of("baselines", "a finite number", is_number),
         gain=None if fields.content.get("gain") is None else _gain(fields.inside("gain")),
+        today=None if today is None else _baseline(fields.inside("today")),
+        today_gain=None if fields.content.get("gain_over_today") is None else _gain(fields.inside("gain_over_today")),
+        baseline_gains=_gains(fields, "baseline_gains"),
         constraints=tuple(_constraint(item) for item in fields.items("constraints")),
         objectives=tuple(_objective(item) for item in fields.items("objectives")),
-        gains={} if gains is None else {name: _gain(gains.inside(name)) for name in gains.content},
+        gains=gains,
         arrivals=_arrivals(fields) if "load" in fields.content else None,
         environment=_environment(fields),
         provenance=fields.mapping("provenance"),
@@ -199,6 +221,14 @@ def _gain(fields: Fields) -> BestGain:
     )
 
 
+def _gains(fields: Fields, key: str) -> dict[str, BestGain]:
+    """Returns name -> gain; empty if the file lacks the key."""
+    if key not in fields.content:
+        return {}
+    found = fields.inside(key)
+    return {name: _gain(found.inside(name)) for name in found.content}
+
+
 def _objective(fields: Fields) -> BestObjective:
     return BestObjective(
         metric=fields.text("metric"),
@@ -217,6 +247,7 @@ def _constraint(fields: Fields) -> BestConstraint:
         max_ratio=fields.optional_number("max_ratio"),
         measured=fields.number("measured"),
         kept=None if "kept" not in fields.content else fields.one_of("kept", (True, False)),
+        proof=None if "proof" not in fields.content else fields.one_of("proof", PROOFS),
         requests=fields.optional_integer("requests", 0),
     )
 

@@ -171,13 +171,14 @@ def constraints_of(
                 measured = math.exp(METRICS[limit.metric].sign * ratios[limit.metric])
             else:
                 measured = mine.values[limit.metric]
+            own: dict[str, Any] = {bound.kind: bound.limit}
             found.append(
                 BestConstraint(
                     metric=limit.metric,
                     measured=rounded(measured),
                     requests=check.requests or None if check else None,
                     kept=None if is_answer else bound.keeps(measured),
-                    **{bound.kind: bound.limit},
+                    **own,
                 )
             )
     return tuple(found)
