@@ -90,7 +90,11 @@ class SessionRunner:
 
     def show(self, phase: Phase, measuring: Measuring, **more: Any) -> None:
         """Shows the status with these of its fields changed, and with the time that is left of the budget."""
-        known = {"remaining_s": self.state.remaining_s(), "differing": self.state.setup.space.searched}
+        known = {
+            "remaining_s": self.state.remaining_s(),
+            "differing": self.state.setup.space.searched,
+            "metric": self.state.study.objective.metric,
+        }
         self.status = replace(self.status, phase=phase, measuring=measuring, **{**known, **more})
         self.reporter.show(self.status)
 

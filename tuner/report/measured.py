@@ -11,7 +11,7 @@ from tuner.outcome.measured import Measured
 from tuner.report.outcome import column_title
 from tuner.report.terminal import Column, few_requests, metrics_table
 from tuner.report.words.configuration import short_name
-from tuner.report.words.progress import percent
+from tuner.report.words.gain import Gain, gain_words, metric_name
 from tuner.statistics.sequential_test import Interval, gain_pct
 
 
@@ -22,11 +22,10 @@ def measured_lines(measured: Measured) -> list[str | Table]:
     columns += [Column(title=column_title(name), metrics=one) for name, one in measured.baselines.items()]
     return [
         short_name(measured.config),
-        f"  {metric} {percent(gain.estimate)} (positive is better) against {measured.reference}, the best baseline "
-        f"({100 * gain.confidence:.0f} % interval {percent(gain.low)} to {percent(gain.high)}, "
-        f"{gain.sessions} fresh sessions)",
+        f"  {metric_name(metric)} {gain_words(metric, Gain.of(gain))} against {measured.reference}, the best baseline "
+        f"(confidence {100 * gain.confidence:.0f} %, {gain.sessions} fresh sessions)",
         *(
-            f"  against {name} {percent(one.estimate)} ({percent(one.low)} to {percent(one.high)})"
+            f"  against {name} {gain_words(metric, Gain.of(one))}"
             for name, one in measured.gains.items()
             if name != measured.reference
         ),

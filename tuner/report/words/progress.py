@@ -41,6 +41,7 @@ from tuner.planning.description import NoiseSource, Planned
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
 from tuner.report.words.configuration import baseline_name, name_by, short_name
+from tuner.report.words.gain import amount_words, metric_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.space import enumeration_lines, given_up_line
 from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseRenewed
@@ -73,7 +74,8 @@ def status_line(status: Status) -> str:
         minutes, seconds = divmod(int(abs(status.remaining_s)), 60)
         words.append(f"{minutes}:{seconds:02d} {'left' if status.remaining_s >= 0.0 else 'over the budget'}")
     if status.incumbent is not None:
-        gain = f" {percent(status.incumbent_gain)}" if status.incumbent_gain is not None else ""
+        known = status.incumbent_gain is not None
+        gain = f" {amount_words(status.metric, status.incumbent_gain or 0.0)}" if known else ""
         words.append(f"best so far{gain}: {name_by(status.incumbent, status.differing)}")
     if status.trials or status.duplicates or status.failures:
         words.append(f"{status.trials} trials, {status.duplicates} repeats, {status.failures} failures")
@@ -96,9 +98,9 @@ def _measuring(status: Status) -> str:
         "race": f"{count} at once",
         "search": names[0] if count == 1 else f"{count} at once",
         "final": f"{count} candidates{', the best from the second best' if now.is_refinement else ''}",
-        "confirm": f"session {now.session} of at most {now.max_sessions}"
-        if count == 1
-        else f"session {now.session} of {now.max_sessions}, {count} points",
+        "confirm": f"session {now.session} of {now.max_sessions}, {count} points"
+        if count > 1
+        else f"session {now.session} of at most {now.max_sessions}{'' if count else ', baselines alone'}",
         "measure": f"session {now.session} of {now.max_sessions}: {', '.join(names)}",
     }[status.phase]
 
@@ -109,8 +111,15 @@ def _resumed(event: StudyResumed) -> list[str]:
 
 
 def _baselines(event: BaselinesMeasured) -> list[str]:
-    others = [f"{name} {percent(gain)}{_beyond(event.violated.get(name, ()))}" for name, gain in event.gains.items()]
-    lines = [f"reference: {event.reference}; beside it, positive is better: {', '.join(others)}"] if others else []
+    equal = {name: names for names in event.same for name in names}
+    groups = {tuple(equal.get(name, [name])): name for name in event.gains}
+    others = [
+        f"{' = '.join(group)} {amount_words(event.metric, event.gains[name])}{_beyond(event.violated.get(name, ()))}"
+        for group, name in groups.items()
+        if event.reference not in group
+    ]
+    beside = f"; beside it {metric_name(event.metric)} of {', '.join(others)}" if others else ""
+    lines = [f"reference: {' = '.join(equal.get(event.reference, [event.reference]))}{beside}"]
     if not event.is_feasible:
         lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
     lines += [f"one configuration here under several names: {', '.join(names)}" for names in event.same]
