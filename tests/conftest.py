@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -36,6 +38,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
 FULL_AT_BYTES = 8_000
 """No file may become larger on the full disk: enough for what is written before the first session."""
+
+
+def _place_operations() -> None:
+    """Puts what OpenVINO 2024 has below `openvino.runtime` to where the tests import it from."""
+    if find_spec("openvino.op") is None:
+        for name in ("op", "op.util", "opset13", "opset15"):
+            module = import_module(f"openvino.runtime.{name}")
+            sys.modules[f"openvino.{name}"] = module
+            if name.startswith("opset"):
+                setattr(import_module("openvino"), name, module)
+
+
+_place_operations()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -281,7 +281,7 @@ def test_the_query_of_the_record_runs_where_duckdb_is_installed(
 def test_every_command_of_the_tests_page_finds_its_tests(command: str) -> None:
     """Collected, not run: a test that runs all tests would run itself."""
     options = shlex.split(command, comments=True)
-    if "tests/gates/run.py" in options:
+    if any(option.startswith("tests/gates/") for option in options):
         return  # .ci/run runs it
     assert options[0] == "pytest"
     options = [option for option in options[1:] if option not in ("-n", "2")]

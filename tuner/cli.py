@@ -21,10 +21,10 @@ from tuner import __version__
 from tuner.commands import study_flags as flags_of
 from tuner.commands.failures import explain
 from tuner.errors import SignalError
-from tuner.report.stream import unbroken
+from tuner.report.stream import pass_on, say, unbroken
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 T = TypeVar("T")
 app = typer.Typer(
@@ -66,6 +66,7 @@ def run(
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be done, and stop.")] = False,
     as_json: Json = False,
+    verbose: flags_of.Verbose = None,
     minimize: flags_of.Minimize = None,
     maximize: flags_of.Maximize = None,
     limits: flags_of.Limits = None,
@@ -79,9 +80,10 @@ def run(
     """Start or resume a study, of a study file or of a model alone; Ctrl-C is safe."""
     from tuner.commands.init import study_of, written_file
     from tuner.commands.run import RunOptions, plan_study, run_study
-    from tuner.report.outcome import end_lines
+    from tuner.report.live.ending import ending
+    from tuner.report.live.reporters import reporter as reporter_for
     from tuner.report.study_json import study_json
-    from tuner.report.terminal import TerminalReporter, print_lines
+    from tuner.report.terminal import print_lines
     from tuner.report.words.progress import event_lines
 
     flags = flags_of.StudyFlags.of(context.params)
@@ -90,13 +92,13 @@ def run(
     options = RunOptions(
         results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, text=text, warm_start=warm_start
     )
-    with TerminalReporter(sys.stderr) as reporter:
+    with reporter_for(sys.stderr, is_verbose=verbose) as reporter:
         planned = plan_study(path, options, reporter) if plan else []
         report = None if plan else run_study(path, options, reporter)
     if report is None:
         print_lines([line for event in planned for line in event_lines(event)], sys.stdout)
         return
-    print_result(report, as_json, study_json, end_lines)
+    print_result(report, as_json, study_json, lambda found: ending(found, sys.stdout, is_verbose=verbose))
     if report.result is None or not report.result.is_answer:
         raise typer.Exit(1)
 
@@ -126,7 +128,7 @@ def init(
         print(list_recipes(), end="")
         return
     options = InitOptions(recipe=recipe, minutes=minutes, out=out)
-    print(*init_study(model, flags_of.StudyFlags.of(context.params), options), sep="\n")
+    say(*init_study(model, flags_of.StudyFlags.of(context.params), options), stream=sys.stdout)
 
 
 @app.command()
@@ -160,7 +162,7 @@ def report(
     """Write a study as one page with figures, report.html, which opens offline."""
     from tuner.commands.report import write_report
 
-    print(f"written: {write_report(folder, out)}")
+    say(f"written: {write_report(folder, out)}", stream=sys.stdout)
 
 
 @app.command()
@@ -170,16 +172,17 @@ def measure(
     results: Results = RESULTS,
     wait: Wait = False,
     as_json: Json = False,
+    verbose: flags_of.Verbose = None,
 ) -> None:
-    """One configuration against the baselines, without a search."""
+    """One configuration against the baselines, or the baselines alone; without a search."""
     from tuner.commands.measure import measure_study
     from tuner.commands.run import RunOptions
-    from tuner.report.measured import measured_json, measured_lines
-    from tuner.report.terminal import TerminalReporter
+    from tuner.report.live.reporters import reporter as reporter_for
+    from tuner.report.measured import measured_json, measured_lines, measured_verdict
 
-    with TerminalReporter(sys.stderr) as reporter:
+    with reporter_for(sys.stderr, is_verbose=verbose) as reporter:
         measured = measure_study(study, sets or [], RunOptions(results=results, wait=wait), reporter)
-    print_result(measured, as_json, measured_json, measured_lines)
+    print_result(measured, as_json, measured_json, measured_lines if verbose is not False else measured_verdict)
 
 
 @app.command()
@@ -197,12 +200,12 @@ def verify(
     """Does the promise of a best.yaml hold here, today? Exit code 0 it holds, 1 it does not, 4 cannot tell."""
     from tuner.commands.verify import VerifyOptions, verify_best
     from tuner.report import verified
-    from tuner.report.terminal import TerminalReporter
+    from tuner.report.live.reporters import reporter as reporter_for
 
     if junit is not None:
         verified.check_junit(junit)
     options = VerifyOptions(against=against, min_gain_pct=min_gain, minutes=minutes, wait=wait)
-    with TerminalReporter(sys.stderr) as reporter:
+    with reporter_for(sys.stderr) as reporter:
         report = verify_best(best, options, reporter)
     if junit is not None:
         verified.write_junit(junit, report)
@@ -220,8 +223,8 @@ def apply(
     from tuner.commands.apply import apply_file
 
     applied = apply_file(best, strict=strict)
-    print(*applied.notes, sep="\n", file=sys.stderr)
-    print(applied.code, end="")
+    say(*applied.notes, stream=sys.stderr)
+    pass_on(applied.code, sys.stdout)
 
 
 @app.command()
@@ -244,8 +247,8 @@ def export(
         return
     options = ExportOptions(target=target, out=out, point=point, picks=picks or (), strict=strict)
     answer = export_best(best, options)
-    print(*answer.notes, sep="\n", end="\n" if answer.notes else "", file=sys.stderr)
-    print(answer.text, end="")
+    say(*answer.notes, stream=sys.stderr)
+    pass_on(answer.text, sys.stdout)
 
 
 @app.command()
@@ -289,7 +292,7 @@ def schema() -> None:
 
 
 def print_result(
-    result: T, as_json: bool, to_json: Callable[[T], Any], to_lines: Callable[[T], Sequence[str | Table]]
+    result: T, as_json: bool, to_json: Callable[[T], Any], to_lines: Callable[[T], Sequence[RenderableType]]
 ) -> None:
     """Prints the answer of a command on stdout, as JSON or for a person to read."""
     from tuner.report.terminal import print_lines

@@ -9,9 +9,9 @@ process takes to choose among the 3888 points of the space after as many, and wh
 
 from __future__ import annotations
 
+import argparse
 import math
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -50,7 +50,10 @@ def search_in(path: Path) -> Search:
     return Search(space=SPACE, sampler="tpe", seed=0, database=database)
 
 
-def main(trials: int) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trials", type=int, nargs="?", default=2000, help="number of trials (2000)")
+    trials = parser.parse_args().trials
     costs_ms: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "study.db"
@@ -93,4 +96,4 @@ def main(trials: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main()

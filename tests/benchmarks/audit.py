@@ -1,6 +1,6 @@
 """Measures whether members of a session disturb each other, and whether their order matters.
 
-    python tests/benchmarks/audit.py FOLDER [--sessions 8]
+    python tests/benchmarks/audit.py FOLDER [--sessions 8] [--seconds 0.4]
 
 Two questions, on a real model, in fresh processes that alternate:
 
@@ -48,8 +48,8 @@ A, B = config(), DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 1, "I
 COPIES = [config(CPU_RUNTIME_CACHE_CAPACITY=size) for size in range(1, OTHERS + 1)]
 
 
-def plan(seed: int) -> SessionPlan:
-    return SessionPlan(phase="measure", seed=seed, blocks=BLOCKS, window_s=0.4, is_fresh=True)
+def plan(seed: int, window_s: float) -> SessionPlan:
+    return SessionPlan(phase="measure", seed=seed, blocks=BLOCKS, window_s=window_s, is_fresh=True)
 
 
 def ratio(session: Session) -> float:
@@ -95,9 +95,10 @@ def answer(values: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--sessions", type=int, default=8)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the files are written")
+    parser.add_argument("--sessions", type=int, default=8, help="sessions of each size, at least 2 (8)")
+    parser.add_argument("--seconds", type=float, default=0.4, help="length of a window (0.4)")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     differences, compiled, turned = [], [], []
@@ -105,7 +106,7 @@ def main() -> None:
         for i in range(given.sessions):
             sessions = [[A, B], [A, B, *COPIES]]
             found = {
-                len(configurations): bench.measure(request_of(configurations, plan(i)))
+                len(configurations): bench.measure(request_of(configurations, plan(i, given.seconds)))
                 for configurations in (sessions if i % 2 else sessions[::-1])
             }
             differences.append(ratio(found[7]) - ratio(found[2]))

@@ -1,6 +1,6 @@
 """Measures what the bookkeeping of the closed loop costs: its throughput against a bare loop over the same requests.
 
-    python tests/benchmarks/closed_loop.py [sessions]
+    python tests/benchmarks/closed_loop.py [sessions] [--pairs 10] [--seconds 0.25]
 
 Each session is a process of its own; inside it the two loops take turns on one AsyncInferQueue, and the session's value
 is the median of the paired ratios. Printed: the median over sessions with minimum and maximum. Targets: 0.98 for a 2 ms
@@ -9,6 +9,7 @@ model, 0.95 for builtin:mlp with 2 requests; 8 requests are reported.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -21,10 +22,9 @@ CASES = {
     "builtin:mlp, 2 requests": ("builtin:mlp", (1, 64), 2, 0.95),
     "builtin:mlp, 8 requests": ("builtin:mlp", (1, 64), 8, None),
 }
-PAIRS, WINDOW_S = 10, 0.25
 
 
-def session(path: str, shape: tuple[int, ...], count: int) -> dict[str, float]:
+def session(path: str, shape: tuple[int, ...], count: int, pairs: int, window_s: float) -> dict[str, float]:
     import numpy as np
     import openvino as ov
 
@@ -50,17 +50,17 @@ def session(path: str, shape: tuple[int, ...], count: int) -> dict[str, float]:
         return n / (time.perf_counter() - begin)
 
     def ours() -> float:
-        turn = run_async(queue, requests, TurnPlan(window_s=WINDOW_S, max_s=5.0), clock=time.perf_counter)
+        turn = run_async(queue, requests, TurnPlan(window_s=window_s, max_s=5.0), clock=time.perf_counter)
         found = counted(turn)
         assert found is not None
         return found.completions / found.duration_s
 
     rate = bare(50)
     for _ in range(3):
-        rate = bare(int(rate * WINDOW_S) + count)
+        rate = bare(int(rate * window_s) + count)
     ratios = []
-    for i in range(PAIRS):
-        n = int(rate * WINDOW_S) + count
+    for i in range(pairs):
+        n = int(rate * window_s) + count
         first, second = (ours(), bare(n)) if i % 2 else (bare(n), ours())
         mine, plain = (first, second) if i % 2 else (second, first)
         ratios.append(mine / plain)
@@ -69,11 +69,22 @@ def session(path: str, shape: tuple[int, ...], count: int) -> dict[str, float]:
 
 
 def main() -> None:
-    sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sessions", type=int, nargs="?", default=12, help="new processes of each case (12)")
+    parser.add_argument("--pairs", type=int, default=10, help="turns of each loop in a session (10)")
+    parser.add_argument("--seconds", type=float, default=0.25, help="length of a turn (0.25)")
+    parser.add_argument("--session", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.session:
+        path, shape, count = given.session
+        print(json.dumps(session(path, tuple(json.loads(shape)), int(count), given.pairs, given.seconds)))
+        return
+    sessions = given.sessions
     for name, (path, shape, count, target) in CASES.items():
         found = []
         for _ in range(sessions):
-            words = [sys.executable, __file__, "--session", path, json.dumps(shape), str(count)]
+            words = [sys.executable, __file__, "--pairs", str(given.pairs), "--seconds", str(given.seconds)]
+            words += ["--session", path, json.dumps(shape), str(count)]
             found.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
         ratios = [one["ratio"] for one in found]
         latency = statistics.median(one["ms"] for one in found)
@@ -86,7 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--session"]:
-        print(json.dumps(session(sys.argv[2], tuple(json.loads(sys.argv[3])), int(sys.argv[4]))))
-    else:
-        main()
+    main()

@@ -9,7 +9,7 @@ the level: so the level for an error is that quantile of the smallest p-value. B
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from itertools import islice
 
@@ -77,7 +77,9 @@ def level_and_error(p: Floats, share: float, studies: int) -> tuple[float, float
 
 
 def main() -> None:
-    studies = int(float(sys.argv[1])) if len(sys.argv) > 1 else 20_000_000
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=float, nargs="?", default=2e7, help="simulated studies (2e7)")
+    studies = int(parser.parse_args().studies)
     found = simulate(studies, seed=20)
     print(f"{studies} studies, both tails; level +- standard error, for looks after")
     print("share        " + "".join(f"{', '.join(map(str, SESSIONS[: i + 1])):<24}" for i in range(len(SESSIONS))))

@@ -18,11 +18,11 @@ from typing import Any
 
 import yaml
 from neutral_runner import Config, Model, app_per_s, config_from, die_with_parent
-from tuner.outcome.finished import read_state
 
 from tuner.bench.configuration import DeploymentConfig
 from tuner.deploy.best_file import load_best
 from tuner.evidence.candidates import SEARCHED, ranked
+from tuner.outcome.study_report import read_state
 from tuner.records.confirmation_plan import ConfirmationLine
 from tuner.records.session_log import SessionLine, read_log
 from tuner.study.file.loader import load_study

@@ -168,15 +168,15 @@ def value(metric: str, turns: list[tuple[float, list[float]]]) -> float:
 def main() -> None:
     import yaml
 
-    parser = argparse.ArgumentParser()
-    parser.add_argument("best", type=Path)
-    parser.add_argument("--metric", required=True)
-    parser.add_argument("--against", type=json.loads, default={})
-    parser.add_argument("--cpus", type=float, default=None)
-    parser.add_argument("--sync", action="store_true")
-    parser.add_argument("--sessions", type=int, default=6)
-    parser.add_argument("--turns", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=1.0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("best", type=Path, help="the best.yaml")
+    parser.add_argument("--metric", required=True, help="throughput, or a percentile such as latency_p99_ms")
+    parser.add_argument("--against", type=json.loads, default={}, help="properties of the baseline, as JSON ({})")
+    parser.add_argument("--cpus", type=float, default=None, help="CPU quota of each process; needs root")
+    parser.add_argument("--sync", action="store_true", help="one caller that waits, instead of a queue")
+    parser.add_argument("--sessions", type=int, default=6, help="new pairs of processes, at least 2 (6)")
+    parser.add_argument("--turns", type=int, default=8, help="turns of each in a session (8)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn (1)")
     given = parser.parse_args()
     best = yaml.safe_load(given.best.read_text())
     replicas, batch = best.get("replicas", 1), best["batch_size"]

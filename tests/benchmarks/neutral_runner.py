@@ -9,6 +9,7 @@ Both run the model with the inputs it was trained with: benchmark_app would turn
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import importlib.util
 import json
@@ -253,4 +254,8 @@ def run_resolve(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     roles = {"bare": run_bare, "resolve": run_resolve}
-    print(json.dumps(roles[sys.argv[1]](json.loads(sys.argv[2]))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("role", choices=roles, help="what to do")
+    parser.add_argument("content", type=json.loads, help="with what, as JSON")
+    given = parser.parse_args()
+    print(json.dumps(roles[given.role](given.content)))

@@ -28,10 +28,10 @@ space:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--studies", type=int, default=10)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the files are written")
+    parser.add_argument("--studies", type=int, default=10, help="studies in all, those of earlier calls too (10)")
+    parser.add_argument("--minutes", type=float, default=2.0, help="budget of each study (2)")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     out = given.folder / "null-studies.json"

@@ -1,6 +1,6 @@
 """Compares the p99 of the open loop with queueing theory, in virtual time and on the real clock.
 
-    python tests/benchmarks/open_loop.py [arrivals] [seconds]
+    python tests/benchmarks/open_loop.py [arrivals] [seconds] [--window S]
 
 Virtual time, `arrivals` of each load (default a million), 50, 70 and 90 % load: M/M/1 against the formula; one and two
 servers with equal and with exponential services against simulations that share no code with the loop. Real clock,
@@ -12,6 +12,7 @@ Targets: 3 % in virtual time, 10 % on the real clock; the exit code says.
 
 from __future__ import annotations
 
+import argparse
 import heapq
 import sys
 import threading
@@ -174,15 +175,15 @@ class TimedQueue:
         self.thread.join()
 
 
-def on_the_real_clock(load: float, seconds: float) -> tuple[float, float, float, str]:
+def on_the_real_clock(load: float, seconds: float, window_s: float) -> tuple[float, float, float, str]:
     """Returns p99 of the loop, expected p99 and worst p99 of the generator's lag (ms), and the data in words.
 
     Windows in which the generator ran late (`is_late`) are left out.
     """
     parts, simulated, nominal, lags = [], [], [], []
-    windows = max(1, round(seconds / WINDOW_S))
+    windows = max(1, round(seconds / window_s))
     for seed in range(windows):
-        arrivals_s = trace(2 * load / SERVICE_S, WINDOW_S, seed=seed)
+        arrivals_s = trace(2 * load / SERVICE_S, window_s, seed=seed)
         queue = TimedQueue(2, SERVICE_S)
         try:
             with exact_timers():
@@ -190,14 +191,14 @@ def on_the_real_clock(load: float, seconds: float) -> tuple[float, float, float,
                     queue,
                     queue.requests,
                     arrivals_s=arrivals_s,
-                    end_s=WINDOW_S,
+                    end_s=window_s,
                     drain_s=5.0,
                     clock=time.perf_counter,
                     sleep_until=sleep_until,
                 )
         finally:
             queue.close()
-        found = count_open(turn, drop_s=0.0, end_s=WINDOW_S)
+        found = count_open(turn, drop_s=0.0, end_s=window_s)
         assert found is not None
         counts = histogram.count(found.latencies_ms)
         if is_late(found.lag_p99_ms, counts, None):
@@ -228,8 +229,14 @@ def closed_p99_ms(seconds: float) -> float:
 
 
 def main() -> int:
-    arrivals = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 120.0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arrivals", type=int, nargs="?", default=1_000_000, help="of each load in virtual time (1e6)")
+    parser.add_argument("seconds", type=float, nargs="?", default=120.0, help="of each load on the real clock (120)")
+    parser.add_argument(
+        "--window", type=float, default=WINDOW_S, metavar="S", help=f"length of a window ({WINDOW_S:g})"
+    )
+    given = parser.parse_args()
+    arrivals, seconds = given.arrivals, given.seconds
     is_good = True
 
     def report(what: str, found: float, expected: float, target: float, more: str = "") -> None:
@@ -246,7 +253,7 @@ def main() -> int:
         for what, found, expected in in_virtual_time(load, arrivals):
             report(f"virtual time, {100 * load:.0f} % load, {what}", found, expected, VIRTUAL_TARGET)
     for load in (0.5, 0.7):
-        found, expected, lag_ms, rests_on = on_the_real_clock(load, seconds)
+        found, expected, lag_ms, rests_on = on_the_real_clock(load, seconds, given.window)
         what = f"real clock, {100 * load:.0f} % load, 2 servers of 10 ms, {rests_on}"
         report(what, found, expected, REAL_TARGET, f", lag p99 {lag_ms:.2f} ms")
     found = virtual_p99_ms(trace(140.0, 1000.0, seed=5), 2, stalled)

@@ -8,8 +8,8 @@ the THROUGHPUT hint and one for each trial; `seconds` times one of them, `seen` 
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 from typing import Any
 
@@ -47,7 +47,9 @@ def measure(given: dict[str, Any], properties: dict[str, Any], batch: int, reque
 
 
 def main() -> None:
-    given = json.loads(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("given", type=json.loads, help="path, input, shape and trials, as JSON; also seconds and seen")
+    given = parser.parse_args().given
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     seen = given.get("seen", [])

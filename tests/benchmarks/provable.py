@@ -1,6 +1,6 @@
 """The smallest gain that a confirmation of four minutes proves with 80 % power on this host, from A/A sessions.
 
-    python tests/benchmarks/provable.py FOLDER [--sessions 12]
+    python tests/benchmarks/provable.py FOLDER [--sessions 12] [--pairs N] [--seconds S] [--studies NAME ...]
 
 THROUGHPUT beside itself in fresh processes, the longest sessions that a confirmation has, on two CNNs that take turns.
 FOLDER/provable.json holds for each the sd between sessions (a log-ratio), the gain that follows and the seconds that
@@ -36,30 +36,35 @@ HINT = DeploymentConfig(device="CPU", properties={"PERFORMANCE_HINT": "THROUGHPU
 ONE_PERCENT = math.log(1.01)
 
 
-def value(bench: WorkerBench, seed: int) -> float | None:
-    plan = SessionPlan(phase="measure", seed=seed, blocks=MOST_PAIRS, window_s=WINDOW_S, is_fresh=True)
+def value(bench: WorkerBench, seed: int, pairs: int, window_s: float) -> float | None:
+    plan = SessionPlan(phase="measure", seed=seed, blocks=pairs, window_s=window_s, is_fresh=True)
     one, other = bench.measure(request_of([HINT, HINT], plan)).members
-    assert isinstance(one, Windows)
-    assert isinstance(other, Windows)
+    assert isinstance(one, Windows), one
+    assert isinstance(other, Windows), other
     return session_value(METRICS["throughput"], one, other)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--sessions", type=int, default=12)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the files are written")
+    parser.add_argument("--sessions", type=int, default=12, help="A/A sessions of each model (12)")
+    parser.add_argument("--pairs", type=int, default=MOST_PAIRS, help=f"pairs of windows in a session ({MOST_PAIRS})")
+    parser.add_argument("--seconds", type=float, default=WINDOW_S, help=f"length of a window ({WINDOW_S:g})")
+    parser.add_argument(
+        "--studies", nargs="+", default=STUDIES, metavar="NAME", help=f"of configs/ ({', '.join(STUDIES)})"
+    )
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    values: dict[str, list[float]] = {name: [] for name in STUDIES}
-    seconds = dict.fromkeys(STUDIES, 0.0)
+    values: dict[str, list[float]] = {name: [] for name in given.studies}
+    seconds = dict.fromkeys(given.studies, 0.0)
     with ExitStack() as stack:
         benches = {
-            name: stack.enter_context(WorkerBench(load_study(CONFIGS / f"{name}.yaml").model)) for name in STUDIES
+            name: stack.enter_context(WorkerBench(load_study(CONFIGS / f"{name}.yaml").model)) for name in given.studies
         }
         for i in range(given.sessions):
             for name, bench in benches.items():
                 begin = time.perf_counter()
-                found = value(bench, i)
+                found = value(bench, i, given.pairs, given.seconds)
                 seconds[name] += time.perf_counter() - begin
                 if found is not None:
                     values[name].append(found)
@@ -71,7 +76,7 @@ def main() -> None:
             "sd": sd,
             "gain_pct": gain,
             "sessions": len(found),
-            "pairs": MOST_PAIRS,
+            "pairs": given.pairs,
             "seconds": seconds[name],
         }
         print(f"{name}: sd {100 * sd:.1f} %, a gain of {gain:.1f} %; {len(found)} sessions in {seconds[name]:.0f} s")

@@ -93,10 +93,12 @@ def replay(folder: Path, landscapes: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--landscapes", type=Path, default=HERE.parents[2] / "shared" / "landscapes")
-    parser.add_argument("--page", action="store_true")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="what is there already, and what is added")
+    parser.add_argument(
+        "--landscapes", type=Path, default=HERE.parents[2] / "shared" / "landscapes", help="tables of made-up servers"
+    )
+    parser.add_argument("--page", action="store_true", help="only make the page again")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if not given.page:

@@ -1,6 +1,6 @@
 """Measures whole spaces of real models, so that strategies can be compared on them without hardware.
 
-    python tests/benchmarks/record_tables.py FOLDER [--passes 2] [name ...]
+    python tests/benchmarks/record_tables.py FOLDER [--passes 2] [--most N] [name ...]
 
 Every distinct configuration of a space is measured beside the reference in `passes` shuffled sessions of seven, fresh
 processes each. FOLDER/<name>/sessions.jsonl is what `tuner replay` reads. A second call adds the passes that are
@@ -20,7 +20,7 @@ from tuner.commands.run import RunOptions, prepared_study
 from tuner.phases.baselines import settle_reference
 from tuner.phases.progress import Measuring
 from tuner.planning.session_plan import plan_session
-from tuner.report.terminal import TerminalReporter
+from tuner.report.live.reporters import Everything
 from tuner.search.enumeration import enumerate_space
 
 MODELS = {
@@ -40,7 +40,7 @@ SPACES = {
 GROUP, BLOCKS, WINDOW_S = 6, 6, 0.3
 
 
-def record(name: str, folder: Path, passes: int) -> None:
+def record(name: str, folder: Path, passes: int, most: int | None) -> None:
     text = (
         f"schema_version: 1\nname: {name}\nmodel: {MODELS[name]}\ndevice: CPU\nobjective: {{maximize: throughput}}\n"
         f"space: {SPACES[name]}\nbudget: {{minutes: 600}}\n"
@@ -48,9 +48,7 @@ def record(name: str, folder: Path, passes: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{name}.yaml"
         path.write_text(text)
-        with prepared_study(
-            path, RunOptions(results=folder, wait=True), TerminalReporter(sys.stderr), "run"
-        ) as prepared:
+        with prepared_study(path, RunOptions(results=folder, wait=True), Everything(sys.stderr), "run") as prepared:
             runner, state = prepared.runner, prepared.runner.state
             settle_reference(runner)
             reference = state.reference
@@ -65,6 +63,7 @@ def record(name: str, folder: Path, passes: int) -> None:
             for i in range(passes):
                 keys = list(enumeration.distinct)
                 random.Random(i).shuffle(keys)
+                del keys[most:]
                 for begin in range(0, len(keys), GROUP):
                     step = i * -(-len(keys) // GROUP) + begin // GROUP
                     group = keys[begin : begin + GROUP]
@@ -89,14 +88,17 @@ def record(name: str, folder: Path, passes: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*", default=list(MODELS))
-    parser.add_argument("--passes", type=int, default=2)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the files are written")
+    parser.add_argument("names", nargs="*", default=list(MODELS), metavar="name", help=f"{', '.join(MODELS)} (all)")
+    parser.add_argument("--passes", type=int, default=2, help="times that each configuration is measured (2)")
+    parser.add_argument(
+        "--most", type=int, metavar="N", help="only so many configurations of a space, to try this script"
+    )
     given = parser.parse_args()
     for i in range(given.passes):
         for name in given.names:
-            record(name, given.folder, i + 1)
+            record(name, given.folder, i + 1, given.most)
 
 
 if __name__ == "__main__":

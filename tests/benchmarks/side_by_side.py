@@ -351,9 +351,9 @@ def estimate_s(s: Settings) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=list(MODELS), metavar="model", help=", ".join(MODELS))
-    parser.add_argument("--results", type=Path, default=None, metavar="DIR")
+    parser.add_argument("--results", type=Path, default=None, metavar="DIR", help="where to go on (a new folder)")
     parser.add_argument("--minutes", type=float, default=None, help="for ours (5)")
     parser.add_argument("--rounds", type=int, default=None, help="of the neutral runner; as many as fit into 5 min")
     parser.add_argument("--short", action="store_true", help="everything as short as it goes, to try this script out")

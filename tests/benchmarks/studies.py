@@ -1,6 +1,6 @@
 """Whole studies with the figures they are held to, each at its own budget, in fresh results folders.
 
-    python tests/benchmarks/studies.py [--results DIR] [name ...]
+    python tests/benchmarks/studies.py [--results DIR] [--minutes M] [name ...]
 
 Names: quickstart, voice-activity, resnet50. Printed for each: verdict, confirmed gain with its interval, trials, wall
 time, and the tuner's own share of the search phase (everything that is not starting, compiling, warming up, draining
@@ -34,7 +34,8 @@ def overhead(folder: Path) -> float:
     The phase lasts from the end of baselines and calibration to the end of the last trial.
     """
     log = read_log(folder / "sessions.jsonl")
-    trials = log.sessions("search", "race")
+    if not (trials := log.sessions("search", "race")):
+        return float("nan")
     before = log.sessions("baselines", "calibration")[-1].session
     begin = before.started_unix_s + before.wall_s
     end = trials[-1].session.started_unix_s + trials[-1].session.wall_s
@@ -42,24 +43,26 @@ def overhead(folder: Path) -> float:
     return 1.0 - spent / (end - begin)
 
 
-def run(config: str, results: Path) -> dict[str, object]:
+def run(config: str, results: Path, minutes: float | None) -> dict[str, object]:
     begin = time.perf_counter()
     words = [sys.executable, "-m", "tuner", "run", str(CONFIGS / f"{config}.yaml"), "--results", str(results), "--json"]
+    words += [] if minutes is None else ["--minutes", f"{minutes:g}"]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
     return {**json.loads(done.stdout), "wall_s": time.perf_counter() - begin}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*", default=list(STUDIES))
-    parser.add_argument("--results", type=Path, default=None)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(STUDIES), metavar="name", help=f"{', '.join(STUDIES)} (all)")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="where the studies are written (a new folder)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="budget of each study, instead of its own")
     given = parser.parse_args()
     results = given.results or Path(tempfile.mkdtemp())
     for name in given.names:
         config, runs, target = STUDIES[name]
         for i in range(runs):
             folder = results / str(i + 1)
-            found = run(config, folder)
+            found = run(config, folder, given.minutes)
             trials = len(read_log(folder / config / "sessions.jsonl").sessions("search", "race"))
             gain = found["gain"]
             words = "no gain claimed"

@@ -1,6 +1,7 @@
 """Simulates verifications: how often is a kept promise called broken, and how often is a real loss found?
 
     python tests/benchmarks/verifications.py [--runs 1000] [--minutes 4] [--seed 0] [--levels 0]
+    python tests/benchmarks/verifications.py --real BEST.yaml [--runs 20] [--minutes 4]
 
 Every run is a `tuner verify` in virtual time, on the made-up bench with the noise of the tests: `quiet` (1 % a window
 of a second, compiles 0.3 %) and `noisy` (3 %, compiles 1 %), both with drift and heavy tails. `nothing changed`: the
@@ -15,7 +16,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +51,31 @@ def levels(sequences: int) -> None:
         print(f"alpha {alpha:g}: {middle:.6f} +- {(high - low) / 2:.6f} at each of {len(LOOKS)} looks")
 
 
+def real(best: str, runs: int, minutes: float) -> None:
+    """Runs `tuner verify` in earnest, one after the other, and prints how often each answer came."""
+    found: Counter[str] = Counter()
+    names = {0: Answer.HOLDS, 1: Answer.DOES_NOT_HOLD, 4: Answer.CANNOT_TELL}
+    for run in range(runs):
+        words = [sys.executable, "-m", "tuner", "verify", best, "--minutes", f"{minutes:g}", "--wait"]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode not in names:
+            raise SystemExit(done.returncode)
+        found[names[done.returncode].value] += 1
+        print(f"run {run + 1}: {done.stdout.splitlines()[0]}", flush=True)
+    print(f"{', '.join(f'{answer.value} {found[answer.value]}' for answer in Answer)} of {runs} real verifications")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000, help="simulated verifications of each kind on each host")
     parser.add_argument("--minutes", type=float, default=4.0, help="longest time of a verification, in virtual minutes")
     parser.add_argument("--seed", type=int, default=0, help="of the first verification")
     parser.add_argument("--levels", type=int, default=0, help="print the alphas from so many sequences, and stop")
+    parser.add_argument("--real", metavar="BEST.yaml", help="verify this file on this host instead, --runs times")
     given = parser.parse_args()
+    if given.real:
+        real(given.real, given.runs, given.minutes)
+        return
     if given.levels:
         levels(given.levels)
         return

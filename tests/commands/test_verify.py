@@ -278,8 +278,9 @@ def test_a_warm_start_is_tried_first_and_is_no_other_study(
     run = ("run", study, "--results", tmp_path / "results")
     warm = tuner_here(*run, "--warm-start", written(batch_size=16))
     assert warm.code == 0, warm.err
-    assert "is tried first, as a suggestion" in warm.err
-    assert "this space has other values of batch_size" in warm.err
+    said = " ".join(warm.err.split())
+    assert "is tried first, as a suggestion" in said
+    assert "this space has other values of batch_size" in said
     again = tuner_here(*run)
     assert again.code == 0, again.err
     missing = tuner_here(*run, "--warm-start", tmp_path / "missing.yaml")
@@ -320,6 +321,17 @@ def test_the_workflow_of_the_documents_is_one_of_github_actions() -> None:
             assert ("uses" in step) != ("run" in step)
             assert set(step) <= {"uses", "run", "with", "if", "name", "id", "shell"}
             assert "@" in step.get("uses", "@")
+
+
+@pytest.mark.slow
+def test_the_workflow_of_the_documents_is_valid_by_the_schema_of_github(tmp_path: Path) -> None:
+    pytest.importorskip("check_jsonschema")
+    (tmp_path / "verify.yaml").write_text(next(text for text in blocks("results/README.md", "yaml") if "jobs:" in text))
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*words, "verify.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "verify.yaml").write_text((tmp_path / "verify.yaml").read_text().replace("runs-on", "runs-at"))
+    assert subprocess.run([*words, "verify.yaml"], cwd=tmp_path, capture_output=True, check=False).returncode == 1
 
 
 def _workflow() -> dict[str, Any]:

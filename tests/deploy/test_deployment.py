@@ -89,7 +89,7 @@ def test_without_a_core_it_makes_its_own(make_best: MakeBest) -> None:
         ({"cpu_model": "Other CPU"}, r"tuned on Other CPU \(here "),
         ({"cpus_allowed": 999}, r"tuned with 999 CPUs \(here "),
         ({"cpu_quota": 777.5}, r"tuned with a quota of 777.5 CPUs \(here "),
-        ({"openvino": "2025.0.0"}, r"with OpenVINO 2025.0.0 \(here 20"),
+        ({"openvino": "2019.1.0"}, r"with OpenVINO 2019.1.0 \(here 20"),
     ],
 )
 def test_another_host_is_said(make_best: MakeBest, core: openvino.Core, facts: dict[str, Any], message: str) -> None:

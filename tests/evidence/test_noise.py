@@ -285,3 +285,13 @@ def test_the_fingerprint_differs_for_another_model_device_or_metric(
     assert one.path.is_relative_to(tmp_path)
     others = [("abd", "CPU", "throughput"), ("abc", "GPU", "throughput"), ("abc", "CPU", "latency_p99_ms")]
     assert len({one.fingerprint, *(noise_cache(host_facts(), *other).fingerprint for other in others)}) == 4
+
+
+def test_two_versions_of_openvino_on_one_host_never_share_noise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    old, new = (replace(host_facts(), openvino=version) for version in ("2025.0.0", "2026.4.1"))
+    noise_cache(old, "abc", "CPU", "throughput").write(KnownNoise(session_sd=0.1, df=6), 1000.0)
+    assert noise_cache(old, "abc", "CPU", "throughput").read(1001.0) is not None
+    assert noise_cache(new, "abc", "CPU", "throughput").read(1001.0) is None

@@ -221,5 +221,10 @@ def test_an_empty_file_is_said_to_be_empty(core: openvino.Core, tmp_path: Path) 
 def test_a_model_that_cannot_be_converted_names_the_operations(
     core: openvino.Core, package_spec: Callable[..., ModelSpec]
 ) -> None:
-    error = failure(core, package_spec("silero_vad/data/silero_vad.onnx"))
-    assert "cannot be converted: operations that OpenVINO cannot convert: Conv, ReduceMean" in str(error)
+    spec = package_spec("silero_vad/data/silero_vad.onnx")
+    error = failure(core, spec)
+    assert error.__cause__ is not None
+    if "Conversion is failed for" in str(error.__cause__):
+        assert "cannot be converted: operations that OpenVINO cannot convert: Conv, ReduceMean" in str(error)
+    else:  # OpenVINO 2025.0 names none
+        assert "ReduceMean): If_0_else_branch__Inline_0__/ReduceMean>: Unsupported input type" in str(error)

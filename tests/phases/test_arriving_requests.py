@@ -12,7 +12,7 @@ from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import ArrivalProcess, Windows
 from tuner.bench.simulated.synthetic import SyntheticBench
 from tuner.errors import NoAnswerError
-from tuner.phases.progress import HostReading
+from tuner.phases.host_events import HostReading
 from tuner.planning.session_plan import plan_session
 from tuner.report.words.host import late_words
 from tuner.study.baselines import baseline_configs

@@ -13,9 +13,9 @@ from tests.virtual import LARGE, Listener, Meddler, Virtual, make_study
 from tuner.bench.measurement import HostActivity, Session, Windows
 from tuner.bench.protocol import Phase, SessionPlan
 from tuner.bench.simulated.synthetic import CompileEffect, FakeClock, Noise, SyntheticBench
+from tuner.phases.host_events import HostEvent
 from tuner.phases.host_watch import HostWatch, NoWatch
 from tuner.phases.order import run_phases
-from tuner.phases.progress import HostEvent
 from tuner.records.session_log import SessionLine
 from tuner.report.words.progress import event_lines
 from tuner.study.baselines import baseline_configs

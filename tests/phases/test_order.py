@@ -316,7 +316,7 @@ def test_the_reporter_hears_the_plan_and_sees_every_phase(tmp_path: Path) -> Non
     ):
         assert words in text
     phases = [status.phase for status in study.listener.shown]
-    assert list(dict.fromkeys(phases)) == ["baselines", "search", "final", "confirm"]
+    assert list(dict.fromkeys(phases)) == ["enumeration", "baselines", "search", "final", "confirm"]
     last = study.listener.shown[-1]
     assert last.remaining_s is not None
     assert last.reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,14 +74,18 @@ def test_a_line_has_what_its_members_say(tmp_path: Path) -> None:
     assert line.assignments == (None, {"NUM_STREAMS": 4})
 
 
-def test_the_status_is_shown_between_blocks(tmp_path: Path) -> None:
+def test_the_status_is_shown_after_every_step_and_its_time_goes_on(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
     runner = study.runner()
     runner.show("baselines", Measuring())
     before = len(study.listener.shown)
-    runner.measure(members_of(study), plan_of(runner))
-    assert len(study.listener.shown) - before == 3
-    assert set(study.listener.shown) == {runner.status}
+    plan, members = plan_of(runner), members_of(study)
+    runner.measure(members, plan)
+    shown = study.listener.shown[before:]
+    assert len(shown) == len(members) * (2 + plan.blocks), "compile, warm-up and windows of each member"
+    remaining_s = [status.remaining_s for status in shown]
+    assert remaining_s == sorted(set(remaining_s), reverse=True), "each window takes some of it"
+    assert {replace(status, remaining_s=runner.status.remaining_s) for status in shown} == {runner.status}
 
 
 def test_a_status_keeps_what_is_not_said_anew(tmp_path: Path) -> None:

@@ -1,30 +1,31 @@
-"""What a person reads while a study runs: figures, the status line, and a reporter on and off a terminal."""
+"""What a person reads: figures, the status line, and tables on and off a terminal."""
 
 from __future__ import annotations
 
 import io
 import math
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.report.live.shown import HARMLESS, HOSTILE, Screen
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.metrics import METRICS
 from tuner.evidence.candidates import MetricValues
-from tuner.phases.progress import Measuring, ModelNote, Status
+from tuner.phases.progress import Measuring, Status
 from tuner.report.terminal import (
     Column,
-    TerminalReporter,
     few_requests,
     figure,
     metrics_table,
     print_lines,
 )
-from tuner.report.words.progress import percent, status_line
+from tuner.report.words.progress import percent
+from tuner.report.words.status import status_line
 
-ERASE_LINE, HIDE_CURSOR, SHOW_CURSOR = "\x1b[2K", "\x1b[?25l", "\x1b[?25h"
 START = Status(phase="baselines", remaining_s=None)
 MIDDLE = Status(
     phase="search",
@@ -39,16 +40,6 @@ MIDDLE = Status(
     measuring=Measuring(configurations=(DeploymentConfig(device="CPU", properties={"NUM_STREAMS": 8}),)),
     differing=frozenset({"NUM_STREAMS", "batch_size"}),
 )
-
-
-LONG = DeploymentConfig(device="CPU", properties={"NAME": "long " * 100})
-
-
-class Screen(io.StringIO):
-    """A terminal, as far as a program can ask."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def printed(*lines: object) -> list[str]:
@@ -116,81 +107,6 @@ def test_what_is_left_is_in_minutes_and_seconds(remaining_s: float, words: str) 
     assert status_line(replace(START, remaining_s=remaining_s)) == f"baselines | {words}"
 
 
-# The reporter
-
-
-def test_without_a_terminal_every_line_stays_and_none_is_repeated() -> None:
-    stream = io.StringIO()
-    with TerminalReporter(stream) as reporter:
-        reporter.tell(ModelNote(text="plan: 12 trials"))
-        for status in (START, START, MIDDLE, START):
-            reporter.show(status)
-    assert stream.getvalue().splitlines() == ["plan: 12 trials", "baselines", status_line(MIDDLE), "baselines"]
-
-
-def test_a_long_line_is_not_broken() -> None:
-    stream = io.StringIO()
-    with TerminalReporter(stream) as reporter:
-        reporter.tell(ModelNote(text="word " * 100))
-        reporter.show(replace(MIDDLE, reference="x", measuring=Measuring(configurations=(LONG,))))
-    assert len(stream.getvalue().splitlines()) == 2
-
-
-def test_brackets_and_numbers_in_a_line_are_text_and_no_markup() -> None:
-    stream = Screen()
-    with TerminalReporter(stream) as reporter:
-        reporter.tell(ModelNote(text="space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]"))
-    assert "space: NUM_STREAMS [1, 2] [bold]not bold[/bold] [/]" in stream.getvalue()
-
-
-def test_names_from_files_and_devices_reach_no_terminal_as_control_characters() -> None:
-    hostile = "\x1b[2Jgone\r\x9b1mbold\u202eback"
-    config = DeploymentConfig(device="CPU", properties={hostile: hostile})
-    stream = io.StringIO()
-    with TerminalReporter(stream) as reporter:
-        reporter.tell(ModelNote(text=hostile))
-        reporter.show(replace(START, measuring=Measuring(baselines=(hostile,))))
-        reporter.show(replace(MIDDLE, incumbent=config, differing=frozenset()))
-    print_lines([hostile, metrics_table([replace(THROUGHPUT, title=hostile)], objective="throughput")], stream)
-    text = stream.getvalue()
-    assert all(line.isprintable() for line in text.splitlines())
-    assert text.count("\\x1b[2Jgone\\r\\x9b1mbold\\u202eback") == 6
-
-
-def test_on_a_terminal_the_status_changes_in_place_and_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Screen()
-    with TerminalReporter(stream) as reporter:
-        reporter.show(START)
-        assert "baselines" in stream.getvalue()
-        reporter.show(MIDDLE)
-        before = len(stream.getvalue())
-        assert "search" in stream.getvalue()
-    assert ERASE_LINE in stream.getvalue()[before:]
-    assert "search" not in stream.getvalue()[before:].split(ERASE_LINE)[-1]
-
-
-def test_nothing_is_drawn_unless_somebody_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that redraws would disturb a window that is being timed."""
-    monkeypatch.setattr("threading.Thread.start", lambda thread: pytest.fail(f"{thread} was started"))
-    with TerminalReporter(Screen()) as reporter:
-        reporter.show(MIDDLE)
-
-
-def test_an_interrupted_run_leaves_the_cursor_visible(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Screen()
-
-    def interrupted() -> None:
-        with TerminalReporter(stream) as reporter:
-            reporter.show(MIDDLE)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert stream.getvalue().rfind(SHOW_CURSOR) > stream.getvalue().rfind(HIDE_CURSOR) >= 0
-
-
 # Tables
 
 
@@ -249,6 +165,42 @@ def test_a_table_keeps_its_columns_on_a_narrow_terminal(monkeypatch: pytest.Monk
     columns = [replace(TUNED, title=f"baseline-{i}") for i in range(7)]
     header = printed(metrics_table(columns, objective="throughput"))[0]
     assert header.split() == [one.title for one in columns]
+
+
+def on_a_terminal(*lines: object, monkeypatch: pytest.MonkeyPatch, columns: int = 60) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Screen()
+    print_lines(list(lines), stream)  # type: ignore[arg-type]
+    return re.sub(r"\x1b\[[\d;]*m", "", stream.getvalue()).splitlines()
+
+
+def test_a_table_that_is_wider_than_a_terminal_is_printed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = [replace(TUNED, title=f"baseline-{i}") for i in range(7)]
+    lines = on_a_terminal(metrics_table(columns, objective="throughput"), monkeypatch=monkeypatch)
+    assert max(map(len, lines)) <= 60
+    headers = [line.split() for line in lines if "baseline-" in line]
+    assert len(headers) > 1
+    assert [title for header in headers for title in header] == [one.title for one in columns]
+    assert sum(line.startswith("throughput (samples/s)") for line in lines) == len(headers)
+
+
+def test_a_note_is_wrapped_between_words_and_a_command_is_left_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    note, command = "  a note of " + "many words " * 8, "next:    tuner apply " + "x" * 80
+    lines = on_a_terminal(note, command, monkeypatch=monkeypatch)
+    assert lines[-1] == command
+    assert all(len(line) <= 60 for line in lines[:-1])
+    assert all(line.startswith("    ") for line in lines[1:-1])
+    assert "".join(lines[:-1]).split() == note.split()
+
+
+def test_names_from_files_and_devices_reach_no_terminal_as_control_characters() -> None:
+    for stream in (io.StringIO(), Screen()):
+        table = metrics_table([replace(THROUGHPUT, title=HOSTILE)], objective="throughput")
+        print_lines([HOSTILE, f"  {HOSTILE}", table], stream)
+        text = re.sub(r"\x1b\[[\d;]*m", "", stream.getvalue())
+        assert all(line.isprintable() for line in text.splitlines())
+        assert text.count(HARMLESS[:10]) == 3
 
 
 def test_lines_are_printed_as_they_are() -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from tuner.report.words.progress import event_lines
 from tuner.search import study_database as database
+from tuner.search.optuna_constraints import IS_NAMED, constraints_of
 from tuner.search.optuna_study import UNRECORDED, Search
 from tuner.search.study_database import StudyDatabase
 from tuner.study.space import Parameter, Space
@@ -75,7 +76,8 @@ def test_optuna_reads_values_constraints_attributes_and_the_name_of_the_metric(p
     assert study.metric_names == ["throughput"]
     assert [d.name for d in study.directions] == ["MAXIMIZE"]
     first, gap, third, fourth = study.trials
-    assert (first.value, first.constraints) == (0.5, {"latency_p99_ms": -1.0})
+    assert (first.value, constraints_of(first)) == (0.5, {"latency_p99_ms": -1.0})
+    assert list(first.constraints.values() if IS_NAMED else first.system_attrs["constraints"]) == [-1.0]
     assert first.user_attrs == {"record": {"key": "abc"}}
     assert first.params == {"A": False, "B": 2}, "values in order are their places"
     assert (gap.state.name, gap.params, gap.user_attrs["failure"]) == ("FAIL", {}, UNRECORDED)
@@ -326,3 +328,54 @@ def test_a_study_that_another_program_deletes_is_told_once(path: Path) -> None:
         measured(search)
     (said,) = search.said
     assert said.startswith("warning: ")
+
+
+def test_a_file_locked_in_the_middle_is_told_and_written_once_it_is_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Optuna itself would try five times, a second apart, and say nothing."""
+    monkeypatch.setattr(database, "LOCK_WAIT_S", 0.0)
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"slept {seconds} s"))
+    with Mirrored(path) as search:
+        search.restore([])
+        measured(search)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(3):
+                measured(search)
+            (said,) = search.said
+            assert "locked by another program: the study goes on" in said
+            assert len(numbers(path)) == 1
+            other.rollback()
+        measured(search)
+        assert len(numbers(path)) == 5
+    assert len(search.said) == 1
+
+
+def test_a_file_that_stays_locked_is_given_up_at_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOCK_WAIT_S", 0.0)
+    with closing(sqlite3.connect(path)) as other:
+        with Mirrored(path) as search:
+            search.restore([FIRST])
+            other.execute("BEGIN IMMEDIATE")
+            measured(search)
+        locked, given_up = search.said
+    assert "locked" in locked
+    assert "the next run writes it again" in given_up
+    assert len(numbers(path)) == 1
+
+
+@pytest.mark.parametrize("is_followed", [True, False])
+def test_a_file_deleted_in_the_middle_is_there_again_and_told(path: Path, is_followed: bool) -> None:
+    with Mirrored(path) as search:
+        search.restore([FIRST, THIRD])
+        measured(search)
+        search.said.clear()
+        path.unlink()
+        if is_followed:
+            measured(search)
+            measured(search)
+    (said,) = search.said
+    assert said == "study.db was missing: it is written again from sessions.jsonl"
+    assert [file.name for file in path.parent.iterdir()] == ["study.db"]
+    assert len(numbers(path)) == (6 if is_followed else 4)

@@ -21,7 +21,10 @@ Clock = Callable[[], float]
 Phase = Literal["baselines", "calibration", "search", "race", "final", "confirm", "measure"]
 
 Progress = Callable[[Sequence[Windows | Failure]], None]
-"""Takes what each member has delivered so far; called between blocks, when nothing is timed."""
+"""Takes what each member has delivered so far; called between windows, when nothing is timed.
+
+Called also after each compile and warm-up, with nothing at all before every member has been compiled.
+"""
 
 
 class Role(enum.StrEnum):
@@ -178,5 +181,5 @@ class Bench(Protocol):
         """Runs one session; its first member may stay resident.
 
         A member that fails has its `Failure` at its index. Raises `HostError` if this host can measure no member.
-        `progress` stays on this side of the seam: a bench that cannot call it between blocks does not call it.
+        `progress` stays on this side of the seam: a bench that cannot call it between windows does not call it.
         """

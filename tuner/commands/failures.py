@@ -43,8 +43,8 @@ def expected_failure(error: BaseException, flags: set[str]) -> TunerError | None
         return error
     if isinstance(error, OSError):
         return OutputError(f"{error.filename or 'the system'}: {error.strerror or error}")
-    if isinstance(error, typer.TyperException):
+    if (message := getattr(error, "format_message", None)) is not None:  # of click's or typer's own, by version
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "tuner"
-        return InputError(error.format_message(), advice=f"try: {path} --help")
+        return InputError(message(), advice=f"try: {path} --help")
     return None

@@ -1,4 +1,4 @@
-"""The command `tuner measure`: one configuration beside the baselines, in fresh processes, without a search.
+"""The command `tuner measure`: a configuration and the baselines, or these alone, in fresh processes; no search.
 
 Responsible for its sessions and one t-interval; its evidence is kept apart from the study's own.
 """
@@ -20,6 +20,7 @@ from tuner.commands.run import RunOptions, prepared_study
 from tuner.errors import InputError, NoAnswerError, StudyFileError
 from tuner.evidence.baseline_ranking import rank_baselines
 from tuner.evidence.pooled_metrics import metrics_of, pool, pooled
+from tuner.evidence.session_cost import WINDOW_S, usual_cost
 from tuner.evidence.state import StudyState
 from tuner.outcome.measured import Measured
 from tuner.phases.progress import Measuring, Reporter
@@ -31,7 +32,7 @@ from tuner.statistics.session_effect import session_value
 from tuner.study.file.device_checks import probe_properties
 from tuner.study.file.problems import closest
 from tuner.study.file.yaml_document import read_document
-from tuner.study.study import Objective
+from tuner.study.study import Objective, Study
 
 SESSIONS, BLOCKS, MOST_BLOCKS = 4, 4, 60
 """Numbers of sessions, of blocks of each, and of blocks until a percentile has its requests.
@@ -65,16 +66,20 @@ def parse_sets(sets: Sequence[str]) -> dict[str, Value]:
 
 
 def measure_study(path: Path, sets: Sequence[str], options: RunOptions, reporter: Reporter) -> Measured:
-    """Measures the configuration of `sets` against the study's baselines. Raises TunerError."""
+    """Measures the configuration of `sets` against the study's baselines; without `sets` the baselines alone.
+
+    Raises TunerError.
+    """
     assignment = parse_sets(sets)
     batch_size = assignment.get("batch_size", 1)
     assert isinstance(batch_size, int)
     with prepared_study(path, options, reporter, "measure", batch_size=batch_size) as prepared:
         state = StudyState(setup=prepared.runner.state.setup, log=open_log(prepared.folder / "measure.jsonl"))
         runner = replace(prepared.runner, state=state)
-        config = _configuration(runner, assignment, prepared.facts)
+        config = _configuration(runner, assignment, prepared.facts) if assignment else None
         baselines = _distinct(state.setup.baselines, runner.resolve)
-        sessions = _measure_sessions(runner, config, list(baselines.values()))
+        _refuse_single(config, baselines)
+        sessions = _measure_sessions(runner, config, baselines)
         return _measured(state.study.objective, config, baselines, sessions, prepared.folder)
 
 
@@ -98,66 +103,96 @@ def _configuration(runner: SessionRunner, assignment: Mapping[str, Value], facts
     return config
 
 
+def _refuse_single(config: DeploymentConfig | None, baselines: Mapping[str, DeploymentConfig]) -> None:
+    """Raises InputError if the baselines alone are asked for, and there is nothing to compare."""
+    if config is None and len(baselines) == 1:
+        raise InputError(
+            f"every baseline is one configuration here, that of {next(iter(baselines))}: there is nothing to compare",
+            advice="measure another one beside it: --set NUM_STREAMS=2",
+        )
+
+
 def _measure_sessions(
-    runner: SessionRunner, config: DeploymentConfig, baselines: Sequence[DeploymentConfig]
+    runner: SessionRunner, config: DeploymentConfig | None, baselines: Mapping[str, DeploymentConfig]
 ) -> list[Session]:
-    """Measures the configuration beside the baselines, in fresh processes each time. Raises NoAnswerError."""
+    """Measures the baselines, and the configuration if there is one, in fresh processes each time.
+
+    Raises NoAnswerError.
+    """
     state, metric = runner.state, runner.state.study.objective.row
     stop = StopRule(
         min_windows=PROBES if metric.is_session_level else BLOCKS,
         min_requests=metric.min_requests,
         ends_together=True,
     )
-    members = [
-        SessionMember(config=config, role=Role.REFERENCE),
-        *(SessionMember(config=baseline, role=Role.BASELINE) for baseline in baselines),
-    ]
-    sessions = []
+    members = [SessionMember(config=baseline, role=Role.BASELINE) for baseline in baselines.values()]
+    if config is not None:
+        members.insert(0, SessionMember(config=config, role=Role.REFERENCE))
+    sessions: list[Session] = []
     for i in range(SESSIONS):
-        measuring = Measuring(configurations=(config,), session=i + 1, max_sessions=SESSIONS)
-        runner.show("measure", measuring, remaining_s=None, differing=frozenset())
+        measuring = Measuring(
+            configurations=() if config is None else (config,),
+            baselines=tuple(baselines),
+            session=i + 1,
+            max_sessions=SESSIONS,
+        )
+        spent_s = sum(session.wall_s for session in sessions)
+        remaining_s = (SESSIONS - i) * (spent_s / i if i else _session_s(state.study, len(members)))
+        total_s = spent_s + remaining_s
+        runner.show("measure", measuring, remaining_s=remaining_s, total_s=total_s, differing=frozenset())
         plan = plan_session(state, None, "measure", blocks=MOST_BLOCKS, is_fresh=True, stop=stop)
         session = runner.measure(members, plan).session
-        if isinstance(session.members[0], Failure):
+        if config is not None and isinstance(session.members[0], Failure):
             raise NoAnswerError(f"this configuration fails: {session.members[0]}")
         _refuse_few_requests(metric, session)
         sessions.append(session)
     return sessions
 
 
+def _session_s(study: Study, members: int) -> float:
+    """Returns the seconds that a session takes on a usual host; the first session shows what it takes here."""
+    cost = usual_cost(replicas=study.conditions.replicas, has_own_processes=study.has_own_processes)
+    return cost.of(BLOCKS, WINDOW_S, members)
+
+
 def _measured(
     objective: Objective,
-    config: DeploymentConfig,
+    config: DeploymentConfig | None,
     baselines: Mapping[str, DeploymentConfig],
     sessions: Sequence[Session],
     folder: Path,
 ) -> Measured:
     """Returns what the sessions show. Raises NoAnswerError if one of them has no value against the reference."""
     metric = objective.row
-    members = [dict(zip(baselines, session.members[1:], strict=True)) for session in sessions]
+    members = [dict(zip(baselines, session.members[-len(baselines) :], strict=True)) for session in sessions]
     reference = rank_baselines(objective, *members).reference
-    values = {name: _values(metric, sessions, index) for index, name in enumerate(baselines, start=1)}
-    if len(values[reference]) < len(sessions):
+    places = {name: index - len(baselines) for index, name in enumerate(baselines)}
+    if config is None:
+        values = {n: _values(metric, sessions, i, places[reference]) for n, i in places.items() if n != reference}
+    else:
+        values = {name: _values(metric, sessions, 0, index) for name, index in places.items()}
+    if len(values.get(reference, sessions)) < len(sessions):
         raise NoAnswerError(
             f"{len(sessions) - len(values[reference])} of {len(sessions)} sessions gave no {metric.name} for both "
             "sides",
             advice="a baseline failed beside it, or a window was empty; sessions are in measure.jsonl",
         )
+    ours = [member for session in sessions if isinstance(member := session.members[0], Windows)]
     pools = {name: pooled(sessions, one) for name, one in baselines.items()}
     return Measured(
         config=config,
         metric=metric.name,
         reference=reference,
         gains={name: interval(found, ALPHA) for name, found in values.items() if len(found) == len(sessions)},
-        metrics=metrics_of(pool([m for s in sessions if isinstance(m := s.members[0], Windows)])),
+        metrics=None if config is None else metrics_of(pool(ours)),
         baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
         folder=folder,
     )
 
 
-def _values(metric: Metric, sessions: Sequence[Session], index: int) -> list[float]:
-    """Returns the log-ratio of the first member to the one at `index`, for each session that has both."""
-    pairs = [(session.members[0], session.members[index]) for session in sessions]
+def _values(metric: Metric, sessions: Sequence[Session], index: int, other: int) -> list[float]:
+    """Returns the log-ratio of the member at `index` to the one at `other`, for each session that has both."""
+    pairs = [(session.members[index], session.members[other]) for session in sessions]
     found = [
         session_value(metric, ours, theirs)
         for ours, theirs in pairs
@@ -168,8 +203,8 @@ def _values(metric: Metric, sessions: Sequence[Session], index: int) -> list[flo
 
 def _refuse_few_requests(metric: Metric, session: Session) -> None:
     """Raises NoAnswerError for too few requests: after the first session, because three more say no more."""
-    ours, *theirs = [request_count(m.windows) for m in session.members if isinstance(m, Windows)]
-    if (fewest := min(ours, max(theirs, default=ours))) < metric.min_requests:
+    counts = [request_count(m.windows) for m in session.members if isinstance(m, Windows)]
+    if counts and (fewest := min(counts[0], max(counts[1:], default=counts[0]))) < metric.min_requests:
         raise NoAnswerError(
             f"a claim about {metric.name} needs {metric.min_requests} requests on each side of a session, "
             f"there were {fewest}",

@@ -64,7 +64,8 @@ def model_of(given: str) -> ModelSpec:
 def study_name(given: str) -> str:
     """Returns the name of a model's study: that of its file or folder, as a plain folder name."""
     path = Path(given.removeprefix(BUILTIN).removeprefix(PACKAGE))
-    stem = path.parent.name if path.name == SAVED_MODEL else Path(os.path.abspath(path)).stem
+    name = path.parent.name if path.name == SAVED_MODEL else Path(os.path.abspath(path)).name
+    stem = name.rpartition(".")[0] or name  # the stem of `..onnx` depends on the version of Python
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-")[:80]
     return plain or "model"
 

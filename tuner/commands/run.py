@@ -27,7 +27,7 @@ from tuner.deploy.front_file import write_front
 from tuner.errors import BusyError, InputError, ModelError, NoAnswerError
 from tuner.evidence.noise import Calibration
 from tuner.evidence.state import StudyState
-from tuner.model.host import HostFacts, host_facts
+from tuner.model.host import HostFacts, cpu_list, host_facts, physical_cores
 from tuner.model.locate import sha256
 from tuner.model.spec import InputSpec
 from tuner.outcome.best_config import Deployed, make_best
@@ -37,10 +37,12 @@ from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 from tuner.phases.order import run_phases
 from tuner.phases.progress import (
     Event,
+    Measuring,
     ModelNote,
     PageNotWritten,
     Reporter,
     Status,
+    StudyBegins,
     StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
@@ -62,6 +64,7 @@ from tuner.search.optuna_study import Search
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
 from tuner.search.seeds import merged, warm_seed
 from tuner.search.study_database import StudyDatabase
+from tuner.study.baselines import with_servers
 from tuner.study.conditions import as_written, under
 from tuner.study.file.device_checks import DeviceInspector, check_model_file
 from tuner.study.file.loader import load_study, parse
@@ -117,6 +120,7 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
         runner, folder = prepared.runner, prepared.folder
         with _search(runner, folder) as search:
             result = run_phases(runner, search)
+        runner.show("writing", Measuring())
         state, deployed = runner.state, _deployed(prepared)
         resolve = partial(_resolved, runner)
         if result.front is not None:
@@ -200,6 +204,7 @@ def _prepared(
 ) -> Prepared:
     """Opens the record of a study whose model has run, and tells what was found before its phases begin."""
     host = under(host_facts(), study.conditions)
+    study = with_servers(study, host, physical_cores(study.conditions.cpuset or cpu_list()))
     slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
     said: list[Event] = [ModelNote(text=text) for text in facts.notes]
     said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
@@ -221,11 +226,12 @@ def _prepared(
         log = read_log(folder / "sessions.jsonl")
     if log.dropped_torn_line:
         said.append(TornLineDropped())
-    for event in said:
+    state = StudyState(setup=setup, log=log)
+    for event in [StudyBegins(state=state, host=host), *said]:
         reporter.tell(event)
     watch = host_watch(bench, study.budget)
     runner = SessionRunner(
-        state=StudyState(setup=setup, log=log),
+        state=state,
         bench=bench,
         reporter=reporter,
         clock=watch.clock,

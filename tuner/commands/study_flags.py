@@ -24,6 +24,7 @@ Cpus = Annotated[float | None, typer.Option("--cpus", help="CPU quota of each re
 Replicas = Annotated[int | None, typer.Option("--replicas", min=1, help="Processes that serve at the same time.")]
 Rate = Annotated[float | None, typer.Option("--rate", help="Requests a second that arrive by themselves (Poisson).")]
 Device = Annotated[str | None, typer.Option("--device", help="As OpenVINO names it.  [default: CPU]")]
+Verbose = Annotated[bool | None, typer.Option("--verbose/--quiet", help="Print all that happens; only the verdict.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,8 @@ class Batcher(Generic[Request]):
                 )
             self._waiting.append(call)
             self._waiting_samples += call.samples
-            self._changed.notify()
+            if self._free:  # else the thread that gives one back wakes another
+                self._changed.notify()
 
     def borrow(self) -> Request | None:
         """Returns a free request if no call waits for one, else None. Raises ClosedError."""

@@ -159,16 +159,16 @@ class Predictor:
 
     def submit(self, inputs: Inputs) -> Future[Outputs]:
         """Returns a future of the answer at once; the inputs are copied. Raises what `infer` does, at once or later."""
-        refuse_in_child(self._pid)
-        call = self._call(inputs, copy=True)
-        self._batcher.put(call)
-        return call.future
+        return self._queued(inputs, copy=True)
 
     async def ainfer(self, inputs: Inputs) -> Outputs:
-        """Returns the answer to one call on asyncio, whose loop stays free. Raises what `infer` does."""
+        """Returns the answer to one call on asyncio, whose loop stays free. Raises what `infer` does.
+
+        As in `infer`, the inputs must not change until the answer is there; a cancelled call no longer needs them.
+        """
         import asyncio
 
-        return await asyncio.wrap_future(self.submit(inputs))
+        return await asyncio.wrap_future(self._queued(inputs, copy=False))
 
     def stats(self) -> PredictorStats:
         """Returns what happened to the calls so far."""
@@ -194,6 +194,12 @@ class Predictor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _queued(self, inputs: Inputs, *, copy: bool) -> Future[Outputs]:
+        refuse_in_child(self._pid)
+        call = self._call(inputs, copy=copy)
+        self._batcher.put(call)
+        return call.future
 
     def _call(self, inputs: Inputs, *, copy: bool) -> Call:
         arrived_s = self._batcher.clock()

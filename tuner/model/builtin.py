@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tuner.model.core import operations
+
 if TYPE_CHECKING:
     import openvino
 
@@ -31,8 +33,8 @@ class Builtin:
 def build_mlp() -> openvino.Model:
     """Builds three layers of MatMul and ReLU from `x` [1, 64] to `y` [1, 64], f32, for any batch size."""
     import openvino
-    from openvino import opset13
 
+    opset13 = operations()
     rng = np.random.default_rng(0)
     x = opset13.parameter([1, UNITS], np.float32, name="x")
     node = x

@@ -8,13 +8,24 @@ Python ends the process with SIGSEGV (OpenVINO 2026.4.1, tests/deploy/test_proce
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import openvino
 
 _cores: dict[int, openvino.Core] = {}
 """Core of this process, and those of the processes it was forked from, by the id of the process."""
+
+
+def operations() -> Any:
+    """Returns the module that builds nodes of models; OpenVINO 2024 has it in another place."""
+    import openvino
+
+    if not hasattr(openvino, "opset13"):
+        from openvino.runtime import opset13
+
+        return opset13
+    return openvino.opset13
 
 
 def process_core() -> openvino.Core:

@@ -5,6 +5,7 @@ Responsible for reading them. Must import the standard library only, and must no
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -83,6 +84,15 @@ def cpu_ranges(cpus: Iterable[int]) -> str:
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
+def physical_cores(cpus: Iterable[int], root: Path = Path("/")) -> int:
+    """Returns the number of physical cores of these CPUs.
+
+    A CPU whose siblings are unknown counts as a core of its own.
+    """
+    folder = root / "sys/devices/system/cpu"
+    return len({read_text(folder / f"cpu{cpu}/topology/thread_siblings_list").strip() or cpu for cpu in cpus})
+
+
 def has_smt(root: Path = Path("/")) -> bool:
     """Returns True if hyper-threads are switched on; False on systems other than Linux, which do not tell."""
     return read_text(root / "sys/devices/system/cpu/smt/active").strip() == "1"
@@ -94,11 +104,17 @@ def is_hybrid(root: Path = Path("/")) -> bool:
 
 
 def openvino_version() -> str:
-    """Returns the version of the installed package without importing it: `2026.4.1`; empty if there is none."""
+    """Returns the version of the installed package without importing it: `2026.4.1`.
+
+    A build that is no package is asked for its version; the text is empty if there is no OpenVINO.
+    """
     try:
         return importlib.metadata.version("openvino")
     except importlib.metadata.PackageNotFoundError:
-        return ""
+        try:
+            return str(importlib.import_module("openvino").get_version())
+        except ImportError:
+            return ""
 
 
 def cpu_model(root: Path = Path("/")) -> str:

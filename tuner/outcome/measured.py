@@ -1,4 +1,4 @@
-"""Result of `tuner measure`: one configuration beside the baselines."""
+"""Result of `tuner measure`: one configuration beside the baselines, or the baselines alone."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from tuner.statistics.sequential_test import Interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One configuration against the baselines, each pooled over all sessions."""
+    """A configuration, if there is one, and the baselines, each pooled over all sessions."""
 
-    config: DeploymentConfig
+    config: DeploymentConfig | None
+    """None if the baselines alone were measured."""
     metric: str
     reference: str
     gains: Mapping[str, Interval]
-    """Over each baseline, the reference among them; those that failed are left out."""
-    metrics: MetricValues
-    """The metrics of the configuration."""
+    """Gain of the configuration over each baseline, the reference among them; those that failed are left out.
+
+    Without a configuration, the gain of each other baseline over the reference.
+    """
+    metrics: MetricValues | None
+    """The metrics of the configuration; None if there is none."""
     baselines: Mapping[str, MetricValues]
     """The metrics of each baseline that ran, by name."""
     folder: Path
 
     @property
-    def gain(self) -> Interval:
-        """Over the reference, the strongest baseline."""
-        return self.gains[self.reference]
+    def gain(self) -> Interval | None:
+        """Gain of the configuration over the reference, the strongest baseline; None without a configuration."""
+        return self.gains.get(self.reference) if self.config is not None else None

@@ -23,6 +23,7 @@ from tuner.outcome.metrics_table import FinalMetrics, final_metrics
 from tuner.records.identity import calls_identity, read_environment
 from tuner.records.session_log import VerdictLine, read_log
 from tuner.statistics.disturbance import count_disturbed, windows_of
+from tuner.study.baselines import with_recorded_servers
 from tuner.study.file.loader import load_study
 from tuner.study.setup import StudySetup
 from tuner.study.study import Study
@@ -124,7 +125,9 @@ def read_finished(study: Study, folder: Path) -> StudyReport | None:
 
 def read_state(study: Study, folder: Path) -> StudyState:
     """Returns what a folder has on record of a study, without its space. Raises RecordError."""
-    quota = read_environment(folder)["host"].get("cpu_quota")
+    environment = read_environment(folder)
+    study = with_recorded_servers(study, environment["identity"].get("baselines", {}))
+    quota = environment["host"].get("cpu_quota")
     return StudyState(setup=StudySetup(study=study, cpu_quota=quota), log=read_log(folder / "sessions.jsonl"))
 
 

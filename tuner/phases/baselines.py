@@ -9,7 +9,8 @@ from tuner.bench.protocol import Role, SessionMember
 from tuner.evidence.baseline_ranking import rank_baselines
 from tuner.evidence.noise import ENOUGH_DF
 from tuner.evidence.state import Reference
-from tuner.phases.progress import BaselinesMeasured, HostReading, Measuring
+from tuner.phases.host_events import HostReading
+from tuner.phases.progress import BaselinesMeasured, Measuring
 from tuner.phases.runner import SessionRunner
 from tuner.planning.budget import BASELINES_SHARE
 from tuner.planning.description import provable_pct

@@ -8,7 +8,8 @@ from __future__ import annotations
 from tuner.bench.protocol import Role, SessionMember
 from tuner.decision.confirmation import Confirmation, is_decided, read_confirmation
 from tuner.evidence.state import StudyState
-from tuner.phases.progress import ConfirmationRead, HostReading, Measuring
+from tuner.phases.host_events import HostReading
+from tuner.phases.progress import ConfirmationRead, Measuring
 from tuner.phases.runner import SessionRunner
 from tuner.planning.session_plan import plan_session
 from tuner.records.confirmation_plan import ConfirmationPlan

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tuner.bench.measurement import HostActivity
 from tuner.bench.protocol import Clock
-from tuner.phases.progress import HostBusy, HostEvent, HostPaused, HostResumed, PauseCause
+from tuner.phases.host_events import HostBusy, HostEvent, HostPaused, HostResumed, PauseCause, PauseGoesOn
 from tuner.records.session_log import SessionLine
 from tuner.statistics.disturbance import MUCH_WORSE, mean_load, windows_of
 
@@ -128,13 +128,16 @@ class HostWatch:
         begin_s, is_calm = self.now(), False
         while not is_calm and self.now() - begin_s + SAMPLE_S <= remaining_s:
             is_calm = _cause(self.sample_host(SAMPLE_S), usual) is not PauseCause.OTHER
+            tell(PauseGoesOn(waited_s=self.now() - begin_s, limit_s=remaining_s))
         tell(HostResumed(cause=PauseCause.OTHER, waited_s=self._end_pause(begin_s), is_calm=is_calm))
 
     def _rest(self, rest_s: float, cause: PauseCause, load: HostActivity, tell: Tell) -> None:
         """Waits for a fixed time."""
         tell(HostPaused(cause=cause, load=load, limit_s=rest_s))
         begin_s = self.now()
-        self.sleep(rest_s)
+        while (waited_s := self.now() - begin_s) < rest_s:
+            self.sleep(min(SAMPLE_S, rest_s - waited_s))
+            tell(PauseGoesOn(waited_s=self.now() - begin_s, limit_s=rest_s))
         tell(HostResumed(cause=cause, waited_s=self._end_pause(begin_s), is_calm=False))
 
     def _end_pause(self, begin_s: float) -> float:

@@ -5,8 +5,12 @@ Knows what follows what, on any bench; each phase has its own module.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
+from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.decision.result import Result, is_finished, read_result
 from tuner.decision.verdict import decide
 from tuner.evidence.state import StudyState
@@ -14,7 +18,7 @@ from tuner.evidence.trials import finished_trials
 from tuner.phases.baselines import settle_reference
 from tuner.phases.confirmation import read_host, run_confirmation
 from tuner.phases.final import next_confirmation
-from tuner.phases.progress import CandidateRejected, SearchEnded, StudyFinished, StudyResumed
+from tuner.phases.progress import CandidateRejected, Measuring, SearchEnded, StudyFinished, StudyResumed
 from tuner.phases.runner import SessionRunner
 from tuner.phases.search import explore
 from tuner.planning.description import describe_plan
@@ -36,7 +40,8 @@ def run_phases(runner: SessionRunner, search: Search) -> Result:
         remaining_s = state.remaining_s()
         runner.tell(StudyResumed(sessions=len(sessions), phase=sessions[-1].phase, remaining_s=remaining_s))
     # A space that does not compile is found before anything is measured.
-    enumeration = enumerate_space(state.setup, runner.resolve, clock=runner.clock, tell=runner.tell)
+    resolve = partial(_resolve_shown, runner, itertools.count(1))
+    enumeration = enumerate_space(state.setup, resolve, clock=runner.clock, tell=runner.tell)
     state = runner.state = replace(state, distinct=len(enumeration.distinct) if enumeration else None)
     settle_reference(runner)
     plan = study_plan(state)
@@ -56,6 +61,12 @@ def run_phases(runner: SessionRunner, search: Search) -> Result:
             return read_result(state)
         searched = state.setup.space.searched
         runner.tell(CandidateRejected(detail=verdict.detail, following=following.config, differing=searched))
+
+
+def _resolve_shown(runner: SessionRunner, numbers: Iterator[int], config: DeploymentConfig) -> Effective | Failure:
+    """Returns what the device makes of a configuration, after its number was shown: many compiles take a while."""
+    runner.show("enumeration", Measuring(configurations=(config,), session=next(numbers)))
+    return runner.resolve(config)
 
 
 def _conclude(runner: SessionRunner, end: SearchEnd | None) -> VerdictLine:

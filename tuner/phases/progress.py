@@ -5,15 +5,17 @@ Responsible for events and the status. Must not hold sentences.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Failure
-from tuner.bench.measurement import HostActivity, Window
+from tuner.bench.measurement import HostActivity
 from tuner.bench.protocol import Phase
+from tuner.evidence.state import StudyState
+from tuner.model.host import HostFacts
+from tuner.phases.host_events import HostEvent, HostReading
 from tuner.planning.description import Planned
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
@@ -21,40 +23,17 @@ from tuner.search.database_events import DatabaseEvent
 from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
 from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import SearchEnd
-from tuner.statistics.disturbance import count_disturbed, mean_load
 from tuner.study.study import SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostReading:
-    """Disturbance of some windows by the host."""
+class StudyBegins:
+    """A study whose model has run is about to be measured, or to go on."""
 
-    windows: int
-    """Number of windows."""
-    disturbed: int
-    """Number of windows that other processes, steal or heat disturbed."""
-    load: HostActivity
-    """Means of percentages and sums of counts over the windows."""
-    open_windows: int = 0
-    """Number of windows with requests that arrive by themselves."""
-    late_windows: int = 0
-    """Number of windows in which the load generator started requests late."""
-    lag_ms: float = 0.0
-    """Largest 99th percentile of the lag (ms) of the load generator."""
-
-    @classmethod
-    def of(cls, windows: Sequence[Window]) -> HostReading:
-        """Returns the reading of these windows."""
-        served = [w.served for w in windows if w.served is not None]
-        late = [one.lag_p99_ms for one in served if one.is_late]
-        return cls(
-            windows=len(windows),
-            disturbed=count_disturbed(windows),
-            load=mean_load(windows),
-            open_windows=len(served),
-            late_windows=len(late),
-            lag_ms=max(late, default=0.0),
-        )
+    state: StudyState
+    """The record, which grows while the study runs and is only read here."""
+    host: HostFacts
+    """The host as one replica finds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,49 +200,9 @@ class CandidateRejected:
     """Names of the parameters that differ between candidates."""
 
 
-class PauseCause(enum.Enum):
-    """Reason for which a session waits for the host."""
-
-    OTHER = "other"
-    """Other processes use the CPUs."""
-    STEAL = "steal"
-    """The hypervisor gives the CPUs to other guests."""
-    HEAT = "heat"
-    """The CPUs are slowed down by heat."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostPaused:
-    """The study waits for the host to calm."""
-
-    cause: PauseCause
-    load: HostActivity
-    limit_s: float
-    """Seconds that the pause takes at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostResumed:
-    """A pause is over."""
-
-    cause: PauseCause
-    waited_s: float
-    """Seconds that the pause took."""
-    is_calm: bool
-    """True if other processes were seen to have calmed; for other causes the next windows tell."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostBusy:
-    """The host is bad, and there is no time left to wait."""
-
-    load: HostActivity
-
-
-HostEvent = HostPaused | HostResumed | HostBusy
-
 Event = (
-    ModelNote
+    StudyBegins
+    | ModelNote
     | DeploymentNote
     | PageNotWritten
     | StudyFileWarning
@@ -300,20 +239,26 @@ class Measuring:
     baselines: tuple[str, ...] = ()
     """Names of the baselines, in the session of the baselines."""
     session: int = 0
-    """Number of the session, from 1; 0 if sessions are not counted."""
+    """Number of the session, or of the configuration that is compiled, from 1; 0 if they are not counted."""
     max_sessions: int = 0
     """Number of sessions at most."""
     is_refinement: bool = False
     """True if the best candidate is told from the second best."""
 
 
+StatusPhase = Phase | Literal["preflight", "enumeration", "writing"]
+"""Phase of a session, what comes before the first (an inference, compiles of the space), or the writing of files."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """State of a run at one moment; gains are log-ratios to the reference, None if nothing is known yet."""
 
-    phase: Phase | Literal["preflight"]
+    phase: StatusPhase
     remaining_s: float | None
     """Seconds that are left of the whole budget, negative beyond it; None if only trials are budgeted."""
+    total_s: float | None = None
+    """Seconds of the whole budget; None if only trials are budgeted."""
     measuring: Measuring = Measuring()
     reference: str = ""
     incumbent: DeploymentConfig | None = None

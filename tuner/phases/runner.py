@@ -16,7 +16,7 @@ from tuner.decision.verdict import Verdict
 from tuner.evidence.noise import Calibration
 from tuner.evidence.state import StudyState
 from tuner.phases.host_watch import NoWatch, Watch
-from tuner.phases.progress import Event, Measuring, Reporter, Status
+from tuner.phases.progress import Event, Measuring, Reporter, Status, StatusPhase
 from tuner.planning.session_plan import session_seed
 from tuner.records.session_log import Line, SessionLine
 
@@ -37,6 +37,8 @@ class SessionRunner:
     """May hold a session back while the host is busy; `clock` stands still meanwhile."""
     status: Status = field(default_factory=lambda: Status(phase="preflight", remaining_s=None))
 
+    _shown_at_s: float = field(default=0.0, init=False, repr=False)
+    """Time of the clock when the status was shown, which its remaining time is right for."""
     _issued: dict[tuple[int, Phase], int] = field(default_factory=dict, init=False, repr=False)
     """Attempt and phase -> number of the next session, where one was issued already."""
 
@@ -44,6 +46,7 @@ class SessionRunner:
         """Measures one session and returns it once it is on disk; a host that turned bad is given time first."""
         self.watch.before_session(self.state.log.all_sessions(), self.tell)
         request = self.issue(members, plan, duplicates=duplicates)
+        self._shown_at_s = self.clock()
         return self.finish(request, self.bench.measure(request, self._repaint))
 
     def issue(self, members: Sequence[SessionMember], plan: SessionPlan, *, duplicates: int = 0) -> SessionRequest:
@@ -88,16 +91,22 @@ class SessionRunner:
         """Tells the user what happened."""
         self.reporter.tell(event)
 
-    def show(self, phase: Phase, measuring: Measuring, **more: Any) -> None:
+    def show(self, phase: StatusPhase, measuring: Measuring, **more: Any) -> None:
         """Shows the status with these of its fields changed, and with the time that is left of the budget."""
+        minutes = self.state.study.budget.minutes
         known = {
             "remaining_s": self.state.remaining_s(),
+            "total_s": None if minutes is None else 60.0 * minutes,
             "differing": self.state.setup.space.searched,
             "metric": self.state.study.objective.metric,
         }
         self.status = replace(self.status, phase=phase, measuring=measuring, **{**known, **more})
+        self._shown_at_s = self.clock()
         self.reporter.show(self.status)
 
     def _repaint(self, members: Sequence[Windows | Failure]) -> None:
-        """Shows the status again between two blocks: the clock in it goes on."""
-        self.reporter.show(self.status)
+        """Shows the status again between two windows, with the time that has passed in this session."""
+        remaining_s = self.status.remaining_s
+        if remaining_s is not None:
+            remaining_s -= self.clock() - self._shown_at_s
+        self.reporter.show(replace(self.status, remaining_s=remaining_s))

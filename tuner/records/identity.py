@@ -128,7 +128,7 @@ def calls_identity(study: Study) -> dict[str, str]:
 
 def _baseline_identity(baseline: BaselineSpec) -> dict[str, Any]:
     """Returns a baseline as every version writes it: without the later fields, unless they are set."""
-    return {k: v for k, v in asdict(baseline).items() if v is not None or k not in ("replicas", "affinity")}
+    return {k: v for k, v in asdict(baseline).items() if v is not None or k not in ("replicas", "affinity", "server")}
 
 
 def _objective_identity(objective: Objective) -> dict[str, Any]:

@@ -49,8 +49,8 @@ class SessionLine:
     trials: tuple[int | None, ...]
     assignments: tuple[Mapping[str, PropertyValue | None] | None, ...]
     session: Session
-    duplicates: Annotated[int, Field(exclude_if=lambda count: count == 0)] = 0
-    """Number of proposals that were answered without a session before this session of a search."""
+    duplicates: int = 0
+    """Number of proposals that were answered without a session before this session of a search; 0 is not written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,8 @@ class Log:
         self.lines.append(line)
 
     def _write(self, path: Path, line: Line) -> None:
-        data = _ADAPTER.dump_json(line, by_alias=True) + b"\n"
+        left_out = {"duplicates"} if isinstance(line, SessionLine) and line.duplicates == 0 else None
+        data = _ADAPTER.dump_json(line, by_alias=True, exclude=left_out) + b"\n"
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
             try:

@@ -16,19 +16,12 @@ from tuner.statistics.sequential_test import Interval, gain_pct
 
 
 def measured_lines(measured: Measured) -> list[str | Table]:
-    """Returns a measured configuration against each baseline, and all of them side by side."""
-    gain, metric = measured.gain, measured.metric
-    columns = [Column(title="measured", metrics=measured.metrics)]
+    """Returns what was measured against each baseline, and all of them side by side."""
+    metric = measured.metric
+    columns = [Column(title="measured", metrics=measured.metrics)] if measured.metrics is not None else []
     columns += [Column(title=column_title(name), metrics=one) for name, one in measured.baselines.items()]
     return [
-        short_name(measured.config),
-        f"  {metric_name(metric)} {gain_words(metric, Gain.of(gain))} against {measured.reference}, the best baseline "
-        f"(confidence {100 * gain.confidence:.0f} %, {gain.sessions} fresh sessions)",
-        *(
-            f"  against {name} {gain_words(metric, Gain.of(one))}"
-            for name, one in measured.gains.items()
-            if name != measured.reference
-        ),
+        *measured_verdict(measured),
         "",
         metrics_table(columns, objective=metric),
         *few_requests(columns),
@@ -37,15 +30,31 @@ def measured_lines(measured: Measured) -> list[str | Table]:
     ]
 
 
+def measured_verdict(measured: Measured) -> list[str]:
+    """Returns the gains over the baselines; without a configuration, how the baselines differ."""
+    metric = measured.metric
+    others = {name: one for name, one in measured.gains.items() if name != measured.reference}
+    if measured.config is None:
+        lines = [f"the strongest baseline is {measured.reference}; {metric_name(metric)} beside it"]
+        return lines + [f"  {name} {gain_words(metric, Gain.of(one))}" for name, one in others.items()]
+    lines = [short_name(measured.config)]
+    if (gain := measured.gain) is not None:
+        lines.append(
+            f"  {metric_name(metric)} {gain_words(metric, Gain.of(gain))} against {measured.reference}, the best baseline "
+            f"(confidence {100 * gain.confidence:.0f} %, {gain.sessions} fresh sessions)"
+        )
+    return lines + [f"  against {name} {gain_words(metric, Gain.of(one))}" for name, one in others.items()]
+
+
 def measured_json(measured: Measured) -> dict[str, Any]:
     """Returns a measured configuration as plain values for JSON."""
     return {
-        "config": asdict(measured.config),
+        "config": None if measured.config is None else asdict(measured.config),
         "reference": measured.reference,
-        "gain": _interval_json(measured.gain),
+        "gain": None if measured.gain is None else _interval_json(measured.gain),
         "gains": {name: _interval_json(one) for name, one in measured.gains.items()},
         "metrics": {name: metrics.row() for name, metrics in measured.baselines.items()},
-        "measured": measured.metrics.row(),
+        "measured": None if measured.metrics is None else measured.metrics.row(),
     }
 
 

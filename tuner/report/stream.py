@@ -1,6 +1,6 @@
-"""Streams for stdout and stderr that go on when their reader leaves, as `head` does.
+"""Streams for stdout and stderr that take every text, and that go on when their reader leaves, as `head` does.
 
-Responsible for bytes. Must not know what is written.
+Responsible for bytes and characters. Must not know what is written.
 """
 
 from __future__ import annotations
@@ -25,16 +25,29 @@ class Unread(io.FileIO):
 
 
 def unbroken(stream: TextIO) -> TextIO:
-    """Returns a stream for stdout or stderr that goes on when its reader leaves.
+    """Returns a stream for stdout or stderr that goes on when its reader leaves, and escapes what it cannot write.
 
-    A stream that replaces one of them is returned as it is, and so is the None of one that was closed from the start.
+    Names and paths of users are printed, and an ASCII stream has no letter for most of them. A stream that replaces
+    stdout or stderr is returned as it is, and so is the None of one that was closed from the start.
     """
     is_own = stream is sys.__stdout__ or stream is sys.__stderr__
     if not is_own or not isinstance(stream, io.TextIOWrapper):
         return stream
     raw = Unread(stream.fileno(), "w", closefd=False)
     is_line_wise = stream.line_buffering or stream.write_through
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=is_line_wise)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), stream.encoding, errors="backslashreplace", line_buffering=is_line_wise
+    )
+
+
+def say(*lines: str, stream: TextIO) -> None:
+    """Prints lines in which nothing controls a terminal."""
+    stream.writelines(f"{visible(line)}\n" for line in lines)
+
+
+def pass_on(text: str, stream: TextIO) -> None:
+    """Writes a text for a program as it is; on a terminal nothing in it controls that."""
+    stream.write(visible(text) if stream.isatty() else text)
 
 
 def visible(text: str) -> str:

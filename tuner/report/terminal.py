@@ -1,6 +1,6 @@
-"""Shows the progress of a study on a terminal, and the tables at its end.
+"""Prints lines and tables of metrics on a terminal, or on anything else that takes text.
 
-It draws only when it is called: no thread of its own disturbs a window that is being timed. Must not compute results.
+Responsible for layout and harmless characters. Must not compute results.
 """
 
 from __future__ import annotations
@@ -8,53 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TextIO
 
-from rich.console import Console
-from rich.live import Live
+from rich.console import Console, RenderableType
+from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
 from tuner.bench.metrics import METRICS
 from tuner.evidence.candidates import MetricValues
-from tuner.phases.progress import Event, Status
-from tuner.report.words.progress import event_lines, status_line
 from tuner.report.words.text import printable
 
 FEW = "~"
 """Mark before a percentile that rests on fewer requests than a claim about it needs."""
-
-
-class TerminalReporter:
-    """Prints what a run tells and, on a terminal, a status that changes below it. Use it as a context manager."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True) if stream.isatty() else None
-        self._last = ""
-
-    def __enter__(self) -> TerminalReporter:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def tell(self, event: Event) -> None:
-        """Prints the lines of an event, which stay."""
-        for line in event_lines(event):
-            self._console.print(plain(line))
-
-    def show(self, status: Status) -> None:
-        """Shows the status, in place of the last one on a terminal and as a line elsewhere."""
-        line = printable(status_line(status))
-        if self._live is not None:
-            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif line != self._last:
-            self._console.print(Text(line))
-        self._last = line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +80,56 @@ def figure(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
-def print_lines(lines: Sequence[str | Table], stream: TextIO) -> None:
-    """Prints lines and tables; a table may take 160 characters even if the terminal is narrower."""
-    console = Console(file=stream, highlight=False, soft_wrap=True, width=max(160, Console(file=stream).width))
+def print_lines(lines: Sequence[RenderableType], stream: TextIO) -> None:
+    """Prints lines, tables and panels: as they are off a terminal, and within its width on one."""
+    real = Console(file=stream, highlight=False)
+    if not stream.isatty():
+        wide = Console(file=stream, highlight=False, soft_wrap=True, width=max(160, real.width))
+        for line in lines:
+            wide.print(plain(line) if isinstance(line, str) else line)
+        return
     for line in lines:
-        console.print(plain(line) if isinstance(line, str) else line)
+        if isinstance(line, Table):
+            for part in within(line, real):
+                real.print(part)
+        elif isinstance(line, str) and _is_note(line):
+            real.print(*(plain(part) for part in wrap(printable(line), real.width, subsequent_indent="    ")), sep="\n")
+        else:
+            # The terminal wraps a long line itself, so that a command is copied in one piece.
+            real.print(plain(line) if isinstance(line, str) else line, soft_wrap=isinstance(line, str))
+
+
+def within(table: Table, console: Console) -> list[Table]:
+    """Returns a table in as many parts as a terminal is too narrow for it, each with the first column.
+
+    A table whose last column may be folded is one part.
+    """
+    if _width(table, console) <= console.width or table.columns[-1].overflow == "fold":
+        return [table]
+    first, *others = table.columns
+    parts: list[list[TableColumn]] = []
+    for column in others:
+        if parts and _width(_table_of([first, *parts[-1], column]), console) <= console.width:
+            parts[-1].append(column)
+        else:
+            parts.append([column])
+    return [_table_of([first, *part]) for part in parts]
+
+
+def _width(table: Table, console: Console) -> int:
+    """Returns the columns that a table takes where there is room for it."""
+    return console.measure(table, options=console.options.update(max_width=10_000)).maximum
+
+
+def _table_of(columns: Sequence[TableColumn]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.header, justify=column.justify)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _is_note(line: str) -> bool:
+    """Returns True for a line of prose below a table, which may be wrapped; a command stays in one piece."""
+    return line.startswith("  ") and "tuner " not in line

@@ -30,4 +30,11 @@ class DatabaseGivenUp:
     """Message of SQLite or the system."""
 
 
-DatabaseEvent = DatabaseRenewed | DatabaseGivenUp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseLocked:
+    """Another program keeps the file locked; the study goes on, and trials are written once the file is free."""
+
+    path: Path
+
+
+DatabaseEvent = DatabaseRenewed | DatabaseLocked | DatabaseGivenUp

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from tuner.bench.value import Value
 from tuner.search.encoding import Axis
+from tuner.search.optuna_constraints import attributes_of, constraints_of, set_constraints, tpe_options
 from tuner.search.study_database import StudyDatabase
 from tuner.study.space import Assignment, Space
 from tuner.study.study import SamplerName
@@ -41,8 +42,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 def _tpe(space: Space, seed: int) -> BaseSampler:
     is_conditional = any(p.when for p in space.parameters)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*group", category=ExperimentalWarning)
-        return TPESampler(seed=seed, multivariate=True, constant_liar=True, group=is_conditional)
+        warnings.simplefilter("ignore", ExperimentalWarning)  # `group`, and in Optuna 4 every argument but the seed
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True, group=is_conditional, **tpe_options())
 
 
 SAMPLERS: Mapping[SamplerName, Callable[[Space, int], BaseSampler]] = {
@@ -154,8 +155,7 @@ class Search:
             record=record,
             failure=failure,
         )
-        for name, excess in ended.constraints.items():
-            trial.set_constraint(name, excess)
+        set_constraints(trial, ended.constraints)
         for key, content in _attributes(ended).items():
             trial.set_user_attr(key, content)
         self._study.tell(trial, _values(ended), state=_state(ended))
@@ -172,7 +172,7 @@ class Search:
                 value=trial.values[0] if trial.values else None,
                 others=tuple(trial.values[1:]) if trial.values else (),
                 failure=trial.user_attrs.get("failure"),
-                constraints=trial.constraints,
+                constraints=constraints_of(trial),
                 record=trial.user_attrs.get("record", {}),
             )
             for trial in self._trials()
@@ -199,7 +199,7 @@ class Search:
             params=self._encode(trial.assignment),
             distributions={name: _distribution(self._axes[name]) for name in trial.assignment},
             values=_values(trial),
-            constraints=dict(trial.constraints),
+            system_attrs=attributes_of(trial.constraints),
             user_attrs=_attributes(trial),
         )
 

@@ -23,13 +23,10 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from tuner.search.database_events import ASIDE, DatabaseEvent, DatabaseGivenUp, DatabaseRenewed
+from tuner.search.database_events import ASIDE, DatabaseEvent, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 
 LOCK_WAIT_S = 1.0
-"""Seconds to wait for a lock.
-
-Readers such as optuna-dashboard hold a lock for milliseconds, and Optuna attempts each write five times.
-"""
+"""Seconds to wait for a lock, in which nothing is said; readers such as optuna-dashboard hold one for milliseconds."""
 
 FAILURES = (sqlite3.Error, SQLAlchemyError, StorageInternalError, OSError, KeyError)
 """Exceptions of a failed write; Optuna raises KeyError if another program has deleted the study."""
@@ -57,10 +54,17 @@ class StudyDatabase:
     metrics: Sequence[str]
     """Names of the objectives, all of which are maximized: every value is a log-ratio."""
     tell: Callable[[DatabaseEvent], None]
-    """Receives one event if the file had to be replaced or is given up."""
+    """Receives an event if the file had to be replaced, is locked for long, or is given up."""
     _connection: sqlite3.Connection | None = field(default=None, init=False)
     _study: optuna.Study | None = field(default=None, init=False)
     """None before `renew`, and once the file is given up."""
+    _storage: RDBStorage | None = field(default=None, init=False)
+    _waiting: list[FrozenTrial] = field(default_factory=list, init=False)
+    """Trials that are not written yet, because another program keeps the file locked."""
+    _is_locked: bool = field(default=False, init=False)
+    """True if the user knows that the file is locked."""
+    _inode: int = field(default=-1, init=False)
+    """Number of the file on its disk, which another file of this name does not have."""
 
     def renew(self, trials: Sequence[FrozenTrial]) -> None:
         """Makes study.db hold these trials and nothing else.
@@ -86,25 +90,88 @@ class StudyDatabase:
         except FAILURES as error:
             self._give_up(error)
             return
-        storage.engine.dispose()
-        self._connection, self._study = file, study
+        self._storage, self._study = storage, study
+        self._open(file)
         if is_missing:
             self.tell(DatabaseRenewed(path=self.path))
 
     def add(self, trial: FrozenTrial) -> None:
-        """Appends a finished trial; the first failure gives the file up until the next run."""
+        """Appends a finished trial; the first failure but a lock gives the file up until the next run.
+
+        A file that was deleted meanwhile is written again, from what is still open of it.
+        """
         if self._study is None:
             return
+        self._waiting.append(trial)
         try:
-            self._study.add_trial(trial)
+            self._write(self._study)
         except FAILURES as error:
             self._give_up(error)
 
     def close(self) -> None:
         """Closes the file; trials that are added later are not written."""
+        if self._study is not None:
+            try:
+                if not self._write(self._study):
+                    raise sqlite3.OperationalError("database is locked")
+            except FAILURES as error:
+                self._give_up(error)
+        self._close()
+
+    def _close(self) -> None:
         self._study = None
         if self._connection is not None:
             self._connection.close()
+
+    def _open(self, file: sqlite3.Connection) -> None:
+        """Makes a connection the one that the storage uses from now on."""
+        self._connection, self._inode = file, self.path.stat().st_ino
+        assert self._storage is not None
+        self._storage.engine.dispose()
+
+    def _write(self, study: optuna.Study) -> bool:
+        """Writes the trials that wait; returns False if another program keeps the file locked. Raises FAILURES."""
+        if not self.path.exists() or self.path.stat().st_ino != self._inode:
+            self._write_again()
+        if self._waiting and not self._is_free():
+            return False
+        while self._waiting:
+            study.add_trial(self._waiting[0])
+            del self._waiting[0]
+        return True
+
+    def _write_again(self) -> None:
+        """Writes a file that was deleted or replaced, and tells it."""
+        assert self._connection is not None
+        memory = sqlite3.connect(":memory:")
+        self._connection.backup(memory)
+        self._connection.close()
+        if not self.path.exists():
+            for suffix in ("-wal", "-shm", "-journal"):  # SQLite would take what is left for a part of the new file.
+                self.path.with_name(f"{self.path.name}{suffix}").unlink(missing_ok=True)
+        self._open(self._copied(memory))
+        memory.close()
+        self.tell(DatabaseRenewed(path=self.path))
+
+    def _is_free(self) -> bool:
+        """Returns True if no other program keeps the file locked; the first time the lock is waited for.
+
+        Optuna would try five times, a second apart, and say nothing.
+        """
+        assert self._connection is not None
+        self._connection.execute(f"PRAGMA busy_timeout = {0 if self._is_locked else round(1000 * LOCK_WAIT_S)}")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.rollback()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if not self._is_locked:
+                self.tell(DatabaseLocked(path=self.path))
+            self._is_locked = True
+            return False
+        self._is_locked = False
+        return True
 
     def _replaced(self, memory: sqlite3.Connection) -> sqlite3.Connection:
         """Returns a connection to the file, whose content is now that of `memory`."""
@@ -140,7 +207,7 @@ class StudyDatabase:
         return file
 
     def _give_up(self, error: Exception) -> None:
-        self.close()
+        self._close()
         self.tell(DatabaseGivenUp(path=self.path, cause=_cause(error)))
 
 

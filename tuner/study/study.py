@@ -86,6 +86,10 @@ class Objective:
         return any(requirement in row.requires for row in self.decided_by)
 
 
+ServerName = Literal["ovms"]
+"""Servers that set properties of a baseline by themselves: OpenVINO Model Server."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSpec:
     """A baseline of the study file: properties as they run today, with batch and requests."""
@@ -97,6 +101,8 @@ class BaselineSpec:
     replicas: int | None = None
     """Number of replicas; None for the number that the deployment has."""
     affinity: Affinity | None = None
+    server: ServerName | None = None
+    """Server that sets the properties that are left out; `with_servers` adds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

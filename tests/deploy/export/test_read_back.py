@@ -128,6 +128,15 @@ def test_the_python_runs_from_any_folder(best: Best, core: openvino.Core, tmp_pa
             assert value in out
 
 
+def test_the_python_finds_an_input_without_a_tensor_name_by_its_node(
+    make_best: MakeBest, nameless_mlp: str, tmp_path: Path
+) -> None:
+    best = make_best(path=nameless_mlp, inputs={"INPUT": BestInput(shape=(1, 64), layout="NC", batch_axis=0)})
+    folder = written("python", replace(best, source=None, model=absolute(best)), tmp_path / "out")
+    (folder / "deploy.py").write_text((folder / "deploy.py").read_text() + "\nprint(compiled.inputs[0].shape)")
+    assert run(sys.executable, "deploy.py", cwd=folder, env={"PYTHONPATH": str(ROOT)}).endswith("[4,64]\n")
+
+
 def absolute(best: Best) -> BestModel:
     return replace(best.model, path=str(best.folder / best.model.path))
 
@@ -136,9 +145,11 @@ def absolute(best: Best) -> BestModel:
 
 
 def compiled_cpp(folder: Path) -> Path:
-    """Compiles deploy.cpp with the headers of the wheel."""
+    """Compiles deploy.cpp with the headers of the wheel, and with strings as its library has them."""
     library = next((RUNTIME / "libs").glob("libopenvino.so.*"))
+    strings = int(b"B5cxx11" in library.read_bytes())
     words = ["g++", "-std=c++17", "-O0", "-Wall", "-Werror", "deploy.cpp", "-o", "deploy", f"-I{RUNTIME / 'include'}"]
+    words.append(f"-D_GLIBCXX_USE_CXX11_ABI={strings}")
     run(*words, str(library), f"-Wl,-rpath,{library.parent}", "-Wl,--allow-shlib-undefined", cwd=folder)
     return folder / "deploy"
 

@@ -14,7 +14,8 @@ from tests.virtual import LARGE, Virtual, make_study
 from tuner.bench.configuration import DeploymentConfig, Failure, FailureKind
 from tuner.phases.progress import AuditRead, CandidateRejected, Event, Measuring, SearchEnded, SpaceEnumerated, Status
 from tuner.report.words import progress
-from tuner.report.words.progress import event_lines, status_line
+from tuner.report.words.progress import event_lines
+from tuner.report.words.status import status_line
 from tuner.search.enumeration import SpaceEnumeration
 from tuner.search.strategies import EndReason, SearchEnd
 
@@ -65,6 +66,25 @@ def test_a_search_that_tried_little_says_so(tried: int, distinct: int | None, is
     assert (
         line.endswith(f"; only {tried} of {distinct} configurations were tried: a longer budget tries more") == is_few
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        (EndReason.TIME_USED, "a longer budget tries more"),
+        (EndReason.TRIALS_DONE, "more trials try more"),
+        (EndReason.ALL_MEASURED, None),
+        (EndReason.NOTHING_NEW, None),
+        (EndReason.NOTHING_BETTER, None),
+        (EndReason.TOO_SLOW, None),
+        (EndReason.ALL_FAILED, None),
+    ],
+)
+def test_the_end_of_a_search_contradicts_itself_for_no_reason(reason: EndReason, remedy: str | None) -> None:
+    """Nothing tries more where everything has been measured, though three of four may be baselines."""
+    (line,) = event_lines(SearchEnded(end=SearchEnd(reason=reason), tried=1, distinct=4))
+    assert ("only 1 of 4" in line) == (remedy is not None)
+    assert line.endswith(f": {remedy}") == (remedy is not None)
 
 
 def test_an_audit_names_both_requests_by_what_differs() -> None:

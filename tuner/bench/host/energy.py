@@ -66,10 +66,10 @@ def joules_between(before: Mapping[Counter, int] | None, after: Mapping[Counter,
 def _is_package(folder: Path) -> bool:
     """Returns True for a package; `psys`, the whole board, includes the packages again."""
     try:
-        return (folder / "name").read_text().startswith("package")
+        return (folder / "name").read_text(encoding="ascii", errors="replace").startswith("package")
     except OSError:
         return False
 
 
 def _number(file: Path) -> int:
-    return int(file.read_text())
+    return int(file.read_text(encoding="ascii"))

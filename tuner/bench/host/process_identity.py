@@ -29,7 +29,7 @@ def _started(pid: int, root: Path) -> str:
     """
     # The name of the program, in parentheses, may hold anything; `starttime` is the 20th field after it (proc(5)).
     try:
-        fields = (root / f"proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        fields = (root / f"proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return ""
     return fields[19] if len(fields) > 19 else ""

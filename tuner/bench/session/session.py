@@ -53,8 +53,8 @@ def run_session(
     """Measures the members as planned and returns every member's windows or its failure.
 
     After a member that takes its process down, `reset` is called with the indices of all members that did so, and the
-    session begins again without them. `is_seen` tells configurations that were steady before. After each block
-    `progress` takes what the members have delivered.
+    session begins again without them. `is_seen` tells configurations that were steady before. After each step
+    of a member (compile, warm-up, window) `progress` takes what the members have delivered.
     """
     begin, started_unix_s = clock(), unix_clock()
     crashed: dict[int, Failure] = {}
@@ -140,12 +140,10 @@ class _Run:
         )
 
     def is_over(self) -> bool:
-        """Tells the progress and applies the stop rule; returns True if no other block follows."""
+        """Applies the stop rule; returns True if no other block follows."""
         if self.is_pointless():
             return True
         members = self.members()
-        if self.progress is not None:
-            self.progress(members)
         if self.plan.stop is not None:
             self.active = active(self.plan.stop, members)
         return not self.active
@@ -176,6 +174,9 @@ class _Run:
         except ProcessContaminated as error:
             indices = [j for j, config in enumerate(self.configurations) if config == error.by]
             raise _MemberCrashed(indices, error.failure) from error
+        if self.progress is not None:
+            is_compiled = len(self.systems.keys() | self.failures.keys()) == len(self.configurations)
+            self.progress(self.members() if is_compiled else ())
 
     def compile_order(self) -> list[int]:
         """Returns a random order for new processes, because the order is a bias; else the reference comes first."""

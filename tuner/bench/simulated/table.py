@@ -229,7 +229,7 @@ def with_hints(table: Table, where: str) -> Table:
 
 def write_table(path: Path, table: Table) -> None:
     """Writes the table in the format that `read_table` reads."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         if table.noise is not None:
             n = table.noise
             words = f"window_sd={n.window_sd:.4f} drift_sd={n.drift_sd:.4f} compile_sd={n.compile_sd:.4f}"

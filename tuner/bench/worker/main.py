@@ -51,7 +51,7 @@ def limit_memory(limit_bytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     if sys.platform == "linux":
         with suppress(OSError):  # a sandbox may show /proc read-only
-            Path("/proc/self/oom_score_adj").write_text("1000")
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def as_model_spec(message: Mapping[str, Any]) -> ModelSpec:

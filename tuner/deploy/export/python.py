@@ -14,23 +14,23 @@ from tuner.model.locate import BUILTIN
 
 def build(best: Best, unsupported: Sequence[str]) -> Mapping[str, str]:
     """Returns deploy.py, and best.yaml where there is no file of this configuration yet."""
-    text = "\n".join([*comments(best, unsupported), "", *code_lines(best, best, {}), ""])
+    text = "\n".join([*comments(best, unsupported), "", *code_lines(best, best, None), ""])
     return {"deploy.py": text, **({} if best.source else {"best.yaml": format_best(best)})}
 
 
-def code_lines(best: Best, used: Best, keys: Mapping[str, str | int]) -> list[str]:
+def code_lines(best: Best, used: Best, keys: Mapping[str, str | int] | None) -> list[str]:
     """Returns the lines of Python.
 
     `used` is the configuration that runs here, which after a fallback is another. `keys` address inputs of the compiled
-    model that have no name of their own.
+    model that have no name of their own; None says that the model was not read, so that the code itself looks for them.
     """
     return [*_with_tuner(best, used, keys), "", *_without_tuner(used, keys)]
 
 
-def _with_tuner(best: Best, used: Best, keys: Mapping[str, str | int]) -> list[str]:
+def _with_tuner(best: Best, used: Best, keys: Mapping[str, str | int] | None) -> list[str]:
     file = "best.yaml" if best.source is None else str(best.source)
     name, shape = next(iter(shapes_of(used).items()), ("input", []))
-    key = keys.get(name, name)
+    key = (keys or {}).get(name, name)
     lines = [
         "# With tuner installed: warns where the host differs, falls back where it must",
         "import tuner",
@@ -45,10 +45,9 @@ def _with_tuner(best: Best, used: Best, keys: Mapping[str, str | int]) -> list[s
     ]
 
 
-def _without_tuner(best: Best, keys: Mapping[str, str | int]) -> list[str]:
+def _without_tuner(best: Best, keys: Mapping[str, str | int] | None) -> list[str]:
     if best.model.path.startswith(BUILTIN):
         return comment_lines([f"{best.model.path} is built by tuner: OpenVINO alone cannot read it"])
-    shapes = {keys.get(name, name): shape for name, shape in shapes_of(best).items()}
     properties = pprint.pformat(dict(best.properties), width=100, sort_dicts=False)
     run = (
         "request = compiled.create_infer_request()"
@@ -62,10 +61,23 @@ def _without_tuner(best: Best, keys: Mapping[str, str | int]) -> list[str]:
         "",
         "core = openvino.Core()",
         f"model = core.read_model({model_path(best)!r})",
-        *([f"model.reshape({shapes!r})"] if shapes else []),
+        *_reshape(shapes_of(best), keys),
         f"properties = {properties}",
         f"compiled = core.compile_model(model, {best.device!r}, properties)",
         run,
+    ]
+
+
+def _reshape(shapes: Mapping[str, Sequence[int]], keys: Mapping[str, str | int] | None) -> list[str]:
+    """Returns code that gives the inputs their shapes, by the name of the node where a tensor has none."""
+    if not shapes:
+        return []
+    if keys is not None:
+        return [f"model.reshape({ {keys.get(name, name): shape for name, shape in shapes.items()}!r})"]
+    return [
+        f"shapes = {dict(shapes)!r}",
+        "ports = dict((name, port) for port in model.inputs for name in (port.node.friendly_name, *port.names))",
+        "model.reshape({ports[name]: shape for name, shape in shapes.items()})",
     ]
 
 

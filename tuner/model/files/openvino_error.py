@@ -15,7 +15,10 @@ FRAME = re.compile(r"^Exception from \S+?:\d+:?\s*")
 CHECK = re.compile(r"^(?:Exception: )?Check '(?P<condition>.*)' failed at \S+?:\d+:?\s*")
 FRONTEND = re.compile(r"^FrontEnd API failed with \w+:?\s*")
 NODE = re.compile(r"^While validating (?:node|ONNX node) '(?:opset\d+::)?(?P<node>[^']*?)(?: \(.*)?'(?P<rest>.*)$")
-NOISE = re.compile(r"^(?:Shape inference input shapes .*|Summary:|-- .* with a message:|\[ GENERAL_ERROR \])$")
+NOISE = re.compile(
+    r"^(?:Shape inference input shapes .*|Summary:|-- .* with a message:|Errors during \w+ translation:"
+    r"|\[ GENERAL_ERROR \])$"
+)
 PREFIX = re.compile(r"^(?:NotFound|GeneralError|NotImplemented): ")
 MEMORY = re.compile(
     r"bad_alloc|MemoryError|[Cc]annot allocate memory|[Ff]ailed to allocate|Resource temporarily unavailable"

@@ -6,7 +6,7 @@ Responsible for words and for the thresholds of a warning.
 from __future__ import annotations
 
 from tuner.bench.measurement import HostActivity
-from tuner.phases.progress import HostReading
+from tuner.phases.host_events import HostReading
 from tuner.statistics.disturbance import MUCH_WORSE
 
 NOISY_OTHER_PCT, NOISY_STEAL_PCT = 10.0, 2.0

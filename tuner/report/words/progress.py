@@ -1,4 +1,4 @@
-"""The sentences for what happens in a run, and the line of its status.
+"""The sentences for what happens in a run.
 
 Responsible for words: one function for each event. Must not decide or compute results.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from tuner.bench.metrics import METRICS
 from tuner.bench.turn import FEWEST_CYCLES
+from tuner.phases.host_events import HostBusy, HostPaused, HostResumed, PauseCause, PauseGoesOn
 from tuner.phases.progress import (
     AuditRead,
     BaselinesListed,
@@ -19,16 +20,12 @@ from tuner.phases.progress import (
     ConfirmationRead,
     DeploymentNote,
     Event,
-    HostBusy,
-    HostPaused,
-    HostResumed,
     ModelNote,
     PageNotWritten,
-    PauseCause,
     SearchEnded,
     SpaceEnumerated,
     SpaceTooLarge,
-    Status,
+    StudyBegins,
     StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
@@ -43,8 +40,9 @@ from tuner.records.locks import WaitingForHolder
 from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.gain import amount_words, metric_name
 from tuner.report.words.host import host_words, warning
+from tuner.report.words.opening import opening_lines
 from tuner.report.words.space import enumeration_lines, given_up_line
-from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseRenewed
+from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 from tuner.search.enumeration import ListingGivenUp
 from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import EndReason, SearchEnd
@@ -65,44 +63,6 @@ def event_lines(event: Event) -> list[str]:
 def percent(log_ratio: float) -> str:
     """Returns a log-ratio as per cent with its sign."""
     return f"{100 * math.expm1(log_ratio):+.1f} %"
-
-
-def status_line(status: Status) -> str:
-    """Returns one line with everything known: phase, remaining time, incumbent, counts, noise."""
-    words: list[str] = [status.phase]
-    if status.remaining_s is not None:
-        minutes, seconds = divmod(int(abs(status.remaining_s)), 60)
-        words.append(f"{minutes}:{seconds:02d} {'left' if status.remaining_s >= 0.0 else 'over the budget'}")
-    if status.incumbent is not None:
-        known = status.incumbent_gain is not None
-        gain = f" {amount_words(status.metric, status.incumbent_gain or 0.0)}" if known else ""
-        words.append(f"best so far{gain}: {name_by(status.incumbent, status.differing)}")
-    if status.trials or status.duplicates or status.failures:
-        words.append(f"{status.trials} trials, {status.duplicates} repeats, {status.failures} failures")
-    if status.noise is not None:
-        words.append(f"noise {100 * status.noise:.0f} %")
-    if measuring := _measuring(status):
-        words.append(measuring)
-    return " | ".join(words)
-
-
-def _measuring(status: Status) -> str:
-    """Returns what is being measured."""
-    now = status.measuring
-    count = len(now.configurations)
-    names = [name_by(config, status.differing) for config in now.configurations]
-    return {
-        "preflight": "one inference on the device",
-        "baselines": ", ".join(now.baselines),
-        "calibration": "against itself",
-        "race": f"{count} at once",
-        "search": names[0] if count == 1 else f"{count} at once",
-        "final": f"{count} candidates{', the best from the second best' if now.is_refinement else ''}",
-        "confirm": f"session {now.session} of {now.max_sessions}, {count} points"
-        if count > 1
-        else f"session {now.session} of at most {now.max_sessions}{'' if count else ', baselines alone'}",
-        "measure": f"session {now.session} of {now.max_sessions}: {', '.join(names)}",
-    }[status.phase]
 
 
 def _resumed(event: StudyResumed) -> list[str]:
@@ -202,8 +162,9 @@ def end_words(end: SearchEnd) -> str:
 
 def _search_ended(event: SearchEnded) -> list[str]:
     words = f"search ended: {end_words(event.end)}"
-    if event.distinct is not None and event.tried < min(FEW_TRIALS, FEW_SHARE * event.distinct):
-        words += f"; only {event.tried} of {event.distinct} configurations were tried: a longer budget tries more"
+    remedy = _MORE.get(event.end.reason)
+    if remedy and event.distinct is not None and event.tried < min(FEW_TRIALS, FEW_SHARE * event.distinct):
+        words += f"; only {event.tried} of {event.distinct} configurations were tried: {remedy}"
     return [words]
 
 
@@ -259,6 +220,12 @@ _ENDS: Mapping[EndReason, str] = {
 }
 """Reason for the end of a search -> its words."""
 
+_MORE: Mapping[EndReason, str] = {
+    EndReason.TIME_USED: "a longer budget tries more",
+    EndReason.TRIALS_DONE: "more trials try more",
+}
+"""Reason for an end that leaves configurations untried -> what tries them; the other reasons say it all."""
+
 
 def _slow_model(event: SlowModel) -> list[str]:
     takes = (
@@ -311,6 +278,7 @@ def _warm_start_words(event: WarmStarted) -> str:
 
 
 _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
+    StudyBegins: opening_lines,
     ModelNote: lambda event: [event.text],
     DeploymentNote: lambda event: [event.text],
     PageNotWritten: lambda event: [
@@ -324,6 +292,9 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     SlowModel: _slow_model,
     BatchLeavesSpace: _batch_leaves,
     DatabaseRenewed: _database_renewed,
+    DatabaseLocked: lambda event: [
+        f"{event.path} is locked by another program: the study goes on, and its trials are written once it is free"
+    ],
     DatabaseGivenUp: _database_given_up,
     StudyFinished: lambda _: ["finished before: its verdict stands, and a larger budget searches on"],
     StudyResumed: _resumed,
@@ -338,6 +309,7 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     ConfirmationRead: _confirmation,
     CandidateRejected: _rejected,
     HostPaused: _paused,
+    PauseGoesOn: lambda _: [],
     HostResumed: _resumed_host,
     HostBusy: lambda event: [warning(event.load, when="just now")],
 }

@@ -283,4 +283,4 @@ def _model(section: ModelSection, load: LoadSection, path: Path) -> ModelSpec:
 
 def _baseline(section: BaselineSection) -> BaselineSpec:
     own = {name: section.own(name) for name in OWN_PARAMETERS}
-    return BaselineSpec(properties=section.properties, **own)
+    return BaselineSpec(properties=section.properties, server=getattr(section, "server", None), **own)

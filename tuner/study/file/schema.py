@@ -5,7 +5,8 @@ Responsible for which section stands where. Must not know the rules inside a sec
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
@@ -59,6 +60,20 @@ def _baseline_name(name: str) -> str:
     return name
 
 
+def _or_short(form: dict[str, Any], **more: Any) -> Callable[[dict[str, Any]], None]:
+    """Returns what makes the JSON schema of a section allow a short form as well.
+
+    The argument `json_schema_input_type` of a validator says the same, but ends in a KeyError with pydantic 2.10 and
+    2.11.
+    """
+
+    def allow(schema: dict[str, Any]) -> None:
+        section = {"$ref": schema.pop("$ref")}
+        schema.update({"anyOf": [form, section], **more})
+
+    return allow
+
+
 class StudySection(Section):
     """A study of `tuner run`: one model, one device, one objective or several."""
 
@@ -79,9 +94,10 @@ class StudySection(Section):
         default=None,
         description="The folder under results/. Default: the name of this file.",
     )
-    model: Annotated[
-        ModelSection, BeforeValidator(ModelSection.expanded, json_schema_input_type=str | ModelSection)
-    ] = Field(description="The model: its path, or a mapping of path and inputs.")
+    model: Annotated[ModelSection, BeforeValidator(ModelSection.expanded)] = Field(
+        description="The model: its path, or a mapping of path and inputs.",
+        json_schema_extra=_or_short({"type": "string"}),
+    )
     device: Device = Field(
         description="The device as OpenVINO names it: CPU, GPU, GPU.0, NPU, AUTO:GPU,CPU.",
     )
@@ -102,24 +118,20 @@ class StudySection(Section):
         description="Your own configurations by name, measured beside default, LATENCY and THROUGHPUT.",
         json_schema_extra={"propertyNames": {"pattern": f"^{SAFE_NAME}$", "not": {"enum": list(RESERVED_BASELINES)}}},
     )
-    space: Annotated[
-        SpaceSection, BeforeValidator(SpaceSection.expanded, json_schema_input_type=Literal["auto"] | SpaceSection)
-    ] = Field(
+    space: Annotated[SpaceSection, BeforeValidator(SpaceSection.expanded)] = Field(
         default_factory=lambda: SpaceSection.model_validate({"extends": "auto"}),
         description="`auto`, or a mapping of parameters.",
-        json_schema_extra={"default": "auto"},
+        json_schema_extra=_or_short({"const": "auto", "type": "string"}, default="auto"),
     )
     deployment: DeploymentSection = Field(
         default_factory=DeploymentSection,
         description="The conditions of the deployment. Default: those of this process.",
     )
     budget: BudgetSection = Field(description="When to stop: minutes, trials or both.")
-    load: Annotated[
-        LoadSection, BeforeValidator(LoadSection.expanded, json_schema_input_type=Literal["closed_loop"] | LoadSection)
-    ] = Field(
+    load: Annotated[LoadSection, BeforeValidator(LoadSection.expanded)] = Field(
         default_factory=LoadSection.model_construct,
         description="`closed_loop`: a request starts when another has ended; or how requests arrive by themselves.",
-        json_schema_extra={"default": "closed_loop"},
+        json_schema_extra=_or_short({"const": "closed_loop", "type": "string"}, default="closed_loop"),
     )
     search: SearchSection = Field(default_factory=SearchSection, description="How candidates are proposed.")
     decision: DecisionSection = Field(default_factory=DecisionSection, description="When a gain counts.")

@@ -16,7 +16,6 @@ from pydantic import (
     ConfigDict,
     Field,
     GetPydanticSchema,
-    ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationError,
     ValidationInfo,
@@ -24,6 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from tuner.bench.own_parameters import OWN_PARAMETERS, OwnParameter
@@ -42,7 +42,7 @@ from tuner.study.file.scalars import (
     SetValue,
     wrong,
 )
-from tuner.study.study import SamplerName
+from tuner.study.study import SamplerName, ServerName
 
 REFUSED_PROPERTIES = {
     "PERF_COUNT": "profiling slows inference down",
@@ -286,10 +286,20 @@ def _own_key(row: OwnParameter) -> tuple[Any, Any]:
     return key, Field(default=row.default, description=row.description)
 
 
-_own_keys: Mapping[str, Any] = {name: _own_key(row) for name, row in OWN_PARAMETERS.items()}
+_maybe: Any = Maybe
+_own_keys: Mapping[str, Any] = {
+    **{name: _own_key(row) for name, row in OWN_PARAMETERS.items()},
+    "server": (
+        _maybe[ServerName],
+        Field(
+            default=None,
+            description="`ovms`: what is left out is set as OpenVINO Model Server sets it under this quota.",
+        ),
+    ),
+}
 
 BASELINE = create_model("BaselineSection", __base__=BaselineSection, __doc__=BaselineSection.__doc__, **_own_keys)
-"""BaselineSection with a key for each own parameter."""
+"""BaselineSection with a key for each own parameter, and one for a server."""
 
 Baseline = Annotated[BaselineSection, GetPydanticSchema(lambda source, handler: handler.generate_schema(BASELINE))]
 """Type of a baseline in a file."""

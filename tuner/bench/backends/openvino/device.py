@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from tuner.model.core import operations
 from tuner.model.files.openvino_error import first_line
 
 
@@ -52,7 +53,7 @@ def refused_values(core: ov.Core, device: str, settings: Sequence[tuple[str, Any
 
 
 def _refusals(core: ov.Core, device: str, settings: Sequence[tuple[str, Any]]) -> list[RuntimeError | None]:
-    ops: Any = ov.opset13
+    ops = operations()
     x = ops.parameter([1], np.float32)
     tiny = ov.Model([ops.relu(x)], [x], "tiny")
     found: list[RuntimeError | None] = []

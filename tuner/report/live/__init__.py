@@ -1,0 +1,1 @@
+"""What does a run show while it goes on, and at its end?"""
