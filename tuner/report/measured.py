@@ -40,8 +40,8 @@ def measured_verdict(measured: Measured) -> list[str]:
     lines = [short_name(measured.config)]
     if (gain := measured.gain) is not None:
         lines.append(
-            f"  {metric_name(metric)} {gain_words(metric, Gain.of(gain))} against {measured.reference}, the best baseline "
-            f"(confidence {100 * gain.confidence:.0f} %, {gain.sessions} fresh sessions)"
+            f"  {metric_name(metric)} {gain_words(metric, Gain.of(gain))} against {measured.reference}, "
+            f"the best baseline (confidence {100 * gain.confidence:.0f} %, {gain.sessions} fresh sessions)"
         )
     return lines + [f"  against {name} {gain_words(metric, Gain.of(one))}" for name, one in others.items()]
 
