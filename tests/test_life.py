@@ -14,6 +14,7 @@ import optuna
 import pytest
 import yaml
 
+from tests.browser import needs_browser, open_browser, read_as_a_person
 from tests.conftest import ROOT, Life, Tuner, environment
 from tests.documents import WRITTEN, blocks, commands
 from tuner.model.locate import locate
@@ -127,7 +128,7 @@ def test_a_damaged_study_db_is_written_again_from_the_record(life: Life, tuner: 
     done = tuner("run", life.cwd / "configs/quickstart.yaml", "--results", results, "--minutes", "0.5")
     assert done.code == 0, done.err
     assert "study.db.aside" in done.err
-    assert optuna.load_study(study_name="search", storage=f"sqlite:///{database}").trials
+    assert optuna.load_study(study_name="quickstart", storage=f"sqlite:///{database}").trials
 
 
 # What the documents say of such a study
@@ -174,3 +175,13 @@ def test_the_python_of_a_document_runs_where_its_results_are(document: str, life
             check=False,
         )
         assert done.returncode == 0, done.stderr
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1280, 375])
+def test_its_page_is_read_in_a_browser(life: Life, width: int, tmp_path: Path) -> None:
+    with open_browser(tmp_path / "profile") as browser:
+        read_as_a_person(browser, life.folder / "report.html", width)
+        assert (
+            browser.run("return document.getElementById('best').textContent") == (life.folder / "best.yaml").read_text()
+        )

@@ -23,9 +23,9 @@ from tuner.planning.study_plan import study_plan
 from tuner.records.session_log import Log, SessionLine, open_log
 from tuner.report.words.progress import event_lines
 from tuner.report.words.verdict import verdict_words
+from tuner.search.database.study_database import StudyDatabase
 from tuner.search.enumeration import SpaceEnumeration, enumerate_space
 from tuner.search.optuna_study import Search
-from tuner.search.study_database import StudyDatabase
 from tuner.study.configuration import to_configuration
 from tuner.study.setup import KnownNoise, StudySetup
 from tuner.study.space import Assignment, Parameter, Space

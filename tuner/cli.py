@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 app = typer.Typer(
     name="tuner",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Finds, by honest measurement, the OpenVINO settings to deploy a model with on this machine.",
@@ -49,6 +48,7 @@ StudyOrModel = Annotated[str, typer.Argument(metavar="STUDY.yaml|MODEL", show_de
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait while another study measures on this host.")]
 Fresh = Annotated[bool, typer.Option("--fresh", callback=note_flag, help="Move earlier results aside and start anew.")]
+Folders = Annotated[list[Path], typer.Argument(metavar="RESULTS...", show_default=False)]
 RESULTS = Path("results")
 
 
@@ -133,7 +133,7 @@ def init(
 
 @app.command()
 def show(
-    folder: Annotated[Path, typer.Argument(metavar="RESULTS", show_default=False)],
+    folders: Folders,
     picks: Annotated[
         list[str] | None,
         typer.Option("--pick", metavar="'METRIC<=NUMBER'", help="Write the point of the front that keeps this."),
@@ -141,28 +141,34 @@ def show(
     out: Annotated[Path | None, typer.Option("--out", help="Where to write it.  [default: in RESULTS]")] = None,
     as_json: Json = False,
 ) -> None:
-    """Baselines, best, trials and noise of a study, from its folder; or, with --pick, another point of its front."""
-    from tuner.commands.show import Picked, show_folder
+    """Baselines, best, trials and noise of a study, from its folder; or several studies side by side.
+
+    With --pick, write another point of a front.
+    """
+    from tuner.commands.show import Picked, show_folders
+    from tuner.report.comparison import comparison_json, comparison_lines
     from tuner.report.front import picked_json, picked_lines
     from tuner.report.study import study_lines
     from tuner.report.study_json import study_json
 
-    shown = show_folder(folder, picks or (), out)
+    shown = show_folders(folders, picks or (), out)
     if isinstance(shown, Picked):
         print_result(shown, as_json, picked_json, picked_lines)
+    elif len(shown) > 1:
+        print_result(shown, as_json, comparison_json, comparison_lines)
     else:
-        print_result(shown, as_json, study_json, study_lines)
+        print_result(shown[0], as_json, study_json, study_lines)
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RESULTS", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write it.  [default: in RESULTS]")] = None,
+    folders: Folders,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write it.  [default: in or beside it]")] = None,
 ) -> None:
-    """Write a study as one page with figures, report.html, which opens offline."""
+    """Write a study as one page with figures that opens offline; or several studies side by side."""
     from tuner.commands.report import write_report
 
-    say(f"written: {write_report(folder, out)}", stream=sys.stdout)
+    say(f"written: {write_report(folders, out)}", stream=sys.stdout)
 
 
 @app.command()

@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tuner.bench.value import Value
+from tuner.search.database.study_database import StudyDatabase
 from tuner.search.expected_improvement import Model, Observation
 from tuner.search.optuna_study import Search
-from tuner.search.study_database import StudyDatabase
 from tuner.study.space import Parameter, Space
 from tuner.study.trial import FinishedTrial
 

@@ -39,7 +39,6 @@ from tuner.phases.progress import (
     Event,
     Measuring,
     ModelNote,
-    PageNotWritten,
     Reporter,
     Status,
     StudyBegins,
@@ -58,12 +57,16 @@ from tuner.records.identity import check_identity, read_environment, study_ident
 from tuner.records.locks import locked
 from tuner.records.noise_cache import NoiseCache, noise_cache
 from tuner.records.session_log import Log, open_log, read_log
+from tuner.report.html.phase_pages import PhasePages, write_or_tell
 from tuner.report.run_log import RunLog
 from tuner.report.words import verdict as verdict_words
+from tuner.report.words.answer import bound_words
+from tuner.search.database.presentation import Presentation
+from tuner.search.database.study_database import StudyDatabase
 from tuner.search.optuna_study import Search
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
 from tuner.search.seeds import merged, warm_seed
-from tuner.search.study_database import StudyDatabase
+from tuner.statistics.limits import bounds_of
 from tuner.study.baselines import with_servers
 from tuner.study.conditions import as_written, under
 from tuner.study.file.device_checks import DeviceInspector, check_model_file
@@ -131,18 +134,8 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
             best = make_best(state, result, deployed, resolve(result.config))
         write_best(folder / "best.yaml", best)
         report = StudyReport.of(folder, state)
-        _write_page(report, runner)
+        write_or_tell(lambda: report, folder, runner.tell)
         return report
-
-
-def _write_page(report: StudyReport, runner: SessionRunner) -> None:
-    """Writes report.html; a study whose page cannot be made has its answer all the same."""
-    from tuner.report.html.page import FILE, write_page  # imports late: nothing of it is needed while windows are timed
-
-    try:
-        write_page(report, report.folder / FILE)
-    except Exception as error:
-        runner.tell(PageNotWritten(folder=report.folder, cause=str(error)))
 
 
 def plan_study(path: Path, options: RunOptions, reporter: Reporter) -> list[Event]:
@@ -222,6 +215,7 @@ def _prepared(
         log = _opened_log(folder, setup, facts, host, digest)
         said += [StudyFileWritten(path=folder / "study.yaml")] if options.text else []
         reporter = RunLog(inner=reporter, path=folder / "run.log")
+        reporter = PhasePages(inner=reporter, folder=folder, read=lambda: StudyReport.of(folder, state))
     else:
         log = read_log(folder / "sessions.jsonl")
     if log.dropped_torn_line:
@@ -293,9 +287,21 @@ def _with_budget(study: Study, options: RunOptions) -> Study:
 def _search(runner: SessionRunner, folder: Path) -> Search:
     """Returns a search without trials that will be mirrored in the folder's study.db."""
     setup, study = runner.state.setup, runner.state.study
-    metrics = study.objective.metrics
-    database = StudyDatabase(path=folder / "study.db", name="search", metrics=metrics, tell=runner.tell)
-    return Search(space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(metrics), database=database)
+    objective = study.objective
+    shown = Presentation(space=setup.space, rows=objective.rows, levels=lambda: runner.state.reference.levels())
+    limits = ", ".join(bound_words(bound) for limit in objective.limits for bound in bounds_of(limit))
+    about = {"model": study.model.path, "device": study.device, "limits": limits or "none"}
+    database = StudyDatabase(
+        path=folder / "study.db",
+        name=study.name,
+        metrics=objective.metrics,
+        tell=runner.tell,
+        presentation=shown,
+        about={**about, "values": "gains over the reference, times what it measured beside the other baselines"},
+    )
+    return Search(
+        space=setup.space, sampler=study.sampler, seed=study.seed, metrics=len(objective.metrics), database=database
+    )
 
 
 def _deployed(prepared: Prepared) -> Deployed:

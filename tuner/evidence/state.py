@@ -15,6 +15,7 @@ from tuner.bench.protocol import Phase
 from tuner.evidence.baseline_ranking import BaselineRanking, rank_baselines
 from tuner.evidence.candidates import Candidate, Comparer, Evidence
 from tuner.evidence.noise import Calibration, CalibrationSessions, calibrate
+from tuner.evidence.pooled_metrics import metrics_of
 from tuner.records.session_log import CalibrationLine, Line, Log, SessionLine, VerdictLine
 from tuner.study.baselines import today_name
 from tuner.study.setup import StudySetup
@@ -56,6 +57,11 @@ class Reference:
     def window_s(self) -> float:
         """Length of a window (s) outside the confirmation, whose windows the plan has."""
         return self.noise.window_s
+
+    def levels(self) -> list[float]:
+        """Returns what the reference measured of each objective, beside the other baselines."""
+        found = metrics_of(dict(self.line.session.ran())[self.configuration]).values
+        return [found[metric] for metric in self.comparer.objective.metrics]
 
     def distinct_baselines(self) -> list[str]:
         """Returns the reference, then the strongest baseline of each other effective configuration, by name."""

@@ -5,6 +5,7 @@ Knows the files of a results folder; opens neither device nor model, takes no lo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from tuner.evidence.candidates import Candidate, MetricValues, ranked_for
 from tuner.evidence.pooled_metrics import metrics_of
 from tuner.evidence.state import Reference, StudyState
 from tuner.outcome.metrics_table import FinalMetrics, final_metrics
+from tuner.outcome.space_file import SpaceSeen, read_space
 from tuner.records.identity import calls_identity, read_environment
 from tuner.records.session_log import VerdictLine, read_log
 from tuner.statistics.disturbance import count_disturbed, windows_of
@@ -63,15 +65,18 @@ class StudyReport:
     """Content of best.yaml."""
     front: FrontFile | None = None
     """Content of front.yaml, in a study with several objectives; `best` is its knee then."""
+    space: SpaceSeen | None = None
+    """The space as the device saw it; None if it was not listed, and in older folders."""
     is_going_on: bool = False
     """True if more was measured since the verdict: with a larger budget, which has no verdict of its own yet."""
 
     @classmethod
-    def read(cls, folder: Path) -> StudyReport:
+    def read(cls, folder: str | os.PathLike[str]) -> StudyReport:
         """Returns the report of a folder.
 
         Raises InputError if it holds no study, RecordError and BestFileError if its files are damaged.
         """
+        folder = Path(folder)
         if not (folder / "study.yaml").is_file():
             below = [str(path.parent) for path in sorted(folder.glob("*/study.yaml"))]
             usual = "name a folder below results/, as `tuner run` prints it"
@@ -104,6 +109,7 @@ class StudyReport:
             metrics=final_metrics(state, result) if result else None,
             best=load_best(best) if best.exists() else None,
             front=load_front(front) if state.study.objective.has_several and front.exists() else None,
+            space=read_space(folder),
             is_going_on=bool(log.verdicts()) and not isinstance(log.lines[-1], VerdictLine),
         )
 

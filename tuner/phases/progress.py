@@ -19,7 +19,7 @@ from tuner.phases.host_events import HostEvent, HostReading
 from tuner.planning.description import Planned
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
-from tuner.search.database_events import DatabaseEvent
+from tuner.search.database.events import DatabaseEvent
 from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
 from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import SearchEnd

@@ -6,12 +6,13 @@ Responsible for effective keys and their assignments. Must not know the record, 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.own_parameters import read_own
 from tuner.bench.protocol import Clock
+from tuner.bench.value import Value
 from tuner.study.setup import StudySetup
 from tuner.study.space import Assignment
 
@@ -40,6 +41,8 @@ class SpaceEnumeration:
     """Names of the parameters whose value never changes the effective configuration."""
     refused: Sequence[Failure] = ()
     """Failures of the sets of properties that do not compile, one for each set."""
+    changed: Sequence[tuple[str, Value, str]] = ()
+    """(name, number, other number): numbers that the device changes."""
 
     @property
     def is_broken(self) -> bool:
@@ -80,6 +83,7 @@ def enumerate_space(
     distinct: dict[str, Assignment] = {}
     unchanged: dict[str, int] = {}
     refused: dict[str, Failure] = {}
+    changed: dict[tuple[str, Value, str], None] = {}
     assignments = list(itertools.chain(setup.seeds, space.assignments()))
     for assignment in assignments:
         config = setup.configuration(assignment)
@@ -93,6 +97,8 @@ def enumerate_space(
             refused[config.properties_key] = effective
         elif (count := _unchanged(assignment, effective)) > unchanged.get(key, -1):
             distinct[key], unchanged[key] = assignment, count
+        if not isinstance(effective, Failure):
+            changed.update(dict.fromkeys(_changed(config, effective)))
         if not distinct and len(refused) >= GIVE_UP_AFTER:
             break
     listed = [a for a in assignments if _text(a) in keys]
@@ -102,7 +108,16 @@ def enumerate_space(
         distinct=distinct,
         without_effect=names if distinct else [],
         refused=tuple(refused.values()),
+        changed=tuple(changed),
     )
+
+
+def _changed(config: DeploymentConfig, effective: Effective) -> Iterator[tuple[str, Value, str]]:
+    """Yields the numbers that were requested and that the device reports otherwise."""
+    for name, value in config.properties.items():
+        made = effective.properties.get(name, "")
+        if type(value) is int and made.isdigit() and int(made) != value:
+            yield name, value, made
 
 
 def _unchanged(assignment: Assignment, effective: Effective) -> int:

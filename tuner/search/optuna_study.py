@@ -21,9 +21,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from tuner.bench.value import Value
+from tuner.search.database.study_database import StudyDatabase
 from tuner.search.encoding import Axis
 from tuner.search.optuna_constraints import attributes_of, constraints_of, set_constraints, tpe_options
-from tuner.search.study_database import StudyDatabase
 from tuner.study.space import Assignment, Space
 from tuner.study.study import SamplerName
 from tuner.study.trial import FinishedTrial, Proposal, TrialSummary

@@ -1,182 +1,226 @@
-"""The figures of a study's page; each function returns one figure. plotly is imported when a figure is made.
+"""The figures of what a study found; each function returns one figure. plotly is imported when a figure is made.
 
 Names come from files, and plotly reads tags in texts: every name is escaped. Must not compute results.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tuner.bench.measurement import Windows
-from tuner.bench.metrics import METRICS
-from tuner.evidence.pooled_metrics import metrics_of
+from tuner.bench.metrics import METRICS, Metric
 from tuner.outcome.study_report import StudyReport
-from tuner.report.html.points import Point, compared_metrics, latency_shown
-from tuner.statistics.disturbance import mean_load, windows_of
-from tuner.statistics.sequential_test import gain_pct
+from tuner.report.html.axes import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    dot,
+    finished,
+    metric_title,
+    ratio_axis,
+    value_axis,
+)
+from tuner.report.html.points import (
+    Bar,
+    Point,
+    bars_of,
+    compared_of,
+    latency_shown,
+    points_of,
+    settings_of,
+    zero_of,
+)
+from tuner.report.words.gain import Gain, amount_words, gain_words
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BLUE, ORANGE, GREEN, GREY, RED = "#3b82f6", "#e08a1e", "#22a06b", "#8b93a1", "#d64545"
-"""Colours that are legible on white and on black."""
+MANY_VALUES = 12
+"""Number of values of a parameter above which its axis is one of numbers, not of words."""
 
 
 def intervals_figure(report: StudyReport) -> Figure:
-    """Returns the gain of what was confirmed with its interval, and the baselines as first measured."""
+    """Returns the gain of what was confirmed and of the baselines, each with its interval."""
     import plotly.graph_objects as go
 
-    figure = go.Figure()
-    gain = report.best.gain if report.best else None
-    interval = report.result.confirmation.interval if report.result and report.result.confirmation else None
-    if interval is not None:
-        low, middle, high = gain_pct(interval.low), gain_pct(interval.estimate), gain_pct(interval.high)
-    elif gain is not None:
-        low, middle, high = gain.low_pct, gain.estimate_pct, gain.high_pct
-    if interval is not None or gain is not None:
-        bars = {"type": "data", "symmetric": False, "array": [high - middle], "arrayminus": [middle - low]}
-        name = "tuned" if report.result and report.result.is_tuned else "candidate"
-        figure.add_scatter(x=[middle], y=[name], error_x=bars, mode="markers", name="confirmed", marker=_dot(GREEN, 12))
-    if report.reference is not None:
-        values = sorted(report.reference.ranking.values.items(), key=lambda item: -item[1])
-        figure.add_scatter(
-            x=[gain_pct(value) for _, value in values],
-            y=[escape(name) for name, _ in values],
-            mode="markers",
-            name="baselines, as first measured",
-            marker=_dot(BLUE, 10),
-        )
-    figure.add_vline(x=0, line={"dash": "dot", "color": GREY})
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    return _finished(figure, f"gain in {report.study.objective.metric} (%)", "")
+    figure, bars, metric = go.Figure(), bars_of(report), report.study.objective.row
+    kinds = [
+        ("confirmed in fresh sessions", GREEN, [bar for bar in bars if bar.is_confirmed]),
+        ("measured before, not confirmed", BLUE, [bar for bar in bars if not bar.is_confirmed]),
+    ]
+    for title, colour, shown in kinds:
+        if shown:
+            places = [_label(bar.name, is_deployed=bar.is_deployed) for bar in shown]
+            add_bars(figure, shown, places, metric, title=title, colour=colour)
+    figure.add_vline(x=1, line={"dash": "dot", "color": GREY})
+    finished(figure, _gain_title(report), "", height=140 + 44 * max(1, len(bars)))
+    figure.update_xaxes(**ratio_axis([math.exp(x) for bar in bars for x in (bar.low, bar.high)]))
+    names = [_label(bar.name, is_deployed=bar.is_deployed) for bar in bars]
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], type="category")
+    return figure
 
 
-def tradeoff_figure(report: StudyReport, points: Sequence[Point]) -> Figure:
-    """Returns throughput against latency, with a line for each absolute limit of the two."""
+def add_bars(
+    figure: Figure, bars: Sequence[Bar], places: Sequence[str], metric: Metric, *, title: str, colour: str
+) -> None:
+    """Adds dots with intervals to a figure whose horizontal axis has ratios; `places` are escaped labels."""
+    shown = [(bar, math.exp(bar.estimate), math.exp(bar.low), math.exp(bar.high)) for bar in bars]
+    figure.add_scatter(
+        x=[middle for _, middle, _, _ in shown],
+        y=list(places),
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [high - middle for _, middle, _, high in shown],
+            "arrayminus": [middle - low for _, middle, low, _ in shown],
+            "thickness": 3,
+        },
+        text=[escape(f"{bar.name}: {bar_words(bar, metric)}") for bar in bars],
+        mode="markers",
+        name=title,
+        marker=dot(colour, 12),
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def bar_words(bar: Bar, metric: Metric) -> str:
+    """Returns the change of a metric with its interval, as people say it."""
+    gain = Gain(estimate=bar.estimate, low=bar.low, high=bar.high)
+    return amount_words(metric.name, bar.estimate) if bar.low == bar.high else gain_words(metric.name, gain)
+
+
+def tradeoff_figure(report: StudyReport, points: Sequence[Point] | None = None) -> Figure:
+    """Returns throughput against latency, with a line for each absolute limit of the two.
+
+    `points` are those of the report, for a caller that has read them already.
+    """
     import plotly.graph_objects as go
 
     latency, figure = latency_shown(report), go.Figure()
-    kept = [("within the limits", BLUE, True), ("beyond a limit", RED, False)]
-    measured = [(p.name, p.metrics.values, p.is_feasible) for p in points]
-    for title, colour, wanted in kept:
-        _add_metrics(figure, latency, title, _dot(colour, 8), [(n, v) for n, v, ok in measured if ok is wanted])
-    compared = [(name, metrics.values) for name, metrics in compared_metrics(report).items()]
-    _add_metrics(figure, latency, "baselines and confirmed", _dot(ORANGE, 12, "diamond"), compared)
+    points = points_of(report) if points is None else points
+    for title, colour, is_beyond in (("tried, not confirmed", BLUE, False), ("beyond a limit", RED, True)):
+        shown = [(_described(p), p.metrics.values) for p in points if bool(p.beyond) is is_beyond]
+        _add_metrics(figure, latency, title, dot(colour, 8), shown)
+    compared = compared_of(report)
+    for title, marker, is_confirmed in (
+        ("baselines", dot(ORANGE, 12, "diamond"), False),
+        ("confirmed", dot(GREEN, 15, "star"), True),
+    ):
+        named = [one for one in compared if one.is_confirmed is is_confirmed]
+        shown = [(escape(": ".join(filter(None, [one.title, one.name]))), one.metrics.values) for one in named]
+        _add_metrics(figure, latency, title, marker, shown)
+    values = [x for trace in figure.data for x in trace.x]
     for limit in report.study.objective.limits:
-        for bound in (limit.min, limit.max):
-            line: dict[str, Any] = {"line": {"dash": "dash", "color": RED}}
-            if bound is not None and limit.metric == latency:
-                figure.add_vline(x=bound, **line)
-            elif bound is not None and limit.metric == "throughput":
-                figure.add_hline(y=bound, **line)
-    figure.update_xaxes(type="log")
-    return _finished(figure, f"{latency}, logarithmic", f"throughput ({METRICS['throughput'].unit})")
+        for bound in filter(None, (limit.min, limit.max)):
+            if limit.metric in (latency, "throughput"):
+                values += [bound] if limit.metric == latency else []
+                _add_limit(figure, bound, is_vertical=limit.metric == latency)
+    finished(figure, f"{latency}, logarithmic", metric_title(METRICS["throughput"]), height=440)
+    figure.update_xaxes(**value_axis([x for x in values if x > 0]))
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def _add_limit(figure: Figure, bound: float, *, is_vertical: bool) -> None:
+    """Adds the line of a limit with its value; on a logarithmic axis plotly places texts by their logarithms."""
+    line, font = {"dash": "dash", "color": RED}, {"color": RED}
+    text = f"limit {bound:g}"
+    if is_vertical:
+        figure.add_vline(x=bound, line=line)
+        figure.add_annotation(
+            x=math.log10(bound),
+            y=0,
+            yref="paper",
+            text=text,
+            font=font,
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+        )
+    else:
+        figure.add_hline(y=bound, line=line)
+        figure.add_annotation(
+            x=1, xref="paper", y=bound, text=text, font=font, showarrow=False, xanchor="right", yanchor="bottom"
+        )
+
+
+def settings_figures(report: StudyReport) -> dict[str, Figure]:
+    """Returns each parameter that was searched -> the gain of each distinct configuration by its value."""
+    points = points_of(report)
+    return {setting.name: setting_figure(points, setting.name) for setting in settings_of(points)}
 
 
 def setting_figure(points: Sequence[Point], parameter: str) -> Figure:
-    """Returns the gain of each distinct configuration by its value of one parameter."""
+    """Returns the gain of each distinct configuration by its value of one parameter, and the best for each value."""
     import plotly.graph_objects as go
 
     shown = sorted((p for p in points if parameter in p.settings), key=lambda p: _order(p.settings[parameter]))
+    values = list(dict.fromkeys(p.settings[parameter] for p in shown))
+    is_numeric = len(values) > MANY_VALUES and all(isinstance(value, int | float) for value in values)
+    place = (lambda value: value) if is_numeric else (lambda value: escape(str(value)))
     figure = go.Figure()
-    figure.add_scatter(
-        x=[escape(str(p.settings[parameter])) for p in shown],
-        y=[p.gain_pct for p in shown],
-        text=[escape(p.name) for p in shown],
-        mode="markers",
-        marker=_dot(BLUE, 8),
-        hovertemplate="%{text}<br>%{y:+.1f} %<extra></extra>",
-    )
-    figure.update_xaxes(type="category")
-    return _finished(figure, escape(parameter), "gain (%)")
+    kept = [p for p in shown if not p.beyond]
+    best = {value: max((p.value for p in kept if p.settings[parameter] == value), default=None) for value in values}
+    line = [(place(value), math.exp(top)) for value, top in best.items() if top is not None]
+    figure.add_scatter(x=[x for x, _ in line], y=[y for _, y in line], mode="lines", line={"color": GREY, "width": 1})
+    for colour, group in ((BLUE, kept), (RED, [p for p in shown if p.beyond])):
+        if group:
+            figure.add_scatter(
+                x=[place(p.settings[parameter]) for p in group],
+                y=[math.exp(p.value) for p in group],
+                text=[_described(p) for p in group],
+                mode="markers",
+                marker={**dot(colour, 8), "opacity": 0.8},
+                hovertemplate="%{text}<extra></extra>",
+            )
+    finished(figure, escape(parameter), "", height=300)
+    figure.update_layout(showlegend=False)
+    if is_numeric:
+        figure.update_xaxes(type="log" if min(float(v) for v in values) > 0 else "linear")
+    else:
+        figure.update_xaxes(type="category", categoryorder="array", categoryarray=[place(value) for value in values])
+    figure.update_yaxes(**ratio_axis([math.exp(p.value) for p in shown]))
+    figure.add_hline(y=1, line={"dash": "dot", "color": GREY})
+    return figure
 
 
-def progress_figure(report: StudyReport) -> Figure:
-    """Returns what the reference measured in each session over time, coloured by phase; it shows drift."""
-    return _over_time(report, is_reference=True)
+def _gain_title(report: StudyReport) -> str:
+    metric = report.study.objective.row
+    better = "" if metric.is_higher_better else ", turned over: right is lower"
+    return f"{metric.name} compared with {escape(zero_of(report))}{better}"
 
 
-def members_figure(report: StudyReport) -> Figure:
-    """Returns what every other member of each session measured over time, coloured by phase."""
-    return _over_time(report, is_reference=False)
+def _label(name: str, *, is_deployed: bool) -> str:
+    return f"{escape(name)} *" if is_deployed else escape(name)
 
 
-def host_figure(report: StudyReport) -> Figure:
-    """Returns steal, CPU of other processes and gaps between sessions over time."""
-    import plotly.graph_objects as go
-
-    lines = report.state.log.all_sessions()
-    minutes = _minutes(report)
-    loads = [mean_load(windows_of([line.session])) for line in lines]
-    ends = [line.session.started_unix_s + line.session.wall_s for line in lines]
-    gaps = [0.0, *(max(0.0, b.session.started_unix_s - end) for end, b in zip(ends, lines[1:], strict=False))]
-    figure = go.Figure()
-    figure.add_scatter(x=minutes, y=[load.steal_pct for load in loads], name="steal (% of CPUs)", line={"color": RED})
-    others = [load.other_cpu_pct for load in loads]
-    figure.add_scatter(x=minutes, y=others, name="other processes (% of CPUs)", line={"color": ORANGE})
-    figure.add_bar(x=minutes, y=gaps[: len(minutes)], name="gap before the session (s)", marker={"color": GREY})
-    return _finished(figure, "minutes", "% or s")
-
-
-def _over_time(report: StudyReport, *, is_reference: bool) -> Figure:
-    import plotly.graph_objects as go
-
-    metric, figure = report.study.objective.metric, go.Figure()
-    found: dict[str, list[tuple[float, float]]] = {}
-    reference = report.reference.configuration if report.reference else None
-    for minute, line in zip(_minutes(report), report.state.log.all_sessions(), strict=True):
-        for config, member in line.session.items():
-            if (config == reference) is is_reference and isinstance(member, Windows) and member.windows:
-                value = metrics_of(member).values.get(metric)
-                if value is not None:
-                    found.setdefault(line.phase, []).append((minute, value))
-    for phase, values in found.items():
-        xs, ys = zip(*values, strict=True)
-        figure.add_scatter(x=xs, y=ys, mode="markers", name=phase, marker={"size": 8})
-    return _finished(figure, "minutes", f"{metric} ({METRICS[metric].unit})")
-
-
-def _minutes(report: StudyReport) -> list[float]:
-    """Returns the minutes from the first session to the beginning of each."""
-    starts = [line.session.started_unix_s for line in report.state.log.all_sessions()]
-    return [(start - starts[0]) / 60 for start in starts]
+def _described(point: Point) -> str:
+    """Returns the name of a configuration, its gain and the limits that it exceeds, in lines of plotly."""
+    lines = [point.name, f"gain {100 * math.expm1(point.value):+.1f} % +- {100 * point.sd:.1f} %, not confirmed"]
+    if point.trial is not None:
+        lines[0] = f"trial {point.trial}: {lines[0]}"
+    return "<br>".join(escape(line) for line in [*lines, *filter(None, [point.beyond])])
 
 
 def _add_metrics(figure: Figure, latency: str, title: str, marker: dict[str, Any], found: Sequence[Any]) -> None:
+    """Adds configurations, given as (text that is escaped already, metric -> value), as dots."""
     shown = [(name, values) for name, values in found if latency in values and "throughput" in values]
     if shown:
         figure.add_scatter(
             x=[values[latency] for _, values in shown],
             y=[values["throughput"] for _, values in shown],
-            text=[escape(name) for name, _ in shown],
+            text=[name for name, _ in shown],
             mode="markers",
             name=title,
             marker=marker,
-            hovertemplate="%{text}<br>%{x:.4g} ms, %{y:.4g}/s<extra></extra>",
+            hovertemplate="%{text}<br>%{x:.4g} ms, %{y:.4g} samples/s<extra></extra>",
         )
-
-
-def _dot(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
-    return {"color": colour, "size": size, "symbol": symbol}
 
 
 def _order(value: object) -> tuple[bool, float, str]:
     is_number = isinstance(value, int | float)
     return not is_number, float(value) if isinstance(value, int | float) else 0.0, str(value)
-
-
-def _finished(figure: Figure, x: str, y: str) -> Figure:
-    """Returns a figure with titles of its axes, a legend below and no background of its own."""
-    figure.update_layout(
-        template="none",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 60, "r": 15, "t": 20, "b": 50},
-        legend={"orientation": "h", "y": -0.25},
-        height=380,
-    )
-    figure.update_xaxes(title=x, gridcolor="rgba(128,128,128,.25)", automargin=True)
-    figure.update_yaxes(title=y, gridcolor="rgba(128,128,128,.25)", automargin=True)
-    return figure

@@ -34,7 +34,7 @@ from tuner.records.locks import WaitingForHolder
 from tuner.report.words.host import NOISY_OTHER_PCT, NOISY_STEAL_PCT
 from tuner.report.words.progress import event_lines
 from tuner.report.words.text import printable
-from tuner.search.database_events import DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
+from tuner.search.database.events import DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 from tuner.statistics.disturbance import windows_of
 
 SHOWN_LEADERS = 5

@@ -42,7 +42,7 @@ from tuner.report.words.gain import amount_words, metric_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.opening import opening_lines
 from tuner.report.words.space import enumeration_lines, given_up_line
-from tuner.search.database_events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
+from tuner.search.database.events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 from tuner.search.enumeration import ListingGivenUp
 from tuner.search.search_space import BatchLeavesSpace
 from tuner.search.strategies import EndReason, SearchEnd

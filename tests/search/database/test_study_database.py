@@ -18,10 +18,10 @@ import optuna
 import pytest
 
 from tuner.report.words.progress import event_lines
-from tuner.search import study_database as database
+from tuner.search.database import study_database as database
+from tuner.search.database.study_database import StudyDatabase
 from tuner.search.optuna_constraints import IS_NAMED, constraints_of
 from tuner.search.optuna_study import UNRECORDED, Search
-from tuner.search.study_database import StudyDatabase
 from tuner.study.space import Parameter, Space
 from tuner.study.trial import FinishedTrial
 

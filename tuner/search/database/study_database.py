@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import optuna
 from optuna.distributions import distribution_to_json
@@ -23,7 +24,8 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from tuner.search.database_events import ASIDE, DatabaseEvent, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
+from tuner.search.database.events import ASIDE, DatabaseEvent, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
+from tuner.search.database.presentation import Presentation
 
 LOCK_WAIT_S = 1.0
 """Seconds to wait for a lock, in which nothing is said; readers such as optuna-dashboard hold one for milliseconds."""
@@ -52,9 +54,13 @@ class StudyDatabase:
     name: str
     """Name of the study in the file."""
     metrics: Sequence[str]
-    """Names of the objectives, all of which are maximized: every value is a log-ratio."""
+    """Names of the objectives, which are maximized log-ratios without a presentation."""
     tell: Callable[[DatabaseEvent], None]
     """Receives an event if the file had to be replaced, is locked for long, or is given up."""
+    presentation: Presentation | None = None
+    """Form in which trials are written; None writes them as the search has them."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Attributes of the study for a reader."""
     _connection: sqlite3.Connection | None = field(default=None, init=False)
     _study: optuna.Study | None = field(default=None, init=False)
     """None before `renew`, and once the file is given up."""
@@ -77,10 +83,16 @@ class StudyDatabase:
         # One connection, ours: its pragmas hold, and it is closed even where Optuna refuses the file.
         engine = {"creator": lambda: self._connection, "poolclass": StaticPool}
         storage = RDBStorage("sqlite:///study.db", engine)
-        study = optuna.create_study(storage=storage, study_name=self.name, directions=["maximize"] * len(self.metrics))
+        shown = self.presentation
+        every_up: list[Literal["minimize", "maximize"]] = ["maximize"] * len(self.metrics)
+        directions = shown.directions if shown else every_up
+        study = optuna.create_study(storage=storage, study_name=self.name, directions=directions)
+        for key, text in self.about.items():
+            study.set_user_attr(key, text)
+        trials = [self._shown(trial) for trial in trials]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(list(self.metrics))
+            study.set_metric_names(shown.names if shown else list(self.metrics))
         try:
             _insert(memory, trials)
         except sqlite3.Error:
@@ -102,7 +114,7 @@ class StudyDatabase:
         """
         if self._study is None:
             return
-        self._waiting.append(trial)
+        self._waiting.append(self._shown(trial))
         try:
             self._write(self._study)
         except FAILURES as error:
@@ -122,6 +134,14 @@ class StudyDatabase:
         self._study = None
         if self._connection is not None:
             self._connection.close()
+
+    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+        """Returns a trial in the form in which it is written, with the times of the search."""
+        if self.presentation is None:
+            return trial
+        shown = self.presentation(trial)
+        shown.datetime_start, shown.datetime_complete = trial.datetime_start, trial.datetime_complete
+        return shown
 
     def _open(self, file: sqlite3.Connection) -> None:
         """Makes a connection the one that the storage uses from now on."""

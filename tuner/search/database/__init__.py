@@ -1,0 +1,1 @@
+"""What does study.db show to other programs, such as optuna-dashboard?"""
