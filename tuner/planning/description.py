@@ -15,7 +15,7 @@ from tuner.planning.feasibility import needed_percentile
 from tuner.planning.provable import ProvableLimit, Size, provable_gain_pct, provable_limits
 from tuner.planning.study_plan import study_plan, usual_plan
 from tuner.statistics.power import smallest_provable_gain_pct
-from tuner.statistics.sequential_test import alpha_of, gain_log
+from tuner.statistics.sequential_test import attempt_alpha, gain_log, winner_alpha
 
 
 class NoiseSource(enum.Enum):
@@ -46,7 +46,7 @@ class Planned:
     percentile: str = ""
     """Name of the metric whose claim makes sessions longer than usual; empty if none does."""
     limits: tuple[ProvableLimit, ...] = ()
-    """How closely each limit can be proved; empty before the baselines have run."""
+    """Provable value of each limit; empty before the baselines have run."""
     is_open: bool = False
     """True if what can be proved of percentiles and limits is known only once the baselines have run."""
 
@@ -58,7 +58,10 @@ def provable_pct(state: StudyState, plan: StudyPlan) -> float:
 
 
 def _size(state: StudyState, plan: StudyPlan) -> Size:
-    alpha = alpha_of(state.log.winners_before(state.attempt))
+    alpha = attempt_alpha(state.log.winners_before(state.attempt), state.log.baselines_alone_before(state.attempt))
+    if not state.study.objective.has_several:
+        claims_baseline = state.reference.differs_from_today(state.reference.name)
+        alpha = winner_alpha(alpha, claims_baseline=claims_baseline, is_baseline_proved=False)
     return Size(sessions=plan.max_sessions, pairs=plan.pairs, window_s=plan.window_s, alpha=alpha)
 
 

@@ -1,4 +1,4 @@
-"""Claims that a confirmation of a given size can prove: the smallest gain, and how close to its limit a value may lie.
+"""Claims that a confirmation of a given size can prove: the smallest gain, and the values that keep a limit.
 
 Responsible for arithmetic on the noise and the requests of a record. Must not know results of a confirmation.
 """
@@ -13,18 +13,19 @@ from dataclasses import dataclass, replace
 from tuner.bench import histogram
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Window, Windows
-from tuner.bench.metrics import METRICS, Metric, by_callers, requests_per_window
+from tuner.bench.metrics import METRICS, Metric, block_count, by_callers, requests_per_window
 from tuner.evidence.noise import PRIOR_DF, PRIOR_SD
 from tuner.evidence.pooled_metrics import pooled
 from tuner.evidence.state import StudyState
 from tuner.planning.budget import CONFIRM_SHARE, SD_FLOOR
 from tuner.planning.confirmation_size import MOST_PAIRS
 from tuner.records.confirmation_plan import ConfirmationLine
+from tuner.records.session_log import SessionLine
 from tuner.statistics.distributions import lower_rank, t_quantile, upper_rank
 from tuner.statistics.limits import Bound, bounds_of, limit_alpha
 from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.robust import shrunk_sd
-from tuner.statistics.sequential_test import SESSIONS, gain_log, gain_pct, looks
+from tuner.statistics.sequential_test import SESSIONS, gain_log, gain_pct, looks, winner_alpha
 from tuner.statistics.session_effect import session_sd, session_value
 
 
@@ -37,11 +38,13 @@ class Size:
     window_s: float
     alpha: float
     """One-sided chance of a false gain."""
+    members: int = 2
+    """Number of members of a session, the reference included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvableLimit:
-    """How close to a limit a measured value may lie and still be proved to keep the limit."""
+    """The measured value up to which a limit is proved to be kept."""
 
     bound: Bound
     value: float | None
@@ -70,25 +73,29 @@ class OutOfReach:
 def session_sd_of(state: StudyState, metric: Metric, pairs: int) -> float:
     """Returns the standard deviation (log-ratio) of a metric between sessions of so many pairs.
 
-    It is that of the calibration's sessions of the reference beside itself, shrunk towards the usual one, and at least
-    the metric's own error within a session. A percentile's own error is often the larger: its few slow requests.
+    It is that of the calibration's sessions of the reference beside itself, shrunk towards the usual one or, if that is
+    larger, towards the metric's own error within a session: a percentile rests on a few slow requests.
     """
-    sides = [[m for m in line.session.members if isinstance(m, Windows)] for line in state.log.sessions("calibration")]
-    found = (session_value(metric, *pair, min_requests=1) for pair in sides if len(pair) == 2)
+    equal = [ran for line in state.log.sessions("calibration") if len(ran := _ran(line)) == 2]
+    found = (session_value(metric, *pair, min_requests=1) for pair in equal)
     values = [value for value in found if value is not None]
     sample = math.sqrt(sum(v * v for v in values) / len(values)) if values else 0.0
-    own = statistics.median([0.0, *_own_errors(state, metric, pairs)])
-    return max(shrunk_sd(sample, len(values), PRIOR_SD, PRIOR_DF), own)
+    baselines = _ran(state.reference.line)
+    ours = next(m for m in baselines if m.effective.key == state.reference.key)
+    errors = list(_own_errors(metric, equal or [[m, ours] for m in baselines if m is not ours], pairs))
+    return shrunk_sd(sample, len(values), max(PRIOR_SD, statistics.median(errors or [0.0])), PRIOR_DF)
 
 
-def _own_errors(state: StudyState, metric: Metric, pairs: int) -> Iterator[float]:
-    """Yields the standard error of each baseline's value in the session of the baselines, for sessions of `pairs`."""
-    ran = [m for m in state.reference.line.session.members if isinstance(m, Windows) and m.windows]
-    ours = next(m for m in ran if m.effective.key == state.reference.key)
-    for member in ran:
-        error = session_sd(metric, member, ours) if member is not ours else None
+def _ran(line: SessionLine) -> list[Windows]:
+    return [member for member in line.session.members if isinstance(member, Windows) and member.windows]
+
+
+def _own_errors(metric: Metric, sides: Sequence[Sequence[Windows]], pairs: int) -> Iterator[float]:
+    """Yields the standard error of the value of each two members of a session, if it had `pairs` pairs."""
+    for ours, theirs in sides:
+        error = session_sd(metric, ours, theirs)
         if error is not None:
-            yield error * math.sqrt(min(len(group) for group in by_callers(ours.windows)) / pairs)
+            yield error * math.sqrt(block_count(ours.windows) / pairs)
 
 
 def provable_gain_pct(state: StudyState, size: Size, tests: int = 1) -> float:
@@ -149,7 +156,15 @@ def out_of_reach(state: StudyState, plan: ConfirmationLine) -> list[OutOfReach]:
 
     A limit that the candidate breaks as measured is none of them: no budget keeps it.
     """
-    size = Size(sessions=plan.max_sessions, pairs=plan.pairs, window_s=plan.window_s, alpha=plan.alpha)
+    if plan.winner is None:
+        return []
+    size = Size(
+        sessions=plan.max_sessions,
+        pairs=plan.pairs,
+        window_s=plan.window_s,
+        alpha=winner_alpha(plan.alpha, claims_baseline=plan.claims_baseline, is_baseline_proved=False),
+        members=1 + len(plan.members) + len(plan.baselines),
+    )
     found = [reach for reach in (_gain_beyond(state, size, plan.winner),) if reach is not None]
     measured = pooled((line.session for line in state.log.sessions("search", "race", "final")), plan.winner)
     if measured is None:
@@ -166,13 +181,13 @@ def out_of_reach(state: StudyState, plan: ConfirmationLine) -> list[OutOfReach]:
 
 
 def _gain_beyond(state: StudyState, size: Size, winner: DeploymentConfig) -> OutOfReach | None:
-    """Returns the gain of the winner if it is too small for the confirmation; None if it can be proved or is none."""
+    """Returns the gain of the winner if it counts and is too small for the confirmation, else None."""
     candidate = state.evidence.requests.get(winner)
     is_claim = state.reference.ranking.keeps_limits(state.reference.name)
     if candidate is None or candidate.value <= 0.0 or not is_claim:
         return None
     gain, provable = gain_pct(candidate.value), provable_gain_pct(state, size)
-    if gain >= provable:
+    if gain >= provable or gain < state.study.min_gain_pct:
         return None
     enough = next((larger for larger in _larger(size) if provable_gain_pct(state, larger) <= gain), None)
     return OutOfReach(bound=None, measured=gain, provable=provable, minutes=_minutes(state, enough))
@@ -208,6 +223,6 @@ def _minutes(state: StudyState, size: Size | None) -> float | None:
     """Returns the budget in whole minutes whose share for the confirmation, or whose rest, has this size."""
     if size is None:
         return None
-    session_s = state.reference.noise.cost.of(size.pairs, size.window_s)
+    session_s = state.reference.noise.cost.of(size.pairs, size.window_s, size.members)
     confirm_s = size.sessions * session_s
     return math.ceil(max(state.log.spent_s() + confirm_s, confirm_s / CONFIRM_SHARE) / 60.0)

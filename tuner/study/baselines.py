@@ -60,6 +60,15 @@ def with_recorded_servers(study: Study, recorded: Mapping[str, Mapping[str, Prop
     return replace(study, baselines=found)
 
 
+TODAY = "today"
+"""Name of the baseline in a study file that runs in production today."""
+
+
+def today_name(study: Study) -> str:
+    """Returns the name of the baseline that runs today: the one named so, else an application that sets nothing."""
+    return TODAY if TODAY in study.baselines else "default"
+
+
 def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
     """Returns name -> configuration. Callers that wait have a request each, unless a baseline names more."""
     usual = study.most_callers
