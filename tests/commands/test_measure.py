@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.virtual import Virtual, quiet
+from tests.virtual import Virtual, make_study, quiet
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.simulated.synthetic import SyntheticBench
 from tuner.bench.value import Value
@@ -143,3 +144,16 @@ def test_a_single_baseline_is_compared_with_nothing() -> None:
         _refuse_single(None, {"default": config})
     _refuse_single(config, {"default": config})
     _refuse_single(None, {"default": config, "LATENCY": config})
+
+
+def test_several_numbers_of_callers_are_read_one_by_one(tmp_path: Path) -> None:
+    study = replace(make_study(metric="latency_p90_ms"), callers=(1, 4))
+    virtual = Virtual(folder=tmp_path, study=study, bench=SyntheticBench(surface=by_hint, effects=quiet()))
+    runner = virtual.runner()
+    baselines = virtual.setup.baselines
+    sessions = _measure_sessions(runner, None, baselines)
+    found = _measured(study.objective, None, baselines, sessions, tmp_path)
+    assert list(found.at_callers) == [1, 4]
+    assert set(found.at_callers[1]) == set(baselines)
+    for name, values in found.baselines.items():
+        assert values.values["latency_p90_ms"] == max(row[name] for row in found.at_callers.values())

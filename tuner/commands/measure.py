@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import Session, Windows
-from tuner.bench.metrics import Metric, request_count
+from tuner.bench.metrics import Metric, by_callers, request_count
 from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.bench.protocol import ModelFacts, Role, SessionMember, StopRule
 from tuner.bench.value import Value
@@ -22,11 +22,12 @@ from tuner.evidence.baseline_ranking import rank_baselines
 from tuner.evidence.pooled_metrics import metrics_of, pool, pooled
 from tuner.evidence.session_cost import WINDOW_S, usual_cost
 from tuner.evidence.state import StudyState
-from tuner.outcome.measured import Measured
+from tuner.outcome.measured import MEASURED, Measured
 from tuner.phases.progress import Measuring, Reporter
 from tuner.phases.runner import SessionRunner
 from tuner.planning.session_plan import PROBES, plan_session
 from tuner.records.session_log import open_log
+from tuner.report.outcome import column_title
 from tuner.statistics.sequential_test import interval
 from tuner.statistics.session_effect import session_value
 from tuner.study.file.device_checks import probe_properties
@@ -187,6 +188,8 @@ def _measured(
         )
     ours = [member for session in sessions if isinstance(member := session.members[0], Windows)]
     pools = {name: pooled(sessions, one) for name, one in baselines.items()}
+    columns = {} if config is None else {MEASURED: pool(ours)}
+    columns |= {column_title(name): member for name, member in pools.items() if member is not None}
     return Measured(
         config=config,
         metric=metric.name,
@@ -195,7 +198,18 @@ def _measured(
         metrics=None if config is None else metrics_of(pool(ours)),
         baselines={name: metrics_of(member) for name, member in pools.items() if member is not None},
         folder=folder,
+        at_callers=_at_callers(metric, columns),
     )
+
+
+def _at_callers(metric: Metric, columns: Mapping[str, Windows]) -> dict[int, dict[str, float]]:
+    """Returns the metric of each column at each number of callers; empty unless there are several numbers."""
+    found: dict[int, dict[str, float]] = {}
+    for name, member in columns.items():
+        for group in by_callers(member.windows):
+            if (callers := group[0].callers) is not None and metric.is_in(group):
+                found.setdefault(callers, {})[name] = metric.read(group)
+    return found if len(found) > 1 else {}
 
 
 def _values(metric: Metric, sessions: Sequence[Session], index: int, other: int) -> list[float]:

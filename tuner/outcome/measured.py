@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuner.bench.configuration import DeploymentConfig
 from tuner.evidence.candidates import MetricValues
 from tuner.statistics.sequential_test import Interval
+
+MEASURED = "measured"
+"""Title of the column of the configuration that was asked for, beside the names of the baselines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,8 @@ class Measured:
     baselines: Mapping[str, MetricValues]
     """The metrics of each baseline that ran, by name."""
     folder: Path
+    at_callers: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    """Number of callers -> the metric of each column of the table; empty unless there are several numbers."""
 
     @property
     def gain(self) -> Interval | None:

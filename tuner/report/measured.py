@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tuner.outcome.measured import Measured
+from tuner.outcome.measured import MEASURED, Measured
 from tuner.report.outcome import column_title
 from tuner.report.terminal import Column, few_requests, metrics_table
 from tuner.report.words.configuration import short_name
@@ -18,16 +18,28 @@ from tuner.statistics.sequential_test import Interval, gain_pct
 def measured_lines(measured: Measured) -> list[str | Table]:
     """Returns what was measured against each baseline, and all of them side by side."""
     metric = measured.metric
-    columns = [Column(title="measured", metrics=measured.metrics)] if measured.metrics is not None else []
+    columns = [Column(title=MEASURED, metrics=measured.metrics)] if measured.metrics is not None else []
     columns += [Column(title=column_title(name), metrics=one) for name, one in measured.baselines.items()]
     return [
         *measured_verdict(measured),
         "",
         metrics_table(columns, objective=metric),
         *few_requests(columns),
+        *_callers_lines(measured),
         "",
         f"evidence: {measured.folder / 'measure.jsonl'}",
     ]
+
+
+def _callers_lines(measured: Measured) -> list[str]:
+    """Returns the metric at each number of callers; empty unless there are several. The table has the worst of them."""
+    if not measured.at_callers:
+        return []
+    lines = ["", f"{measured.metric} by callers; the table has the worst of them"]
+    for callers, values in measured.at_callers.items():
+        row = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        lines.append(f"  {callers} {'caller' if callers == 1 else 'callers'}: {row}")
+    return lines
 
 
 def measured_verdict(measured: Measured) -> list[str]:
@@ -55,6 +67,9 @@ def measured_json(measured: Measured) -> dict[str, Any]:
         "gains": {name: _interval_json(one) for name, one in measured.gains.items()},
         "metrics": {name: metrics.row() for name, metrics in measured.baselines.items()},
         "measured": None if measured.metrics is None else measured.metrics.row(),
+        **(
+            {"at_callers": {str(n): dict(row) for n, row in measured.at_callers.items()}} if measured.at_callers else {}
+        ),
     }
 
 

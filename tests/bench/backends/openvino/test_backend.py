@@ -528,3 +528,14 @@ def test_a_batch_that_ends_the_process_is_not_legal_and_the_model_stays(save: Sa
             assert facts.batch_reason.startswith("at batch size 4 the process ended during inspect")
             assert "killed by SIGSEGV (signal 11)" in facts.batch_reason
         whole(bench.measure(request_of([config()], quick_plan(blocks=1))).members[0])
+
+
+def test_callers_share_a_compiled_model_and_each_number_has_its_window(mlp: WorkerBench) -> None:
+    waiting = config({"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}, infer_requests=3, api="sync")
+    plan = quick_plan(callers=(1, 3), max_window_s=60.0, hang_limit_s=60.0)
+    session = mlp.measure(request_of([waiting, config({"NUM_STREAMS": 2}, infer_requests=3, api="sync")], plan))
+    for member in map(whole, session.members):
+        assert (member.effective.api, member.effective.infer_requests) == ("sync", 3)
+        assert [(w.block, w.callers) for w in member.windows] == [(b, n) for b in range(3) for n in (1, 3)]
+        assert all(sum(w.latency_counts.values()) >= 3 * (w.callers or 1) for w in member.windows)
+        assert all(w.samples % (w.callers or 1) == 0 for w in member.windows)
