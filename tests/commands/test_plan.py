@@ -11,6 +11,7 @@ from tests.virtual import Virtual, make_study
 from tuner.bench.configuration import Conditions
 from tuner.commands.plan import plan_events
 from tuner.phases.runner import SessionRunner
+from tuner.report.words.opening import wanted_words
 from tuner.report.words.progress import event_lines
 from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import gain_log
@@ -66,3 +67,23 @@ def test_after_the_baselines_the_plan_is_that_of_the_record(tmp_path: Path) -> N
     assert plan_lines(study.runner())[-1].startswith("finished before: ")
     larger = replace(study, study=make_study(minutes=5.0))
     assert any("sessions of a configuration against itself differ by" in line for line in plan_lines(larger.runner()))
+
+
+@pytest.mark.parametrize(
+    ("callers", "words"),
+    [
+        ((), "load: one caller that waits for each answer (`load: {callers: N}` states more)"),
+        ((4,), "load: 4 callers that wait for their answers"),
+        ((1, 2, 4), "load: 1, 2 and 4 callers that wait for their answers, the worst of which counts"),
+    ],
+)
+def test_the_plan_of_a_latency_says_for_which_callers_it_is(
+    tmp_path: Path, callers: tuple[int, ...], words: str
+) -> None:
+    study = replace(make_study(metric="latency_p99_ms"), callers=callers)
+    assert plan_lines(Virtual(folder=tmp_path, study=study).runner())[0] == words
+    assert words.removeprefix("load: ") in wanted_words(study)
+
+
+def test_the_plan_of_a_throughput_says_nothing_of_callers(tmp_path: Path) -> None:
+    assert not [line for line in plan_lines(Virtual(folder=tmp_path).runner()) if "caller" in line]

@@ -112,6 +112,14 @@ class StudyResumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallersStated:
+    """A plan is for callers that wait for their answers."""
+
+    callers: tuple[int, ...]
+    """Numbers of callers; empty for the one that a latency objective means by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaselinesListed:
     """The baselines that a run would measure."""
 
@@ -224,6 +232,7 @@ Event = (
     | StudyFinished
     | StudyResumed
     | BaselinesListed
+    | CallersStated
     | BaselinesMeasured
     | Planned
     | ClaimOutOfReach

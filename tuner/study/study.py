@@ -151,6 +151,11 @@ class Study:
         return self.load is None and (self.objective.is_single or bool(self.callers))
 
     @property
+    def means_one_caller(self) -> bool:
+        """True if a latency objective means one caller by itself, because no load is stated."""
+        return self.is_single and not self.callers and self.objective.row.kind == "latency"
+
+    @property
     def most_callers(self) -> int | None:
         """Number of callers that wait for their answers, the largest of several; None if nothing waits."""
         return max(self.callers, default=1) if self.is_single else None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from tuner.bench.metrics import METRICS
 from tuner.model.host import HostFacts
 from tuner.phases.progress import StudyBegins
-from tuner.report.words.text import ONE_CALLER, callers_phrase, printable
+from tuner.report.words.text import callers_phrase, printable
 from tuner.study.conditions import as_written
 from tuner.study.study import Limit, Study
 
@@ -50,10 +50,8 @@ def wanted_words(study: Study) -> str:
     if study.load is not None:
         rate = "the largest rate" if study.load.rate_per_s is None else f"{study.load.rate_per_s:g} requests/s"
         parts.append(f"{study.load.pattern} arrivals at {rate}")
-    if study.callers:
+    if study.callers or study.means_one_caller:
         parts.append(callers_phrase(study.callers))
-    elif study.is_single and study.objective.row.kind == "latency":
-        parts.append(f"{ONE_CALLER} (`load: {{callers: N}}` states more)")
     parts += [f"{name} {value}" for name, value in as_written(study.conditions).items()]
     budget = study.budget
     parts += [f"{budget.minutes:g} min"] if budget.minutes is not None else []

@@ -16,6 +16,7 @@ from tuner.phases.progress import (
     AuditRead,
     BaselinesListed,
     BaselinesMeasured,
+    CallersStated,
     CandidateRejected,
     ClaimOutOfReach,
     ConfirmationRead,
@@ -44,6 +45,7 @@ from tuner.report.words.host import host_words, warning
 from tuner.report.words.limits import out_of_reach_words, provable_limit_words
 from tuner.report.words.opening import opening_lines
 from tuner.report.words.space import enumeration_lines, given_up_line
+from tuner.report.words.text import callers_phrase
 from tuner.search.database.events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 from tuner.search.enumeration import ListingGivenUp
 from tuner.search.search_space import BatchLeavesSpace
@@ -305,6 +307,7 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     BaselinesListed: _listed,
     BaselinesMeasured: _baselines,
     Planned: _planned,
+    CallersStated: lambda event: [f"load: {callers_phrase(event.callers)}"],
     ClaimOutOfReach: lambda event: [f"warning: {out_of_reach_words(event.claim)}"],
     SpaceEnumerated: lambda event: enumeration_lines(event.enumeration),
     ListingGivenUp: lambda event: [given_up_line(event)],

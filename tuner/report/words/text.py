@@ -30,7 +30,12 @@ def _escaped(character: str) -> str:
 
 
 def callers_phrase(callers: Sequence[int]) -> str:
-    """Returns the numbers of callers for which something holds, such as `2 callers that wait for their answers`."""
+    """Returns the numbers of callers for which something holds, such as `2 callers that wait for their answers`.
+
+    No number stands for the one caller that a latency objective means by itself.
+    """
+    if not callers:
+        return f"{ONE_CALLER} (`load: {{callers: N}}` states more)"
     if tuple(callers) == (1,):
         return ONE_CALLER
     if len(callers) == 1:
