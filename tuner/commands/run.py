@@ -226,8 +226,7 @@ def _prepared(
             setup, log, about, said.append, folder=folder, has_record=options.has_record, may_write=purpose == "run"
         )
     setup = warmed(setup, options.warm_start, digest, said.append)
-    if log.dropped_torn_line:
-        said.append(TornLineDropped())
+    said += [TornLineDropped()] if log.dropped_torn_line else []
     state = StudyState(setup=setup, log=log)
     for event in [StudyBegins(state=state, host=host), *said]:
         reporter.tell(event)
