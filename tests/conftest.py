@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,8 +36,12 @@ settings.register_profile("explore", deadline=None, max_examples=1000)
 """The gates draw the same examples each time, or a change could fail by luck. `--hypothesis-profile=explore` draws new
 ones."""
 
+os.environ["TUNER_RECORD"] = str(Path(tempfile.gettempdir(), f"tuner-tests-{os.getpid()}", "record"))
+"""No test, fixture or process of one reads or grows the record of studies of the user that runs the tests."""
+
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
+RECORDS = itertools.count()
 FULL_AT_BYTES = 8_000
 """No file may become larger on the full disk: enough for what is written before the first session."""
 
@@ -83,6 +89,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path.stem != "test_life", item.get_closest_marker("openvino") is None))
 
 
+@pytest.fixture(autouse=True)
+def record_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the record of studies that no other test shares; it is made when the first study ends."""
+    folder = tmp_path_factory.getbasetemp() / f"record-{next(RECORDS)}" / "tuner"
+    monkeypatch.setenv("TUNER_RECORD", str(folder))
+    return folder
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """A command that has ended."""
@@ -116,6 +130,7 @@ def environment(temporary: Path) -> dict[str, str]:
         "TMPDIR": str(temporary),
         "XDG_CACHE_HOME": str(temporary / "cache"),
         "TUNER_LOCK": str(temporary / "host.lock"),
+        "TUNER_RECORD": str(temporary / "record"),
         "COLUMNS": "120",
     }
     return {**os.environ, **own}

@@ -167,6 +167,10 @@ class ModelFacts:
     """Number of inferences after which each request empties its state; None for a model without one."""
     inference_s: float = 0.0
     """Seconds of one inference of the model as it is; 0 if it was not timed."""
+    operations: int = 0
+    """Number of the model's operations; 0 if unknown."""
+    weight_bytes: int = 0
+    """Size of the model's constants; 0 if unknown."""
     notes: Sequence[str] = ()
     """Sentences on what the model does, for the user to read before anything is measured."""
 

@@ -19,6 +19,7 @@ from tuner.phases.host_events import HostEvent, HostReading
 from tuner.planning.description import Planned
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
+from tuner.records.past.events import RecordEvent
 from tuner.search.database.events import DatabaseEvent
 from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
 from tuner.search.search_space import BatchLeavesSpace
@@ -209,6 +210,7 @@ Event = (
     | StudyFileWritten
     | TornLineDropped
     | WarmStarted
+    | RecordEvent
     | WaitingForHolder
     | SlowModel
     | BatchLeavesSpace

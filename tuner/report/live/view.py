@@ -31,6 +31,7 @@ from tuner.phases.progress import (
 from tuner.planning.description import Planned
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
+from tuner.records.past.events import RecordNotKept, RecordUnread, Suggested
 from tuner.report.words.host import NOISY_OTHER_PCT, NOISY_STEAL_PCT
 from tuner.report.words.progress import event_lines
 from tuner.report.words.text import printable
@@ -55,11 +56,14 @@ NOTICES: tuple[type, ...] = (
     HostPaused,
     ModelNote,
     PageNotWritten,
+    RecordNotKept,
+    RecordUnread,
     SlowModel,
     StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
     StudyResumed,
+    Suggested,
     TornLineDropped,
     WaitingForHolder,
     WarmStarted,

@@ -41,6 +41,7 @@ from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.gain import amount_words, metric_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.opening import opening_lines
+from tuner.report.words.record import RECORD_WORDS
 from tuner.report.words.space import enumeration_lines, given_up_line
 from tuner.search.database.events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
 from tuner.search.enumeration import ListingGivenUp
@@ -312,5 +313,6 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     PauseGoesOn: lambda _: [],
     HostResumed: _resumed_host,
     HostBusy: lambda event: [warning(event.load, when="just now")],
+    **RECORD_WORDS,
 }
 """Event -> what is told of it."""

@@ -137,3 +137,9 @@ def depends_on_data(passes: Sequence[Sequence[float]]) -> tuple[float, float] | 
     if ratio < max(DATA_RATIO, noise * noise):
         return None
     return statistics.fmean(found[fast] for found in passes), statistics.fmean(found[slow] for found in passes)
+
+
+def weight_bytes(model: ov.Model) -> int:
+    """Returns the size of the model's constants in bytes, from types and shapes; their data is not touched."""
+    constants = (operation.output(0) for operation in model.get_ops() if operation.get_type_name() == "Constant")
+    return sum(port.element_type.bitwidth * math.prod(port.shape) // 8 for port in constants)
