@@ -36,13 +36,12 @@ from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
 from tuner.phases.order import run_phases
 from tuner.phases.progress import (
+    AnswersMayChange,
     Event,
     Measuring,
-    ModelNote,
     Reporter,
     Status,
     StudyBegins,
-    StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
     TornLineDropped,
@@ -199,8 +198,8 @@ def _prepared(
     host = under(host_facts(), study.conditions)
     study = with_servers(study, host, physical_cores(study.conditions.cpuset or cpu_list()))
     slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
-    said: list[Event] = [ModelNote(text=text) for text in facts.notes]
-    said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
+    said: list[Event] = [event for event in (facts.state, facts.data, slow) if event is not None]
+    said += [AnswersMayChange(parameter=name) for name in study.parameters_of_answers]
     setup = make_setup(study, facts, host, bench.resolve, said.append)
     digest = sha256(study.model)
     if options.warm_start is not None:

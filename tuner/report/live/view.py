@@ -10,18 +10,18 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.evidence.candidates import Candidate, ranked_for
 from tuner.evidence.state import StudyState
 from tuner.phases.host_events import HostBusy, HostPaused, HostReading, HostResumed, PauseGoesOn
 from tuner.phases.progress import (
+    AnswersMayChange,
     DeploymentNote,
     Event,
-    ModelNote,
     PageNotWritten,
     Status,
     StatusPhase,
     StudyBegins,
-    StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
     StudyResumed,
@@ -47,19 +47,20 @@ HOST_SESSIONS = 3
 """Number of sessions, the last ones, from which the quality of the host is read."""
 
 NOTICES: tuple[type, ...] = (
+    AnswersMayChange,
     DatabaseGivenUp,
     DatabaseLocked,
     DatabaseRenewed,
     DeploymentNote,
     HostBusy,
     HostPaused,
-    ModelNote,
     PageNotWritten,
     SlowModel,
-    StudyFileWarning,
+    StateKept,
     StudyFileWritten,
     StudyFinished,
     StudyResumed,
+    TimeDependsOnData,
     TornLineDropped,
     WaitingForHolder,
     WarmStarted,

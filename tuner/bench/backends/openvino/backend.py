@@ -98,7 +98,8 @@ class OpenVinoBackend:
             "batch_reason": proof.reason if proof else "",
             "steps": steps_between_resets(model, self.spec),
             "inference_s": first.inference_s,
-            "notes": first.notes,
+            "state": None if first.state is None else asdict(first.state),
+            "data": None if first.data is None else asdict(first.data),
         }
 
     def _describe_input(self, port: ov.Output, axes: Mapping[str, int]) -> dict[str, Any]:
