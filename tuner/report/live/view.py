@@ -67,7 +67,7 @@ NOTICES: tuple[type, ...] = (
 )
 """Events that a user is told even where a run prints little.
 
-They are about what is awaited, surprising, or to be acted on.
+Each says that the run waits, that something is not as expected, or that the user has to act.
 """
 
 PASSING: tuple[type, ...] = (DatabaseLocked, HostBusy, HostPaused, WaitingForHolder)
@@ -155,7 +155,7 @@ class View:
     waiting: str = ""
     """Reason for which nothing is measured; empty if something is."""
     waited: str = ""
-    """Seconds of a pause, of its limit; empty if nothing pauses."""
+    """Words for the length of a pause, such as `12 of 90 s`; empty if nothing pauses."""
     overrun_s: float = 0.0
     """Seconds that the plan takes beyond the budget."""
     tried: int = 0
@@ -191,7 +191,7 @@ class View:
         self.status = status
         self.waiting = self.waited = ""
         self.tried, self.failed = max(self.tried, status.trials), max(self.failed, status.failures)
-        if self.begun is None or status.phase == "measure":  # whose sessions are not in this record
+        if self.begun is None or status.phase == "measure":  # `tuner measure` has no record
             return
         log = self.begun.state.log
         if len(log.lines) == self._lines:
@@ -203,7 +203,7 @@ class View:
         self.quality = host_quality(HostReading.of(windows)) if windows else None
 
     def _counts(self, state: StudyState) -> tuple[int, int]:
-        """Returns how many candidates were measured, and how many failed, those that do not compile among them."""
+        """Returns the numbers of candidates that were measured and that failed, by the record or by the status."""
         candidates = state.candidates.values() if state.has_reference else ()
         failed = sum(1 for candidate in candidates if candidate.failure is not None)
         tried = sum(1 for candidate in candidates if candidate.is_measured)
@@ -218,7 +218,7 @@ class View:
     def share(self) -> float | None:
         """Share of the run that is done, from 0 to 1; None if it is unknown.
 
-        It is that of the time where minutes are budgeted, and that of the trials or sessions of the phase where not.
+        A budget of minutes is shared by time. Without one, the trials of the search or the sessions of the phase count.
         """
         status, remaining_s = self.status, self.remaining_s
         trials = None if self.begun is None else self.begun.state.study.budget.trials
