@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.host.energy import EnergyReader
@@ -34,7 +34,6 @@ from tuner.outcome.best_config import Deployed, make_best
 from tuner.outcome.pareto_front import knee_of, make_front
 from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
-from tuner.phases.order import run_phases
 from tuner.phases.progress import (
     AnswersMayChange,
     Event,
@@ -60,9 +59,6 @@ from tuner.report.html.phase_pages import PhasePages, write_or_tell
 from tuner.report.run_log import RunLog
 from tuner.report.words import verdict as verdict_words
 from tuner.report.words.answer import bound_words
-from tuner.search.database.presentation import Presentation
-from tuner.search.database.study_database import StudyDatabase
-from tuner.search.optuna_study import Search
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
 from tuner.search.seeds import merged, warm_seed
 from tuner.statistics.limits import bounds_of
@@ -73,6 +69,9 @@ from tuner.study.file.loader import load_study, parse
 from tuner.study.setup import KnownNoise, StudySetup
 from tuner.study.space import is_same
 from tuner.study.study import Budget, Study
+
+if TYPE_CHECKING:
+    from tuner.search.optuna_study import Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +118,8 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> StudyRepor
 
 def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
     with prepared_study(path, options, reporter, "run") as prepared:
+        from tuner.phases.order import run_phases  # imports Optuna, for which a refused study need not wait
+
         runner, folder = prepared.runner, prepared.folder
         with _search(runner, folder) as search:
             result = run_phases(runner, search)
@@ -284,6 +285,10 @@ def _with_budget(study: Study, options: RunOptions) -> Study:
 
 
 def _search(runner: SessionRunner, folder: Path) -> Search:
+    from tuner.search.database.presentation import Presentation
+    from tuner.search.database.study_database import StudyDatabase
+    from tuner.search.optuna_study import Search
+
     """Returns a search without trials that will be mirrored in the folder's study.db."""
     setup, study = runner.state.setup, runner.state.study
     objective = study.objective
