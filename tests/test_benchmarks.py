@@ -62,7 +62,7 @@ if sys.orig_argv[1:3] == ["-m", "tuner"] or sys.orig_argv[1].endswith(".py"):
 
     shorten()
 """
-"""Begins the script, and each command that it runs: windows are a tenth as long, and nothing waits for a steady host.
+"""Begins the script, and each command that it runs: windows are short, and nothing waits for a steady host.
 
 It is no part of a worker, which would import a study for nothing.
 """
