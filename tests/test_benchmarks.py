@@ -14,6 +14,7 @@ from pathlib import Path
 import openvino
 import pytest
 
+from tests.conftest import environment
 from tests.deploy.export.conftest import made_up
 from tuner.deploy.best import BestInput, BestModel
 from tuner.deploy.best_file import write_best
@@ -109,7 +110,7 @@ def test_a_script_runs_with_small_numbers(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(FOLDER / name), *words],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{begin}{os.pathsep}{ROOT}"},
+        env={**environment(tmp_path), "PYTHONPATH": f"{begin}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         check=False,
