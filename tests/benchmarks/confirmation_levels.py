@@ -18,12 +18,19 @@ import numpy.typing as npt
 from scipy.special import stdtr
 
 from tuner.statistics.distributions import t_quantile
-from tuner.statistics.sequential_test import FIRST_ALPHA, LATER_ALPHA, SESSIONS
+from tuner.statistics.sequential_test import BASELINE_SHARE, FIRST_ALPHA, LATER_ALPHA, SESSIONS
 
 Floats = npt.NDArray[np.float64]
 
 CHECK_SHARE = 0.025
-SHARES = (CHECK_SHARE, FIRST_ALPHA, *(LATER_ALPHA / 2.0**r for r in (1, 2, 3, 4)))
+SPLIT = (1.0 - BASELINE_SHARE, BASELINE_SHARE)
+"""Shares of an attempt's alpha for its winner, and for the strongest baseline against today's."""
+SHARES = (
+    CHECK_SHARE,
+    FIRST_ALPHA,
+    *(LATER_ALPHA / 2.0**r for r in (1, 2, 3, 4)),
+    *(share * alpha for alpha in (FIRST_ALPHA, LATER_ALPHA / 2.0, LATER_ALPHA / 4.0) for share in SPLIT),
+)
 CHUNK = 50_000
 """Number of studies at a time; their p-values stay in the processor's cache."""
 KEEP_BELOW = 0.03

@@ -15,7 +15,7 @@ from tuner.commands.measure import _measure_sessions, _measured, _refuse_single,
 from tuner.errors import InputError
 from tuner.outcome.measured import Measured
 from tuner.report.measured import measured_json, measured_lines, measured_verdict
-from tuner.report.words.progress import percent
+from tuner.report.words.gain import Gain, gain_words
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,8 @@ def test_without_a_configuration_the_baselines_are_compared_with_the_strongest(t
     assert set(found.baselines) == set(HINTS)
     assert all(len(line.session.configurations) == 3 for line in virtual.sessions("measure")), "none is repeated"
     assert measured_lines(found)[:2] == [
-        "the strongest baseline is THROUGHPUT, by throughput; positive is better than it",
-        f"  default {percent(found.gains['default'].estimate)} "
-        f"({percent(found.gains['default'].low)} to {percent(found.gains['default'].high)})",
+        "the strongest baseline is THROUGHPUT; throughput beside it",
+        f"  default {gain_words('throughput', Gain.of(found.gains['default']))}",
     ]
     content = measured_json(found)
     assert (content["config"], content["gain"], content["measured"]) == (None, None, None)

@@ -118,7 +118,7 @@ def test_the_confirmations_data_decide_if_the_reference_keeps_the_limit(
     def meddle(plan: SessionPlan, session: Session) -> Session:
         if plan.phase != "confirm":
             return session
-        return replace(session, members=(shifted(session.members[0], buckets), session.members[1]))
+        return replace(session, members=(shifted(session.members[0], buckets), *session.members[1:]))
 
     study = Virtual(
         folder=tmp_path,
@@ -148,7 +148,7 @@ def test_a_winner_that_breaks_its_limit_on_fresh_data_is_rejected_with_the_reaso
     def meddle(plan: SessionPlan, session: Session) -> Session:
         if plan.phase != "confirm":
             return session
-        return replace(session, members=(session.members[0], shifted(session.members[1], 200)))
+        return replace(session, members=(session.members[0], shifted(session.members[1], 200), *session.members[2:]))
 
     study = Virtual(folder=tmp_path, bench=calm(), study=make_study(limits=[limit]))
     result = study.run(Meddler(study.bench, meddle))

@@ -39,7 +39,7 @@ from tuner.evidence.pooled_metrics import pool
 from tuner.model.host import HostFacts
 from tuner.outcome.best_config import Deployed, make_best
 from tuner.outcome.metrics_table import final_metrics
-from tuner.statistics.sequential_test import alpha_per_look, gain_pct, interval
+from tuner.statistics.sequential_test import alpha_per_look, gain_pct, interval, winner_alpha
 from tuner.statistics.session_effect import session_value
 from tuner.study.study import BaselineSpec, Limit
 
@@ -80,11 +80,18 @@ def pairs_of(study: Virtual, *, round: int = 1) -> list[tuple[Windows, Windows]]
     """(winner, reference) of every confirmation session on disk."""
     pairs = []
     for line in study.log().sessions("confirm", attempt=round):
-        reference, winner = line.session.members
+        reference, winner = line.session.members[:2]
         assert isinstance(reference, Windows)
         assert isinstance(winner, Windows)
         pairs.append((winner, reference))
     return pairs
+
+
+def alpha_of_winner(result: Result, alpha: float) -> float:
+    found = result.confirmation
+    assert found is not None
+    proved = found.baselines is not None and found.baselines.is_proved
+    return winner_alpha(alpha, claims_baseline=found.plan.claims_baseline, is_baseline_proved=proved)
 
 
 def throughput(members: Sequence[Windows]) -> float:
@@ -99,7 +106,8 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     pairs, head = pairs_of(study), study.log().confirmation(1)
     assert head is not None
     values = [v for w, r in pairs if (v := session_value(METRICS["throughput"], w, r)) is not None]
-    expected = interval(values, alpha_per_look(head.looks[-1], head.alpha), sd_floor=head.sd_floor)
+    alpha = alpha_per_look(head.looks[-1], alpha_of_winner(result, head.alpha))
+    expected = interval(values, alpha, sd_floor=head.sd_floor)
 
     assert (best.study, best.verdict, best.reason, best.device) == ("virtual", "tuned", None, "CPU")
     assert best.properties == {**head.members[0].properties, "INFERENCE_PRECISION_HINT": "f32"}
@@ -109,7 +117,7 @@ def test_a_tuned_study_emits_the_winner_with_the_gain_that_its_fresh_sessions_sh
     assert best.gain.estimate_pct == round(gain_pct(expected.estimate), 2)
     assert best.gain.low_pct == round(gain_pct(expected.low), 2) > 0
     assert best.gain.high_pct == round(gain_pct(expected.high), 2)
-    assert best.gain.confidence == round(1 - 2 * alpha_per_look(head.looks[-1], head.alpha), 4)
+    assert best.gain.confidence == round(1 - 2 * alpha, 4)
     assert best.gain.sessions == len(pairs)
     assert best.gain.pairs == sum(len(winner.windows) for winner, _ in pairs)
     assert best.objective.metric == "throughput"
@@ -195,15 +203,17 @@ def test_a_baseline_that_failed_is_not_listed(tmp_path: Path) -> None:
     assert set(best.baselines) == {"default", "LATENCY"}
 
 
-def test_a_study_without_a_gain_emits_the_reference_and_says_why(tmp_path: Path) -> None:
+def test_a_study_without_a_gain_emits_what_runs_today_and_says_why(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, bench=calm(by_streams(s1=90.0, s4=80.0, s8=70.0)))
     result = study.run()
     best = best_of(study, result)
     assert (best.verdict, best.gain) == ("baseline", None)
     assert best.reason == "futile: none of 6 candidates tried was better than the reference"
-    reference = study.setup.baselines[result.reference]
-    assert best.properties == {**reference.properties, "INFERENCE_PRECISION_HINT": "f32"}
-    assert best.objective.value == best.baseline.value == best.baselines[best.baseline.name]
+    assert best.answer == "nothing"
+    kept = study.setup.baselines["default"]
+    assert best.properties == {**kept.properties, "INFERENCE_PRECISION_HINT": "f32"}
+    assert best.today is not None
+    assert best.objective.value == best.today.value == best.baselines["default"]
 
 
 def test_a_candidate_that_was_not_confirmed_is_shown_but_not_deployed(tmp_path: Path) -> None:

@@ -42,10 +42,21 @@ def test_where_every_configuration_fails_the_study_stops_with_the_cause(
     result = study.run()
     assert (result.line.verdict, result.line.reason) == ("baseline", "failed")
     assert "crash: no memory" in result.line.detail
-    assert not result.is_answer
+    assert result.line.answer == "hint", "the baselines ran, and fresh sessions show one to be better than today's"
     assert len(set(numbers_of(study.sessions("race", "search")))) <= 6
-    assert not study.sessions("final", "confirm")
-    assert not study.run(Fuse(study.bench, 1)).is_answer
+    assert not study.sessions("final")
+    assert numbers_of(study.sessions("confirm")) == []
+    assert study.run(Fuse(study.bench, 1)).line.answer == "hint"
+
+
+def test_where_every_configuration_fails_and_the_baselines_are_one_there_is_no_answer(tmp_path: Path) -> None:
+    bench = make_bench(
+        failure_of=lambda c: crash("no memory") if streams(c) or "PERFORMANCE_HINT" in c.properties else None
+    )
+    study = Virtual(folder=tmp_path, bench=bench, study=make_study(minutes=30.0))
+    result = study.run()
+    assert (result.line.reason, result.line.answer, result.is_answer) == ("failed", "none", False)
+    assert not study.sessions("confirm")
 
 
 @pytest.mark.parametrize("space", [TINY, SMALL, LARGE])
@@ -53,9 +64,10 @@ def test_where_nothing_compiles_nothing_is_measured(tmp_path: Path, space: Space
     bench = make_bench(failure_of=lambda c: refuse() if streams(c) else None)
     study = Virtual(folder=tmp_path, space=space, bench=bench)
     result = study.run()
-    assert (result.line.reason, result.is_answer) == ("failed", False)
+    assert (result.line.reason, result.line.answer) == ("failed", "hint"), "the baselines ran, and one is better"
     assert "not supported" in result.line.detail
-    assert study.phases() == ["baselines"]
+    assert set(study.phases()) == {"baselines", "confirm"}
+    assert numbers_of(study.sessions()) == []
 
 
 @pytest.mark.parametrize("trials", [2, 100])
@@ -64,7 +76,7 @@ def test_a_few_candidates_that_all_fail_are_a_failure_too(tmp_path: Path, trials
     bench = make_bench(failure_of=lambda c: crash() if streams(c) else None)
     study = Virtual(folder=tmp_path, space=space, bench=bench, study=make_study(trials=trials, sampler="grid"))
     result = study.run()
-    assert (result.line.reason, result.is_answer) == ("failed", False)
+    assert (result.line.reason, result.line.answer) == ("failed", "hint"), "the baselines ran, and one is better"
 
 
 def test_failed_candidates_are_trials_that_failed_and_the_others_go_on(tmp_path: Path) -> None:
@@ -125,7 +137,7 @@ def test_a_reference_that_always_fails_ends_the_search(tmp_path: Path, space: Sp
     plan = make_study(minutes=None, trials=40)
     study = Virtual(folder=tmp_path, space=space, study=plan)
     result = study.run(Meddler(study.bench, lose_reference(set(range(1000)), phase)))
-    assert (result.line.reason, result.is_answer) == ("failed", False)
+    assert (result.line.reason, result.line.answer) == ("failed", "hint"), "the baselines ran, and one is better"
     assert "crash: out of luck" in result.line.detail
 
 
@@ -159,7 +171,7 @@ def fail_winner(times: int) -> Callable[[SessionPlan, Session], Session]:
     def meddle(plan: SessionPlan, session: Session) -> Session:
         if plan.phase != "confirm" or next(left, None) is None:
             return session
-        return replace(session, members=(session.members[0], crash("gone")))
+        return replace(session, members=(session.members[0], crash("gone"), *session.members[2:]))
 
     return meddle
 
@@ -170,7 +182,9 @@ def test_a_winner_that_fails_twice_in_fresh_processes_is_unstable(tmp_path: Path
     assert (result.line.verdict, result.line.reason) == ("baseline", "unstable")
     assert "crash: gone" in result.line.detail
     assert result.is_answer
-    assert len(study.sessions("confirm")) == 2
+    sizes = [len(line.session.members) for line in study.sessions("confirm")]
+    assert sizes == [3, 3, 2, 2], "the baselines go on without it, to the first look"
+    assert result.line.answer == "hint"
 
 
 def test_a_winner_that_fails_once_is_measured_once_more(tmp_path: Path) -> None:

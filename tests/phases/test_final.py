@@ -111,7 +111,7 @@ def test_one_that_keeps_its_limit_as_measured_goes_before_one_that_only_nearly_d
 def test_a_winner_with_long_windows_gets_the_sessions_that_fit(tmp_path: Path) -> None:
     """64 requests of 4 samples in four rounds take 1.2 s, not 0.6 s: twelve sessions were planned for short ones."""
     space = space_of(parameter("NUM_STREAMS", 8), parameter("infer_requests", 64), parameter("batch_size", 4))
-    study = Virtual(folder=tmp_path, space=space, bench=calm(), study=make_study(minutes=10.0))
+    study = Virtual(folder=tmp_path, space=space, bench=calm(), study=make_study(minutes=16.0))
     result = study.run()
     assert result.is_tuned
     head = study.log().confirmation(1)

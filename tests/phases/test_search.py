@@ -110,8 +110,9 @@ def test_where_nothing_better_is_to_be_expected_the_search_ends_before_its_budge
 def test_a_space_of_nothing_but_baselines_is_searched_in_no_time(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path, space=space_of(parameter("NUM_STREAMS", 1), parameter("infer_requests", 1)))
     result = study.run()
-    assert study.phases() == ["baselines"]
-    assert (result.line.reason, result.is_answer) == ("futile", True)
+    assert [phase for phase in study.phases() if phase != "confirm"] == ["baselines"]
+    assert numbers_of(study.sessions("confirm")) == [], "the baselines alone, against each other"
+    assert (result.line.reason, result.line.answer, result.is_answer) == ("futile", "hint", True)
 
 
 def test_a_sampler_that_repeats_itself_is_handed_points_that_were_never_measured(

@@ -12,6 +12,8 @@ from tuner.replay.replayed import Replayed
 
 ONE = Replayed(
     is_tuned=True,
+    is_hint=False,
+    gain_over_replaced=0.1,
     reason="",
     true_gain=math.log(1.20),
     regret=math.log(1.01),
@@ -27,6 +29,8 @@ ONE = Replayed(
 NOTHING = replace(
     ONE,
     is_tuned=False,
+    is_hint=False,
+    gain_over_replaced=0.0,
     reason="futile",
     true_gain=0.0,
     regret=math.log(1.21),
@@ -36,7 +40,14 @@ NOTHING = replace(
     trials_to_near=None,
     path=((10.0, 0.2),),
 )
-HARM = replace(ONE, true_gain=math.log(0.98), claim=math.log(1.10), interval=(0.01, 0.2), interval_truth=math.log(0.98))
+HARM = replace(
+    ONE,
+    true_gain=math.log(0.98),
+    gain_over_replaced=math.log(0.98),
+    claim=math.log(1.10),
+    interval=(0.01, 0.2),
+    interval_truth=math.log(0.98),
+)
 
 
 def test_the_figures_are_those_computed_by_hand() -> None:

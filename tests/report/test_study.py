@@ -87,6 +87,7 @@ def outcome(best: Best, *, own: str = "default") -> StudyReport:
         line=line,
         config=CONFIG if is_tuned else DeploymentConfig(device="CPU", properties=best.properties),
         reference="THROUGHPUT",
+        baseline="THROUGHPUT",
         is_reference_feasible=True,
         confirmation=None,
     )
@@ -186,26 +187,32 @@ def row_of(text: str, first: str) -> list[str]:
 # The end of a run
 
 
-def test_a_gain_is_announced_by_the_lower_end_of_its_interval() -> None:
-    first, second, third = verdict_lines(TUNED, NAME)
-    assert first == "verdict: tuned, throughput at least 22.1 % better than THROUGHPUT"
-    assert second == (
-        "  estimate 25.8 % better, interval 22.1 to 29.4 % (confidence 96.0 %), 6 fresh sessions, 48 pairs"
+def test_a_gain_is_announced_with_its_interval_and_what_it_is_valid_for() -> None:
+    first, name, evidence, valid, callers = verdict_lines(TUNED, NAME)
+    assert first == (
+        "verdict: use these settings: throughput 211 to 265 samples/s, 26 % higher (22 to 30 %) than with THROUGHPUT"
     )
-    assert third == f"  {NAME}"
+    assert name == f"  {NAME}"
+    assert evidence == (
+        "  against THROUGHPUT, the strongest baseline: 26 % higher (22 to 30 %), confidence 96.0 %, "
+        "6 fresh sessions, 48 pairs"
+    )
+    assert valid == "  valid for 8 requests in flight, each of 4 samples"
+    assert "queue" in callers
 
 
-def test_without_a_gain_the_baseline_is_kept_and_no_per_cent_is_said() -> None:
-    text = "\n".join(verdict_lines(KEPT, "THROUGHPUT (2 requests)"))
-    assert text.startswith("verdict: baseline, keep THROUGHPUT (futile: no candidate was faster)")
-    assert "%" not in text
-    assert text.endswith("  THROUGHPUT (2 requests)")
+def test_a_hint_without_a_gain_says_so_and_why_no_settings_are_better() -> None:
+    lines = verdict_lines(KEPT, "THROUGHPUT (2 requests)")
+    assert lines[:2] == ["verdict: use the hint THROUGHPUT; no gain is claimed", "  THROUGHPUT (2 requests)"]
+    assert "  no tuned settings: futile: no candidate was faster" in lines
+    assert not any("%" in line for line in lines)
 
 
 def test_a_winner_without_a_figure_claims_none() -> None:
     """The only configuration that keeps the limits is deployed whatever its gain."""
-    first, _ = verdict_lines(replace(TUNED, gain=None, reason="the first that keeps the limits"), NAME)
-    assert first == "verdict: tuned, the first that keeps the limits"
+    lines = verdict_lines(replace(TUNED, gain=None, reason="the first that keeps the limits"), NAME)
+    assert lines[0] == "verdict: use these settings; no gain is claimed"
+    assert "  the first that keeps the limits" in lines
 
 
 def test_the_winner_stands_beside_every_baseline_and_the_next_command_is_named() -> None:
@@ -218,7 +225,7 @@ def test_the_winner_stands_beside_every_baseline_and_the_next_command_is_named()
 def test_a_candidate_that_was_not_confirmed_is_not_called_tuned() -> None:
     text = text_of(end_lines(outcome(KEPT)))
     assert row_of(text, "candidate") == ["candidate", "THROUGHPUT", "*", "default"]
-    assert "tuned" not in text
+    assert "tuned" not in text.replace("no tuned settings", "")
     found = study_json(outcome(KEPT))
     assert set(found["metrics"]) == {"THROUGHPUT", "default"}
     assert found["candidate"] == WINNER.row()
@@ -255,8 +262,8 @@ def test_limits_are_shown_with_what_was_measured() -> None:
         BestConstraint(metric="throughput", min_ratio=0.9, measured=1.258),
     )
     text = text_of(end_lines(outcome(replace(TUNED, constraints=limits))))
-    assert "limit latency_p99_ms max 50: tuned measured 4.400" in text
-    assert "limit throughput min_ratio 0.9: tuned measured 1.258" in text
+    assert "  limit p99 at most 50 ms: kept as measured on 3120 requests (4.40 ms)\n" in text
+    assert "  limit throughput at least 0.9 times the best baseline's: kept as measured (1.26 times)\n" in text
 
 
 def test_a_batch_explains_its_latency_and_a_single_sample_need_not() -> None:
@@ -269,6 +276,12 @@ def test_the_json_of_a_run_says_what_the_lines_say(best: Best) -> None:
     found = json.loads(json.dumps(study_json(outcome(best))))
     assert (found["verdict"], found["reason"], found["reference"]) == (best.verdict, best.reason, "THROUGHPUT")
     assert found["properties"] == best.properties
+    assert (found["answer"], found["today"], found["gain_over_today"], found["baseline_gains"]) == (
+        None,
+        None,
+        None,
+        {},
+    )
     assert (found["batch_size"], found["infer_requests"], found["api"]) == (
         best.batch_size,
         best.infer_requests,
@@ -293,16 +306,16 @@ def test_a_study_under_way_shows_baselines_candidates_failures_and_how_to_go_on(
     assert "noise: neighbouring windows differ by 3.4 % (sd)" in text
     assert row_of(text, "THROUGHPUT") == ["THROUGHPUT", "*", "default"]
     assert "candidates: 3 measured, 1 failed; best first" in text
-    assert row_of(text, "3") == ["3", "+25.0", "%", "1.0", "%", "4", "3", "streams"]
+    assert row_of(text, "3") == ["3", "25", "%", "higher", "1.0", "%", "4", "3", "streams"]
     assert "trial 5 failed: compile: no streams 5" in text
     assert text.endswith("no verdict yet: the same `tuner run` continues\n")
 
 
 def test_candidates_keep_their_order_and_those_beyond_a_limit_are_marked() -> None:
     lines = text_of(study_lines(SEARCHED)).splitlines()
-    rows = [line for line in lines if line.rstrip().endswith(("streams", "stream", "limit)"))]
+    rows = [line for line in lines if line.rstrip().endswith(("streams", "stream", "2.8)"))]
     assert [row.split()[0] for row in rows] == ["3", "1", "2"]
-    assert ["beyond a limit" in row for row in rows] == [False, False, True]
+    assert ["(p99 beyond its limit by a factor of 2.8)" in row for row in rows] == [False, False, True]
 
 
 def test_a_long_list_is_cut_but_counted() -> None:
@@ -313,7 +326,7 @@ def test_a_long_list_is_cut_but_counted() -> None:
     )
     text = text_of(study_lines(many))
     assert "candidates: 40 measured, 40 failed" in text
-    assert sum(line.rstrip().endswith(("streams", "stream", "limit)")) for line in text.splitlines()) == SHOWN_TRIALS
+    assert sum(line.rstrip().endswith(("streams", "stream", "2.8)")) for line in text.splitlines()) == SHOWN_TRIALS
     assert sum("failed: " in line for line in text.splitlines()) == SHOWN_TRIALS
     assert len(study_json(many)["candidates"]) == 40
 
@@ -344,10 +357,13 @@ def test_the_json_of_a_folder_has_every_part_before_and_after() -> None:
 
 def test_a_measurement_shows_its_interval_even_where_it_contains_zero() -> None:
     text = text_of(measured_lines(MEASURED))
-    first = "2 streams, batch 4, 8 requests\n  throughput +10.0 % (positive is better) against THROUGHPUT"
+    first = (
+        "2 streams, batch 4, 8 requests\n"
+        "  throughput not shown to differ (5.0 % lower to 30 % higher) against THROUGHPUT, the best baseline"
+    )
     assert text.startswith(first)
-    assert "(95 % interval -5.0 % to +30.0 %, 4 fresh sessions)" in text
-    assert "  against today +100.0 % (+80.0 % to +120.0 %)\n" in text
+    assert "(confidence 95 %, 4 fresh sessions)" in text
+    assert "  against today 2.0 times higher (1.8 to 2.2)\n" in text
     assert row_of(text, "measured") == ["measured", "THROUGHPUT"], "nothing is deployed, nothing has a star"
     assert text.endswith(f"evidence: {FOLDER}/measure.jsonl\n")
 
@@ -379,4 +395,6 @@ def test_limits_that_nothing_keeps_come_first() -> None:
     limit = BestConstraint(metric="latency_p99_ms", max=20.0, measured=35.1, kept=False)
     text = text_of(end_lines(outcome(replace(KEPT, constraints=(limit,)))))
     assert "next:    relax a limit" in text
-    assert text.startswith("NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them: latency_p99")
+    assert text.startswith("verdict: no answer: no configuration that was tried keeps the limits\n")
+    assert "NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them\n" in text
+    assert "  limit p99 at most 20 ms: broken by 76 % (35.1 ms)\n" in text

@@ -90,7 +90,7 @@ def test_at_the_start_only_the_phase_is_known() -> None:
 
 def test_the_status_says_everything_that_is_known() -> None:
     assert status_line(MIDDLE) == (
-        "search | 2:05 left | best so far +25.8 %: 2 streams, batch 4 | "
+        "search | 2:05 left | best so far 26 % higher: 2 streams, batch 4 | "
         "7 trials, 2 repeats, 1 failures | noise 3 % | 8 streams, batch 1"
     )
 

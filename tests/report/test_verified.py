@@ -72,7 +72,7 @@ def test_every_answer_has_its_words_its_next_step_and_its_exit_code(tmp_path: Pa
     words = {answer: said(found) for answer, found in reports(tmp_path).items()}
     assert words[Answer.HOLDS].startswith("verify: holds\n")
     assert "limit latency_p90_ms max 6: holds, measured " in words[Answer.HOLDS]
-    assert "throughput at least 20.0 % better than THROUGHPUT: holds" in words[Answer.HOLDS]
+    assert "throughput at least 20 % higher than with THROUGHPUT: holds" in words[Answer.HOLDS]
     assert "differs: tuned with OpenVINO 2025.4" in words[Answer.HOLDS]
     assert "--warm-start results/quickstart/best.yaml" in words[Answer.DOES_NOT_HOLD]
     assert "the first look is after 4" in words[Answer.CANNOT_TELL]

@@ -21,11 +21,14 @@ from tuner.statistics.sequential_test import (
     Look,
     alpha_of,
     alpha_per_look,
+    attempt_alpha,
+    baseline_alpha,
     gain_log,
     gain_pct,
     interval,
     look,
     looks,
+    winner_alpha,
 )
 
 session_values = st.lists(st.floats(min_value=-2.0, max_value=2.0, allow_nan=False), min_size=2, max_size=12)
@@ -74,7 +77,26 @@ def test_later_winners_never_have_a_larger_alpha(max_sessions: int) -> None:
 
 
 def test_an_alpha_outside_the_table_is_divided_by_the_looks() -> None:
-    assert alpha_per_look(12, alpha_of(4)) == pytest.approx(0.005 / 16 / 4)
+    assert alpha_per_look(12, alpha_of(5)) == pytest.approx(0.005 / 32 / 4)
+
+
+@pytest.mark.parametrize("alone", [0, 1, 2, 5])
+def test_all_claims_of_a_study_together_never_spend_more_than_its_alpha(alone: int) -> None:
+    """Attempts without a winner, a baseline's claim in each attempt, and a winner's that falls back on its share."""
+    spent = 0.0
+    for winners in range(40):
+        for before in range(alone):
+            spent += baseline_alpha(attempt_alpha(winners, before))
+        whole = attempt_alpha(winners, alone)
+        unproved = winner_alpha(whole, claims_baseline=True, is_baseline_proved=False)
+        # Either the baseline's claim is false, or it is true and leaves its share to the winner's.
+        assert baseline_alpha(whole) + unproved == pytest.approx(whole)
+        assert winner_alpha(whole, claims_baseline=True, is_baseline_proved=True) == whole
+        assert winner_alpha(whole, claims_baseline=False, is_baseline_proved=False) == whole
+        spent += whole
+    assert spent <= 0.025 + 1e-12
+    with pytest.raises(ValueError, match="-1"):
+        attempt_alpha(0, -1)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, -0.1, 1.0])

@@ -10,26 +10,21 @@ from dataclasses import dataclass, replace
 
 from tuner.bench.configuration import Failure
 from tuner.bench.measurement import Windows
+from tuner.decision.baselines import BaselineEvidence, is_feasible, read_baselines
+from tuner.decision.members import FAILURES_ALLOWED, INVALID_ALLOWED, Members, claimed, gaps
 from tuner.evidence.pooled_metrics import pool
 from tuner.evidence.state import StudyState
-from tuner.records.confirmation_plan import ConfirmationPlan
-from tuner.statistics.limits import ConstraintCheck, Pair, check_limit, limit_alpha, search_violation
-from tuner.statistics.sequential_test import Decision, Interval, Look, gain_log, look
-from tuner.statistics.session_effect import session_value
-
-FAILURES_ALLOWED = 1
-"""Number of sessions in which a member may fail: two failures in fresh processes are a reason not to deploy."""
-
-INVALID_ALLOWED = 2
-"""Number of sessions that may be invalid; with a third one too few remain to prove a gain."""
-
-Members = tuple[Windows | None, ...]
-"""The members of one session, the reference first; None for a failure or too few requests for a claim."""
+from tuner.records.confirmation_plan import ConfirmationLine, ConfirmationPlan, FrontLine
+from tuner.statistics.limits import ConstraintCheck, Pair, check_limit, limit_alpha
+from tuner.statistics.sequential_test import Decision, Interval, Look, gain_log, interval, look, winner_alpha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """The evidence of one confirmation so far. A position is the index of a member; the reference has 0."""
+    """The evidence of one confirmation so far.
+
+    A position is the index of a member in a session: the reference has 0, candidates follow, then further baselines.
+    """
 
     plan: ConfirmationPlan
     sessions: Sequence[Members]
@@ -44,6 +39,10 @@ class Confirmation:
     """The last look that was due; None for a front, whose points have intervals of their own."""
     checks: Sequence[ConstraintCheck] = ()
     """Limits of the one winner, once a look was due."""
+    over_today: Interval | None = None
+    """Gain of the one winner over today's baseline, once a look was due; None without one."""
+    baselines: BaselineEvidence | None = None
+    """Baselines beside each other; None for a front, and for a plan that has no further baseline."""
 
     @property
     def interval(self) -> Interval | None:
@@ -60,39 +59,64 @@ class Confirmation:
         """True if too many sessions are invalid."""
         return len(self.invalid) > INVALID_ALLOWED
 
+    @property
+    def is_winner_out(self) -> bool:
+        """True if no further session can help the one winner; the baselines may still need some."""
+        return _winner_end(self) == (True, False)
+
     def is_unstable(self, position: int) -> bool:
         """Returns True if a member failed too often."""
         return len(self.failures[position - 1]) > FAILURES_ALLOWED
 
+    def position_of(self, baseline: str) -> int | None:
+        """Returns the position of a baseline among the members; None if it is none of them."""
+        if baseline == self.plan.reference:
+            return 0
+        if baseline not in self.plan.baselines:
+            return None
+        return 1 + len(self.plan.members) + self.plan.baselines.index(baseline)
+
     def pairs(self, position: int = 1) -> list[Pair]:
         """Returns the windows of a member and of the reference in each session that has both."""
-        shared = ((session[position], session[0]) for session in self.sessions)
+        shared = ((session[position], session[0]) for session in self._sessions_of(position))
         return [(member, reference) for member, reference in shared if member and reference]
 
     def pooled(self, position: int) -> Windows | None:
         """Returns the windows of a member in all sessions; None if it has none."""
-        found = [member for session in self.sessions if (member := session[position]) is not None]
+        found = [member for session in self._sessions_of(position) if (member := session[position]) is not None]
         return pool(found) if found else None
+
+    def _sessions_of(self, position: int) -> Sequence[Members]:
+        """Returns the sessions that count for a member: those of the baselines include some without the winner."""
+        is_baseline = position == 0 or position > len(self.plan.members)
+        return self.baselines.sessions if is_baseline and self.baselines is not None else self.sessions
 
 
 def read_confirmation(state: StudyState, plan: ConfirmationPlan) -> Confirmation:
     """Returns the state of a confirmation from the record alone."""
     sessions: list[Members] = []
-    failures: list[list[Failure]] = [[] for _ in plan.members]
+    shared: list[Members] = []
+    failures: list[list[Failure]] = [[] for _ in range(len(plan.members) + len(plan.baselines))]
     invalid: list[Failure | None] = []
-    for line in state.log.sessions("confirm", attempt=plan.attempt):
-        reference, *members = line.session.members
+    has_winner = not plan.is_front and bool(plan.members)
+    lines = state.log.sessions("confirm", attempt=plan.attempt)
+    for line in lines:
+        reference, *members = _aligned(plan, line.session.members)
         for found, member in zip(failures, members, strict=True):
             if isinstance(member, Failure):
                 found.append(member)
-        if not plan.is_front and isinstance(members[0], Failure):
+        values: Members = ()
+        if isinstance(reference, Windows):
+            values = tuple(claimed(state, member, reference) for member in (reference, *members))
+            shared += [values] if values[0] else []
+        if has_winner and isinstance(members[0], Failure):
             continue  # The session counts as a failure of the winner alone.
         if isinstance(reference, Failure):
             invalid.append(reference)
-            continue
-        claimed = tuple(_claimed(state, member, reference) for member in (reference, *members))
-        if all(claimed[:1] if plan.is_front else claimed):
-            sessions.append(claimed)
+        elif has_winner and members[0] is None:
+            continue  # The winner was out before.
+        elif all(values[:1] if plan.is_front else values[: 1 + len(plan.members)]):
+            sessions.append(values)
         else:
             invalid.append(None)
     confirmation = Confirmation(
@@ -100,36 +124,42 @@ def read_confirmation(state: StudyState, plan: ConfirmationPlan) -> Confirmation
         sessions=sessions,
         failures=failures,
         invalid=invalid,
-        is_reference_feasible=_is_reference_feasible(state, plan, sessions),
+        is_reference_feasible=is_feasible(state, plan.reference, [session[0] for session in sessions or shared]),
     )
-    return confirmation if plan.is_front else _with_look(state, confirmation)
+    if isinstance(plan, FrontLine):
+        return confirmation
+    if plan.baselines:
+        failed = {name: len(found) for name, found in zip(plan.baselines, failures[len(plan.members) :], strict=True)}
+        evidence = read_baselines(state, plan, shared, failed, len(lines) - len(shared))
+        confirmation = replace(confirmation, baselines=evidence)
+    return _with_look(state, plan, confirmation)
 
 
 def is_decided(found: Confirmation) -> bool:
     """Returns True if the verdict is due, which happens at a look alone.
 
     An extra look is an extra chance to be wrong. A winner that gains but does not yet keep its limits goes on to the
-    next look, because the confidence bounds tighten with every session.
+    next look, because the confidence bounds tighten with every session. Where no winner is to be deployed, the
+    strongest baseline may be: its claim against today's baseline has looks of its own.
     """
-    count = len(found.sessions)
-    if found.is_invalid or count >= found.plan.looks[-1]:
+    if found.is_invalid:
         return True
     if found.plan.is_front:
-        return False
-    if found.is_unstable(1):
-        return True
+        return len(found.sessions) >= found.plan.looks[-1]
+    is_over, is_won = _winner_end(found)
+    return is_over and (is_won or found.baselines is None or found.baselines.is_decided)
+
+
+def _winner_end(found: Confirmation) -> tuple[bool, bool]:
+    """Returns if the one winner needs no further session, and if it is to be deployed."""
+    count, last = len(found.sessions), found.plan.looks[-1]
+    if not found.plan.members or found.is_unstable(1):
+        return True, False
     if found.look is None or count not in found.plan.looks:
-        return False
+        return count >= last, False
     if not found.is_reference_feasible or found.look.outcome is Decision.WIN:
-        return found.keeps_limits
-    return found.look.outcome is Decision.FUTILE
-
-
-def values_of(state: StudyState, member: Windows, reference: Windows) -> tuple[float, ...] | None:
-    """Returns the log-ratio of a member to a reference in each objective; None if one of them cannot be claimed."""
-    found = [session_value(row, member, reference) for row in state.study.objective.rows]
-    values = tuple(value for value in found if value is not None)
-    return values if len(values) == len(found) else None
+        return found.keeps_limits or count >= last, found.keeps_limits
+    return found.look.outcome is Decision.FUTILE or count >= last, False
 
 
 def gaps_between(state: StudyState, found: Confirmation, one: int, other: int) -> list[list[float]]:
@@ -137,9 +167,7 @@ def gaps_between(state: StudyState, found: Confirmation, one: int, other: int) -
 
     `one` and `other` are positions. Positive values mean that `one` is better.
     """
-    pairs = ((session[one], session[other]) for session in found.sessions)
-    shared = [values for a, b in pairs if a and b and (values := values_of(state, a, b)) is not None]
-    return [list(column) for column in zip(*shared, strict=True)] or [[] for _ in state.study.objective.metrics]
+    return gaps(state, found.sessions, one, other)
 
 
 def limit_checks(state: StudyState, found: Confirmation, position: int = 1) -> list[ConstraintCheck]:
@@ -148,7 +176,8 @@ def limit_checks(state: StudyState, found: Confirmation, position: int = 1) -> l
     Candidates and baselines both count as members, because each is claimed to keep the limits.
     """
     plan = found.plan
-    alpha, ratios = limit_alpha(len(plan.members), len(plan.looks)), state.reference.ranking.ratios_of(plan.reference)
+    points = len(plan.members) + plan.claims_baseline
+    alpha, ratios = limit_alpha(points, len(plan.looks)), state.reference.ranking.ratios_of(plan.reference)
     return [
         check
         for limit in state.study.objective.limits
@@ -156,33 +185,43 @@ def limit_checks(state: StudyState, found: Confirmation, position: int = 1) -> l
     ]
 
 
-def _with_look(state: StudyState, found: Confirmation) -> Confirmation:
+def _with_look(state: StudyState, plan: ConfirmationLine, found: Confirmation) -> Confirmation:
     """Returns the confirmation of one winner with the last look that was due."""
-    plan = found.plan
     due = [count for count in plan.looks if count <= len(found.sessions)]
-    if not due:
+    if not due or not plan.members:
         return found
+    proved = found.baselines is not None and found.baselines.is_proved
+    alpha = winner_alpha(plan.alpha, claims_baseline=plan.claims_baseline, is_baseline_proved=proved)
     last = look(
         gaps_between(state, found, 1, 0)[0][: due[-1]],
         max_sessions=plan.looks[-1],
-        alpha=plan.alpha,
+        alpha=alpha,
         min_gain_log=gain_log(state.study.min_gain_pct),
         sd_floor=plan.sd_floor,
     )
-    return replace(found, look=last, checks=limit_checks(state, found))
+    return replace(
+        found, look=last, checks=limit_checks(state, found), over_today=_over_today(state, plan, found, last, due[-1])
+    )
 
 
-def _claimed(state: StudyState, member: Windows | Failure, reference: Windows) -> Windows | None:
-    """Returns a member whose values can be claimed; None if it failed or had too few requests."""
-    return member if isinstance(member, Windows) and values_of(state, member, reference) is not None else None
+def _over_today(
+    state: StudyState, plan: ConfirmationLine, found: Confirmation, last: Look, sessions: int
+) -> Interval | None:
+    """Returns the gain of the one winner over today's baseline at its last look, at the level of that look.
+
+    It is claimed only where the winner's gain over the reference is: a fixed sequence, which needs no alpha of its own.
+    None if the record does not say what runs today, or if today's baseline lacks one of the sessions.
+    """
+    if plan.today is None:
+        return None
+    position = found.position_of(plan.today)
+    if position is None or position == 0:
+        return last.interval  # The reference is today's baseline, perhaps under another name.
+    values = gaps_between(state, found, 1, position)[0][:sessions]
+    return interval(values, last.interval.alpha, sd_floor=plan.sd_floor) if len(values) == sessions else None
 
 
-def _is_reference_feasible(state: StudyState, plan: ConfirmationPlan, sessions: Sequence[Members]) -> bool:
-    ranking = state.reference.ranking
-    measured = [session[0] for session in sessions if session[0] is not None]
-    if not measured:
-        return ranking.keeps_limits(plan.reference)
-    whole, ratios = pool(measured), ranking.ratios_of(plan.reference)
-    limits = state.study.objective.limits
-    excesses = [search_violation(limit, whole, whole, ratios[limit.metric], 0.0) for limit in limits]
-    return all(excess is None or excess <= 0.0 for excess in excesses)
+def _aligned(plan: ConfirmationPlan, members: Sequence[Windows | Failure]) -> Sequence[Windows | Failure | None]:
+    """Returns the members of a session at their positions; None for a winner that took no part."""
+    missing = 1 + len(plan.members) + len(plan.baselines) - len(members)
+    return (members[0], *[None] * missing, *members[1:])

@@ -12,7 +12,7 @@ from tuner.bench.measurement import Windows
 from tuner.decision.confirmation import Confirmation
 from tuner.decision.pareto_confirmation import Front, read_front
 from tuner.evidence.state import StudyState
-from tuner.records.session_log import Reason
+from tuner.records.session_log import Answer, Reason
 from tuner.statistics.sequential_test import Decision
 from tuner.study.study import Objective
 
@@ -56,6 +56,8 @@ class Verdict:
     """The end of an attempt."""
 
     cause: Cause
+    answer: Answer | None
+    """Advice; None for several objectives, whose knee is what to deploy."""
     objective: Objective
     confirmation: Confirmation | None
     front: Front | None
@@ -76,13 +78,14 @@ def decide(state: StudyState, found: Confirmation | None, *, failure: str = "") 
     `failure` is that of the last configuration if all of them failed, and empty otherwise.
     """
     front = read_front(state, found) if state.study.objective.has_several else None
-    if found is None:
+    if found is None or not found.plan.members:
         without = Cause.NONE_BETTER if state.reference.ranking.is_feasible else Cause.NONE_FEASIBLE
         cause = Cause.ALL_FAILED if failure else without
     else:
         cause = _cause_of(found) if front is None else _cause_of_front(found, front)
     return Verdict(
         cause=cause,
+        answer=_answer(state, found, cause) if front is None else None,
         objective=state.study.objective,
         confirmation=found,
         front=front,
@@ -91,6 +94,35 @@ def decide(state: StudyState, found: Confirmation | None, *, failure: str = "") 
         rate_per_s=state.study.load.rate_per_s if state.study.load else None,
         capacity_per_s=_capacity_per_s(state),
     )
+
+
+def _answer(state: StudyState, found: Confirmation | None, cause: Cause) -> Answer:
+    """Returns the advice that follows from a verdict, and from what its sessions show of the baselines."""
+    if cause.reason.is_tuned:
+        return Answer.SETTINGS
+    reference = state.reference
+    evidence = found.baselines if found is not None else None
+    strongest = found.plan.reference if found is not None else reference.name
+    if reference.today is None:
+        # What runs today fails here: any baseline that keeps the limits is better.
+        return Answer.HINT if _is_feasible(state, found) else Answer.NONE
+    if evidence is not None and evidence.is_answer:
+        return Answer.HINT
+    if cause is Cause.ALL_FAILED:
+        return Answer.NONE
+    if found is None and reference.differs_from_today(strongest) and reference.ranking.is_feasible:
+        # There was no time to show a gain, but what runs today exceeds a limit and the strongest baseline does not.
+        return Answer.NOTHING if reference.ranking.keeps_limits(reference.today) else Answer.HINT
+    if evidence is not None and reference.differs_from_today(strongest):
+        return Answer.NOTHING if evidence.is_today_feasible else Answer.NONE
+    is_kept = reference.ranking.keeps_limits(reference.today)
+    if found is not None and not reference.differs_from_today(strongest):
+        is_kept = found.is_reference_feasible
+    return Answer.NOTHING if is_kept else Answer.NONE
+
+
+def _is_feasible(state: StudyState, found: Confirmation | None) -> bool:
+    return state.reference.ranking.is_feasible if found is None else found.is_reference_feasible
 
 
 def _cause_of(found: Confirmation) -> Cause:

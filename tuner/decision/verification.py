@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tuner.bench.configuration import Failure
 from tuner.bench.measurement import Session, Windows
 from tuner.bench.metrics import METRICS, Metric
-from tuner.decision.confirmation import FAILURES_ALLOWED, INVALID_ALLOWED
+from tuner.decision.members import FAILURES_ALLOWED, INVALID_ALLOWED
 from tuner.statistics.limits import Bound, ConstraintCheck, LimitOutcome, Pair, bounds_of, check_limit
 from tuner.statistics.sequential_test import interval
 from tuner.statistics.session_effect import session_value

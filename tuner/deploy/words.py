@@ -5,7 +5,7 @@ Responsible for the comments of the code and of the exported files. Must not kno
 
 from __future__ import annotations
 
-from tuner.deploy.best import Best, BestObjective
+from tuner.deploy.best import Best, BestGain, BestObjective
 
 NOT_KEPT = "NO CONFIGURATION KEEPS THE LIMITS of the study; this is the nearest to them"
 
@@ -51,13 +51,34 @@ def _value(objective: BestObjective, reference: str) -> str:
 
 def _gain(best: Best) -> str:
     baseline = best.baseline.name
+    if best.answer == "nothing" and best.today is not None:
+        return f"which is what runs today ({best.today.name}): nothing is to be changed"
     if best.verdict == "baseline" and not best.objectives:
-        return f"which is the baseline {baseline}"
+        beside = _over_today(best)
+        return f"which is the baseline {baseline}{f', {beside}' if beside else ''}"
     if best.gain is None:
         return "no gain claimed"
-    gain = best.gain
+    is_today = best.today is not None and best.today.name == baseline
+    beside = "" if is_today else _over_today(best)
+    return f"{_claim(best.gain)} than the baseline {baseline}{_interval(best.gain)}{f'; {beside}' if beside else ''}"
+
+
+def _over_today(best: Best) -> str:
+    """Returns the gain over what runs today; empty if none is shown."""
+    if best.today is None or best.today_gain is None:
+        return ""
+    return f"{_claim(best.today_gain)} than {best.today.name}, which runs today"
+
+
+def _claim(gain: BestGain) -> str:
     what = "" if gain.metric is None else f"{gain.metric} "
-    return (
-        f"{what}at least {gain.low_pct:.1f} % better than the baseline {baseline} (estimate {gain.estimate_pct:.1f} %, "
-        f"interval to {gain.high_pct:.1f} %, confidence {gain.confidence:g})"
-    )
+    return f"{what}at least {_size(gain.low_pct)} better"
+
+
+def _interval(gain: BestGain) -> str:
+    return f" (estimate {_size(gain.estimate_pct)}, interval to {_size(gain.high_pct)}, confidence {gain.confidence:g})"
+
+
+def _size(pct: float) -> str:
+    """Returns a gain in per cent of the speed, as a number of times from a factor of two on."""
+    return f"{1.0 + pct / 100.0:.1f} times" if pct >= 100.0 else f"{pct:.1f} %"

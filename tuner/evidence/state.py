@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 from tuner.bench.configuration import DeploymentConfig
 from tuner.bench.measurement import Windows
-from tuner.bench.metrics import Requirement
+from tuner.bench.metrics import Requirement, request_count
 from tuner.bench.protocol import Phase
 from tuner.evidence.baseline_ranking import BaselineRanking, rank_baselines
 from tuner.evidence.candidates import Candidate, Comparer, Evidence
 from tuner.evidence.noise import Calibration, CalibrationSessions, calibrate
 from tuner.evidence.pooled_metrics import metrics_of
 from tuner.records.session_log import CalibrationLine, Line, Log, SessionLine, VerdictLine
+from tuner.study.baselines import today_name
 from tuner.study.setup import StudySetup
 from tuner.study.study import Study
 from tuner.study.windows import first_window_s, is_window_fixed
@@ -37,6 +38,10 @@ class Reference:
     line: SessionLine
     """The session in which the baselines were measured."""
     comparer: Comparer
+    today_name: str = "default"
+    """Name of the baseline that runs today, whether it ran here or not."""
+    baseline_names: tuple[str, ...] = ()
+    """Names of all baselines, in the order of the members of `line`."""
 
     @property
     def name(self) -> str:
@@ -65,6 +70,29 @@ class Reference:
         for name in [self.name, *sorted(values, key=lambda name: -values[name])]:
             names.setdefault(self.baseline_keys[name], name)
         return list(names.values())
+
+    @property
+    def today(self) -> str | None:
+        """Name of the baseline that runs today; None if it failed."""
+        return self.today_name if self.today_name in self.baseline_keys else None
+
+    def differs_from_today(self, name: str) -> bool:
+        """Returns True if today's baseline ran, and a baseline is another effective configuration."""
+        return self.today is not None and self.baseline_keys.get(name) != self.baseline_keys[self.today]
+
+    def same_as(self, name: str) -> tuple[str, ...]:
+        """Returns the names of all baselines that are the effective configuration of one that ran, in their order."""
+        key = self.baseline_keys.get(name)
+        return (name,) if key is None else tuple(n for n, other in self.baseline_keys.items() if other == key)
+
+    @property
+    def requests_per_window(self) -> float:
+        """Number of requests in a window of the reference, or of today's baseline if that has fewer."""
+        members = dict(zip(self.baseline_names, self.line.session.members, strict=True))
+        today = members.get(self.today_name)
+        if not isinstance(today, Windows) or not today.windows:
+            return self.noise.requests_per_window
+        return min(self.noise.requests_per_window, request_count(today.windows) / len(today.windows))
 
     def new_evidence(self) -> Evidence:
         """Returns empty evidence, which compares with this reference."""
@@ -206,4 +234,6 @@ def _read_reference(
             compile_sd=noise.compile_sd,
             best_ratios_log=ranking.best_ratios_log,
         ),
+        today_name=today_name(study),
+        baseline_names=tuple(configs),
     )

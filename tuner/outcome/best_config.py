@@ -27,12 +27,14 @@ from tuner.deploy.best import (
     BestInput,
     BestModel,
     BestObjective,
+    Proof,
 )
 from tuner.evidence.candidates import MetricValues
 from tuner.evidence.state import StudyState
 from tuner.outcome.metrics_table import FinalMetrics, final_metrics
+from tuner.records.session_log import Answer
 from tuner.statistics.disturbance import calm_pairs
-from tuner.statistics.limits import ConstraintCheck, Pair, bounds_of
+from tuner.statistics.limits import ConstraintCheck, LimitOutcome, Pair, bounds_of
 from tuner.statistics.sequential_test import Interval, gain_pct
 from tuner.study.conditions import as_written
 from tuner.study.study import Limit
@@ -52,7 +54,7 @@ class Deployed:
 def make_best(state: StudyState, result: Result, deployed: Deployed, effective: Effective) -> Best:
     """Returns best.yaml of a finished attempt with one objective; `effective` is what the device makes of it."""
     metrics, found = final_metrics(state, result), result.confirmation
-    mine = metrics.winner if result.is_tuned and metrics.winner else metrics.reference
+    mine = metrics.deployed(result)
     best = assemble(state, result, deployed, config=result.config, effective=effective, mine=mine, metrics=metrics)
     checks: Sequence[ConstraintCheck] = ()
     gain = None
@@ -60,12 +62,48 @@ def make_best(state: StudyState, result: Result, deployed: Deployed, effective: 
         checks = found.checks
         if result.is_reference_feasible and found.interval is not None:
             gain = best_gain(found.interval, found.pairs())
+    elif found is not None and found.baselines is not None and result.baseline == result.reference:
+        checks = found.baselines.checks
+    baseline = result.reference if result.is_tuned else result.baseline
     return replace(
         best,
         reason=None if gain else reason_of(result),
         gain=gain,
-        constraints=constraints_of(state, result.reference, checks, mine, is_answer=result.is_answer),
+        constraints=constraints_of(state, baseline, checks, mine, result),
+        **_beside_today(state, result, metrics, effective),
     )
+
+
+def _beside_today(state: StudyState, result: Result, metrics: FinalMetrics, effective: Effective) -> dict[str, Any]:
+    """Returns the advice, and what is gained over what runs today; nothing for records of earlier versions."""
+    if result.line.answer is None:
+        return {}
+    found, today = result.confirmation, result.today
+    answer = result.line.answer.value if result.line.answer is not Answer.NONE else None
+    if today is None:
+        return {"answer": answer}
+    evidence = found.baselines if found is not None else None
+    gain, gains = None, {}
+    if found is not None and evidence is not None:
+        counted = {
+            name: found.pairs(position) for name in evidence.gains if (position := found.position_of(name)) is not None
+        }
+        pairs = found.pairs(found.position_of(today) or 0)
+        gains = {
+            name: best_gain(one, counted[name] if name != result.reference else pairs)
+            for name, one in evidence.gains.items()
+        }
+        if result.line.answer is Answer.HINT and evidence.is_proved:
+            gain = gains[result.reference]
+    if result.is_tuned and found is not None and result.is_reference_feasible and found.over_today is not None:
+        gain = best_gain(found.over_today, found.pairs()) if found.over_today.low > 0.0 else None
+    name = metrics.named(result.reference)
+    return {
+        "answer": answer,
+        "today": _baseline_of(state, today, name[today], effective),
+        "today_gain": gain,
+        "baseline_gains": gains,
+    }
 
 
 def reason_of(result: Result) -> str:
@@ -98,8 +136,6 @@ def assemble(
 ) -> Best:
     """Returns a file that deploys `config`, whose metrics are `mine`, without a word on what is gained."""
     study, metric = state.study, state.study.objective.row
-    reference = state.setup.baselines[result.reference]
-    reference_api = _api_of(state, result.reference)
     properties = dict(config.properties)
     if deployed.precision and "EXECUTION_MODE_HINT" not in properties:
         properties.setdefault("INFERENCE_PRECISION_HINT", deployed.precision)
@@ -115,13 +151,7 @@ def assemble(
         deployment=as_written(study.conditions),
         effective=effective.properties,
         objective=BestObjective(metric=metric.name, value=rounded(mine.values[metric.name]), unit=metric.unit),
-        baseline=BestBaseline(
-            name=result.reference,
-            value=rounded(metrics.reference.values[metric.name]),
-            properties=dict(reference.properties),
-            **_own_of_baseline(reference, effective),
-            api=reference_api if reference_api != effective.api else None,
-        ),
+        baseline=_baseline_of(state, result.reference, metrics.reference, effective),
         baselines={
             name: rounded(found.values[metric.name])
             for name, found in {result.reference: metrics.reference, **metrics.baselines}.items()
@@ -132,6 +162,18 @@ def assemble(
         else BestArrivals(pattern=study.load.pattern, rate_per_s=study.load.rate_per_s),
         environment=deployed.environment,
         provenance=_provenance(state, result),
+    )
+
+
+def _baseline_of(state: StudyState, name: str, metrics: MetricValues, deployed: Effective) -> BestBaseline:
+    """Returns a baseline as best.yaml has it, beside what the device makes of the deployed configuration."""
+    config, api = state.setup.baselines[name], _api_of(state, name)
+    return BestBaseline(
+        name=name,
+        value=rounded(metrics.values[state.study.objective.row.name]),
+        properties=dict(config.properties),
+        **_own_of_baseline(config, deployed),
+        api=api if api != deployed.api else None,
     )
 
 
@@ -151,7 +193,7 @@ def _provenance(state: StudyState, result: Result) -> dict[str, Any]:
 
 
 def constraints_of(
-    state: StudyState, baseline: str, checks: Sequence[ConstraintCheck], mine: MetricValues, *, is_answer: bool
+    state: StudyState, baseline: str, checks: Sequence[ConstraintCheck], mine: MetricValues, result: Result
 ) -> tuple[BestConstraint, ...]:
     """Returns the limits with what a configuration measured: absolute, or as the ratio that the limit is about.
 
@@ -171,17 +213,28 @@ def constraints_of(
                 measured = math.exp(METRICS[limit.metric].sign * ratios[limit.metric])
             else:
                 measured = mine.values[limit.metric]
+            requests = check.requests if check else 0
+            if check is None and not bound.is_ratio and result.line.answer is not None:
+                requests = mine.requests
             own: dict[str, Any] = {bound.kind: bound.limit}
             found.append(
                 BestConstraint(
                     metric=limit.metric,
                     measured=rounded(measured),
-                    requests=check.requests or None if check else None,
-                    kept=None if is_answer else bound.keeps(measured),
+                    requests=requests or None,
+                    kept=None if result.is_answer else bound.keeps(measured),
+                    proof=None if result.line.answer is None else _proof_of(check, is_kept=bound.keeps(measured)),
                     **own,
                 )
             )
     return tuple(found)
+
+
+def _proof_of(check: ConstraintCheck | None, *, is_kept: bool) -> Proof:
+    """Returns the strength of a kept bound; `check` is None where the confirmation has not checked it."""
+    if check is not None and check.outcome is LimitOutcome.PROVED:
+        return "proved"
+    return "as_measured" if is_kept else "broken"
 
 
 def _own_of_baseline(reference: DeploymentConfig, deployed: Effective) -> dict[str, Any]:

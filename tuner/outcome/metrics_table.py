@@ -6,7 +6,8 @@ Knows the evidence; writes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuner.bench.configuration import DeploymentConfig
@@ -14,7 +15,7 @@ from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS, Metric
 from tuner.decision.result import Result
 from tuner.evidence.candidates import MetricValues
-from tuner.evidence.pooled_metrics import metrics_of
+from tuner.evidence.pooled_metrics import metrics_of, pool
 from tuner.evidence.state import StudyState
 from tuner.statistics.session_effect import session_value
 
@@ -30,6 +31,12 @@ class FinalMetrics:
     """The other baselines that were measured, by name."""
     candidates: Mapping[str, MetricValues] = field(default_factory=dict)
     """The candidates of a front, and those that were removed from it, by name."""
+
+    def deployed(self, result: Result) -> MetricValues:
+        """Returns the metrics of what is deployed: the winner, or the baseline that is deployed in its place."""
+        if result.is_tuned and self.winner is not None:
+            return self.winner
+        return self.named(result.reference)[result.baseline]
 
     def named(self, reference: str) -> dict[str, MetricValues]:
         """Returns all but the winner by name, the reference first. Names of candidates have a space in them."""
@@ -52,8 +59,11 @@ def final_metrics(state: StudyState, result: Result) -> FinalMetrics:
         if found.plan.is_front:
             named = zip(found.plan.names, pools, strict=True)
             confirmed = {name: metrics_of(windows) for name, windows in named if windows is not None}
-        elif pools[0] is not None:
+        elif pools and pools[0] is not None:
             winner = metrics_of(pools[0])
+        beside_it = ((name, found.position_of(name)) for name in found.plan.baselines)
+        further = ((name, found.pooled(position)) for name, position in beside_it if position is not None)
+        confirmed |= {name: metrics_of(windows) for name, windows in further if windows is not None}
     here = metrics_of(reference or beside[configs[result.reference]][1])
     baselines = {}
     for name, config in configs.items():
@@ -61,12 +71,42 @@ def final_metrics(state: StudyState, result: Result) -> FinalMetrics:
             baselines[name] = confirmed[name]
         elif name != result.reference and (pair := beside.get(config) or _same_effective(state, name, beside)):
             baselines[name] = _scaled_to_reference(*pair, here, state.study.objective.row)
+    if result.line.answer is not None:
+        baselines = _same_for_equals(state, result, {result.reference: here, **baselines}, list(confirmed))
     return FinalMetrics(
         winner=winner,
         reference=here,
         baselines=baselines,
         candidates={name: metrics for name, metrics in confirmed.items() if name not in configs},
     )
+
+
+def candidate_metrics(state: StudyState) -> dict[str, MetricValues]:
+    """Returns effective key -> metrics of a candidate over all windows of the search and of the final."""
+    if not state.has_reference:
+        return {}
+    requests, found = state.evidence.requests, defaultdict[str, list[Windows]](list)
+    for line in state.log.sessions("search", "race", "final"):
+        for (config, member), trial in zip(line.session.items(), line.trials, strict=True):
+            if trial is not None and isinstance(member, Windows) and member.windows and config in requests:
+                found[requests[config].key].append(member)
+    return {key: metrics_of(pool(members)) for key, members in found.items()}
+
+
+def _same_for_equals(
+    state: StudyState, result: Result, known: Mapping[str, MetricValues], confirmed: Sequence[str]
+) -> dict[str, MetricValues]:
+    """Returns the baselines without the reference; those that are one configuration have the same metrics.
+
+    Metrics of the reference come first, then those of a baseline that was confirmed: what equals differ by is noise.
+    """
+    order = [result.reference, *confirmed, *known]
+    found = {}
+    for name in known:
+        same = state.reference.same_as(name)
+        first = next(other for other in order if other in same and other in known)
+        found[name] = known[first]
+    return {name: metrics for name, metrics in found.items() if name != result.reference}
 
 
 def _scaled_to_reference(theirs: Windows, ours: Windows, reference: MetricValues, objective: Metric) -> MetricValues:

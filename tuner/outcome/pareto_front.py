@@ -80,7 +80,7 @@ def knee_of(
         found = replace(
             best,
             objectives=_objectives(state, mine, mine),
-            constraints=constraints_of(state, result.reference, (), mine, is_answer=result.is_answer),
+            constraints=constraints_of(state, result.reference, (), mine, result),
         )
     return replace(found, verdict=result.line.verdict, reason=front.reason)
 
@@ -112,7 +112,7 @@ def _best(
         gain=max(gains.values(), key=lambda gain: gain.low_pct) if claims else None,
         gains=gains,
         objectives=_objectives(state, mine, metrics.reference),
-        constraints=constraints_of(state, baseline, checks, mine, is_answer=result.is_answer),
+        constraints=constraints_of(state, baseline, checks, mine, result),
     )
 
 

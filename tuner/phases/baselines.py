@@ -97,6 +97,7 @@ def read_baselines(reference: Reference) -> BaselinesMeasured:
         window_sd=noise.window_sd,
         unsteady=noise.unsteady,
         host=HostReading.of(windows_of([reference.line.session])),
+        metric=reference.comparer.objective.metric,
     )
 
 

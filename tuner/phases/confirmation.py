@@ -24,18 +24,33 @@ def run_confirmation(runner: SessionRunner, plan: ConfirmationPlan) -> Confirmat
         session_plan = plan_session(
             state, state.reference, "confirm", blocks=plan.pairs, window_s=plan.window_s, is_fresh=True
         )
-        reference = SessionMember(config=state.setup.baselines[plan.reference], role=Role.REFERENCE)
-        winners = [SessionMember(config=config, role=Role.CANDIDATE) for config in plan.members]
-        runner.measure([reference, *winners], session_plan)
+        runner.measure(_members(state, plan, found), session_plan)
     return found
+
+
+def _members(state: StudyState, plan: ConfirmationPlan, found: Confirmation) -> list[SessionMember]:
+    """Returns the members of the next session; a winner that no session can help takes no part any more."""
+    configs = state.setup.baselines
+    candidates = () if not plan.is_front and found.is_winner_out else plan.members
+    return [
+        SessionMember(config=configs[plan.reference], role=Role.REFERENCE),
+        *(SessionMember(config=config, role=Role.CANDIDATE) for config in candidates),
+        *(SessionMember(config=configs[name], role=Role.BASELINE) for name in plan.baselines),
+    ]
 
 
 def _show(runner: SessionRunner, found: Confirmation) -> None:
     plan = found.plan
+    sessions = found.sessions if found.baselines is None else found.baselines.sessions
     runner.show(
         "confirm",
-        Measuring(configurations=tuple(plan.members), session=len(found.sessions) + 1, max_sessions=plan.looks[-1]),
-        incumbent=None if plan.is_front else plan.members[0],
+        Measuring(
+            configurations=tuple(plan.members),
+            baselines=(plan.reference, *plan.baselines) if plan.baselines else (),
+            session=len(sessions) + 1,
+            max_sessions=plan.looks[-1],
+        ),
+        incumbent=None if plan.is_front or not plan.members else plan.members[0],
         incumbent_gain=found.interval.estimate if found.interval else None,
         reference=plan.reference,
     )

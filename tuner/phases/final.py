@@ -23,6 +23,7 @@ from tuner.planning.selection import (
     candidates_in,
     final_baselines,
     finalists,
+    plan_baseline_confirmation,
     plan_confirmation,
     refinement_finalists,
     runner_up,
@@ -36,7 +37,7 @@ from tuner.study.space import Assignment
 def next_confirmation(runner: SessionRunner, plan: StudyPlan) -> ConfirmationPlan | None:
     """Runs the missing sessions of the final and returns the plan of the confirmation that follows.
 
-    None if no candidate can be better than the reference within the limits.
+    None if no candidate can be better than the reference within the limits, and the reference is what runs today.
     """
     state = runner.state
     if state.study.objective.has_several:
@@ -45,7 +46,7 @@ def next_confirmation(runner: SessionRunner, plan: StudyPlan) -> ConfirmationPla
         return plan_front_confirmation(state, plan, points) if points else None
     following = runner_up(state)
     finalist = best_finalist(state, [following]) if following else _run_final(runner, plan)
-    return plan_confirmation(state, plan, finalist) if finalist else None
+    return plan_confirmation(state, plan, finalist) if finalist else plan_baseline_confirmation(state, plan)
 
 
 def _run_final(runner: SessionRunner, plan: StudyPlan) -> Finalist | None:

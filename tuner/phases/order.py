@@ -86,6 +86,7 @@ def _conclude(runner: SessionRunner, end: SearchEnd | None) -> VerdictLine:
         detail=runner.describe(verdict),
         minutes=budget.minutes,
         trials=budget.trials,
+        answer=verdict.answer,
     )
 
 

@@ -132,6 +132,8 @@ class BaselinesMeasured:
     unsteady: Sequence[str]
     """Baselines that were not steady at the end of their warm-up."""
     host: HostReading
+    metric: str = "throughput"
+    """Metric that gains are about: the (first) objective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +257,8 @@ class Status:
     reference: str = ""
     incumbent: DeploymentConfig | None = None
     incumbent_gain: float | None = None
+    metric: str = "throughput"
+    """Metric that gains are about: the (first) objective."""
     trials: int = 0
     """Number of candidates that were measured."""
     duplicates: int = 0

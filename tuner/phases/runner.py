@@ -98,6 +98,7 @@ class SessionRunner:
             "remaining_s": self.state.remaining_s(),
             "total_s": None if minutes is None else 60.0 * minutes,
             "differing": self.state.setup.space.searched,
+            "metric": self.state.study.objective.metric,
         }
         self.status = replace(self.status, phase=phase, measuring=measuring, **{**known, **more})
         self._shown_at_s = self.clock()

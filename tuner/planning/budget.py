@@ -100,6 +100,8 @@ class SessionTerms:
     """Number of pairs at least that hold enough requests for the percentiles."""
     has_several: bool = False
     """True if the study has several objectives, whose sessions have more members."""
+    members: int = 2
+    """Number of members of a confirmation's session: reference, winner, and today's baseline if that is another one."""
 
     @property
     def finals(self) -> tuple[tuple[float, FinalPlan], ...]:
@@ -135,6 +137,8 @@ class StudyPlan:
     """Length of a window (s) of the confirmation."""
     session_cost_s: float = 0.0
     """Seconds of one session of the confirmation."""
+    members: int = 2
+    """Number of members of such a session, if there is one objective."""
     overrun_s: float = 0.0
     """Seconds by which the study exceeds its budget, because even four short sessions do not fit."""
     is_short: bool = False
@@ -176,8 +180,8 @@ def plan_budget(total_s: float | None, terms: SessionTerms) -> StudyPlan:
 def _with_sessions(plan: StudyPlan, terms: SessionTerms, pairs: int, window_s: float) -> StudyPlan:
     """Returns the plan with confirmation sessions of this size, or larger if the model needs it."""
     pairs, window_s = max(pairs, terms.min_pairs), max(window_s, terms.min_window_s)
-    cost_s = terms.cost.of(pairs, window_s, FRONT_MEMBERS if terms.has_several else 2)
-    return replace(plan, pairs=pairs, window_s=window_s, session_cost_s=cost_s)
+    cost_s = terms.cost.of(pairs, window_s, FRONT_MEMBERS if terms.has_several else terms.members)
+    return replace(plan, pairs=pairs, window_s=window_s, session_cost_s=cost_s, members=terms.members)
 
 
 def _with_confirmation(plan: StudyPlan, terms: SessionTerms, total_s: float) -> StudyPlan:

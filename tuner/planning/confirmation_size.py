@@ -159,6 +159,6 @@ def _pairs_needed(state: StudyState, candidate: Candidate, pairs: int) -> int:
 
 def _session_s(reference: Reference, plan: StudyPlan, candidate: Candidate, pairs: int) -> float:
     """Returns the seconds of one session of so many pairs, with windows as long as the candidate's."""
-    pair_s = 2 * (plan.window_s + reference.noise.cost.turn_s)
+    pair_s = plan.members * (plan.window_s + reference.noise.cost.turn_s)
     longer = (pairs + WARM_UP_WINDOWS) * longer_s(reference, candidate)
     return plan.session_cost_s + (pairs - plan.pairs) * pair_s + longer

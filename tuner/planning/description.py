@@ -14,7 +14,7 @@ from tuner.planning.budget import FRONT_MEMBERS, SD_FLOOR, StudyPlan
 from tuner.planning.feasibility import needed_percentile
 from tuner.planning.study_plan import study_plan, usual_plan
 from tuner.statistics.power import smallest_provable_gain_pct
-from tuner.statistics.sequential_test import alpha_of, gain_log
+from tuner.statistics.sequential_test import attempt_alpha, gain_log, winner_alpha
 
 
 class NoiseSource(enum.Enum):
@@ -49,7 +49,10 @@ class Planned:
 def provable_pct(state: StudyState, plan: StudyPlan) -> float:
     """Returns the smallest gain that the plan proves with a probability of 80 %."""
     sd = state.reference.noise.session_sd_of(plan.pairs)
-    alpha = alpha_of(state.log.winners_before(state.attempt))
+    alpha = attempt_alpha(state.log.winners_before(state.attempt), state.log.baselines_alone_before(state.attempt))
+    if not state.study.objective.has_several:
+        claims_baseline = state.reference.differs_from_today(state.reference.name)
+        alpha = winner_alpha(alpha, claims_baseline=claims_baseline, is_baseline_proved=False)
     if (count := len(state.study.objective.metrics)) > 1:
         alpha /= count * (FRONT_MEMBERS - 1)
     return smallest_provable_gain_pct(

@@ -17,7 +17,7 @@ from tuner.planning.selection import final_baselines
 from tuner.planning.session_plan import MEMBERS_AT_MOST
 from tuner.records.confirmation_plan import FrontLine
 from tuner.statistics.pareto import is_clearly_dominated, layers
-from tuner.statistics.sequential_test import alpha_of
+from tuner.statistics.sequential_test import attempt_alpha
 from tuner.statistics.session_effect import Estimate, mean_of
 
 
@@ -60,7 +60,7 @@ def plan_front_confirmation(state: StudyState, plan: StudyPlan, points: Sequence
         names=tuple(point.name for point in confirmed),
         reference=state.reference.name,
         sessions=size.sessions,
-        alpha=alpha_of(state.log.winners_before(state.attempt)),
+        alpha=attempt_alpha(state.log.winners_before(state.attempt), state.log.baselines_alone_before(state.attempt)),
         pairs=size.pairs,
         window_s=plan.window_s,
         sd_floor=SD_FLOOR * state.reference.noise.session_sd,

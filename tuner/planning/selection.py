@@ -5,9 +5,10 @@ Must not measure. Several objectives are the task of `pareto_selection.py`.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,9 +21,9 @@ from tuner.planning.confirmation_size import confirmation_s, due_size, sessions_
 from tuner.planning.session_plan import MEMBERS_AT_MOST, WARM_UP_WINDOWS, longer_s
 from tuner.planning.study_plan import study_plan
 from tuner.records.confirmation_plan import ConfirmationLine
-from tuner.records.session_log import Reason, SessionLine, VerdictLine
+from tuner.records.session_log import Answer, Reason, SessionLine, VerdictLine
 from tuner.statistics.knowledge_gradient import knowledge_gradient
-from tuner.statistics.sequential_test import SESSIONS, alpha_of
+from tuner.statistics.sequential_test import SESSIONS, attempt_alpha
 from tuner.study.study import Budget
 
 BEHIND_SDS = 3.0
@@ -71,7 +72,8 @@ def open_candidates(state: StudyState) -> list[Candidate]:
     """
     undecided = {line.attempt for line in state.log.verdicts() if line.reason is Reason.NOT_SIGNIFICANT}
     attempts = [attempt for attempt in range(1, state.attempt) if attempt not in undecided]
-    decided = {plan.members[0] for attempt in attempts if (plan := state.log.confirmation(attempt))}
+    plans = [plan for attempt in attempts if (plan := state.log.confirmation(attempt))]
+    decided = {plan.members[0] for plan in plans if plan.members}
     known = [c for c in state.candidates.values() if c.config not in decided]
     if state.reference.ranking.is_feasible:
         known = [c for c in known if c.is_measured and c.value + BEHIND_SDS * c.sd > 0.0]
@@ -107,15 +109,59 @@ def best_finalist(state: StudyState, candidates: Sequence[Candidate]) -> Finalis
 def plan_confirmation(state: StudyState, plan: StudyPlan, finalist: Finalist) -> ConfirmationLine:
     """Returns the plan of a finalist's confirmation, with as many sessions as fit into the time that there is."""
     size = due_size(state, plan, finalist.candidate)
+    remaining_s = state.remaining_s()
+    spare_s = math.inf if remaining_s is None else remaining_s - size.total_s
+    line = _confirmation_line(state, plan, finalist.reference, size.sessions, size.pairs, spare_s=spare_s)
+    return replace(line, winner=finalist.candidate.config)
+
+
+def plan_baseline_confirmation(state: StudyState, plan: StudyPlan) -> ConfirmationLine | None:
+    """Returns the plan of a confirmation without a winner: is the strongest baseline better than today's?
+
+    None if these are one configuration, if no baseline keeps the limits, or if an earlier attempt has shown it.
+    """
+    reference, name = state.reference, _strongest_baseline(state)
+    if not reference.differs_from_today(name) or not reference.ranking.is_feasible:
+        return None
+    if any(line.answer is Answer.HINT for line in state.log.verdicts()):
+        return None
+    session_s = reference.noise.cost.of(plan.pairs, plan.window_s)
+    remaining_s = state.remaining_s()
+    fitting = [n for n in SESSIONS if remaining_s is not None and n * session_s <= remaining_s]
+    sessions = max([*fitting, plan.sessions_within(session_s)])
+    spare_s = math.inf if remaining_s is None else remaining_s - sessions * session_s
+    return _confirmation_line(state, plan, name, sessions, plan.pairs, spare_s=spare_s)
+
+
+def _confirmation_line(
+    state: StudyState, plan: StudyPlan, reference: str, sessions: int, pairs: int, *, spare_s: float
+) -> ConfirmationLine:
+    """Returns the plan of a confirmation, without its winner.
+
+    Today's baseline takes part if it is another configuration than the reference, and weaker baselines as far as their
+    time is to spare.
+    """
+    known = state.reference
+    today = [known.today] if known.today is not None and known.differs_from_today(reference) else []
+    member_s = sessions * known.noise.cost.of(pairs, plan.window_s, 1)
+    room = MEMBERS_AT_MOST - 2 - len(today)
+    weaker = [
+        name
+        for name in known.distinct_baselines()
+        if known.differs_from_today(name) and known.baseline_keys[name] != known.baseline_keys[reference]
+    ]
+    most = room if math.isinf(spare_s) else min(room, max(0, math.floor(spare_s / member_s)))
     return ConfirmationLine(
         attempt=state.attempt,
-        winner=finalist.candidate.config,
-        reference=finalist.reference,
-        max_sessions=size.sessions,
-        alpha=alpha_of(state.log.winners_before(state.attempt)),
-        pairs=size.pairs,
+        winner=None,
+        reference=reference,
+        max_sessions=sessions,
+        alpha=attempt_alpha(state.log.winners_before(state.attempt), state.log.baselines_alone_before(state.attempt)),
+        pairs=pairs,
         window_s=plan.window_s,
-        sd_floor=SD_FLOOR * state.reference.noise.session_sd_of(size.pairs),
+        sd_floor=SD_FLOOR * known.noise.session_sd_of(pairs),
+        today=known.today,
+        baselines=(*today, *weaker[:most]),
     )
 
 

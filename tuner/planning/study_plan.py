@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from tuner.evidence.session_cost import usual_cost
+from tuner.evidence.session_cost import PAIRS, usual_cost
 from tuner.evidence.state import StudyState
 from tuner.planning.budget import SHORT_WINDOW_S, SessionTerms, StudyPlan, plan_budget
 from tuner.planning.session_plan import percentile_blocks
 from tuner.study.setup import StudySetup
 from tuner.study.windows import first_window_s, is_window_fixed
+
+TODAY_PAIRS = 2 * PAIRS
+"""Number of pairs up to which sessions are longer for the percentiles of today's baseline: they are for the winner."""
 
 
 def study_plan(state: StudyState, attempt: int | None = None) -> StudyPlan:
@@ -25,8 +28,12 @@ def study_plan(state: StudyState, attempt: int | None = None) -> StudyPlan:
         baselines_s=sum(line.session.wall_s for line in (reference.line, *log.sessions("calibration"))),
         wanted_window_s=reference.noise.window_s,
         min_window_s=_shortest_window_s(setup),
-        min_pairs=percentile_blocks(objective, reference.noise.requests_per_window),
+        min_pairs=max(
+            percentile_blocks(objective, reference.noise.requests_per_window),
+            min(TODAY_PAIRS, percentile_blocks(objective, reference.requests_per_window)),
+        ),
         has_several=objective.has_several,
+        members=3 if reference.differs_from_today(reference.name) else 2,
     )
     return plan_budget(None if minutes is None else max(0.0, 60.0 * minutes - earlier_s), terms)
 

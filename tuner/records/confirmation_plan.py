@@ -6,7 +6,9 @@ Responsible for the two kinds of lines that sessions.jsonl has for it. Must not 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from tuner.bench.configuration import DeploymentConfig
 from tuner.statistics.sequential_test import looks
@@ -29,7 +31,8 @@ class ConfirmationLine:
     kind: Literal["confirmation"] = "confirmation"
     attempt: int
     """Number of the attempt."""
-    winner: DeploymentConfig
+    winner: DeploymentConfig | None
+    """Candidate that is confirmed; None if none is worth it, and the baselines alone are."""
     reference: str
     """Name of the baseline that is the first member of every session."""
     max_sessions: int
@@ -42,6 +45,15 @@ class ConfirmationLine:
     """Length of a window (s)."""
     sd_floor: float = 0.0
     """Least standard deviation between sessions (log-ratio) that is assumed: four that agree by luck prove nothing."""
+    today: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
+    """Baseline that runs today; None if it failed, and in files of earlier versions."""
+    baselines: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
+    """Further baselines, the last members of every session: today's, if it is not the reference, and weaker ones."""
+
+    @property
+    def claims_baseline(self) -> bool:
+        """True if the reference is to be shown to be better than today's baseline."""
+        return self.today is not None and self.today in self.baselines
 
     @property
     def is_front(self) -> bool:
@@ -50,8 +62,8 @@ class ConfirmationLine:
 
     @property
     def members(self) -> tuple[DeploymentConfig, ...]:
-        """Configurations that are confirmed, without the reference."""
-        return (self.winner,)
+        """Candidates that are confirmed: one, or none."""
+        return () if self.winner is None else (self.winner,)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,6 +105,16 @@ class FrontLine:
     def is_front(self) -> bool:
         """True: the study has several objectives."""
         return True
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Names of members that are no points: none."""
+        return ()
+
+    @property
+    def claims_baseline(self) -> bool:
+        """False: baselines are points of the front."""
+        return False
 
     @property
     def looks(self) -> tuple[int, ...]:

@@ -93,6 +93,19 @@ class Reason(enum.StrEnum):
         return self in (Reason.PROVED, Reason.FIRST_FEASIBLE)
 
 
+class Answer(enum.StrEnum):
+    """Advice that a verdict gives to the application."""
+
+    SETTINGS = "settings"
+    """Deploy the candidate."""
+    HINT = "hint"
+    """Deploy the strongest baseline, which is shown to be better than today's."""
+    NOTHING = "nothing"
+    """Change nothing: today's baseline stays."""
+    NONE = "none"
+    """No configuration is an answer: none keeps the limits, or every candidate failed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictLine:
     """The end of an attempt."""
@@ -111,6 +124,8 @@ class VerdictLine:
     """Number of trials of the budget that led here; with a larger budget the search goes on."""
     duplicates: int = 0
     """Number of proposals that were answered without a session."""
+    answer: Annotated[Answer | None, Field(exclude_if=lambda answer: answer is None)] = None
+    """Advice; None for several objectives, and in files of earlier versions."""
 
 
 Line = HeaderLine | SessionLine | CalibrationLine | ConfirmationLine | FrontLine | VerdictLine
@@ -177,8 +192,14 @@ class Log:
         return sum(line.session.wall_s for line in self.all_sessions())
 
     def winners_before(self, attempt: int) -> int:
-        """Returns the number of earlier attempts with a confirmation: each has spent its part of alpha."""
-        return len({plan.attempt for plan in self._confirmations() if plan.attempt < attempt})
+        """Returns the number of earlier attempts that confirmed candidates: each has spent its part of alpha."""
+        return len({plan.attempt for plan in self._confirmations() if plan.attempt < attempt and plan.members})
+
+    def baselines_alone_before(self, attempt: int) -> int:
+        """Returns the number of attempts since the last winner that confirmed baselines alone."""
+        earlier = {plan.attempt: bool(plan.members) for plan in self._confirmations() if plan.attempt < attempt}
+        last = max((number for number, has_members in earlier.items() if has_members), default=0)
+        return sum(number > last for number in earlier)
 
     def calibration(self) -> CalibrationLine | None:
         """Returns the end of the calibration; None before it."""

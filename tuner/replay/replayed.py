@@ -17,9 +17,13 @@ class Replayed:
     """The outcome of one study. Gains and regrets are log-ratios, times are virtual seconds."""
 
     is_tuned: bool
+    is_hint: bool
+    """True if a baseline is said to be better than today's."""
     reason: str
     true_gain: float
     """True gain of the deployed configuration over the strongest baseline of the table."""
+    gain_over_replaced: float
+    """True gain over what the study replaces: the strongest baseline by tuned settings, else today's by a hint."""
     regret: float
     """Regret of the deployed configuration."""
     tried_regret: float

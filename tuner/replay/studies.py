@@ -25,7 +25,7 @@ from tuner.model.spec import ModelSpec
 from tuner.phases.order import run_phases
 from tuner.phases.progress import Event, Status
 from tuner.phases.runner import SessionRunner
-from tuner.records.session_log import Log
+from tuner.records.session_log import Answer, Log
 from tuner.replay.evaluation import Evaluation, NullStudies, Replays, evaluate
 from tuner.replay.recorded_table import read_recorded
 from tuner.replay.replayed import NEAR, Replayed
@@ -118,7 +118,7 @@ def replay_tables(paths: Sequence[Path], options: ReplayOptions) -> Replays:
                         noise=options.noise,
                         minutes=minutes,
                         studies=len(found),
-                        false_positives=sum(one.is_tuned for one in found),
+                        false_positives=sum(one.is_tuned or one.is_hint for one in found),
                         confirmed=sum(one.interval is not None for one in found),
                     )
                 )
@@ -174,13 +174,17 @@ def _study(task: Task) -> Replayed:
     search = Search(space=setup.space, sampler=setup.study.sampler, seed=task.seed)
     result = run_phases(runner, search)
     deployed, shown = table.row_of(result.config), result.confirmation.interval if result.confirmation else None
-    winner = table.row_of(result.confirmation.plan.members[0]) if result.confirmation else None
+    winners = result.confirmation.plan.members if result.confirmation else ()
+    winner = table.row_of(winners[0]) if winners else None
     against = table.row_of(setup.baselines[result.reference])
     rows, path = _path(state, table)
+    replaced = table.reference if result.is_tuned else table.baselines[result.today or result.reference]
     return Replayed(
         is_tuned=result.is_tuned,
+        is_hint=result.line.answer is Answer.HINT,
         reason=result.line.reason,
         true_gain=table.gain_log(deployed),
+        gain_over_replaced=math.log(deployed.throughput_per_s / replaced.throughput_per_s),
         regret=table.regret_log(deployed),
         tried_regret=_tried_regret(table, rows),
         claim=shown.estimate if shown and result.is_tuned else None,
@@ -229,8 +233,10 @@ def _plain(task: Task) -> Replayed:
     is_tuned = best > hint
     return Replayed(
         is_tuned=is_tuned,
+        is_hint=False,
         reason="",
         true_gain=table.gain_log(deployed),
+        gain_over_replaced=table.gain_log(deployed),
         regret=table.regret_log(deployed),
         tried_regret=_tried_regret(table, rows),
         claim=math.log(best / hint) if is_tuned else None,

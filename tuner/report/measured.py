@@ -11,7 +11,7 @@ from tuner.outcome.measured import Measured
 from tuner.report.outcome import column_title
 from tuner.report.terminal import Column, few_requests, metrics_table
 from tuner.report.words.configuration import short_name
-from tuner.report.words.progress import percent
+from tuner.report.words.gain import Gain, gain_words, metric_name
 from tuner.statistics.sequential_test import Interval, gain_pct
 
 
@@ -32,22 +32,18 @@ def measured_lines(measured: Measured) -> list[str | Table]:
 
 def measured_verdict(measured: Measured) -> list[str]:
     """Returns the gains over the baselines; without a configuration, how the baselines differ."""
+    metric = measured.metric
     others = {name: one for name, one in measured.gains.items() if name != measured.reference}
     if measured.config is None:
-        lines = [f"the strongest baseline is {measured.reference}, by {measured.metric}; positive is better than it"]
-        return lines + [f"  {name} {_interval_words(one)}" for name, one in others.items()]
+        lines = [f"the strongest baseline is {measured.reference}; {metric_name(metric)} beside it"]
+        return lines + [f"  {name} {gain_words(metric, Gain.of(one))}" for name, one in others.items()]
     lines = [short_name(measured.config)]
     if (gain := measured.gain) is not None:
         lines.append(
-            f"  {measured.metric} {percent(gain.estimate)} (positive is better) against {measured.reference}, "
-            f"the best baseline ({100 * gain.confidence:.0f} % interval {percent(gain.low)} to {percent(gain.high)}, "
-            f"{gain.sessions} fresh sessions)"
+            f"  {metric_name(metric)} {gain_words(metric, Gain.of(gain))} against {measured.reference}, "
+            f"the best baseline (confidence {100 * gain.confidence:.0f} %, {gain.sessions} fresh sessions)"
         )
-    return lines + [f"  against {name} {_interval_words(one)}" for name, one in others.items()]
-
-
-def _interval_words(one: Interval) -> str:
-    return f"{percent(one.estimate)} ({percent(one.low)} to {percent(one.high)})"
+    return lines + [f"  against {name} {gain_words(metric, Gain.of(one))}" for name, one in others.items()]
 
 
 def measured_json(measured: Measured) -> dict[str, Any]:

@@ -6,20 +6,24 @@ Must not compute results.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.table import Table
 
-from tuner.bench.metrics import METRICS
 from tuner.decision.result import Result
-from tuner.deploy.best import Best, BestConstraint
+from tuner.deploy.best import Best
 from tuner.deploy.front_file import FrontFile
 from tuner.deploy.words import NOT_KEPT
+from tuner.evidence.state import Reference
 from tuner.outcome.metrics_table import FinalMetrics
 from tuner.outcome.study_report import StudyReport
 from tuner.report.front import front_lines
-from tuner.report.terminal import Column, few_requests, figure, metrics_table
+from tuner.report.terminal import Column, few_requests, metrics_table
+from tuner.report.words.answer import callers_words, evidence_lines, headline, limit_phrase, next_words, validity_words
+from tuner.report.words.conditions import conditions_line
 from tuner.report.words.configuration import baseline_name, differing, name_by
+from tuner.report.words.why import why_line
 
 TITLES = ("tuned", "candidate", "measured")
 """Headings of columns that are no baseline's."""
@@ -41,19 +45,19 @@ def end_lines(report: StudyReport) -> list[str | Table]:
 
 
 def verdict_lines(best: Best, name: str) -> list[str]:
-    """Returns the decision and its evidence; `name` is that of the configuration to deploy."""
-    if best.gain is not None:
-        gain = best.gain
-        return [
-            f"verdict: tuned, {best.objective.metric} at least {gain.low_pct:.1f} % better than {best.baseline.name}",
-            f"  estimate {gain.estimate_pct:.1f} % better, interval {gain.low_pct:.1f} to {gain.high_pct:.1f} % "
-            f"(confidence {100 * gain.confidence:.1f} %), {gain.sessions} fresh sessions, {gain.pairs} pairs",
-            f"  {name}",
-        ]
-    if best.verdict == "tuned":
-        return [f"verdict: tuned, {best.reason}", f"  {name}"]
-    lines = [f"verdict: baseline, keep {best.baseline.name} ({best.reason})", f"  {name}"]
-    return [*([f"{NOT_KEPT}: {best.broken}"] if best.broken else []), *lines]
+    """Returns what to deploy, what that changes, how sure that is, and what it is valid for.
+
+    `name` is that of the configuration to deploy.
+    """
+    lines = [f"verdict: {headline(best)}"]
+    if best.broken:
+        lines.append(f"  {NOT_KEPT}")
+    lines += [f"  {name}", *(f"  {line}" for line in evidence_lines(best))]
+    if best.reason and best.gain is None:
+        lines.append(f"  {'' if best.verdict == 'tuned' else 'no tuned settings: '}{best.reason}")
+    lines += [f"  limit {limit_phrase(constraint)}" for constraint in best.constraints]
+    callers = callers_words(best)
+    return [*lines, f"  valid {validity_words(best)}", *([f"  {callers}"] if callers else [])]
 
 
 def winner_title(result: Result) -> str:
@@ -74,24 +78,31 @@ def searched_parameters(report: StudyReport) -> frozenset[str]:
 
 def _decided_lines(report: StudyReport, best: Best, result: Result, metrics: FinalMetrics) -> list[str | Table]:
     """Returns the end of a study with one objective."""
-    columns = _columns(result, metrics)
-    deployed = next(column.title for column in columns if column.is_deployed)
-    lines: list[str | Table] = [*verdict_lines(best, _deployed_name(report, best, result)), ""]
+    columns = _columns(report, result, metrics)
+    lines: list[str | Table] = [*verdict_lines(best, _deployed_name(report, best, result))]
+    lines += [f"  {why}"] if (why := why_line(report)) else []
+    lines += ["", conditions_line(report.study, report.environment.get("cpu_quota"))]
     lines += [metrics_table(columns, objective=best.objective.metric), "  * is what best.yaml deploys"]
-    if metrics.baselines:
-        others = ", ".join(map(column_title, metrics.baselines))
-        lines.append(f"  {others}: as measured beside {result.reference} before, moved to what it measures here")
     confirmed = result.confirmation
-    if confirmed is not None and not confirmed.plan.is_front and not result.is_tuned:
+    beside = set(confirmed.plan.baselines) if confirmed is not None else set()
+    moved = [
+        name
+        for names in groups(report.reference, metrics.baselines)
+        if not beside & {*names}
+        for name in [title(names)]
+    ]
+    if moved:
+        lines.append(
+            f"  {', '.join(moved)}: as measured beside {result.reference} before, moved to what it measures here"
+        )
+    if confirmed is not None and confirmed.plan.members and not confirmed.plan.is_front and not result.is_tuned:
         winner = name_by(confirmed.plan.members[0], searched_parameters(report))
         lines.append(f"  candidate, confirmed and not deployed: {winner}")
     lines += few_requests(columns)
-    lines += [_limit(constraint, deployed) for constraint in best.constraints]
     if best.batch_size > 1:
         lines.append(f"  latency is per request of {best.batch_size} samples: a larger batch makes each request slower")
-    path = report.folder / "best.yaml"
-    following = "relax a limit, or give it a wider space or a longer budget" if best.broken else f"tuner apply {path}"
-    return [*lines, "", f"written: {path}", f"next:    {following}"]
+    written = report.folder / "best.yaml"
+    return [*lines, "", f"written: {written}", f"next:    {next_words(best, str(report.folder))}"]
 
 
 def _front_files(report: StudyReport, front: FrontFile) -> list[str]:
@@ -119,26 +130,31 @@ def _example(front: FrontFile) -> str:
 def _deployed_name(report: StudyReport, best: Best, result: Result) -> str:
     """Returns the name of what is deployed, with the number of requests that the device suggested."""
     config = replace(result.config, infer_requests=best.infer_requests, api=best.api)
-    return name_by(config, searched_parameters(report)) if result.is_tuned else baseline_name(result.reference, config)
+    return name_by(config, searched_parameters(report)) if result.is_tuned else baseline_name(result.baseline, config)
 
 
-def _columns(result: Result, metrics: FinalMetrics) -> list[Column]:
-    """Returns the winner and the baselines."""
-    title = column_title(result.reference)
-    columns = [Column(title=title, metrics=metrics.reference, is_deployed=not result.is_tuned)]
-    columns += [Column(title=column_title(name), metrics=one) for name, one in metrics.baselines.items()]
+def _columns(report: StudyReport, result: Result, metrics: FinalMetrics) -> list[Column]:
+    """Returns the winner and the baselines; baselines that are one configuration have one column."""
+    named = metrics.named(result.reference)
+    columns = [
+        Column(
+            title=title(names), metrics=named[names[0]], is_deployed=not result.is_tuned and result.baseline in names
+        )
+        for names in groups(report.reference, named)
+    ]
     if metrics.winner is not None:
         columns.insert(0, Column(title=winner_title(result), metrics=metrics.winner, is_deployed=result.is_tuned))
     return columns
 
 
-def _limit(constraint: BestConstraint, deployed: str) -> str:
-    """Returns a limit with what was measured, and the number of requests on which the figure rests."""
-    given = asdict(constraint)
-    bounds = " ".join(f"{name} {given[name]:g}" for name in ("min", "max", "min_ratio", "max_ratio") if given[name])
-    words = f"limit {constraint.metric} {bounds}: {deployed} measured {figure(constraint.measured)}"
-    if not constraint.requests:
-        return words
-    # About later requests a maximum promises nothing.
-    caveat = "; of those to come it promises nothing" if METRICS[constraint.metric].is_maximum else ""
-    return f"{words} in {constraint.requests} requests{caveat}"
+def title(names: Sequence[str]) -> str:
+    """Returns the heading of baselines that are one configuration."""
+    return " = ".join(map(column_title, names))
+
+
+def groups(reference: Reference | None, named: Iterable[str]) -> list[list[str]]:
+    """Returns names of baselines in groups that are one effective configuration, in the order of their first."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name in named:
+        found.setdefault((name,) if reference is None else reference.same_as(name), []).append(name)
+    return list(found.values())

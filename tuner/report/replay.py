@@ -32,7 +32,7 @@ def evaluation_lines(evaluations: Sequence[Evaluation]) -> list[str | Table]:
         "every study maximizes throughput, without limits, in virtual time, whatever the record was of",
         "regret, p90: how much slower than the best is what is deployed, in % (median, 90th percentile)",
         "to 2 %: trials until one within 2 % of the best was measured; near: studies in which that happened, in %",
-        "harmed: studies that deploy what is worse than the strongest baseline by more than 1 %, in %",
+        "harmed: studies that deploy what is worse than what it replaces by more than 1 %, in %",
         "claimed, true: mean gain over the baseline in %; coverage: intervals that hold the true gain, in %",
     ]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from rich.table import Table
 
 from tuner.evidence.state import Reference
+from tuner.outcome.metrics_table import candidate_metrics
 from tuner.outcome.study_report import StudyReport
-from tuner.report.outcome import end_lines, searched_parameters
-from tuner.report.terminal import Column, few_requests, metrics_table, plain
+from tuner.report.outcome import end_lines, groups, searched_parameters, title
+from tuner.report.terminal import Column, few_requests, figure, metrics_table, plain
+from tuner.report.words.answer import beyond_words
+from tuner.report.words.conditions import conditions_line
 from tuner.report.words.configuration import name_by
+from tuner.report.words.gain import amount_words, metric_name
 from tuner.report.words.host import disturbed_words
-from tuner.report.words.progress import percent
 
 SHOWN_TRIALS = 15
 """Number of trials that `tuner show` lists, so that they fit on one screen; --json has all."""
@@ -40,10 +43,11 @@ def _noise_lines(report: StudyReport, reference: Reference) -> list[str]:
 
 def _baseline_lines(report: StudyReport, reference: Reference) -> list[str | Table]:
     columns = [
-        Column(title=name, metrics=metrics, is_deployed=name == reference.name)
-        for name, metrics in report.baselines.items()
+        Column(title=title(names), metrics=report.baselines[names[0]], is_deployed=reference.name in names)
+        for names in groups(reference, report.baselines)
     ]
     return [
+        conditions_line(report.study, report.environment.get("cpu_quota")),
         "baselines, as first measured (* is the reference):",
         metrics_table(columns, objective=report.study.objective.metric),
         *few_requests(columns),
@@ -56,7 +60,7 @@ def _candidate_lines(report: StudyReport) -> list[str | Table]:
         f"candidates: {len(report.candidates)} measured, {len(report.failures)} failed; best first"
     ]
     if shown:
-        lines.append("  gain: as the search measured it, not confirmed; +- is one standard deviation of that value")
+        lines.append("  as the search measured it, not confirmed; +- is one standard deviation of that value")
         lines.append(_candidate_table(report))
     return [*lines, *(f"  trial {c.trial} failed: {c.failure}" for c in report.failures[:SHOWN_TRIALS])]
 
@@ -64,13 +68,21 @@ def _candidate_lines(report: StudyReport) -> list[str | Table]:
 def _candidate_table(report: StudyReport) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     objective = report.study.objective
-    first = f"gain in {objective.metric}" if objective.others else "gain"
-    for name in ("trial", first, "+-", *objective.others, "sessions", "configuration"):
-        table.add_column(name, justify="left" if name == "configuration" else "right", overflow="fold")
-    parameters = searched_parameters(report)
+    first = f"{metric_name(objective.metric)} beside {report.reference.name if report.reference else 'the reference'}"
+    limited = list(dict.fromkeys(limit.metric for limit in objective.limits))
+    names = ("trial", first, "+-", *map(metric_name, objective.others), *limited, "sessions", "configuration")
+    for name in names:
+        table.add_column(plain(name), justify="left" if name == "configuration" else "right", overflow="fold")
+    parameters, measured = searched_parameters(report), candidate_metrics(report.state)
     for c in report.candidates[:SHOWN_TRIALS]:
-        limits = "" if c.is_feasible else " (beyond a limit)"
-        more = [percent(estimate.value) for estimate in c.estimates[1:]]
-        words = plain(f"{name_by(c.config, parameters)}{limits}")
-        table.add_row(str(c.trial), percent(c.value), f"{100 * c.sd:.1f} %", *more, str(len(c.comparisons)), words)
+        beyond = beyond_words(c.excesses) if not c.is_feasible else ""
+        more = [
+            amount_words(name, estimate.value)
+            for name, estimate in zip(objective.others, c.estimates[1:], strict=False)
+        ]
+        own = measured.get(c.key)
+        values = [figure(own.values.get(name)) if own is not None else "-" for name in limited]
+        words = plain(f"{name_by(c.config, parameters)}{f' ({beyond})' if beyond else ''}")
+        gain = amount_words(objective.metric, c.value)
+        table.add_row(str(c.trial), gain, f"{100 * c.sd:.1f} %", *more, *values, str(len(c.comparisons)), words)
     return table

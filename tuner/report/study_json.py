@@ -47,10 +47,13 @@ def study_json(report: StudyReport) -> dict[str, Any]:
 
 def _deployed(best: Best | None) -> dict[str, Any]:
     """Returns what best.yaml holds; every value is null before it is written."""
-    names = ("verdict", "reason", "batch_size", "infer_requests", "replicas", "affinity", "api")
+    names = ("verdict", "reason", "answer", "batch_size", "infer_requests", "replicas", "affinity", "api")
     return {
         **{name: getattr(best, name) if best else None for name in names},
         "gain": asdict(best.gain) if best and best.gain else None,
+        "today": best.today.name if best and best.today else None,
+        "gain_over_today": asdict(best.today_gain) if best and best.today_gain else None,
+        "baseline_gains": {name: asdict(gain) for name, gain in best.baseline_gains.items()} if best else {},
         "properties": dict(best.properties) if best else None,
         "constraints": [asdict(constraint) for constraint in best.constraints] if best else [],
     }

@@ -20,13 +20,16 @@ from tuner.deploy.document import write_whole
 from tuner.errors import InputError, OutputError
 from tuner.outcome.verified import VerifyReport
 from tuner.report.terminal import Column, few_requests, figure, metrics_table
-from tuner.report.words.progress import percent
+from tuner.report.words.gain import Gain, amount_words, gain_words, least_words, metric_name
 from tuner.statistics.limits import LimitOutcome
 from tuner.statistics.sequential_test import gain_pct
 from tuner.statistics.verification_test import LOOKS, Answer
 
 EXIT_CODES = {Answer.HOLDS: 0, Answer.DOES_NOT_HOLD: 1, Answer.CANNOT_TELL: 4}
 """Answer -> exit code of the command."""
+
+NONE_LOG = 1e-9
+"""Size of a gain (log-ratio) below which it is none."""
 
 WORDS = {Answer.HOLDS: "holds", Answer.DOES_NOT_HOLD: "does not hold", Answer.CANNOT_TELL: "cannot tell"}
 
@@ -97,9 +100,8 @@ def reason_lines(report: VerifyReport) -> Iterator[str]:
     gain = found.gain
     if gain is not None and promise.required is not None:
         yield (
-            f"{promise.metric.name} {percent(gain.estimate)} (positive is better) against {report.reference}, "
-            f"{percent(gain.low)} to {percent(gain.high)} ({100 * gain.confidence:.1f} % interval over all looks, "
-            f"{gain.sessions} sessions)"
+            f"{metric_name(promise.metric.name)} {gain_words(promise.metric.name, Gain.of(gain))} against "
+            f"{report.reference} ({100 * gain.confidence:.1f} % interval over all looks, {gain.sessions} sessions)"
         )
         yield f"{_promised(report)}: {_gain_words(report)}"
     elif promise.required is not None and found.cause is VerificationCause.MEASURED:
@@ -180,9 +182,11 @@ def _promised(report: VerifyReport) -> str:
     required = report.promise.required
     if required is None:
         return "the configuration runs"
-    pct = gain_pct(required)
-    least = "not worse than" if pct == 0.0 else f"at least {pct:.1f} % better than"
-    return f"{report.promise.metric.name} {least} {report.reference}"
+    name = report.promise.metric.name
+    least = least_words(name, required) if required > 0.0 else f"at most {amount_words(name, required)}"
+    if abs(required) < NONE_LOG:
+        least = "not worse"
+    return f"{metric_name(name)} {least} than with {report.reference}"
 
 
 def _gain_words(report: VerifyReport) -> str:

@@ -22,6 +22,13 @@ FIRST_ALPHA = 0.020
 LATER_ALPHA = 0.005
 """One-sided alpha that all later winners (runner-up, more budget after a verdict) may spend together."""
 
+BASELINE_SHARE = 0.25
+"""Share of a winner's alpha that the claim has that the strongest baseline is better than today's.
+
+A baseline's gain over today's is large or not worth claiming (six times, in the studies under a CPU quota), so a small
+share proves it. A winner's gain over the strongest baseline is small more often.
+"""
+
 FUTILE_CONFIDENCE = 0.90
 """One-sided confidence with which a gain must be too small to matter before the confirmation stops."""
 
@@ -33,6 +40,11 @@ ALPHA_PER_LOOK: dict[float, tuple[float, float, float, float]] = {
     LATER_ALPHA / 2: (0.0025, 0.001337, 0.000920, 0.000724),
     LATER_ALPHA / 4: (0.00125, 0.000656, 0.000450, 0.000351),
     LATER_ALPHA / 8: (0.000625, 0.000324, 0.000220, 0.000172),
+    0.75 * FIRST_ALPHA: (0.015, 0.008609, 0.006094, 0.004881),
+    0.25 * FIRST_ALPHA: (0.005, 0.002736, 0.001900, 0.001503),
+    0.75 * LATER_ALPHA / 2: (0.001875, 0.000994, 0.000683, 0.000536),
+    0.75 * LATER_ALPHA / 4: (0.0009375, 0.000490, 0.000334, 0.000261),
+    0.25 * LATER_ALPHA / 4: (0.0003125, 0.000160, 0.000109, 0.000084),
 }
 """Alpha of a confirmation -> one-sided alpha of each of its 1, 2, 3 or 4 looks.
 
@@ -107,6 +119,32 @@ def alpha_of(earlier_winners: int) -> float:
     if earlier_winners < 0:
         raise ValueError(f"winners confirmed before cannot be {earlier_winners}")
     return FIRST_ALPHA if earlier_winners == 0 else LATER_ALPHA / 2.0**earlier_winners
+
+
+def attempt_alpha(earlier_winners: int, baselines_alone: int) -> float:
+    """Returns the alpha of all claims of an attempt, after so many attempts since then that had no winner.
+
+    An attempt without a winner spends the baseline's share alone, and what is left is the next attempt's. Raises
+    ValueError for negative numbers.
+    """
+    if baselines_alone < 0:
+        raise ValueError(f"attempts without a winner cannot be {baselines_alone}")
+    return alpha_of(earlier_winners) * (1.0 - BASELINE_SHARE) ** baselines_alone
+
+
+def baseline_alpha(alpha: float) -> float:
+    """Returns the alpha of the claim that the strongest baseline is better than today's, out of an attempt's alpha."""
+    return BASELINE_SHARE * alpha
+
+
+def winner_alpha(alpha: float, *, claims_baseline: bool, is_baseline_proved: bool) -> float:
+    """Returns the alpha of the claims about a winner, out of an attempt's alpha.
+
+    Without a claim about a baseline it is all of it. Else it is the rest, and all of it once the baseline's claim is
+    proved: fallback procedure (Wiens, Pharmaceutical Statistics 2, 2003; with interim looks Maurer & Bretz, Statistics
+    in Biopharmaceutical Research 5, 2013). All claims of an attempt are then wrong with at most `alpha`.
+    """
+    return alpha if is_baseline_proved or not claims_baseline else (1.0 - BASELINE_SHARE) * alpha
 
 
 def alpha_per_look(max_sessions: int, alpha: float) -> float:

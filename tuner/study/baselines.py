@@ -60,6 +60,15 @@ def with_recorded_servers(study: Study, recorded: Mapping[str, Mapping[str, Prop
     return replace(study, baselines=found)
 
 
+TODAY = "today"
+"""Name of the baseline in a study file that runs in production today."""
+
+
+def today_name(study: Study) -> str:
+    """Returns the name of the baseline that runs today: the one named so, else an application that sets nothing."""
+    return TODAY if TODAY in study.baselines else "default"
+
+
 def baseline_configs(study: Study) -> dict[str, DeploymentConfig]:
     """Returns name -> configuration. For one caller every baseline runs one request, unless it names more."""
     usual = 1 if study.is_single else None

@@ -80,7 +80,9 @@ def test_requests_that_are_cut_down_to_one_row_are_one_configuration() -> None:
 
 def test_copies_of_a_null_table_differ_in_their_key_alone() -> None:
     table = null_table(TABLE.reference, 5)
-    assert len(table.rows) == 6
+    assert len(table.rows) == 7
+    default, hint = table.baselines["default"], table.baselines["THROUGHPUT"]
+    assert (default is hint, default is table.baselines["LATENCY"]) == (False, True), "two baselines may differ"
     assert {table.gain_log(one) for one in table.rows} == {0.0}
     bench = table.bench(STILL, seed=0)
     keys = {bench.resolve(config(2, NUM_STREAMS=2, CPU_RUNTIME_CACHE_CAPACITY=i)).key for i in range(1, 6)}  # type: ignore[union-attr]

@@ -178,20 +178,20 @@ class Table:
 
 
 def null_table(row: Row, copies: int) -> Table:
-    """Returns a table of `copies` of one configuration and a baseline of equal speed: every claimed gain is false.
+    """Returns a table of `copies` of one configuration and two baselines of equal speed: every claimed gain is false.
 
-    Rows differ only in CPU_RUNTIME_CACHE_CAPACITY, which has no effect.
+    Rows differ only in CPU_RUNTIME_CACHE_CAPACITY, which has no effect. As on a CPU, LATENCY is what sets nothing.
     """
+    names = {0: ("default", "LATENCY"), copies + 1: ("THROUGHPUT",)}
     rows = [
-        Row(point={**row.point, "CPU_RUNTIME_CACHE_CAPACITY": size}, throughput_per_s=row.throughput_per_s)
-        for size in range(1, copies + 1)
+        Row(
+            point={**row.point, "CPU_RUNTIME_CACHE_CAPACITY": size},
+            throughput_per_s=row.throughput_per_s,
+            baselines=names.get(size, ()),
+        )
+        for size in range(copies + 2)
     ]
-    base = Row(
-        point={**row.point, "CPU_RUNTIME_CACHE_CAPACITY": 0},
-        throughput_per_s=row.throughput_per_s,
-        baselines=("default", "LATENCY", "THROUGHPUT"),
-    )
-    return Table(name=f"{copies} copies", rows=[base, *rows])
+    return Table(name=f"{copies} copies", rows=rows)
 
 
 def read_table(path: Path) -> Table:

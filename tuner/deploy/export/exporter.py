@@ -75,6 +75,7 @@ SETTINGS: Mapping[str, Callable[[Best], str | None]] = {
 FACTS = (
     *("study", "verdict", "reason", "effective", "objective", "baseline", "baselines", "gain", "constraints"),
     *("objectives", "gains", "arrivals", "provenance", "source"),
+    *("answer", "today", "today_gain", "baseline_gains"),
 )
 """Names of the fields of `Best` that are no settings but say how a configuration was found; comments quote them."""
 ON_THE_HOST: Mapping[str, str] = {

@@ -30,7 +30,7 @@ BOUND_WORDS: Mapping[BoundKind, str] = {
 
 def answer_of(best: Best) -> Answer | None:
     """Returns what to do; for an older file it follows from the verdict and the reference. None without an answer."""
-    if best.answer is not None or best.broken:
+    if best.answer is not None or best.today is not None or best.broken:
         return best.answer
     if best.verdict == "tuned":
         return "settings"
@@ -41,10 +41,14 @@ def headline(best: Best) -> str:
     """Returns what to deploy and what that changes against what runs today, in one sentence."""
     answer = answer_of(best)
     if answer is None:
-        return "no answer: no configuration that was tried keeps the limits"
+        if best.broken:
+            return "no answer: no configuration that was tried keeps the limits"
+        return f"no answer: no configuration of the space could be measured; {printable(_today_name(best))} stays"
     if answer == "nothing":
         return f"change nothing: {printable(_today_name(best))} stays"
     what = "use these settings" if answer == "settings" else f"use {baseline_words(best.baseline.name)}"
+    if best.objectives:
+        return f"{what}, the knee of the front"
     if best.today is not None and best.today_gain is not None:
         return f"{what}: {_change(best, best.today, best.today_gain)} than with {_run_today(best.today.name)}"
     if best.gain is not None:
@@ -61,6 +65,10 @@ def evidence_lines(best: Best) -> list[str]:
     if best.gain is not None and (best.today is None or best.today.name != best.baseline.name):
         strongest = f"{printable(best.baseline.name)}, the strongest baseline"
         lines.append(f"against {strongest}: {_proof_words(metric, best.gain)}")
+    strongest_gain = best.baseline_gains.get(best.baseline.name)
+    if answer_of(best) == "nothing" and best.today is not None and strongest_gain is not None:
+        what = f"{printable(best.baseline.name)}, the strongest baseline, against {_run_today(best.today.name)}"
+        lines.append(f"{what}: {_proof_words(metric, strongest_gain)}")
     return lines
 
 
@@ -128,6 +136,17 @@ def baseline_words(name: str) -> str:
     if name in HINTS:
         return f"the hint {name}"
     return "the defaults, no property set" if name == "default" else f"the baseline {printable(name)}"
+
+
+def next_words(best: Best, folder: str) -> str:
+    """Returns what to do next with a study's results in a folder."""
+    answer = answer_of(best)
+    if answer is None:
+        widen = "relax a limit, or give it a wider space or a longer budget"
+        return widen if best.broken else f"mend `space:`; `tuner show {folder}` has every failure"
+    if answer == "nothing":
+        return "keep what runs; a larger budget, or a calmer host, proves smaller gains"
+    return f"tuner apply {folder}/best.yaml"
 
 
 def _change(best: Best, before: BestBaseline, gain: BestGain) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tuner.bench.metrics import METRICS, Metric
 from tuner.deploy.best import BestGain
 from tuner.statistics.sequential_test import Interval, gain_log
+from tuner.statistics.verification_test import Bounds
 
 TIMES_FROM_LOG = math.log(2.0)
 """Size of a change (log-ratio, a factor of two) from which it is said as a number of times."""
@@ -44,11 +45,12 @@ class Gain:
     high: float
 
     @classmethod
-    def of(cls, found: Interval | BestGain) -> Gain:
+    def of(cls, found: Interval | Bounds | BestGain) -> Gain:
         """Returns the gain of an interval, or of a best.yaml, which has it in per cent."""
-        if isinstance(found, Interval):
-            return cls(estimate=found.estimate, low=found.low, high=found.high)
-        return cls(estimate=gain_log(found.estimate_pct), low=gain_log(found.low_pct), high=gain_log(found.high_pct))
+        if isinstance(found, BestGain):
+            low, middle, high = map(gain_log, (found.low_pct, found.estimate_pct, found.high_pct))
+            return cls(estimate=middle, low=low, high=high)
+        return cls(estimate=found.estimate, low=found.low, high=found.high)
 
 
 def metric_name(metric: str) -> str:

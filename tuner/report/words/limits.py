@@ -5,7 +5,10 @@ Responsible for words. Must not import sessions or windows.
 
 from __future__ import annotations
 
+import math
+
 from tuner.bench.metrics import METRICS
+from tuner.report.words.gain import excess_words
 from tuner.statistics.limits import ConstraintCheck, LimitOutcome
 
 
@@ -33,8 +36,11 @@ def _comparison(check: ConstraintCheck) -> str:
     bound = check.bound
     unit = METRICS[bound.metric].unit
     limit = f"{bound.kind} {bound.limit:g}"
+    broken = ""
+    if check.outcome is LimitOutcome.BROKEN and check.measured:
+        broken = f"broken by {excess_words(bound.excess_log(math.log(check.measured)))}: "
     if check.confidence_bound is None:
-        return f"{check.measured:.4g} {unit} in {check.requests} requests, the limit {limit}"
+        return f"{broken}{check.measured:.4g} {unit} in {check.requests} requests, the limit {limit}"
     what = "of the best baseline" if bound.is_ratio else unit
     side = "upper" if bound.side > 0 else "lower"
     percent = 100.0 * (1.0 - check.alpha)
@@ -42,4 +48,4 @@ def _comparison(check: ConstraintCheck) -> str:
     if check.outcome is LimitOutcome.UNPROVED:
         kept = f"{check.measured:.4g} {what} keeps {limit}, but that is not proved"
         return f"{kept}: {proved}; a longer budget or a calmer host proves more"
-    return f"{check.measured:.4g} {what}, {proved}, the limit is {limit}"
+    return f"{broken}{check.measured:.4g} {what}, {proved}, the limit is {limit}"

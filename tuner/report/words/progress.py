@@ -38,6 +38,7 @@ from tuner.planning.description import NoiseSource, Planned
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
 from tuner.report.words.configuration import baseline_name, name_by, short_name
+from tuner.report.words.gain import amount_words, metric_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.model import data_line, state_lines
 from tuner.report.words.opening import opening_lines
@@ -71,8 +72,15 @@ def _resumed(event: StudyResumed) -> list[str]:
 
 
 def _baselines(event: BaselinesMeasured) -> list[str]:
-    others = [f"{name} {percent(gain)}{_beyond(event.violated.get(name, ()))}" for name, gain in event.gains.items()]
-    lines = [f"reference: {event.reference}; beside it, positive is better: {', '.join(others)}"] if others else []
+    equal = {name: names for names in event.same for name in names}
+    groups = {tuple(equal.get(name, [name])): name for name in event.gains}
+    others = [
+        f"{' = '.join(group)} {amount_words(event.metric, event.gains[name])}{_beyond(event.violated.get(name, ()))}"
+        for group, name in groups.items()
+        if event.reference not in group
+    ]
+    beside = f"; beside it {metric_name(event.metric)} of {', '.join(others)}" if others else ""
+    lines = [f"reference: {' = '.join(equal.get(event.reference, [event.reference]))}{beside}"]
     if not event.is_feasible:
         lines.append("no baseline keeps the limits: candidates are compared with the nearest, and no gain is claimed")
     lines += [f"one configuration here under several names: {', '.join(names)}" for names in event.same]

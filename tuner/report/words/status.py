@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tuner.phases.progress import Measuring, Status
 from tuner.report.words.configuration import name_by
-from tuner.report.words.progress import percent
+from tuner.report.words.gain import amount_words
 
 
 def status_line(status: Status) -> str:
@@ -18,7 +18,8 @@ def status_line(status: Status) -> str:
     if status.remaining_s is not None:
         words.append(left_words(status.remaining_s))
     if status.incumbent is not None:
-        gain = f" {percent(status.incumbent_gain)}" if status.incumbent_gain is not None else ""
+        known = status.incumbent_gain is not None
+        gain = f" {amount_words(status.metric, status.incumbent_gain or 0.0)}" if known else ""
         words.append(f"best so far{gain}: {name_by(status.incumbent, status.differing)}")
     if status.trials or status.duplicates or status.failures:
         words.append(f"{status.trials} trials, {status.duplicates} repeats, {status.failures} failures")
@@ -56,8 +57,8 @@ def measuring_words(status: Status) -> str:
         "race": f"{count} at once",
         "search": names[0] if count == 1 else f"{count} at once",
         "final": f"{count} candidates{', the best from the second best' if now.is_refinement else ''}",
-        "confirm": f"session {now.session} of at most {now.max_sessions}"
-        if count == 1
-        else f"session {now.session} of {now.max_sessions}, {count} points",
+        "confirm": f"session {now.session} of {now.max_sessions}, {count} points"
+        if count > 1
+        else f"session {now.session} of at most {now.max_sessions}{'' if count else ', baselines alone'}",
         "measure": f"session {now.session} of {now.max_sessions}: {', '.join(names or now.baselines)}",
     }[status.phase]

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from tuner.bench.metrics import METRICS
 from tuner.decision.confirmation import Confirmation
 from tuner.decision.pareto_confirmation import Front
 from tuner.decision.pareto_point import ParetoPoint, RemovalReason
 from tuner.decision.verdict import Cause, Verdict
+from tuner.report.words.gain import Gain, gain_words, metric_name
 from tuner.report.words.limits import limit_words
-from tuner.statistics.sequential_test import gain_pct
 from tuner.study.study import Objective
 
 T = TypeVar("T")
@@ -47,8 +46,7 @@ def unproven_words(objective: Objective, front: Front, point: ParetoPoint) -> st
     if point.unproven is None:
         return "no baseline keeps the limits"
     bounds = ", ".join(
-        f"{METRICS[metric].name} {gain_pct(gain.low):+.1f} to {gain_pct(gain.high):+.1f} %"
-        for metric, gain in point.unproven.gains.items()
+        f"{metric_name(metric)} {gain_words(metric, Gain.of(gain))}" for metric, gain in point.unproven.gains.items()
     )
     return f"{point.name} is not shown to be better than {point.unproven.baseline} in any objective ({bounds})"
 
@@ -116,8 +114,10 @@ def _proved(verdict: Verdict) -> str:
 
 
 def _bounds(verdict: Verdict) -> str:
-    interval = _given(_given(verdict.confirmation).interval)
-    return f"{gain_pct(interval.low):+.1f} to {gain_pct(interval.high):+.1f} %"
+    confirmation = _given(verdict.confirmation)
+    metric, reference = verdict.objective.row.name, confirmation.plan.reference
+    gain = gain_words(metric, Gain.of(_given(confirmation.interval)))
+    return f"{metric_name(metric)} {gain} against {reference}"
 
 
 def _no_point(verdict: Verdict) -> str:
@@ -148,7 +148,7 @@ def _given(evidence: T | None) -> T:
 
 
 _WORDS: Mapping[Cause, Callable[[Verdict], str]] = {
-    Cause.ALL_FAILED: lambda verdict: f"every configuration failed: {verdict.failure}",
+    Cause.ALL_FAILED: lambda verdict: f"every configuration of the space failed, last: {verdict.failure}",
     Cause.NONE_FEASIBLE: _none_feasible,
     Cause.NONE_BETTER: _none_better,
     Cause.UNSTABLE: _unstable,
