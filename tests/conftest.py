@@ -249,7 +249,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     shutil.copytree(ROOT / "configs", cwd / "configs")
     env = environment(cwd)
     run = ("run", "configs/quickstart.yaml", "--results", results, "--minutes")
-    words = command(*run, "0.2", program=SHORTLY)
+    words = command(*run, "0.4", program=SHORTLY)
     longer = command(*run, "3", program=SHORTLY)  # none that is to be interrupted ends before
     log = folder / "sessions.jsonl"
 

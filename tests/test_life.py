@@ -125,7 +125,7 @@ def test_a_damaged_study_db_is_written_again_from_the_record(life: Life, tmp_pat
     shutil.copytree(life.results, results)
     database = results / life.folder.name / "study.db"
     database.write_bytes(b"garbage" * 1000)
-    words = ("run", life.cwd / "configs/quickstart.yaml", "--results", results, "--minutes", "0.3")
+    words = ("run", life.cwd / "configs/quickstart.yaml", "--results", results, "--minutes", "0.5")
     done = call(command(*words, program=SHORTLY), cwd=life.cwd, env=environment(tmp_path))
     assert done.code == 0, done.err
     assert "study.db.aside" in done.err
