@@ -42,6 +42,29 @@ os.environ["TUNER_RECORD"] = str(Path(tempfile.gettempdir(), f"tuner-tests-{os.g
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
 RECORDS = itertools.count()
+LONGEST = (
+    "test_life.py",
+    "report/html/test_browser.py",
+    "test_benchmarks.py",
+    "bench/backends/openvino/test_backend.py",
+    "commands/test_verify.py",
+    "phases/test_verification.py",
+    "deploy/export/test_read_back.py",
+    "bench/test_conformance.py",
+    "deploy/test_servers.py",
+    "report/live/test_tmux.py",
+    "test_readme.py",
+    "test_faults.py",
+    "report/test_stream.py",
+    "deploy/test_process.py",
+    "test_package.py",
+    "commands/test_init.py",
+    "search/database/test_study_database.py",
+    "replay/test_studies.py",
+    "deploy/test_predictor.py",
+    "bench/worker/test_deployment_conditions.py",
+)
+"""Files of tests that take 10 s and more, the longest first: one process runs all tests of a file."""
 FULL_AT_BYTES = 8_000
 """No file may become larger on the full disk: enough for what is written before the first session."""
 
@@ -73,7 +96,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Control groups are tested by one process alone (`-m host`), after the others: every bench takes away what a
+    """Control groups are tested by one process alone (`-m host`), apart from the others: every bench takes away what a
     killed process left. Whole studies in virtual time, worker processes and whole commands are no part of the quick
     suite."""
     names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
@@ -84,9 +107,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that no process waits for it in the end: the study that several tests look
-    at, then the real runtime."""
-    items.sort(key=lambda item: (item.path.stem != "test_life", item.get_closest_marker("openvino") is None))
+    """What takes longest begins first, so that no process waits for it in the end; then the real runtime."""
+    order = {name: number for number, name in enumerate(LONGEST)}
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        name = item.path.relative_to(ROOT / "tests").as_posix()
+        return order.get(name, len(order)), item.get_closest_marker("openvino") is None
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

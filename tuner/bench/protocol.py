@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import ArrivalProcess, Session, Windows
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.bench.value import Value
 
 Clock = Callable[[], float]
@@ -171,8 +172,10 @@ class ModelFacts:
     """Number of the model's operations; 0 if unknown."""
     weight_bytes: int = 0
     """Size of the model's constants; 0 if unknown."""
-    notes: Sequence[str] = ()
-    """Sentences on what the model does, for the user to read before anything is measured."""
+    state: StateKept | None = None
+    """State of the model; None for a model without one."""
+    data: TimeDependsOnData | None = None
+    """Times on different random inputs; None if they do not differ, or were not compared."""
 
 
 class Bench(Protocol):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.host.energy import EnergyReader
@@ -36,15 +36,13 @@ from tuner.outcome.pareto_front import knee_of, make_front
 from tuner.outcome.past_study import circumstances
 from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
-from tuner.phases.order import run_phases
 from tuner.phases.progress import (
+    AnswersMayChange,
     Event,
     Measuring,
-    ModelNote,
     Reporter,
     Status,
     StudyBegins,
-    StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
     TornLineDropped,
@@ -63,9 +61,6 @@ from tuner.report.html.phase_pages import PhasePages, write_or_tell
 from tuner.report.run_log import RunLog
 from tuner.report.words import verdict as verdict_words
 from tuner.report.words.answer import bound_words
-from tuner.search.database.presentation import Presentation
-from tuner.search.database.study_database import StudyDatabase
-from tuner.search.optuna_study import Search
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
 from tuner.statistics.limits import bounds_of
 from tuner.study.baselines import with_servers
@@ -74,6 +69,9 @@ from tuner.study.file.device_checks import DeviceInspector, check_model_file
 from tuner.study.file.loader import load_study, parse
 from tuner.study.setup import KnownNoise, StudySetup
 from tuner.study.study import Budget, Study
+
+if TYPE_CHECKING:
+    from tuner.search.optuna_study import Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +121,8 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> StudyRepor
 
 def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
     with prepared_study(path, options, reporter, "run") as prepared:
+        from tuner.phases.order import run_phases  # imports Optuna, for which a refused study need not wait
+
         runner, folder = prepared.runner, prepared.folder
         with _search(runner, folder) as search:
             result = run_phases(runner, search)
@@ -204,8 +204,8 @@ def _prepared(
     host = under(host_facts(), study.conditions)
     study = with_servers(study, host, physical_cores(study.conditions.cpuset or cpu_list()))
     slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
-    said: list[Event] = [ModelNote(text=text) for text in facts.notes]
-    said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
+    said: list[Event] = [event for event in (facts.state, facts.data, slow) if event is not None]
+    said += [AnswersMayChange(parameter=name) for name in study.parameters_of_answers]
     setup = make_setup(study, facts, host, bench.resolve, said.append)
     digest = sha256(study.model)
     inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
@@ -277,6 +277,10 @@ def _with_budget(study: Study, options: RunOptions) -> Study:
 
 
 def _search(runner: SessionRunner, folder: Path) -> Search:
+    from tuner.search.database.presentation import Presentation
+    from tuner.search.database.study_database import StudyDatabase
+    from tuner.search.optuna_study import Search
+
     """Returns a search without trials that will be mirrored in the folder's study.db."""
     setup, study = runner.state.setup, runner.state.study
     objective = study.objective

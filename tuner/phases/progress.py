@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.measurement import HostActivity
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.bench.protocol import Phase
 from tuner.evidence.state import StudyState
 from tuner.model.host import HostFacts
@@ -38,14 +39,6 @@ class StudyBegins:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelNote:
-    """The worker that looked at the model has a remark about it."""
-
-    text: str
-    """Remark of the worker, which crosses the border of its process as text."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentNote:
     """The check of a best.yaml has a remark about this host, this model or the file."""
 
@@ -66,11 +59,11 @@ class WarmStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyFileWarning:
-    """The study file is valid, but one of its values has a consequence that a user may not expect."""
+class AnswersMayChange:
+    """The space has a parameter whose values change what the model answers, not only how fast."""
 
-    text: str
-    """Message about the file, as for a value that is wrong."""
+    parameter: str
+    """Name of the parameter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,10 +196,11 @@ class CandidateRejected:
 
 Event = (
     StudyBegins
-    | ModelNote
+    | StateKept
+    | TimeDependsOnData
     | DeploymentNote
     | PageNotWritten
-    | StudyFileWarning
+    | AnswersMayChange
     | StudyFileWritten
     | TornLineDropped
     | WarmStarted

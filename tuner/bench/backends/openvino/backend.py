@@ -100,7 +100,8 @@ class OpenVinoBackend:
             "inference_s": first.inference_s,
             "operations": len(model.get_ops()),
             "weight_bytes": weight_bytes(model),
-            "notes": first.notes,
+            "state": None if first.state is None else asdict(first.state),
+            "data": None if first.data is None else asdict(first.data),
         }
 
     def _describe_input(self, port: ov.Output, axes: Mapping[str, int]) -> dict[str, Any]:
