@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,8 +36,35 @@ settings.register_profile("explore", deadline=None, max_examples=1000)
 """The gates draw the same examples each time, or a change could fail by luck. `--hypothesis-profile=explore` draws new
 ones."""
 
+os.environ["TUNER_RECORD"] = str(Path(tempfile.gettempdir(), f"tuner-tests-{os.getpid()}", "record"))
+"""No test, fixture or process of one reads or grows the record of studies of the user that runs the tests."""
+
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
+RECORDS = itertools.count()
+LONGEST = (
+    "test_life.py",
+    "report/html/test_browser.py",
+    "test_benchmarks.py",
+    "bench/backends/openvino/test_backend.py",
+    "commands/test_verify.py",
+    "phases/test_verification.py",
+    "deploy/export/test_read_back.py",
+    "bench/test_conformance.py",
+    "deploy/test_servers.py",
+    "report/live/test_tmux.py",
+    "test_readme.py",
+    "test_faults.py",
+    "report/test_stream.py",
+    "deploy/test_process.py",
+    "test_package.py",
+    "commands/test_init.py",
+    "search/database/test_study_database.py",
+    "replay/test_studies.py",
+    "deploy/test_predictor.py",
+    "bench/worker/test_deployment_conditions.py",
+)
+"""Files of tests that take 10 s and more, the longest first: one process runs all tests of a file."""
 FULL_AT_BYTES = 8_000
 """No file may become larger on the full disk: enough for what is written before the first session."""
 
@@ -67,7 +96,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Control groups are tested by one process alone (`-m host`), after the others: every bench takes away what a
+    """Control groups are tested by one process alone (`-m host`), apart from the others: every bench takes away what a
     killed process left. Whole studies in virtual time, worker processes and whole commands are no part of the quick
     suite."""
     names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
@@ -78,9 +107,22 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that no process waits for it in the end: the study that several tests look
-    at, then the real runtime."""
-    items.sort(key=lambda item: (item.path.stem != "test_life", item.get_closest_marker("openvino") is None))
+    """What takes longest begins first, so that no process waits for it in the end; then the real runtime."""
+    order = {name: number for number, name in enumerate(LONGEST)}
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        name = item.path.relative_to(ROOT / "tests").as_posix()
+        return order.get(name, len(order)), item.get_closest_marker("openvino") is None
+
+    items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def record_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the record of studies that no other test shares; it is made when the first study ends."""
+    folder = tmp_path_factory.getbasetemp() / f"record-{next(RECORDS)}" / "tuner"
+    monkeypatch.setenv("TUNER_RECORD", str(folder))
+    return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +158,7 @@ def environment(temporary: Path) -> dict[str, str]:
         "TMPDIR": str(temporary),
         "XDG_CACHE_HOME": str(temporary / "cache"),
         "TUNER_LOCK": str(temporary / "host.lock"),
+        "TUNER_RECORD": str(temporary / "record"),
         "COLUMNS": "120",
     }
     return {**os.environ, **own}

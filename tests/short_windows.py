@@ -10,6 +10,8 @@ from tuner.bench.protocol import Progress, SessionRequest
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.commands import run
 
+SHORTER = 40
+"""Number of times that windows are shorter: 10 ms, in which a small model runs some hundred requests."""
 EVERYTHING = 10.0
 """Is steady: windows so short differ by more than what is waited for, up to 5 s for each member."""
 
@@ -19,7 +21,7 @@ def shorten(set_attribute: Callable[[object, str, object], None] = setattr) -> N
     measure = WorkerBench.measure
 
     def measure_shortly(bench: WorkerBench, request: SessionRequest, progress: Progress | None = None) -> Session:
-        shorter = {name: getattr(request.plan, name) / 10 for name in ("window_s", "warm_up_s", "drop_s")}
+        shorter = {name: getattr(request.plan, name) / SHORTER for name in ("window_s", "warm_up_s", "drop_s")}
         plan = replace(request.plan, **shorter, steady_tolerance=EVERYTHING)
         return measure(bench, replace(request, plan=plan), progress)
 

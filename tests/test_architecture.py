@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
 from tuner.cli import app
 
 ROOT = Path(__file__).resolve().parents[1] / "tuner"
@@ -217,3 +218,8 @@ def test_heavy_packages_are_not_imported_before_they_are_needed(statement: str) 
     code = f"{statement}; import sys; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_files_of_tests_that_begin_first_are_there() -> None:
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
+    assert len(LONGEST) == len(set(LONGEST))

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.browser import needs_browser, open_browser, read_as_a_person
-from tests.conftest import ROOT, Life, Tuner, environment
+from tests.conftest import ROOT, SHORTLY, Life, Tuner, call, command, environment
 from tests.documents import WRITTEN, blocks, commands
 from tuner.model.locate import locate
 from tuner.model.spec import ModelSpec
@@ -120,12 +120,13 @@ def test_a_changed_objective_is_refused_with_the_difference_and_fresh_moves_the_
     assert (life.folder / "sessions.jsonl").read_bytes() == before
 
 
-def test_a_damaged_study_db_is_written_again_from_the_record(life: Life, tuner: Tuner, tmp_path: Path) -> None:
+def test_a_damaged_study_db_is_written_again_from_the_record(life: Life, tmp_path: Path) -> None:
     results = tmp_path / "results"
     shutil.copytree(life.results, results)
     database = results / life.folder.name / "study.db"
     database.write_bytes(b"garbage" * 1000)
-    done = tuner("run", life.cwd / "configs/quickstart.yaml", "--results", results, "--minutes", "0.5")
+    words = ("run", life.cwd / "configs/quickstart.yaml", "--results", results, "--minutes", "0.5")
+    done = call(command(*words, program=SHORTLY), cwd=life.cwd, env=environment(tmp_path))
     assert done.code == 0, done.err
     assert "study.db.aside" in done.err
     assert optuna.load_study(study_name="quickstart", storage=f"sqlite:///{database}").trials
@@ -147,8 +148,8 @@ def test_every_command_of_the_documents_runs(
     assert squeezenet is not None
     shutil.copy(squeezenet, tmp_path / "model.onnx")
     assert commands(*WRITTEN)
-    for command in commands(*WRITTEN):
-        words = shlex.split(command)[1:]
+    for written in commands(*WRITTEN):
+        words = shlex.split(written)[1:]
         if (words[0] == "run" and "--plan" not in words) or "--pick" in words or words[0] == "verify":
             continue  # the `life` fixture, test_readme.py (a front) and test_verify.py (a gain) run these
         if words[0] == "init":
@@ -158,8 +159,8 @@ def test_every_command_of_the_documents_runs(
         words = [word.replace("results/tables", str(ROOT / "results/tables")) for word in words]
         words = [word.replace(f"configs/{replicas.name}", str(replicas)) for word in words]
         done = tuner_here(*(word.replace("results/quickstart", str(life.folder)) for word in words))
-        assert done.code == 0, f"{command}: {done.err}"
-        assert done.out, command
+        assert done.code == 0, f"{written}: {done.err}"
+        assert done.out, written
 
 
 @pytest.mark.parametrize("document", ["README.md", "results/README.md"])

@@ -8,25 +8,21 @@ Must not decide anything.
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, NoReturn
 
 import typer
 
 from tuner import __version__
 from tuner.commands import study_flags as flags_of
 from tuner.commands.failures import explain
+from tuner.commands.record.command_line import record
 from tuner.errors import SignalError
+from tuner.report.printing import print_events, print_json, print_result
 from tuner.report.stream import pass_on, say, unbroken
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-T = TypeVar("T")
 app = typer.Typer(
     name="tuner",
     pretty_exceptions_enable=False,
@@ -61,9 +57,8 @@ def run(
     trials: Annotated[int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")] = None,
     fresh: Fresh = False,
     wait: Wait = False,
-    warm_start: Annotated[
-        Path | None, typer.Option("--warm-start", metavar="OLD/best.yaml", help="Try its configuration first.")
-    ] = None,
+    warm_start: flags_of.WarmStart = None,
+    no_record: flags_of.NoRecord = False,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be done, and stop.")] = False,
     as_json: Json = False,
     verbose: flags_of.Verbose = None,
@@ -83,23 +78,26 @@ def run(
     from tuner.report.live.ending import ending
     from tuner.report.live.reporters import reporter as reporter_for
     from tuner.report.study_json import study_json
-    from tuner.report.terminal import print_lines
-    from tuner.report.words.progress import event_lines
 
-    flags = flags_of.StudyFlags.of(context.params)
-    text = study_of(study, flags, results, minutes, is_fresh=fresh)
+    text = study_of(study, flags_of.StudyFlags.of(context.params), results, minutes, is_fresh=fresh)
     path = Path(study) if text is None else written_file(study, results)
     options = RunOptions(
-        results=results, minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, text=text, warm_start=warm_start
+        results=results,
+        minutes=minutes,
+        trials=trials,
+        is_fresh=fresh,
+        wait=wait,
+        text=text,
+        warm_start=warm_start,
+        has_record=not no_record,
     )
     with reporter_for(sys.stderr, is_verbose=verbose) as reporter:
-        planned = plan_study(path, options, reporter) if plan else []
-        report = None if plan else run_study(path, options, reporter)
-    if report is None:
-        print_lines([line for event in planned for line in event_lines(event)], sys.stdout)
+        done = plan_study(path, options, reporter) if plan else run_study(path, options, reporter)
+    if isinstance(done, list):
+        print_events(done)
         return
-    print_result(report, as_json, study_json, lambda found: ending(found, sys.stdout, is_verbose=verbose))
-    if report.result is None or not report.result.is_answer:
+    print_result(done, as_json, study_json, lambda found: ending(found, sys.stdout, is_verbose=verbose))
+    if done.result is None or not done.result.is_answer:
         raise typer.Exit(1)
 
 
@@ -289,29 +287,15 @@ def replay(
     print_result(replay_results(results, options), as_json, words.replay_json, words.replay_lines)
 
 
+app.add_typer(record, name="record")
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON schema of study files, for editors."""
     from tuner.commands.schema import study_schema
 
     print_json(study_schema())
-
-
-def print_result(
-    result: T, as_json: bool, to_json: Callable[[T], Any], to_lines: Callable[[T], Sequence[RenderableType]]
-) -> None:
-    """Prints the answer of a command on stdout, as JSON or for a person to read."""
-    from tuner.report.terminal import print_lines
-
-    if as_json:
-        print_json(to_json(result))
-    else:
-        print_lines(to_lines(result), sys.stdout)
-
-
-def print_json(content: Any) -> None:
-    """Prints plain values as JSON on stdout."""
-    print(json.dumps(content, indent=2))
 
 
 def show_version(value: bool) -> None:

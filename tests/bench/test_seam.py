@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import enum
 import inspect
+import json
 import pickle
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from tests.bench.conftest import config, quick_plan, request_of, window
-from tuner.bench import configuration, measurement, protocol
+from tuner.bench import configuration, measurement, model_behaviour, protocol
 from tuner.bench.configuration import Conditions, Effective, Failure, FailureKind
 from tuner.bench.measurement import ArrivalProcess, Arrivals, Costs, HostActivity, OpenLoopStats, Session, Windows
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.bench.protocol import ModelFacts, Precision, Pruning, Role, SessionMember, StopRule
 
 CONFIG = config({"NUM_STREAMS": 2, "ENABLE_CPU_PINNING": True}, batch_size=4, infer_requests=8, replicas=2)
@@ -37,6 +39,8 @@ SESSION = Session(
     costs=COSTS,
     process="1,2",
 )
+STATE = StateKept(variables=("keys", "values"), steps=64, is_stated=False, timed_steps=9, step_s=0.3)
+TIMES = TimeDependsOnData(fastest_s=0.001, slowest_s=0.003)
 FACTS = ModelFacts(
     inputs=({"name": "x", "shape": [1, 3]},),
     precision="f32",
@@ -44,6 +48,8 @@ FACTS = ModelFacts(
     device_name="CPU",
     batch_legal=True,
     batch_reason="",
+    state=STATE,
+    data=TIMES,
 )
 VALUES: tuple[Any, ...] = (
     CONFIG,
@@ -60,6 +66,8 @@ VALUES: tuple[Any, ...] = (
     COSTS,
     SESSION,
     FACTS,
+    STATE,
+    TIMES,
     PLAN,
     RULE,
     PRUNING,
@@ -77,8 +85,12 @@ def classes_of(module: ModuleType) -> set[type]:
 
 
 def test_no_class_of_the_seam_is_forgotten() -> None:
-    found = set().union(*map(classes_of, (protocol, configuration, measurement)))
+    found = set().union(*map(classes_of, (protocol, configuration, measurement, model_behaviour)))
     assert found == {type(value) for value in VALUES}
+
+
+def test_a_state_comes_back_from_json_as_it_was() -> None:
+    assert StateKept.from_json(json.loads(json.dumps(asdict(STATE)))) == STATE
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)

@@ -220,7 +220,7 @@ def ours(run: Run) -> Result:
         study = folder / f"{run.name}.yaml"
         study.write_text(yaml.safe_dump(study_content(run), sort_keys=False), encoding="utf-8")
         record.append({"kind": "attempt", "model": run.name})
-        words = [sys.executable, "-m", "tuner", "run", str(study), "--results", str(folder), "--json"]
+        words = [sys.executable, "-m", "tuner", "run", str(study), "--results", str(folder), "--no-record", "--json"]
         print(f"{run.name} ours: {run.settings.minutes:g} min", flush=True)
         with (folder / f"{run.name}.log").open("a", encoding="utf-8") as log:
             done = subprocess.run(

@@ -39,7 +39,18 @@ def main() -> None:
     for seed in range(len(found), given.studies):
         path = given.folder / f"null-study-{seed}.yaml"
         path.write_text(f"{STUDY}budget: {{minutes: {given.minutes:g}}}\nsearch: {{seed: {seed}}}\n")
-        words = [sys.executable, "-m", "tuner", "run", str(path), "--results", str(given.folder), "--wait", "--json"]
+        words = [
+            sys.executable,
+            "-m",
+            "tuner",
+            "run",
+            str(path),
+            "--results",
+            str(given.folder),
+            "--wait",
+            "--no-record",
+            "--json",
+        ]
         done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
         result = json.loads(done.stdout)
         found.append({"seed": seed, "minutes": given.minutes, **result})

@@ -58,9 +58,10 @@ def page(path: Path, profile: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("study", nargs="?", type=Path, default=ROOT / "configs/quickstart.yaml")
-    parser.add_argument("--minutes", type=float)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    quickstart = ROOT / "configs/quickstart.yaml"
+    parser.add_argument("study", nargs="?", type=Path, default=quickstart, help="the study (configs/quickstart.yaml)")
+    parser.add_argument("--minutes", type=float, help="budget, instead of the study's own")
     given = parser.parse_args()
     study = given.study.resolve()
     PICTURES.mkdir(exist_ok=True)

@@ -45,7 +45,17 @@ def overhead(folder: Path) -> float:
 
 def run(config: str, results: Path, minutes: float | None) -> dict[str, object]:
     begin = time.perf_counter()
-    words = [sys.executable, "-m", "tuner", "run", str(CONFIGS / f"{config}.yaml"), "--results", str(results), "--json"]
+    words = [
+        sys.executable,
+        "-m",
+        "tuner",
+        "run",
+        str(CONFIGS / f"{config}.yaml"),
+        "--results",
+        str(results),
+        "--no-record",
+        "--json",
+    ]
     words += [] if minutes is None else ["--minutes", f"{minutes:g}"]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
     return {**json.loads(done.stdout), "wall_s": time.perf_counter() - begin}

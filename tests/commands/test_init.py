@@ -221,7 +221,7 @@ def test_the_list_names_every_recipe(here: Here) -> None:
 def test_a_model_alone_is_run_resumed_and_kept_apart_from_others(
     here: Here, short_windows: None, tmp_path: Path
 ) -> None:
-    words = ("run", "builtin:mlp", "--minimize", "latency_p50_ms", "--minutes", "0.2", "--device", "CPU")
+    words = ("run", "builtin:mlp", "--minimize", "latency_p50_ms", "--minutes", "0.1", "--device", "CPU")
     done = here(*words)
     assert done.code == 0, done.err
     file = tmp_path / "results/mlp/study.yaml"
@@ -230,11 +230,11 @@ def test_a_model_alone_is_run_resumed_and_kept_apart_from_others(
     text, log = file.read_text(), (file.parent / "sessions.jsonl").read_bytes()
     assert here(*words).out == done.out, "the same command resumes"
     assert here("run", file).out == done.out, "so does the file that it wrote"
-    other = here("run", "builtin:mlp", "--minutes", "0.2")
+    other = here("run", "builtin:mlp", "--minutes", "0.1")
     assert other.code == 2
     assert "latency_p50_ms" in other.err
     openvino.save_model(build_mlp(), tmp_path / "mlp.xml")
-    other = here("run", "mlp.xml", "--minutes", "0.2")
+    other = here("run", "mlp.xml", "--minutes", "0.1")
     assert other.code == 2
     assert "holds a study of another model" in other.err
     assert "--results DIR keeps both" in other.err

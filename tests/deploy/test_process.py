@@ -152,14 +152,20 @@ def test_a_deployment_may_go_right_after_its_queue(run: Callable[[str], str]) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("ask", ["deployment.infer({'x': x})", "deployment.infer_request().infer({'x': x})"])
 def test_the_first_calls_of_a_process_may_come_from_many_threads_at_once(run: Callable[[str], str], ask: str) -> None:
-    for _ in range(8):
-        run(
-            "deployment = best.compile()\n"
-            "together = threading.Barrier(6)\n"
-            "def work():\n"
-            "    together.wait()\n"
-            f"    {ask}\n"
-            "threads = [threading.Thread(target=work) for _ in range(6)]\n"
-            "for thread in threads: thread.start()\n"
-            "for thread in threads: thread.join()\n"
-        )
+    """Each child is a process that has not called OpenVINO: what it imports is imported once, before the forks."""
+    run(
+        FORK + "def first_calls():\n"
+        "    deployment = best.compile()\n"
+        "    together = threading.Barrier(6)\n"
+        "    failed = []\n"
+        "    def work():\n"
+        "        together.wait()\n"
+        "        try:\n"
+        f"            {ask}\n"
+        "        except BaseException as error: failed.append(error)\n"
+        "    threads = [threading.Thread(target=work) for _ in range(6)]\n"
+        "    for thread in threads: thread.start()\n"
+        "    for thread in threads: thread.join()\n"
+        "    assert not failed, failed\n"
+        "for _ in range(8): in_child(first_calls)\n"
+    )

@@ -12,7 +12,7 @@ from tests.report.live.shown import HARMLESS, HOSTILE, run_through
 from tests.virtual import TINY, Listener
 from tuner.bench.configuration import DeploymentConfig
 from tuner.errors import OutputError
-from tuner.phases.progress import Measuring, ModelNote, Status
+from tuner.phases.progress import DeploymentNote, Measuring, Status
 from tuner.report.run_log import RunLog
 from tuner.report.words.progress import event_lines
 
@@ -51,13 +51,13 @@ def test_a_space_that_is_listed_has_one_line(tmp_path: Path) -> None:
 
 def test_a_file_is_utf_8_and_nothing_in_it_controls_a_terminal(tmp_path: Path) -> None:
     log = log_in(tmp_path)
-    log.tell(ModelNote(text=f"mod\u00e8le {HOSTILE} \udcff"))
+    log.tell(DeploymentNote(text=f"mod\u00e8le {HOSTILE} \udcff"))
     assert lines_of(log) == [f"mod\u00e8le {HARMLESS} \\udcff"]
 
 
 def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
     log = RunLog(inner=Listener(), path=tmp_path / "missing" / "run.log")
-    for act in (lambda: log.tell(ModelNote(text="x")), lambda: log.show(SEARCH)):
+    for act in (lambda: log.tell(DeploymentNote(text="x")), lambda: log.show(SEARCH)):
         with pytest.raises(OutputError, match=r"cannot write .*run\.log"):
             act()
 

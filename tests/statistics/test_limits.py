@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,6 +28,12 @@ from tuner.statistics.limits import (
 from tuner.study.study import Limit
 
 
+@cache
+def counted(ms: tuple[float, ...]) -> Mapping[int, int]:
+    """Returns the histogram of latencies, which tens of thousands of members have in common."""
+    return histogram.count(list(ms)) if ms else {}
+
+
 def member(blocks: Sequence[Sequence[float]], *, samples: int | None = None, duration_s: float = 1.0) -> Windows:
     """Windows of one second; `blocks` are the latencies (ms) of each."""
     windows = tuple(
@@ -36,7 +43,7 @@ def member(blocks: Sequence[Sequence[float]], *, samples: int | None = None, dur
             started_s=0.0,
             duration_s=duration_s,
             samples=len(ms) if samples is None else samples,
-            latency_counts=histogram.count(list(ms)) if ms else {},
+            latency_counts=dict(counted(tuple(ms))),
             latency_sum_ms=math.fsum(ms),
         )
         for block, ms in enumerate(blocks)

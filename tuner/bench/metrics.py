@@ -61,6 +61,11 @@ class Metric:
         """+1 if higher is better, else -1: `sign * log(a / b)` is positive if a is better."""
         return 1 if self.is_higher_better else -1
 
+    @property
+    def title(self) -> str:
+        """Name with the unit, unless the name has the unit as one of its parts."""
+        return self.name if self.unit.lower() in self.name.split("_") else f"{self.name} ({self.unit})"
+
     def is_in(self, windows: Sequence[Window]) -> bool:
         """Returns True if the metric can be read off these windows.
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.measurement import ArrivalProcess, Session, Windows
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.bench.value import Value
 
 Clock = Callable[[], float]
@@ -169,8 +170,14 @@ class ModelFacts:
     """Number of inferences after which each request empties its state; None for a model without one."""
     inference_s: float = 0.0
     """Seconds of one inference of the model as it is; 0 if it was not timed."""
-    notes: Sequence[str] = ()
-    """Sentences on what the model does, for the user to read before anything is measured."""
+    operations: int = 0
+    """Number of the model's operations; 0 if unknown."""
+    weight_bytes: int = 0
+    """Size of the model's constants; 0 if unknown."""
+    state: StateKept | None = None
+    """State of the model; None for a model without one."""
+    data: TimeDependsOnData | None = None
+    """Times on different random inputs; None if they do not differ, or were not compared."""
 
 
 class Bench(Protocol):

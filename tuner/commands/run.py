@@ -12,16 +12,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tuner.bench.configuration import DeploymentConfig, Effective, Failure
 from tuner.bench.host.energy import EnergyReader
-from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.bench.protocol import ModelFacts
 from tuner.bench.worker.pool import ProcessMode
 from tuner.bench.worker.worker_bench import WorkerBench
 from tuner.commands.plan import plan_events
-from tuner.deploy.best import Best, BestInput, BestModel, portable_path
+from tuner.commands.record.keeping import keep_study
+from tuner.commands.record.suggestions import suggested, warmed
+from tuner.deploy.best import BestInput, BestModel, portable_path
 from tuner.deploy.best_file import load_best, unheld_inputs, write_best
 from tuner.deploy.front_file import write_front
 from tuner.errors import BusyError, InputError, ModelError, NoAnswerError
@@ -32,21 +33,19 @@ from tuner.model.locate import sha256
 from tuner.model.spec import InputSpec
 from tuner.outcome.best_config import Deployed, make_best
 from tuner.outcome.pareto_front import knee_of, make_front
+from tuner.outcome.past_study import circumstances
 from tuner.outcome.study_report import StudyReport, read_finished
 from tuner.phases.host_watch import PAUSE_LIMIT_S, PAUSE_SHARE, HostWatch
-from tuner.phases.order import run_phases
 from tuner.phases.progress import (
+    AnswersMayChange,
     Event,
     Measuring,
-    ModelNote,
     Reporter,
     Status,
     StudyBegins,
-    StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
     TornLineDropped,
-    WarmStarted,
 )
 from tuner.phases.runner import SessionRunner
 from tuner.planning.feasibility import check_host
@@ -56,24 +55,23 @@ from tuner.records.folder import not_left_empty, prepare, write_text
 from tuner.records.identity import check_identity, read_environment, study_identity
 from tuner.records.locks import locked
 from tuner.records.noise_cache import NoiseCache, noise_cache
+from tuner.records.past.past_study import Circumstances
 from tuner.records.session_log import Log, open_log, read_log
 from tuner.report.html.phase_pages import PhasePages, write_or_tell
 from tuner.report.run_log import RunLog
 from tuner.report.words import verdict as verdict_words
 from tuner.report.words.answer import bound_words
-from tuner.search.database.presentation import Presentation
-from tuner.search.database.study_database import StudyDatabase
-from tuner.search.optuna_study import Search
 from tuner.search.search_space import NO_PRECISION, make_setup, proof_sizes
-from tuner.search.seeds import merged, warm_seed
 from tuner.statistics.limits import bounds_of
 from tuner.study.baselines import with_servers
 from tuner.study.conditions import as_written, under
 from tuner.study.file.device_checks import DeviceInspector, check_model_file
 from tuner.study.file.loader import load_study, parse
 from tuner.study.setup import KnownNoise, StudySetup
-from tuner.study.space import is_same
 from tuner.study.study import Budget, Study
+
+if TYPE_CHECKING:
+    from tuner.search.optuna_study import Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +87,8 @@ class RunOptions:
     wait: bool = False
     warm_start: Path | None = None
     """Best.yaml of an earlier study, whose configuration is tried first."""
+    has_record: bool = True
+    """False to be suggested nothing by the record of studies, and to leave nothing to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,7 @@ class Prepared:
     facts: ModelFacts
     folder: Path
     model_sha256: str
+    about: Circumstances
 
 
 def run_study(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
@@ -120,6 +121,8 @@ def run_study(path: Path, options: RunOptions, reporter: Reporter) -> StudyRepor
 
 def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
     with prepared_study(path, options, reporter, "run") as prepared:
+        from tuner.phases.order import run_phases  # imports Optuna, for which a refused study need not wait
+
         runner, folder = prepared.runner, prepared.folder
         with _search(runner, folder) as search:
             result = run_phases(runner, search)
@@ -135,6 +138,8 @@ def _run(path: Path, options: RunOptions, reporter: Reporter) -> StudyReport:
         write_best(folder / "best.yaml", best)
         report = StudyReport.of(folder, state)
         write_or_tell(lambda: report, folder, runner.tell)
+        if options.has_record:
+            runner.tell(keep_study(state, result, prepared.about, folder))
         return report
 
 
@@ -199,13 +204,10 @@ def _prepared(
     host = under(host_facts(), study.conditions)
     study = with_servers(study, host, physical_cores(study.conditions.cpuset or cpu_list()))
     slow = slow_model(facts.inference_s, study.budget.minutes, longest_window_s=BASELINE_WINDOW_LIMIT_S)
-    said: list[Event] = [ModelNote(text=text) for text in facts.notes]
-    said += [*filter(None, [slow]), *(StudyFileWarning(text=text) for text in study.warnings)]
+    said: list[Event] = [event for event in (facts.state, facts.data, slow) if event is not None]
+    said += [AnswersMayChange(parameter=name) for name in study.parameters_of_answers]
     setup = make_setup(study, facts, host, bench.resolve, said.append)
     digest = sha256(study.model)
-    if options.warm_start is not None:
-        setup, warmed = _warmed(setup, load_best(options.warm_start), digest)
-        said.append(warmed)
     inputs, metrics = list(facts.inputs), "+".join(study.objective.metrics)
     cache = noise_cache(host, digest, inputs, study.device, metrics, as_written(study.conditions))
     setup = replace(setup, known_noise=cache.read(time.time()))
@@ -218,8 +220,13 @@ def _prepared(
         reporter = PhasePages(inner=reporter, folder=folder, read=lambda: StudyReport.of(folder, state))
     else:
         log = read_log(folder / "sessions.jsonl")
-    if log.dropped_torn_line:
-        said.append(TornLineDropped())
+    about = circumstances(study, facts, host, digest)
+    if purpose != "measure":
+        setup = suggested(
+            setup, log, about, said.append, folder=folder, has_record=options.has_record, may_write=purpose == "run"
+        )
+    setup = warmed(setup, options.warm_start, digest, said.append)
+    said += [TornLineDropped()] if log.dropped_torn_line else []
     state = StudyState(setup=setup, log=log)
     for event in [StudyBegins(state=state, host=host), *said]:
         reporter.tell(event)
@@ -233,7 +240,7 @@ def _prepared(
         describe=verdict_words.verdict_words,
         remember=partial(_remember, cache, setup.known_noise),
     )
-    return Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest)
+    return Prepared(runner=runner, facts=facts, folder=folder, model_sha256=digest, about=about)
 
 
 def _opened_log(folder: Path, setup: StudySetup, facts: ModelFacts, host: HostFacts, digest: str) -> Log:
@@ -243,21 +250,6 @@ def _opened_log(folder: Path, setup: StudySetup, facts: ModelFacts, host: HostFa
     check_identity(folder, identity, asdict(host), is_started=bool(log.all_sessions()))
     write_text(folder / "study.yaml", setup.study.text)
     return log
-
-
-def _warmed(setup: StudySetup, earlier: Best, digest: str) -> tuple[StudySetup, WarmStarted]:
-    """Returns the setup with what was good before as its first seed, and the event that says so.
-
-    Seeds are no part of a study's identity: they say what is tried first, and never what is concluded.
-    """
-    given = {**earlier.properties, **{name: getattr(earlier, name) for name in OWN_PARAMETERS}}
-    seed = warm_seed(setup.space, given)
-    # The pinned precision is no choice of the space, and every candidate has it.
-    differing = [name for name, value in given.items() if name in seed and not is_same(seed[name], value)]
-    event = WarmStarted(
-        source=str(earlier.source), differing=tuple(differing), is_other_model=earlier.model.sha256 != digest
-    )
-    return replace(setup, seeds=merged([[seed], [dict(point) for point in setup.seeds]])), event
 
 
 def host_watch(bench: WorkerBench, budget: Budget) -> HostWatch:
@@ -285,6 +277,10 @@ def _with_budget(study: Study, options: RunOptions) -> Study:
 
 
 def _search(runner: SessionRunner, folder: Path) -> Search:
+    from tuner.search.database.presentation import Presentation
+    from tuner.search.database.study_database import StudyDatabase
+    from tuner.search.optuna_study import Search
+
     """Returns a search without trials that will be mirrored in the folder's study.db."""
     setup, study = runner.state.setup, runner.state.study
     objective = study.objective

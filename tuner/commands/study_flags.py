@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,12 @@ Replicas = Annotated[int | None, typer.Option("--replicas", min=1, help="Process
 Rate = Annotated[float | None, typer.Option("--rate", help="Requests a second that arrive by themselves (Poisson).")]
 Device = Annotated[str | None, typer.Option("--device", help="As OpenVINO names it.  [default: CPU]")]
 Verbose = Annotated[bool | None, typer.Option("--verbose/--quiet", help="Print all that happens; only the verdict.")]
+WarmStart = Annotated[
+    Path | None, typer.Option("--warm-start", metavar="OLD/best.yaml", help="Try its configuration first.")
+]
+NoRecord = Annotated[
+    bool, typer.Option("--no-record", help="Neither use what earlier studies found, nor keep what this one finds.")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

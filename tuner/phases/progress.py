@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from tuner.bench.configuration import DeploymentConfig, Failure
 from tuner.bench.measurement import HostActivity
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.bench.protocol import Phase
 from tuner.evidence.state import StudyState
 from tuner.model.host import HostFacts
@@ -20,6 +21,7 @@ from tuner.planning.description import Planned
 from tuner.planning.provable import OutOfReach
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
+from tuner.records.past.events import RecordEvent
 from tuner.search.database.events import DatabaseEvent
 from tuner.search.enumeration import ListingGivenUp, SpaceEnumeration
 from tuner.search.search_space import BatchLeavesSpace
@@ -35,14 +37,6 @@ class StudyBegins:
     """The record, which grows while the study runs and is only read here."""
     host: HostFacts
     """The host as one replica finds it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelNote:
-    """The worker that looked at the model has a remark about it."""
-
-    text: str
-    """Remark of the worker, which crosses the border of its process as text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +60,11 @@ class WarmStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyFileWarning:
-    """The study file is valid, but one of its values has a consequence that a user may not expect."""
+class AnswersMayChange:
+    """The space has a parameter whose values change what the model answers, not only how fast."""
 
-    text: str
-    """Message about the file, as for a value that is wrong."""
+    parameter: str
+    """Name of the parameter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,13 +212,15 @@ class CandidateRejected:
 
 Event = (
     StudyBegins
-    | ModelNote
+    | StateKept
+    | TimeDependsOnData
     | DeploymentNote
     | PageNotWritten
-    | StudyFileWarning
+    | AnswersMayChange
     | StudyFileWritten
     | TornLineDropped
     | WarmStarted
+    | RecordEvent
     | WaitingForHolder
     | SlowModel
     | BatchLeavesSpace

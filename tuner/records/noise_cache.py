@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tuner.atomic_write import write_atomically
 from tuner.model.host import HostFacts
+from tuner.records.user_folder import user_folder
 from tuner.study.setup import KnownNoise
 
 CACHED_FOR_S = 86_400.0
@@ -27,12 +27,15 @@ CACHED_DF = 12
 class NoiseCache:
     """Noise by fingerprint, in one file; a file that is missing, damaged or cannot be written is no error."""
 
-    path: Path
+    path: Path | None
+    """File of the cache; None for a user without a home, whose noise is not kept."""
     fingerprint: str
     """Text that is equal for two studies with the same host, model, inputs, device and metric."""
 
     def read(self, now_unix_s: float) -> KnownNoise | None:
         """Returns the noise of the fingerprint; None if it is unknown or older than a day."""
+        if self.path is None:
+            return None
         try:
             found = json.loads(self.path.read_text(encoding="utf-8"))[self.fingerprint]
             age_s = now_unix_s - float(found["at_unix_s"])
@@ -44,6 +47,8 @@ class NoiseCache:
 
     def write(self, noise: KnownNoise, now_unix_s: float) -> None:
         """Writes the noise of the fingerprint beside that of others."""
+        if self.path is None:
+            return
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -58,7 +63,6 @@ class NoiseCache:
 def noise_cache(host: HostFacts, *facts: object) -> NoiseCache:
     """Returns the cache for a host and for the facts (values of JSON) that the noise depends on."""
     words = json.dumps([asdict(host), *facts], sort_keys=True)
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    return NoiseCache(
-        path=root / "tuner" / "calibration.json", fingerprint=hashlib.sha256(words.encode()).hexdigest()[:16]
-    )
+    folder = user_folder(None, variable_of_parent="XDG_CACHE_HOME", below_home=".cache")
+    path = None if folder is None else folder / "calibration.json"
+    return NoiseCache(path=path, fingerprint=hashlib.sha256(words.encode()).hexdigest()[:16])

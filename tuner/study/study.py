@@ -15,6 +15,15 @@ from tuner.study.space import Parameter
 
 SamplerName = Literal["auto", "race", "tpe", "gp", "random", "grid"]
 
+OUTPUT_PROPERTIES = (
+    "INFERENCE_PRECISION_HINT",
+    "EXECUTION_MODE_HINT",
+    "KV_CACHE_PRECISION",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE",
+    "CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE",
+)
+"""Properties that change the results of the model, not only its speed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
@@ -139,11 +148,15 @@ class Study:
     seed: int = 0
     sampler: SamplerName = "auto"
     min_gain_pct: float = 1.0
-    warnings: tuple[str, ...] = ()
     load: ArrivalProcess | None = None
     """Arrival process of the requests; None for a closed loop."""
     callers: tuple[int, ...] = ()
     """Numbers of synchronous callers, ascending, for the worst of which the answer holds; empty if none is stated."""
+
+    @property
+    def parameters_of_answers(self) -> tuple[str, ...]:
+        """Names of the parameters in the space whose values change what the model answers, not only how fast."""
+        return tuple(given.name for given in self.space.parameters if given.name in OUTPUT_PROPERTIES)
 
     @property
     def is_single(self) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from tests.report.live.shown import HARMLESS, HOSTILE, Screen, run_through
 from tests.virtual import LARGE, make_study
 from tuner.bench.configuration import DeploymentConfig
-from tuner.phases.progress import Measuring, ModelNote, SpaceTooLarge, Status
+from tuner.phases.progress import DeploymentNote, Measuring, SpaceTooLarge, Status
 from tuner.records.locks import WaitingForHolder
 from tuner.report.live import reporters
 from tuner.report.live.reporters import LINE, Dashboard, Everything, Lines, Quiet, reporter
@@ -106,7 +106,7 @@ def test_a_study_of_several_objectives_has_no_new_best(tmp_path: Path) -> None:
 def test_a_notice_is_wrapped_and_details_are_left_to_the_log() -> None:
     stream = io.StringIO()
     with reporter(stream) as lines:
-        lines.tell(ModelNote(text="warning: " + "word " * 100))
+        lines.tell(DeploymentNote(text="warning: " + "word " * 100))
         lines.tell(WAITING)
         lines.tell(SpaceTooLarge(sampler="race"))
     *wrapped, last = stream.getvalue().splitlines()
@@ -118,7 +118,7 @@ def test_a_notice_is_wrapped_and_details_are_left_to_the_log() -> None:
 def test_quiet_prints_only_what_is_awaited() -> None:
     stream = io.StringIO()
     with reporter(stream, is_verbose=False) as quiet:
-        quiet.tell(ModelNote(text="anything"))
+        quiet.tell(DeploymentNote(text="anything"))
         quiet.show(MIDDLE)
         quiet.tell(WAITING)
     assert stream.getvalue() == "waiting for process 12, results/a\n"
@@ -127,7 +127,7 @@ def test_quiet_prints_only_what_is_awaited() -> None:
 def test_verbose_prints_every_event_and_every_status_once() -> None:
     stream = io.StringIO()
     with reporter(stream, is_verbose=True) as everything:
-        everything.tell(ModelNote(text="word " * 100))
+        everything.tell(DeploymentNote(text="word " * 100))
         for status in (START, START, MIDDLE):
             everything.show(status)
     assert stream.getvalue().splitlines() == ["word " * 100, "baselines", status_line(MIDDLE)]
@@ -141,7 +141,7 @@ def test_no_name_reaches_a_stream_as_control_characters(
     monkeypatch.setattr(reporters, "DRAW_EVERY_S", 0.0)
     out = stream()
     with reporter(out, is_verbose=is_verbose) as shown:
-        shown.tell(ModelNote(text=HOSTILE))
+        shown.tell(DeploymentNote(text=HOSTILE))
         shown.tell(WaitingForHolder(holder=HOSTILE))
         shown.show(replace(START, measuring=Measuring(baselines=(HOSTILE,))))
     text = out.getvalue()
@@ -174,8 +174,8 @@ def test_the_screen_changes_in_place_and_is_gone_at_the_end() -> None:
 def test_what_a_user_has_to_know_stays_and_what_is_over_does_not() -> None:
     stream = Screen()
     with dashboard(stream) as shown:
-        shown.tell(ModelNote(text="warning: outputs change"))
-        shown.tell(ModelNote(text="warning: outputs change"))
+        shown.tell(DeploymentNote(text="warning: outputs change"))
+        shown.tell(DeploymentNote(text="warning: outputs change"))
         shown.tell(WAITING)
         shown.show(MIDDLE)
     assert stream.getvalue().split(ERASE_LINE)[-1].count("warning: outputs change") == 1
@@ -186,7 +186,7 @@ def test_verbose_prints_events_above_the_screen_where_they_stay() -> None:
     stream = Screen()
     with dashboard(stream, is_verbose=True) as shown:
         shown.show(START)
-        shown.tell(ModelNote(text="a [bold]note[/bold] [/]"))
+        shown.tell(DeploymentNote(text="a [bold]note[/bold] [/]"))
         shown.show(MIDDLE)
     assert "a [bold]note[/bold] [/]" in stream.getvalue()
 

@@ -19,7 +19,7 @@ from tuner.bench.measurement import HostActivity
 from tuner.evidence.candidates import Candidate
 from tuner.model.spec import ModelSpec
 from tuner.phases.host_events import HostPaused, HostReading, HostResumed, PauseCause, PauseGoesOn
-from tuner.phases.progress import Measuring, ModelNote, Status, StudyBegins
+from tuner.phases.progress import DeploymentNote, Measuring, Status, StudyBegins
 from tuner.records.locks import WaitingForHolder
 from tuner.report.live.screen import Size, cut, gain_words, screen
 from tuner.report.live.view import HostQuality, Leader, View, host_quality
@@ -45,8 +45,8 @@ def full_view(folder: Path, name: str = "virtual") -> View:
     view = View()
     view.tell(StudyBegins(state=Virtual(folder=folder, study=study).state(), host=HOST))
     for i in range(12):
-        view.tell(ModelNote(text=f"event {i} of {name}"))
-    view.tell(ModelNote(text=f"warning: {name} " + "something that a user should read to its end " * 4))
+        view.tell(DeploymentNote(text=f"event {i} of {name}"))
+    view.tell(DeploymentNote(text=f"warning: {name} " + "something that a user should read to its end " * 4))
     measuring = Measuring(configurations=(config(name),))
     view.show(Status(phase="search", remaining_s=61.0, total_s=120.0, measuring=measuring, reference=name, noise=0.034))
     view.tried, view.failed, view.quality = 12, 1, HostQuality.NOISY
@@ -120,7 +120,7 @@ def test_a_low_terminal_keeps_the_bar_and_drops_the_header(tmp_path: Path) -> No
 
 def test_no_name_controls_the_terminal(tmp_path: Path) -> None:
     view = full_view(tmp_path, HOSTILE)
-    view.tell(ModelNote(text=HOSTILE))
+    view.tell(DeploymentNote(text=HOSTILE))
     lines = rendered(screen(view, Size(width=400, height=60)), 400)
     assert all(line.isprintable() for line in lines)
     assert sum(line.count(HARMLESS[:20]) for line in lines) >= 8

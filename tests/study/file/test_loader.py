@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tests.study.file.study_text import BASE, CONFIGS, Load, changed, parameters_of
 from tuner.bench.value import Value
 from tuner.errors import InputError, StudyFileError
+from tuner.phases.progress import AnswersMayChange
+from tuner.report.words.progress import event_lines
 from tuner.study.file.loader import load_study
 from tuner.study.space import Parameter, Space
 from tuner.study.study import BaselineSpec, Budget, Limit, Objective, SpaceSpec
@@ -27,7 +29,7 @@ def test_a_small_file_is_a_study_with_defaults(load: Load) -> None:
     assert study.objective == Objective(metric="throughput")
     assert study.space == SpaceSpec(is_auto=True)
     assert study.budget == Budget(minutes=5)
-    assert (study.seed, study.sampler, study.min_gain_pct, study.warnings) == (0, "auto", 1.0, ())
+    assert (study.seed, study.sampler, study.min_gain_pct, study.parameters_of_answers) == (0, "auto", 1.0, ())
     assert not study.model.assume_batch_legal
     assert not study.baselines
 
@@ -152,9 +154,9 @@ def test_a_logarithmic_range_ascends_from_low_to_high_in_steps_of_at_most_two(lo
     ],
 )
 def test_a_parameter_that_changes_the_answers_is_warned_about(load: Load, name: str) -> None:
-    warnings = load(changed(space=f"{{{name}: {{choices: [a, b]}}}}")).warnings
-    assert len(warnings) == 1
-    assert warnings[0].startswith(f"{name} is in the space: its values change what the model answers")
+    (found,) = load(changed(space=f"{{{name}: {{choices: [a, b]}}}}")).parameters_of_answers
+    (line,) = event_lines(AnswersMayChange(parameter=found))
+    assert line.startswith(f"warning: {name} is in the space: its values change what the model answers")
 
 
 def test_a_latency_objective_may_ask_for_batches_when_the_file_says_so(load: Load) -> None:
@@ -203,7 +205,7 @@ def test_an_unreadable_file_is_the_users_mistake(tmp_path: Path, monkeypatch: py
 def test_every_study_of_this_repository_loads(path: Path) -> None:
     study = load_study(path)
     assert study.name == path.stem
-    assert not study.warnings
+    assert not study.parameters_of_answers
 
 
 def test_the_quickstart_is_there() -> None:

@@ -22,6 +22,7 @@ from tuner.bench.host.background import Background
 from tuner.bench.host.cgroup import sweep
 from tuner.bench.host.memory import read_peak_memory_bytes
 from tuner.bench.measurement import HostActivity, Session
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.bench.protocol import ModelFacts, Progress, SessionPlan, SessionRequest
 from tuner.bench.session.member import CommandFailed, ProcessContaminated, SystemUnderTest, WorkerLost
 from tuner.bench.session.session import run_session
@@ -124,7 +125,12 @@ class WorkerBench:
         worker = self._pool.resident()
         answer = worker.call("inspect", limit_s=INSPECT_LIMIT_S, device=device, batch_sizes=list(batch_sizes))
         self._pool.model_bytes = read_peak_memory_bytes(Path(f"/proc/{worker.pid}/status")) or 0
-        return ModelFacts(**answer)
+        state, data = answer.pop("state"), answer.pop("data")
+        return ModelFacts(
+            **answer,
+            state=state and StateKept.from_json(state),
+            data=data and TimeDependsOnData(**data),
+        )
 
     def unknown_properties(self, device: str, names: Sequence[str]) -> list[str]:
         """Returns those of `names` that the device does not support. Raises HostError if the device does not answer."""

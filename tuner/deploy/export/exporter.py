@@ -68,7 +68,7 @@ SETTINGS: Mapping[str, Callable[[Best], str | None]] = {
         f"background {best.deployment['background']}" if best.deployment.get("background") else None
     ),
 }
-"""Words on each setting that a best.yaml may hold; None where it says nothing a consumer must express.
+"""Setting of a best.yaml -> function that returns its words, or None if a consumer need not express it.
 
 `properties` are apart: an exporter refuses each of them by its name and value.
 """
@@ -86,7 +86,7 @@ ON_THE_HOST: Mapping[str, str] = {
     "environment.cpu_quota": "for the control group that holds all of them to say",
     "deployment.background": "no export starts the load that ran beside",
 }
-"""Refusals of every consumer that is a program in a process, not what starts the process."""
+"""Refusals of a consumer that runs inside a process, which another program starts and limits."""
 
 
 def no_refusal(name: str, value: PropertyValue) -> str | None:

@@ -1,4 +1,4 @@
-r"""Writes one systemd unit for each replica, with the CPUs, the quota and the memory of the measurement."""
+"""Writes one systemd unit for each replica, with the CPUs, the quota and the memory of the measurement."""
 
 from __future__ import annotations
 

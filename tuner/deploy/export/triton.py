@@ -1,4 +1,4 @@
-"""Writes config.pbtxt for Triton's OpenVINO backend, which ignores parameters that it does not know in silence."""
+"""Writes config.pbtxt for Triton's OpenVINO backend, which says nothing of parameters that it does not know."""
 
 from __future__ import annotations
 

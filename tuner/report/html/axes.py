@@ -9,8 +9,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.bench.metrics import Metric
-
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -108,8 +106,3 @@ def log_axis(low: float, high: float, ticks: Sequence[float], texts: Sequence[st
     margin = max(0.01, 0.06 * math.log10(high / low))
     wanted = [math.log10(low) - margin, math.log10(high) + margin]
     return {"type": "log", "tickvals": list(ticks), "ticktext": list(texts), "range": wanted}
-
-
-def metric_title(metric: Metric) -> str:
-    """Returns the name of a metric with its unit, which is not said twice."""
-    return metric.name if metric.unit.lower() in metric.name.split("_") else f"{metric.name} ({metric.unit})"

@@ -64,7 +64,7 @@ def comparison_figure(reports: Sequence[StudyReport]) -> Figure:
         for i, (report, bar, name) in enumerate(found):
             add_bars(figure, [bar], [places[name]], report.study.objective.row, title=kind, colour=kinds[kind])
             figure.data[-1].update(legendgroup=kind, showlegend=i == 0)
-            if kind == "baselines":  # their intervals lie upon each other here, and stand in each study's own page
+            if kind == "baselines":  # their intervals would overlap; the page of each study has them
                 figure.data[-1].update(error_x_visible=False, marker_size=8)
             ratios += [math.exp(x) for x in ((bar.estimate,) if kind == "baselines" else (bar.low, bar.high))]
     figure.add_vline(x=1, line={"dash": "dot", "color": GREY})

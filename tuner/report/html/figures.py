@@ -20,7 +20,6 @@ from tuner.report.html.axes import (
     RED,
     dot,
     finished,
-    metric_title,
     ratio_axis,
     value_axis,
 )
@@ -119,7 +118,7 @@ def tradeoff_figure(report: StudyReport, points: Sequence[Point] | None = None) 
             if limit.metric in (latency, "throughput"):
                 values += [bound] if limit.metric == latency else []
                 _add_limit(figure, bound, is_vertical=limit.metric == latency)
-    finished(figure, f"{latency}, logarithmic", metric_title(METRICS["throughput"]), height=440)
+    finished(figure, f"{latency}, logarithmic", METRICS["throughput"].title, height=440)
     figure.update_xaxes(**value_axis([x for x in values if x > 0]))
     figure.update_yaxes(rangemode="tozero")
     return figure

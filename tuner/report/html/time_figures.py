@@ -17,7 +17,7 @@ from tuner.evidence.candidates import ranked
 from tuner.evidence.pooled_metrics import metrics_of
 from tuner.outcome.study_report import StudyReport
 from tuner.records.session_log import SessionLine
-from tuner.report.html.axes import GREY, ORANGE, PHASES, RED, SOFT, dot, finished, metric_title, ratio_axis
+from tuner.report.html.axes import GREY, ORANGE, PHASES, RED, SOFT, dot, finished, ratio_axis
 from tuner.report.outcome import searched_parameters
 from tuner.report.words.configuration import name_by
 from tuner.statistics.disturbance import DISTURBED_OTHER_PCT, DISTURBED_STEAL_PCT, mean_load, windows_of
@@ -87,7 +87,7 @@ def reference_figure(report: StudyReport) -> Figure:
         text=[phase for _, _, phase in shown],
         hovertemplate="%{text}: %{y:.4g}<extra></extra>",
     )
-    finished(figure, "minutes", metric_title(metric), height=300)
+    finished(figure, "minutes", metric.title, height=300)
     figure.update_layout(showlegend=False)
     figure.update_yaxes(rangemode="tozero")
     _add_phases(figure, starts, lines)

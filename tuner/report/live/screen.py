@@ -31,7 +31,7 @@ LABEL = 7
 """Number of columns of the labels in the header."""
 
 TIMES_FROM = math.log(2.0)
-"""Gain (log-ratio) from which on it is told as a factor, because per cent beyond a doubling mislead."""
+"""Gain (log-ratio) from which the screen shows a factor, because per cent beyond a doubling mislead."""
 
 WARNING = "warning: "
 """Begins a line that a user should read to its end."""
@@ -74,7 +74,7 @@ def screen(view: View, size: Size) -> Group:
     """Returns the screen, whose lines fit the terminal in width and number."""
     fixed = [*_header(view, size), Text(), *_progress(view, size), Text(), *_board(view, size)]
     room = size.height - 1 - len(fixed)
-    if room < 0:  # On a low terminal the way on is worth more than where it began.
+    if room < 0:  # A low terminal has progress and candidates, but no header.
         fixed = [*_progress(view, size), *_board(view, size)][: max(1, size.height - 1)]
         room = size.height - 1 - len(fixed)
     events = _events(view, size)[-room + 1 :] if room > 1 else []

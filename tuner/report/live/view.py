@@ -10,18 +10,18 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.evidence.candidates import Candidate, ranked_for
 from tuner.evidence.state import StudyState
 from tuner.phases.host_events import HostBusy, HostPaused, HostReading, HostResumed, PauseGoesOn
 from tuner.phases.progress import (
+    AnswersMayChange,
     DeploymentNote,
     Event,
-    ModelNote,
     PageNotWritten,
     Status,
     StatusPhase,
     StudyBegins,
-    StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
     StudyResumed,
@@ -31,6 +31,7 @@ from tuner.phases.progress import (
 from tuner.planning.description import Planned
 from tuner.planning.slow_model import SlowModel
 from tuner.records.locks import WaitingForHolder
+from tuner.records.past.events import RecordNotKept, RecordUnread, Suggested
 from tuner.report.words.host import NOISY_OTHER_PCT, NOISY_STEAL_PCT
 from tuner.report.words.progress import event_lines
 from tuner.report.words.text import printable
@@ -47,26 +48,30 @@ HOST_SESSIONS = 3
 """Number of sessions, the last ones, from which the quality of the host is read."""
 
 NOTICES: tuple[type, ...] = (
+    AnswersMayChange,
     DatabaseGivenUp,
     DatabaseLocked,
     DatabaseRenewed,
     DeploymentNote,
     HostBusy,
     HostPaused,
-    ModelNote,
     PageNotWritten,
+    RecordNotKept,
+    RecordUnread,
     SlowModel,
-    StudyFileWarning,
+    StateKept,
     StudyFileWritten,
     StudyFinished,
     StudyResumed,
+    Suggested,
+    TimeDependsOnData,
     TornLineDropped,
     WaitingForHolder,
     WarmStarted,
 )
 """Events that a user is told even where a run prints little.
 
-They are about what is awaited, surprising, or to be acted on.
+Each says that the run waits, that something is not as expected, or that the user has to act.
 """
 
 PASSING: tuple[type, ...] = (DatabaseLocked, HostBusy, HostPaused, WaitingForHolder)
@@ -154,7 +159,7 @@ class View:
     waiting: str = ""
     """Reason for which nothing is measured; empty if something is."""
     waited: str = ""
-    """Seconds of a pause, of its limit; empty if nothing pauses."""
+    """Words for the length of a pause, such as `12 of 90 s`; empty if nothing pauses."""
     overrun_s: float = 0.0
     """Seconds that the plan takes beyond the budget."""
     tried: int = 0
@@ -190,7 +195,7 @@ class View:
         self.status = status
         self.waiting = self.waited = ""
         self.tried, self.failed = max(self.tried, status.trials), max(self.failed, status.failures)
-        if self.begun is None or status.phase == "measure":  # whose sessions are not in this record
+        if self.begun is None or status.phase == "measure":  # `tuner measure` has no record
             return
         log = self.begun.state.log
         if len(log.lines) == self._lines:
@@ -202,7 +207,7 @@ class View:
         self.quality = host_quality(HostReading.of(windows)) if windows else None
 
     def _counts(self, state: StudyState) -> tuple[int, int]:
-        """Returns how many candidates were measured, and how many failed, those that do not compile among them."""
+        """Returns the numbers of candidates that were measured and that failed, by the record or by the status."""
         candidates = state.candidates.values() if state.has_reference else ()
         failed = sum(1 for candidate in candidates if candidate.failure is not None)
         tried = sum(1 for candidate in candidates if candidate.is_measured)
@@ -217,7 +222,7 @@ class View:
     def share(self) -> float | None:
         """Share of the run that is done, from 0 to 1; None if it is unknown.
 
-        It is that of the time where minutes are budgeted, and that of the trials or sessions of the phase where not.
+        A budget of minutes is shared by time. Without one, the trials of the search or the sessions of the phase count.
         """
         status, remaining_s = self.status, self.remaining_s
         trials = None if self.begun is None else self.begun.state.study.budget.trials

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.bench.metrics import METRICS
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.bench.turn import FEWEST_CYCLES
 from tuner.phases.host_events import HostBusy, HostPaused, HostResumed, PauseCause, PauseGoesOn
 from tuner.phases.progress import (
+    AnswersMayChange,
     AuditRead,
     BaselinesListed,
     BaselinesMeasured,
@@ -22,13 +24,11 @@ from tuner.phases.progress import (
     ConfirmationRead,
     DeploymentNote,
     Event,
-    ModelNote,
     PageNotWritten,
     SearchEnded,
     SpaceEnumerated,
     SpaceTooLarge,
     StudyBegins,
-    StudyFileWarning,
     StudyFileWritten,
     StudyFinished,
     StudyResumed,
@@ -43,7 +43,9 @@ from tuner.report.words.configuration import baseline_name, name_by, short_name
 from tuner.report.words.gain import amount_words, metric_name
 from tuner.report.words.host import host_words, warning
 from tuner.report.words.limits import out_of_reach_words, provable_limit_words
+from tuner.report.words.model import data_line, state_lines
 from tuner.report.words.opening import opening_lines
+from tuner.report.words.record import RECORD_WORDS
 from tuner.report.words.space import enumeration_lines, given_up_line
 from tuner.report.words.text import callers_phrase
 from tuner.search.database.events import ASIDE, DatabaseGivenUp, DatabaseLocked, DatabaseRenewed
@@ -285,12 +287,16 @@ def _warm_start_words(event: WarmStarted) -> str:
 
 _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     StudyBegins: opening_lines,
-    ModelNote: lambda event: [event.text],
+    StateKept: state_lines,
+    TimeDependsOnData: lambda event: [data_line(event)],
     DeploymentNote: lambda event: [event.text],
     PageNotWritten: lambda event: [
         f"warning: report.html could not be written: {event.cause}; `tuner report {event.folder}` tries again"
     ],
-    StudyFileWarning: lambda event: [f"warning: {event.text}"],
+    AnswersMayChange: lambda event: [
+        f"warning: {event.parameter} is in the space: its values change what the model answers, not only how fast;"
+        " nothing here checks the answers"
+    ],
     StudyFileWritten: lambda event: [f"the study file is {event.path}"],
     TornLineDropped: lambda _: ["the last line of sessions.jsonl was torn by an interruption and is dropped"],
     WarmStarted: lambda event: [_warm_start_words(event)],
@@ -320,5 +326,6 @@ _WORDS: Mapping[type, Callable[[Any], list[str]]] = {
     PauseGoesOn: lambda _: [],
     HostResumed: _resumed_host,
     HostBusy: lambda event: [warning(event.load, when="just now")],
+    **RECORD_WORDS,
 }
 """Event -> what is told of it."""

@@ -38,7 +38,7 @@ class Presentation:
     @property
     def names(self) -> list[str]:
         """Names of the objectives, with units."""
-        return [titled(row) for row in self.rows]
+        return [row.title for row in self.rows]
 
     @property
     def directions(self) -> list[Literal["minimize", "maximize"]]:
@@ -80,7 +80,7 @@ class Presentation:
             found["standard error of the gain (%)"] = round(100 * float(record["sd"]), 2)
         metrics = record.get("metrics", {})
         for name, value in metrics.items():
-            found[f"measured {titled(METRICS[name]) if name in METRICS else name}"] = _rounded(value)
+            found[f"measured {METRICS[name].title if name in METRICS else name}"] = _rounded(value)
         for name, excess in trial.constraints.items():
             found[f"limit of {name}"] = "kept" if excess <= 0 else f"exceeded by {100 * math.expm1(excess):.0f} %"
         for name in ("phase", "same_as"):
@@ -94,11 +94,6 @@ class Presentation:
 def _rounded(value: float) -> float:
     """Returns a value with five significant digits, more than a measurement has."""
     return float(f"{value:.5g}")
-
-
-def titled(row: Metric) -> str:
-    """Returns the name of a metric with its unit, which is not said twice."""
-    return row.name if row.unit.lower() in row.name.split("_") else f"{row.name} ({row.unit})"
 
 
 def _distribution(axis: Axis) -> BaseDistribution:

@@ -26,7 +26,7 @@ from tuner.study.file.problems import ProblemList, shown
 from tuner.study.file.scalars import is_safe_name
 from tuner.study.file.schema import SCHEMA_VERSION, StudySection, section_at
 from tuner.study.file.sections import BaselineSection, ModelSection, Section, SectionContext, is_settable
-from tuner.study.file.space_section import output_warnings, parameters_of
+from tuner.study.file.space_section import parameters_of
 from tuner.study.file.yaml_document import MAX_BYTES, Document, read_document
 from tuner.study.study import BaselineSpec, Budget, SpaceSpec, Study
 from tuner.yaml_text import NodePath
@@ -258,7 +258,6 @@ def _study(sections: StudySection, document: Document, path: Path) -> Study:
         seed=sections.search.seed,
         sampler=sections.search.sampler,
         min_gain_pct=sections.decision.min_gain_pct,
-        warnings=tuple(output_warnings(parameters)),
     )
 
 

@@ -5,7 +5,7 @@ Responsible for one section by itself. Must not know the automatic space, nor wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
@@ -34,15 +34,6 @@ MAX_SPELLED_OUT = 64
 
 A longer range goes in powers of two: its neighbours differ by less than can be measured.
 """
-
-OUTPUT_PROPERTIES = (
-    "INFERENCE_PRECISION_HINT",
-    "EXECUTION_MODE_HINT",
-    "KV_CACHE_PRECISION",
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE",
-    "CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE",
-)
-"""Properties that change the results of the model, not only its speed."""
 
 EXCLUSIVE = ("INFERENCE_PRECISION_HINT", "EXECUTION_MODE_HINT")
 """Properties of which OpenVINO accepts one at a time."""
@@ -246,13 +237,3 @@ def parameters_of(section: SpaceSection) -> tuple[Parameter, ...]:
         Parameter(name=name, values=given.values, when={target: tuple(wanted) for target, wanted in given.when.items()})
         for name, given in section.parameters.items()
     )
-
-
-def output_warnings(parameters: Sequence[Parameter]) -> Iterator[str]:
-    """Yields a warning for each parameter that changes the results of the model."""
-    for parameter in parameters:
-        if parameter.name in OUTPUT_PROPERTIES:
-            yield (
-                f"{parameter.name} is in the space: its values change what the model answers, not only how fast;"
-                " nothing here checks the answers"
-            )

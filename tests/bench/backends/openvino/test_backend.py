@@ -15,7 +15,7 @@ from openvino import opset13
 from openvino.op.util import Variable, VariableInfo
 
 from tests.bench.conftest import HERE, MLP, blocks_of, config, failed, quick_plan, request_of, resolved, whole
-from tuner.bench.backends.openvino.first_look import depends_on_data
+from tuner.bench.backends.openvino.first_look import DATA_RATIO, depends_on_data
 from tuner.bench.configuration import DeploymentConfig, Effective
 from tuner.bench.loadgen.closed_loop import EmptyingQueue, EmptyingRequest
 from tuner.bench.metrics import METRICS
@@ -425,7 +425,9 @@ def test_windows_of_a_model_with_a_state_have_whole_conversations(
     with WorkerBench(stateful(steps=steps)) as bench:
         facts = bench.inspect("CPU", [])
         assert facts.steps == found
-        assert f"empties its state after every {found} inferences" in facts.notes[0]
+        assert facts.state is not None
+        assert (facts.state.steps, facts.state.is_stated, facts.state.timed_steps) == (found, steps is not None, found)
+        assert len(facts.state.variables) == 1
         one = config(api=api, infer_requests=1 if api == "sync" else 2)
         windows = whole(bench.measure(request_of([one, config()], quick_plan())).members[0]).windows
     assert windows
@@ -474,11 +476,12 @@ def test_time_that_depends_on_the_data_is_said(save: Save) -> None:
     y = opset13.reduce_sum(opset13.sqrt(square), opset13.constant([0, 1]))
     spec = save(y, [n], inputs={"n": InputSpec(range=(1, 1500))})
     with WorkerBench(spec) as bench:
-        notes = [note for _ in range(12) for note in bench.inspect("CPU", []).notes]  # a busy host hides some
-    assert notes, "said in no inspection of twelve"
-    assert all(note.startswith("the time of an inference depends on the data: ") for note in notes)
+        found = [bench.inspect("CPU", []).data for _ in range(12)]  # a busy host hides some
+    times = [data for data in found if data is not None]
+    assert times, "said in no inspection of twelve"
+    assert all(data.slowest_s > DATA_RATIO * data.fastest_s > 0 for data in times)
     with WorkerBench(replace(spec, inputs={"n": InputSpec(range=(1500, 1500))})) as bench:
-        assert not bench.inspect("CPU", []).notes
+        assert bench.inspect("CPU", []).data is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import openvino as ov
 
 from tuner.bench import histogram
 from tuner.bench.backends.openvino import device as openvino_device
-from tuner.bench.backends.openvino.first_look import look
+from tuner.bench.backends.openvino.first_look import look, weight_bytes
 from tuner.bench.backends.openvino.member import Member, fill, open_member, read_effective, read_property, settle
 from tuner.bench.backends.protocol import CompiledMember, StartTimes
 from tuner.bench.backends.step import announce_step
@@ -98,7 +98,10 @@ class OpenVinoBackend:
             "batch_reason": proof.reason if proof else "",
             "steps": steps_between_resets(model, self.spec),
             "inference_s": first.inference_s,
-            "notes": first.notes,
+            "operations": len(model.get_ops()),
+            "weight_bytes": weight_bytes(model),
+            "state": None if first.state is None else asdict(first.state),
+            "data": None if first.data is None else asdict(first.data),
         }
 
     def _describe_input(self, port: ov.Output, axes: Mapping[str, int]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One look at a model on its device: its faults, inputs, state, and how its time depends on the data.
 
-Responsible for what a user should hear before anything is measured. Must not measure configurations.
+Responsible for facts that a user should hear before anything is measured. Must not measure configurations.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import openvino as ov
 
 from tuner.bench.backends.openvino.member import fill
+from tuner.bench.model_behaviour import StateKept, TimeDependsOnData
 from tuner.bench.protocol import Clock
 from tuner.model.inputs import random_inputs
 from tuner.model.spec import ModelSpec
@@ -42,30 +43,31 @@ class FirstLook:
 
     inference_s: float
     """Seconds of the second inference; the first one also fills caches."""
-    notes: tuple[str, ...]
-    """Sentences for the user."""
+    state: StateKept | None
+    """State of the model; None for a model without one."""
+    data: TimeDependsOnData | None
+    """Times on different random inputs; None if they do not differ, or were not compared."""
 
 
 def look(
     compiled: ov.CompiledModel, model: ov.Model, spec: ModelSpec, *, device: str, seed: int, clock: Clock
 ) -> FirstLook:
-    """Runs a compiled model a few times and returns what is to be said of it."""
+    """Runs a compiled model a few times and returns what they show."""
     request = compiled.create_infer_request()
     fill(request, compiled, model, spec, seed)
     request.infer()
     before = clock()
     request.infer()
     inference_s = clock() - before
-    notes = [*_state_notes(request, model, spec, clock)]
-    if device == "CPU":
-        notes += _data_notes(compiled, model, spec, seed, inference_s)
-    return FirstLook(inference_s=inference_s, notes=tuple(notes))
+    state = _state_kept(request, model, spec, clock)
+    data = _data_times(compiled, model, spec, seed, inference_s) if device == "CPU" else None
+    return FirstLook(inference_s=inference_s, state=state, data=data)
 
 
-def _state_notes(request: ov.InferRequest, model: ov.Model, spec: ModelSpec, clock: Clock) -> Iterator[str]:
+def _state_kept(request: ov.InferRequest, model: ov.Model, spec: ModelSpec, clock: Clock) -> StateKept | None:
     steps = steps_between_resets(model, spec)
     if steps is None:
-        return
+        return None
     request.reset_state()
     taken: list[float] = []
     while len(taken) < steps and sum(taken) < LONGEST_CONVERSATION_S:
@@ -73,31 +75,25 @@ def _state_notes(request: ov.InferRequest, model: ov.Model, spec: ModelSpec, clo
         request.infer()
         taken.append(clock() - before)
     request.reset_state()
-    names = state_variables(model)
-    kept = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
-    said = "as the study says" if spec.steps else f"write `load: {{steps: N}}` if a conversation has not {steps} steps"
-    yield (
-        f"the model keeps a state from one inference to the next ({len(names)} variables: {kept}): each request "
-        f"empties its state after every {steps} inferences, every figure is that of these {steps} steps, and all "
-        f"configurations are timed on the same steps; {said}"
+    return StateKept(
+        variables=tuple(state_variables(model)),
+        steps=steps,
+        is_stated=bool(spec.steps),
+        timed_steps=len(taken),
+        step_s=statistics.fmean(taken),
     )
-    if len(taken) < steps:
-        yield (
-            f"warning: {steps} steps take about {steps * statistics.fmean(taken):.0f} s, and each window has all of "
-            f"them: fewer steps make a shorter study, such as `load: {{steps: {max(1, len(taken) // 2)}}}`"
-        )
 
 
-def _data_notes(
+def _data_times(
     compiled: ov.CompiledModel, model: ov.Model, spec: ModelSpec, seed: int, inference_s: float
-) -> Iterator[str]:
-    """Yields a sentence if an inference takes more CPU time on some random inputs than on others.
+) -> TimeDependsOnData | None:
+    """Returns the times if an inference takes more CPU time on some random inputs than on others, else None.
 
     The time of all threads of this process counts: other processes change it less than the time on the wall.
     """
     each = max(1, math.ceil(TIMED_S / max(inference_s, 1e-6)))
     if inference_s * each * DATA_SETS * (PASSES * REPEATS + 1) > LONGEST_PROBE_S:
-        return
+        return None
     feeds = [random_inputs(model, spec, seed + i) for i in range(DATA_SETS)]
     request = compiled.create_infer_request()
     is_stateful = bool(state_variables(model))
@@ -118,12 +114,7 @@ def _data_notes(
         rounds = [[seconds(feed) for feed in tensors] for _ in range(REPEATS)]
         passes.append([min(column) for column in zip(*rounds, strict=True)])
     found = depends_on_data(passes)
-    if found is not None:
-        ms = [1e3 * seconds_of for seconds_of in found]
-        yield (
-            f"the time of an inference depends on the data: {ms[0]:.3g} ms on one random input, {ms[1]:.3g} ms on "
-            "another, again and again; figures hold for such data: give inputs the `range` that the application has"
-        )
+    return None if found is None else TimeDependsOnData(fastest_s=found[0], slowest_s=found[1])
 
 
 def depends_on_data(passes: Sequence[Sequence[float]]) -> tuple[float, float] | None:
@@ -137,3 +128,9 @@ def depends_on_data(passes: Sequence[Sequence[float]]) -> tuple[float, float] | 
     if ratio < max(DATA_RATIO, noise * noise):
         return None
     return statistics.fmean(found[fast] for found in passes), statistics.fmean(found[slow] for found in passes)
+
+
+def weight_bytes(model: ov.Model) -> int:
+    """Returns the size of the model's constants in bytes, from types and shapes; their data is not touched."""
+    constants = (operation.output(0) for operation in model.get_ops() if operation.get_type_name() == "Constant")
+    return sum(port.element_type.bitwidth * math.prod(port.shape) // 8 for port in constants)

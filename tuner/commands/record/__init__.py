@@ -1,0 +1,1 @@
+"""What is known from earlier studies, and what does this one leave to later ones?"""
