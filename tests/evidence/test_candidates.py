@@ -78,7 +78,7 @@ def line(
 
 
 def comparer(objective: Objective, *, window_sd: float = WINDOW_SD) -> Comparer:
-    return Comparer(objective=objective, window_sd=window_sd, compile_sd=0.02, best_ratios_log={})
+    return Comparer(objective=objective, window_sd=window_sd, window_s=1.0, compile_sd=0.02, best_ratios_log={})
 
 
 def evidence(*lines: SessionLine, objective: Objective = THROUGHPUT) -> Evidence:
@@ -95,7 +95,7 @@ def only(*lines: SessionLine, objective: Objective = THROUGHPUT) -> Candidate:
 def test_a_candidates_value_is_its_log_ratio_to_the_reference_of_its_session() -> None:
     candidate = only(line((config(2), 7, ran(120.0, streams=2))))
     assert candidate.value == pytest.approx(math.log(1.2))
-    assert candidate.sd == pytest.approx(math.hypot(WINDOW_SD / 2, 0.02))
+    assert candidate.sd == pytest.approx(math.hypot(WINDOW_SD / 2 * math.sqrt((1.0 + 1.2) / 2), 0.02))
     assert (candidate.trial, candidate.assignment, candidate.config) == (7, {"trial": 7}, config(2))
     assert candidate.comparisons[0].window_s == pytest.approx(100 / 120)
     assert candidate.comparisons[0].requests_per_window == 100
@@ -106,7 +106,8 @@ def test_sessions_are_weighted_by_their_precision() -> None:
         line((config(2), 0, ran(100.0, streams=2, windows=1))),
         line((config(2), 0, ran(120.0, streams=2, windows=4)), phase="final"),
     )
-    weights = [1 / (WINDOW_SD**2 / n + 0.02**2) for n in (1, 4)]
+    shorter = (1.0 + 1.2) / 2  # the windows of the second member are shorter, and their noise is larger
+    weights = [1 / (WINDOW_SD**2 * factor / n + 0.02**2) for n, factor in ((1, 1.0), (4, shorter))]
     assert candidate.value == pytest.approx(weights[1] * math.log(1.2) / sum(weights))
     assert candidate.sd == pytest.approx(1 / math.sqrt(sum(weights)))
     assert candidate.rank == pytest.approx(candidate.value - 0.5 * candidate.sd)

@@ -30,7 +30,7 @@ def long_study(folder: Path, minutes: float = 10.0) -> Virtual:
 def test_a_long_final_measures_two_requests_for_one_configuration_and_says_how_they_differ(tmp_path: Path) -> None:
     study = long_study(tmp_path)
     study.run()
-    *_, last = study.sessions("final")
+    last, *_ = study.sessions("final")
     equals = [i for i, number in enumerate(last.trials) if number is None and last.assignments[i] is not None]
     assert 0 < len(equals) <= 2
     keys = [m.effective.key for m in last.session.members if isinstance(m, Windows)]

@@ -178,13 +178,10 @@ def fail_winner(times: int) -> Callable[[SessionPlan, Session], Session]:
 
 def test_a_winner_that_fails_twice_in_fresh_processes_is_unstable(tmp_path: Path) -> None:
     study = Virtual(folder=tmp_path)
-    result = study.run(Meddler(study.bench, fail_winner(2)))
-    assert (result.line.verdict, result.line.reason) == ("baseline", "unstable")
-    assert "crash: gone" in result.line.detail
-    assert result.is_answer
-    sizes = [len(line.session.members) for line in study.sessions("confirm")]
-    assert sizes == [3, 3, 2, 2], "the baselines go on without it, to the first look"
-    assert result.line.answer == "hint"
+    study.run(Meddler(study.bench, fail_winner(2)))
+    first = study.log().verdicts()[0]
+    assert (first.verdict, first.reason) == ("baseline", "unstable")
+    assert "crash: gone" in first.detail
 
 
 def test_a_winner_that_fails_once_is_measured_once_more(tmp_path: Path) -> None:

@@ -67,11 +67,53 @@ def test_every_feature_lies_between_zero_and_one(i: int) -> None:
 # What it expects
 
 
+def next_point(model: Model, observations: list[Observation], left: dict[str, Assignment]) -> Assignment | None:
+    points, _ = model.batch(observations, left)
+    return points[0] if points else None
+
+
 def test_few_observations_allow_any_point_and_no_open_point_gives_none() -> None:
     model = Model(GRID, POINTS, seed=1)
-    assert model.most_promising([], POINTS) in POINTS.values()
-    assert model.most_promising([seen(POINTS["0"], 0.0)] * 3, POINTS) in POINTS.values()
-    assert model.most_promising([], {}) is None
+    assert next_point(model, [], POINTS) in POINTS.values()
+    assert next_point(model, [seen(POINTS["0"], 0.0)] * 3, POINTS) in POINTS.values()
+    assert next_point(model, [], {}) is None
+
+
+def test_the_first_points_cover_the_space() -> None:
+    """The corners of a grid of two parameters come first, and none is next to a known or a pending one."""
+    model = Model(GRID, POINTS, seed=1)
+    points, worth = model.batch([seen(POINTS["0"], 0.0)], POINTS, n=3)
+    assert worth == math.inf
+    distances = [
+        math.dist(features(GRID, a), features(GRID, b)) for a in points for b in (*points, POINTS["0"]) if a != b
+    ]
+    assert min(distances) > 0.5
+    again, _ = model.batch([], POINTS, pending=points, n=2)
+    assert not any(point in points for point in again)
+
+
+def test_a_batch_does_not_ask_the_same_twice() -> None:
+    """Each point counts as measured for the next: six neighbours of the best would tell little more than one."""
+    rng = random.Random(2)
+    known = [p for p in POINTS.values() if p["infer_requests"] in (1, 8)]
+    observations = [seen(p, hill(p) + rng.gauss(0.0, 0.01)) for p in known]
+    left = {key: p for key, p in POINTS.items() if p not in known}
+    points, worth = Model(GRID, POINTS, seed=0).batch(observations, left, n=6)
+    gains = dict(zip(POINTS, Model(GRID, POINTS, seed=0).expected_improvement(observations), strict=True))
+    best = sorted(left, key=lambda key: -gains[key])
+    assert len({str(point) for point in points}) == 6
+    assert points[0] == left[best[0]]
+    assert points != [left[key] for key in best[:6]]
+    assert 0.0 < worth <= sum(gains[key] for key in best[:6])
+
+
+def test_a_pending_point_counts_as_measured() -> None:
+    known = [seen(p, hill(p)) for p in POINTS.values() if p["infer_requests"] in (1, 8)]
+    left = {key: p for key, p in POINTS.items() if p["infer_requests"] not in (1, 8)}
+    model = Model(GRID, POINTS, seed=0)
+    (first, second), _ = model.batch(known, left, n=2)
+    rest = {key: p for key, p in left.items() if p != first}
+    assert model.batch(known, rest, pending=[first])[0] == [second]
 
 
 def test_the_best_point_is_found_in_half_of_the_trials_of_the_whole_space() -> None:
@@ -80,7 +122,7 @@ def test_the_best_point_is_found_in_half_of_the_trials_of_the_whole_space() -> N
         model, left = Model(GRID, POINTS, seed=seed), dict(POINTS)
         observations: list[Observation] = []
         for _ in range(len(POINTS) // 2):
-            point = model.most_promising(observations, left)
+            point = next_point(model, observations, left)
             if point is None:
                 break
             del left[next(key for key, other in left.items() if other is point)]
@@ -103,7 +145,7 @@ def test_a_space_that_is_known_precisely_promises_no_improvement() -> None:
     observations = [seen(p, hill(p), 0.002) for p in POINTS.values() if p["infer_requests"] != 1]
     assert len(observations) >= 12
     left = {key: p for key, p in POINTS.items() if p["infer_requests"] == 1}
-    assert model.most_promising(observations, left) is None
+    assert next_point(model, observations, left) is None
 
 
 def test_a_search_does_not_end_before_half_of_the_points_are_known() -> None:
@@ -113,8 +155,8 @@ def test_a_search_does_not_end_before_half_of_the_points_are_known() -> None:
     known = [seen(p, 0.0 if p["NUM_STREAMS"] == 8 else 1.0, 0.002) for p in points.values()]
     left = {key: p for key, p in points.items() if p["NUM_STREAMS"] == 8}
     asked = [o for o in known if o.point["NUM_STREAMS"] != 8] + known[-4:]
-    assert model.most_promising(asked[: len(points) // 2 - 1], left) is not None
-    assert model.most_promising(asked, left) is None
+    assert next_point(model, asked[: len(points) // 2 - 1], left) is not None
+    assert next_point(model, asked, left) is None
 
 
 def test_a_point_that_probably_breaks_a_limit_is_not_promising() -> None:
@@ -127,7 +169,7 @@ def test_a_point_that_probably_breaks_a_limit_is_not_promising() -> None:
         if point["NUM_STREAMS"] != 4:
             observations.append(seen(point, 0.1 * math.log2(requests), excess=math.log(requests / 12)))
     left = {key: p for key, p in POINTS.items() if p["NUM_STREAMS"] == 4}
-    assert model.most_promising(observations, left) == {"NUM_STREAMS": 4, "infer_requests": 8}
+    assert next_point(model, observations, left) == {"NUM_STREAMS": 4, "infer_requests": 8}
 
 
 def test_without_a_feasible_point_the_most_probably_feasible_one_is_next() -> None:
@@ -135,7 +177,7 @@ def test_without_a_feasible_point_the_most_probably_feasible_one_is_next() -> No
     known = [p for p in POINTS.values() if p["infer_requests"] in (8, 16, 32)]
     observations = [seen(p, 0.5, excess=math.log(float(p["infer_requests"] or 0))) for p in known]
     left = {key: p for key, p in POINTS.items() if p["infer_requests"] in (1, 4)}
-    found = model.most_promising(observations, left)
+    found = next_point(model, observations, left)
     assert found is not None
     assert found["infer_requests"] == 1
 
@@ -146,17 +188,17 @@ def test_a_failed_point_is_not_feasible() -> None:
     observations = [seen(p, 0.5, excess=math.log(float(p["infer_requests"] or 0))) for p in known]
     observations.append(Observation(point=POINTS["1"], value=0.5, sd=0.1, is_failed=True))
     left = {key: p for key, p in POINTS.items() if p["infer_requests"] in (1, 4)}
-    assert model.most_promising(observations, left) is not None
+    assert next_point(model, observations, left) is not None
 
 
 def test_the_mean_at_a_known_point_is_drawn_to_its_neighbours_as_far_as_its_error_allows() -> None:
     """Exact values are believed; of values with errors far beyond their spread only the mean is."""
     model = Model(GRID, POINTS, seed=0)
     exact = seen(POINTS["5"], 0.3, 1e-6)
-    (first, *_) = model._predictions([exact, seen(POINTS["20"], 0.1, 1e-6)], [0.3, 0.1], "")
-    assert first[3] == pytest.approx([0.3, 0.1], abs=1e-3)
-    (first, *_) = model._predictions([seen(POINTS["5"], 0.3, 10.0), seen(POINTS["20"], 0.1, 10.0)], [0.3, 0.1], "")
-    assert first[3] == pytest.approx([0.2, 0.2], abs=1e-2)
+    (first, *_) = model._fits([exact, seen(POINTS["20"], 0.1, 1e-6)], [0.3, 0.1], "")
+    assert first.prediction.fitted == pytest.approx([0.3, 0.1], abs=1e-3)
+    (first, *_) = model._fits([seen(POINTS["5"], 0.3, 10.0), seen(POINTS["20"], 0.1, 10.0)], [0.3, 0.1], "")
+    assert first.prediction.fitted == pytest.approx([0.2, 0.2], abs=1e-2)
 
 
 def test_the_same_seed_and_observations_propose_the_same_point() -> None:
@@ -170,7 +212,7 @@ def test_thousands_of_values_are_thinned_out_and_keep_the_best() -> None:
     space = space_of(parameter("infer_requests", *range(1, 1001)))
     points = {str(i): point for i, point in enumerate(space.assignments())}
     observations = [seen(p, -abs(i - 300) / 1000) for i, p in enumerate(points.values())][:700]
-    (prediction, *_) = Model(space, points, seed=0)._predictions(observations[:90], [0.0] * 90, "x")
-    assert len(prediction[1]) == len(points)
+    (fit, *_) = Model(space, points, seed=0)._fits(observations[:90], [0.0] * 90, "x")
+    assert len(fit.prediction.mean) == len(points)
     gains = Model(space, points, seed=0).expected_improvement(observations)
     assert gains[999] <= max(gains[290:310])

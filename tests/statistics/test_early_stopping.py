@@ -9,42 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.statistics.early_stopping import CAP_S, LOOKS_S, is_precise, is_pruned, pair_se
+from tuner.statistics.early_stopping import is_behind, is_precise, pair_se
 
 
-def test_a_trial_is_looked_at_after_one_and_a_half_and_three_seconds_and_ends_after_six() -> None:
-    assert (LOOKS_S, CAP_S) == ((1.5, 3.0), 6.0)
+def test_the_threshold_is_one_standard_error_behind_the_best() -> None:
+    # sqrt(0.03^2 + 0.04^2 + 2 x 0.02^2) = 0.0574
+    assert is_behind(0.2 - 0.058, 0.03, 0.2, 0.04)
+    assert not is_behind(0.2 - 0.057, 0.03, 0.2, 0.04)
 
 
-def test_the_threshold_is_3_2_standard_errors_below_60_per_cent_of_the_incumbent() -> None:
-    # se = sqrt(0.03^2 / 4 + 0.02^2) = 0.025; 0.6 x 0.2 - 3.2 x 0.025 = 0.04
-    assert is_pruned(0.0399, incumbent_gain=0.2, pairs=4, window_sd=0.03)
-    assert not is_pruned(0.0401, incumbent_gain=0.2, pairs=4, window_sd=0.03)
+@given(st.floats(-1.0, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
+def test_a_better_value_is_never_pruned_earlier(value: float, best: float, sd: float, more: float) -> None:
+    if is_behind(value + more, sd, best, 0.0):
+        assert is_behind(value, sd, best, 0.0)
 
 
-def test_a_candidate_equal_to_the_reference_is_kept_without_an_incumbent() -> None:
-    assert not is_pruned(0.0, incumbent_gain=0.0, pairs=8, window_sd=0.03)
-
-
-def test_an_incumbent_worse_than_the_reference_does_not_lower_the_bar() -> None:
-    assert is_pruned(-0.2, incumbent_gain=-0.5, pairs=8, window_sd=0.03)
-
-
-@given(st.floats(-1.0, 1.0), st.floats(0.0, 1.0), st.integers(1, 20), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
-def test_a_better_estimate_is_never_pruned_earlier(
-    estimate: float, incumbent: float, pairs: int, window_sd: float, more: float
-) -> None:
-    if is_pruned(estimate + more, incumbent, pairs, window_sd):
-        assert is_pruned(estimate, incumbent, pairs, window_sd)
-
-
-def test_less_than_one_in_a_hundred_candidates_that_equal_the_incumbent_is_pruned() -> None:
+def test_one_in_six_trials_that_equal_the_best_ends_at_its_first_window() -> None:
     rng = np.random.default_rng(1)
-    gain, window_sd, pruned = 0.10, 0.06, 0
-    for _ in range(2000):
-        pairs = gain + rng.normal(0.0, 0.02) + window_sd * rng.standard_normal(4)
-        pruned += any(is_pruned(float(pairs[:n].mean()), gain, n, window_sd) for n in (2, 4))
-    assert pruned < 20
+    values, bests = 0.1 + 0.06 * rng.standard_normal((2, 2000)) + rng.normal(0.0, 0.02, (2, 2000))
+    behind = sum(is_behind(float(a), 0.06, float(b), 0.06) for a, b in zip(values, bests, strict=True))
+    assert behind / 2000 == pytest.approx(0.16, abs=0.02)
 
 
 def test_precise_is_a_standard_error_of_two_per_cent() -> None:

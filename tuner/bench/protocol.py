@@ -55,24 +55,24 @@ class SessionMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruning:
-    """Interim analyses that end a member which is far behind, see `tuner.statistics.early_stopping`."""
+    """Comparison after each block that ends the members which are unlikely to be the best (`early_stopping.py`)."""
 
     metric: str
     """Name of the metric that is compared."""
-    looks_s: tuple[float, ...]
-    """Seconds of timed windows, member and reference together, after which there is an analysis."""
     incumbent_gain: float
     """Gain of the best candidate so far, a log-ratio to the reference."""
+    incumbent_sd: float
+    """Standard error of that gain."""
     window_sd: float
     """Standard deviation of one pair of windows, a log-ratio."""
+    among_members: bool = True
+    """True if the best member of the session counts as well: not where it may break a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
     """Standard error that is enough to end a member, see `tuner.statistics.early_stopping`."""
 
-    from_s: float
-    """Seconds of timed windows, member and reference together, before which no member is precise enough."""
     cap_pairs: int
     """Number of pairs beyond which no smaller standard error is expected."""
     window_sd: float
@@ -111,6 +111,8 @@ class SessionPlan:
     window_s: float = 0.4
     warm_up_s: float = 0.5
     """Seconds of warm-up of each member; 0 if every turn is a cold start."""
+    warm_up_turns: int = 3
+    """Number of stretches of the warm-up that must agree; 1 for a rough look, which needs no steady member."""
     steady_tolerance: float = 0.10
     """Log-range within which three warm-up windows are steady: max(10 %, 3.3 window sd), see tuner/README.md."""
     drop_s: float = 0.1

@@ -31,7 +31,6 @@ def run_study(
     trials: int | None = None,
     fresh: bool = False,
     wait: bool = False,
-    record: bool = True,
     tell: Callable[[str], None] = lambda line: None,
 ) -> StudyReport:
     """Starts or resumes a study as `tuner run` does, and returns what its folder holds then.
@@ -46,15 +45,12 @@ def run_study(
         trials: Total number of trials, instead of the file's.
         fresh: True to move earlier results aside and start anew.
         wait: True to wait while another study measures on this host.
-        record: False to be suggested nothing by earlier studies, and to leave nothing to later ones.
         tell: Function that takes one line.
 
     Raises:
         TunerError: What is wrong and what to do; its `exit_code` is that of the command.
     """
-    options = run.RunOptions(
-        results=Path(results), minutes=minutes, trials=trials, is_fresh=fresh, wait=wait, has_record=record
-    )
+    options = run.RunOptions(results=Path(results), minutes=minutes, trials=trials, is_fresh=fresh, wait=wait)
     return run.run_study(Path(path), options, _Lines(tell))
 
 

@@ -147,7 +147,9 @@ class Comparer:
 
     objective: Objective
     window_sd: float
-    """Standard deviation of one pair (log-ratio): a trial's own two to four pairs say little of their spread."""
+    """Standard deviation of one pair (log-ratio): a trial's own one to four pairs say little of their spread."""
+    window_s: float
+    """Seconds of the windows that `window_sd` is about."""
     compile_sd: float
     """Standard deviation between two compiles (log-ratio)."""
     best_ratios_log: Mapping[str, float]
@@ -182,8 +184,13 @@ class Comparer:
         if value is None:
             return None
         own_sd = session_sd(metric, member, reference) if metric.quantile is not None else None
-        usual_sd = pair_se(max(1, calm_pairs(member, reference)), self.window_sd)
+        usual_sd = pair_se(max(1, calm_pairs(member, reference)), self._window_sd(member, reference))
         return Estimate(value=value, sd=math.hypot(max(own_sd or 0.0, usual_sd), self.compile_sd))
+
+    def _window_sd(self, member: Windows, reference: Windows) -> float:
+        """Returns the standard deviation of a pair of these windows, the shorter the larger."""
+        ours_s, theirs_s = (sum(w.duration_s for w in side.windows) / len(side.windows) for side in (member, reference))
+        return self.window_sd * math.sqrt(self.window_s * (1 / ours_s + 1 / theirs_s) / 2)
 
 
 class Evidence:

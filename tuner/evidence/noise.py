@@ -95,10 +95,17 @@ class Calibration:
         beyond = self.session_sd**2 - self.window_sd**2 / PAIRS
         return min(COMPILE_SD, math.sqrt(max(COMPILE_SD_AT_LEAST**2, beyond)))
 
-    def session_sd_of(self, pairs: int) -> float:
-        """Returns the standard deviation between sessions of `pairs` pairs; only window noise averages out."""
-        own = self.window_sd**2
-        return math.sqrt(max(0.0, self.session_sd**2 - own / PAIRS) + own / pairs)
+    def session_sd_of(self, pairs: int, window_s: float | None = None) -> float:
+        """Returns the standard deviation between sessions of `pairs` pairs, of `window_s` or the usual windows.
+
+        Only the noise of windows averages out.
+        """
+        own = self.window_sd_of(window_s or self.window_s) ** 2
+        return math.sqrt(max(0.0, self.session_sd**2 - self.window_sd**2 / PAIRS) + own / pairs)
+
+    def window_sd_of(self, window_s: float) -> float:
+        """Returns the standard deviation of one pair of windows of `window_s` (s), as of independent noise."""
+        return self.window_sd * math.sqrt(self.window_s / window_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

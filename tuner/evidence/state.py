@@ -231,6 +231,7 @@ def _read_reference(
         comparer=Comparer(
             objective=study.objective,
             window_sd=noise.window_sd,
+            window_s=noise.window_s,
             compile_sd=noise.compile_sd,
             best_ratios_log=ranking.best_ratios_log,
         ),

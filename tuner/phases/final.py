@@ -1,7 +1,7 @@
 """Runs the final: the best few candidates and the baselines, interleaved.
 
-Must not choose: `selection.py` and `pareto_selection.py` do. With one objective the candidates are halved until one
-remains and then refined; with several objectives all are measured, in as many sessions as needed.
+Must not choose: `selection.py` and `pareto_selection.py` do. With one objective those that may be the best are measured
+again until more would tell nothing; with several objectives all are measured, in as many sessions as needed.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from collections.abc import Sequence
 
 from tuner.bench.protocol import Role, SessionMember
 from tuner.evidence.candidates import Candidate
-from tuner.evidence.session_cost import PAIRS
 from tuner.phases.audit import equal_requests, read_audits
 from tuner.phases.progress import Measuring
 from tuner.phases.runner import SessionRunner
-from tuner.planning.budget import FULL_FINAL, StudyPlan
+from tuner.planning.budget import StudyPlan
 from tuner.planning.pareto_selection import confirmed_points, front_finalists, plan_front_confirmation
 from tuner.planning.selection import (
+    REFINEMENT_BLOCKS,
     Finalist,
     best_finalist,
     candidates_in,
     final_baselines,
     finalists,
+    next_refinement,
     plan_baseline_confirmation,
     plan_confirmation,
-    refinement_finalists,
     runner_up,
 )
 from tuner.planning.session_plan import MEMBERS_AT_MOST, plan_session
@@ -52,16 +52,19 @@ def next_confirmation(runner: SessionRunner, plan: StudyPlan) -> ConfirmationPla
 def _run_final(runner: SessionRunner, plan: StudyPlan) -> Finalist | None:
     state = runner.state
     chosen = finalists(state, plan)
-    for stage, size in enumerate(plan.final.stages):
-        if not chosen:
-            return None
-        if stage == state.session_count("final"):
-            _measure_stage(runner, plan, chosen[:size])
-        chosen = candidates_in(state, state.log.sessions("final", attempt=state.attempt)[stage : stage + 1])
-    while refined := refinement_finalists(state, plan):
+    if chosen and plan.final.has_baselines and not state.session_count("final"):
+        _measure_baselines_too(runner, plan, chosen)
+    while refined := next_refinement(state, plan):
         before = _comparison_count(runner)
         # Fresh processes: only several compiles average out the difference between two.
-        _measure(runner, [state.reference.name], refined, is_refinement=True, blocks=PAIRS, is_fresh=True)
+        _measure(
+            runner,
+            [state.reference.name],
+            refined.candidates,
+            is_refinement=True,
+            blocks=REFINEMENT_BLOCKS,
+            is_fresh=True,
+        )
         if _comparison_count(runner) == before:
             break  # the reference failed
     met = candidates_in(state, state.log.sessions("final", attempt=state.attempt))
@@ -78,15 +81,14 @@ def _run_front_final(runner: SessionRunner, plan: StudyPlan) -> None:
         waiting = [c for c in front_finalists(state, plan) if c.trial not in done][:room]
         if not waiting:
             return
-        _measure(runner, baselines, waiting, blocks=plan.final.stage_blocks)
+        _measure(runner, baselines, waiting, blocks=REFINEMENT_BLOCKS)
 
 
-def _measure_stage(runner: SessionRunner, plan: StudyPlan, chosen: Sequence[Candidate]) -> None:
-    """Measures a stage of the final; a long one with requests that should make no difference, for the audit."""
+def _measure_baselines_too(runner: SessionRunner, plan: StudyPlan, chosen: Sequence[Candidate]) -> None:
+    """Measures the best candidates and the baselines, with requests that should make no difference, for the audit."""
     baselines = final_baselines(runner.state.reference, plan)
-    is_long = plan.final == FULL_FINAL
-    audited = equal_requests(runner, chosen, MEMBERS_AT_MOST - len(baselines) - len(chosen)) if is_long else []
-    line = _measure(runner, baselines, chosen, audited=audited, blocks=plan.final.stage_blocks)
+    audited = equal_requests(runner, chosen, MEMBERS_AT_MOST - len(baselines) - len(chosen))
+    line = _measure(runner, baselines, chosen, audited=audited, blocks=REFINEMENT_BLOCKS)
     for audit in read_audits(runner.state, line):
         runner.tell(audit)
 

@@ -6,28 +6,32 @@ Must not know why a point is chosen: `strategies.py` chooses, `optuna_study.py` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tuner.bench.configuration import DeploymentConfig, Failure
-from tuner.bench.protocol import Role, SessionMember
+from tuner.bench.protocol import Phase, Role, SessionMember
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import StudyState
 from tuner.evidence.trials import answer_of, trials_of
 from tuner.phases.progress import Measuring, SpaceEnumerated, SpaceTooLarge
 from tuner.phases.runner import SessionRunner
-from tuner.phases.search_time import SearchTime, end_of, failure_of, race_blocks, remaining_trials
+from tuner.phases.search_time import SearchTime, end_of, failure_of, remaining_trials
 from tuner.planning.budget import StudyPlan
 from tuner.planning.session_plan import plan_session
 from tuner.search.enumeration import SpaceEnumeration
 from tuner.search.known import KnownConfigurations
 from tuner.search.optuna_study import Search
-from tuner.search.stopping import SHORT_SEARCH_S, trial_rule
+from tuner.search.stopping import trial_rule
 from tuner.search.strategies import NEED_LISTING, STRATEGIES, EndReason, Knowledge, SearchEnd
+from tuner.statistics.session_effect import Estimate
 from tuner.study.space import Assignment
 from tuner.study.trial import Answer, Proposal
 
 SEARCH_BLOCKS = 1000
 """Number of blocks that no trial reaches, because its stop rule ends it."""
+
+NO_GAIN = Estimate(value=0.0, sd=0.0)
+"""Gain of the reference over itself: the incumbent before any candidate keeps the limits."""
 
 
 def explore(runner: SessionRunner, plan: StudyPlan, search: Search, enumeration: SpaceEnumeration | None) -> SearchEnd:
@@ -59,6 +63,8 @@ class _Exploration:
     time: SearchTime
     repeats: int = 0
     """Number of proposals that were answered since the last measured one."""
+    duplicates: list[tuple[int, str]] = field(default_factory=list)
+    """Number and effective key of each trial that waits for the answer to an equal one."""
 
     @property
     def state(self) -> StudyState:
@@ -71,19 +77,18 @@ class _Exploration:
             return SearchEnd(reason=EndReason.ALL_FAILED, cause=str(self.enumeration.refused[-1]))
         strategy = STRATEGIES[self.state.study.sampler](self.knowledge())
         while True:
-            # Time is checked before a single trial is chosen, but after a race has said that it is complete.
-            if not strategy.is_race and (end := end_of(self.known, self.time, is_new=True)) is not None:
-                return end
-            chosen = strategy.choose(self.knowledge(), (), self.time.group_size() if strategy.is_race else 1)
+            chosen = strategy.choose(self.knowledge(), (), self.time.group_size())
             if isinstance(chosen, SearchEnd):
                 return chosen
-            if not strategy.is_race:
-                for point in chosen:
-                    self.try_one(point)
-                continue
-            if (end := end_of(self.known, self.time, is_new=False)) is not None:
+            is_new = any(point is None or self.known.is_new(point) for point in chosen.points)
+            if (end := end_of(self.known, self.time, is_new=is_new)) is not None:
                 return end
-            self.measure([self.proposal(point) for point in chosen if point is not None], is_race=True)
+            if self.time.is_better_spent(chosen):
+                return SearchEnd(reason=EndReason.BEST_UNSURE)
+            group = self.proposals(chosen.points)
+            if group:
+                self.measure(group, strategy.phase)
+            self.answer_duplicates()
 
     def knowledge(self) -> Knowledge:
         """Returns the facts that a strategy may use."""
@@ -96,31 +101,48 @@ class _Exploration:
             remaining_trials=remaining_trials(self.state),
         )
 
-    def try_one(self, point: Assignment | None) -> None:
-        """Measures a point, or one that Optuna's sampler proposes; a known point is answered and is no trial."""
-        proposal = self.search.propose(point)
-        config = self.state.setup.configuration(proposal.assignment)
-        effective = self.runner.resolve(config)
-        self.repeats += 1
-        if isinstance(effective, Failure):
-            self.known.refused[config.properties_key] = effective
-            self.tell(proposal.number, Answer(failure=str(effective)))
-        elif (answer := self.known.answer(effective.key)) is not None:
-            self.search.duplicates += 1
-            self.tell(proposal.number, answer)
-        else:
-            self.repeats = 0
-            self.measure([proposal], is_race=False)
+    def proposals(self, points: Sequence[Assignment | None]) -> list[Proposal]:
+        """Returns the trials to measure: one for each point, and for each None one that Optuna's sampler proposes.
 
-    def proposal(self, point: Assignment) -> Proposal:
-        """Returns the trial of a member of a race: its trial of the first stage, or a new trial."""
-        effective = self.runner.resolve(self.state.setup.configuration(point))
-        known = None if isinstance(effective, Failure) else self.known.candidate(effective.key)
-        if known is not None and known.trial is not None:
-            return Proposal(number=known.trial, assignment=dict(known.assignment or point))
+        A point of a race that was measured before keeps its trial. What the sampler proposes again is answered and is
+        no trial.
+        """
+        group: list[Proposal] = []
+        keys: set[str] = set()
+        for point in points:
+            proposal = self.proposal(point)
+            config = self.state.setup.configuration(proposal.assignment)
+            effective = self.runner.resolve(config)
+            if isinstance(effective, Failure):
+                self.known.refused[config.properties_key] = effective
+                self.tell(proposal.number, Answer(failure=str(effective)))
+            elif effective.key in keys or (point is None and self.known.is_known(effective.key)):
+                self.duplicates.append((proposal.number, effective.key))
+            else:
+                keys.add(effective.key)
+                group.append(proposal)
+        self.repeats = 0 if group else self.repeats + len(points)
+        return group
+
+    def answer_duplicates(self) -> None:
+        """Tells Optuna what is known of the points that were proposed again."""
+        for number, key in self.duplicates:
+            answer = self.known.answer(key)
+            if answer is not None:
+                self.search.duplicates += 1
+                self.tell(number, answer)
+        self.duplicates.clear()
+
+    def proposal(self, point: Assignment | None) -> Proposal:
+        """Returns the trial of a point: the trial that measured it before, or a new one."""
+        if point is not None:
+            effective = self.runner.resolve(self.state.setup.configuration(point))
+            known = None if isinstance(effective, Failure) else self.known.candidate(effective.key)
+            if known is not None and known.trial is not None:
+                return Proposal(number=known.trial, assignment=dict(known.assignment or point))
         return self.search.propose(point)
 
-    def measure(self, group: Sequence[Proposal], *, is_race: bool) -> None:
+    def measure(self, group: Sequence[Proposal], phase: Phase) -> None:
         """Measures one session of the reference and the group, and tells Optuna of trials that it does not know."""
         state, reference = self.state, self.state.reference
         candidates = [
@@ -134,21 +156,16 @@ class _Exploration:
         ]
         best = self.known.incumbent()
         self.show(best, [candidate.config for candidate in candidates])
-        search_s = self.time.plan.search_s
+        plan = plan_session(state, reference, phase, blocks=SEARCH_BLOCKS)
         rule = trial_rule(
             state.study.objective,
-            window_sd=reference.noise.window_sd,
-            window_s=reference.window_s,
-            is_short=search_s is not None and search_s < SHORT_SEARCH_S,
-            incumbent_gain=best.value if best else 0.0,
+            window_sd=reference.noise.window_sd_of(plan.window_s),
+            window_s=plan.window_s,
+            incumbent=best.estimates[0] if best else NO_GAIN,
         )
-        if is_race:
-            plan = plan_session(state, reference, "race", blocks=race_blocks(state))
-        else:
-            plan = plan_session(state, reference, "search", blocks=SEARCH_BLOCKS, stop=rule)
         told = {c.trial for c in state.candidates.values()}
         members = [SessionMember(config=reference.configuration, role=Role.REFERENCE), *candidates]
-        line = self.runner.measure(members, plan, duplicates=self.search.duplicates)
+        line = self.runner.measure(members, replace(plan, stop=rule), duplicates=self.search.duplicates)
         self.time.measured_s += line.session.wall_s
         for number, _, i in trials_of(line):
             if number not in told:

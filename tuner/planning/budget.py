@@ -19,11 +19,11 @@ CONFIRM_SHARE = 0.40
 CONFIRM_SHARE_AT_MOST = 0.60
 """Share of the budget that four sessions may take; beyond it the sessions are made shorter."""
 
-SHORT_PAIRS, SHORT_WINDOW_S = 6, 0.3
-"""Number of pairs of a short confirmation session, and length of its windows (s)."""
+SHORT_PAIRS, SHORTEST_PAIRS, SHORT_WINDOW_S = 6, 4, 0.3
+"""Number of pairs of a short confirmation session and of the shortest, and length of their windows (s)."""
 
 SMALL_FINAL_FROM_S, FULL_FINAL_FROM_S = 100.0, 300.0
-"""Seconds of the budget from which on there is a small final, and a full one."""
+"""Seconds of the budget from which on a front has a small final, and every study a full one."""
 
 SD_FLOOR = 0.5
 """Share of the calibrated standard deviation between sessions that a confirmation assumes at least.
@@ -47,34 +47,27 @@ ROUNDING_S = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalPlan:
-    """The best `top` candidates and the baselines in `blocks` shuffled blocks, divided into equal stages."""
+    """A final: sessions of the best candidates, which are measured again until more would tell nothing."""
 
     top: int
+    """Number of candidates in a session at most."""
     blocks: int
-    keep: tuple[int, ...]
-    """Number of candidates that remain after each stage."""
+    """Number of blocks of a session."""
     has_baselines: bool = True
-    """True if every baseline takes part; else the reference alone does."""
+    """True if every baseline takes part in the first session, and in all of a front.
 
-    @property
-    def stages(self) -> tuple[int, ...]:
-        """Number of candidates in each stage."""
-        return (self.top, *self.keep)[:-1]
-
-    @property
-    def stage_blocks(self) -> int:
-        """Number of blocks in each stage."""
-        return self.blocks // max(1, len(self.stages))
+    Otherwise the reference alone does.
+    """
 
 
-NO_FINAL = FinalPlan(top=0, blocks=0, keep=())
-SMALL_FINAL = FinalPlan(top=3, blocks=4, keep=(1,), has_baselines=False)
-FULL_FINAL = FinalPlan(top=6, blocks=8, keep=(3, 1))
-"""Finals of one objective, by `SMALL_FINAL_FROM_S` and `FULL_FINAL_FROM_S` (tuner/README.md, final)."""
+SMALL_FINAL = FinalPlan(top=3, blocks=4, has_baselines=False)
+FULL_FINAL = FinalPlan(top=3, blocks=4)
+"""Finals of one objective, by `FULL_FINAL_FROM_S` (tuner/README.md, final)."""
 
-SMALL_FRONT_FINAL = FinalPlan(top=4, blocks=4, keep=(1,))
-FULL_FRONT_FINAL = FinalPlan(top=8, blocks=6, keep=(1,))
-"""Finals of several objectives: one stage of as many sessions as its candidates fill, every baseline in each."""
+NO_FINAL = FinalPlan(top=0, blocks=0, has_baselines=False)
+SMALL_FRONT_FINAL = FinalPlan(top=4, blocks=4)
+FULL_FRONT_FINAL = FinalPlan(top=8, blocks=6)
+"""Finals of several objectives: as many sessions as their candidates fill, every baseline in each."""
 
 FRONT_MEMBERS = 5
 """Number of members that a session of several objectives is planned with: the reference and four points.
@@ -110,12 +103,13 @@ class SessionTerms:
         return ((FULL_FINAL_FROM_S, full), (SMALL_FINAL_FROM_S, small), (0.0, NO_FINAL))
 
     def final_s(self, final: FinalPlan, window_s: float) -> float:
-        """Returns the seconds of a final."""
+        """Returns the seconds of one session of a final, which is all of a front's."""
         if not final.blocks:
             return 0.0
         others = self.baselines if final.has_baselines else 1
-        turns = sum(size + others for size in final.stages) * final.stage_blocks
-        return self.cost.fixed_s / 2.0 * (final.top + others) + turns * self.cost.block_s(window_s)
+        turns = (final.top + others) * final.blocks
+        starts_s = self.cost.fixed_s / 2.0 * (final.top + others) * min(1, final.top)
+        return starts_s + turns * self.cost.block_s(window_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,14 +145,14 @@ class StudyPlan:
         """Seconds of the confirmation."""
         return self.max_sessions * self.session_cost_s
 
-    def sessions_within(self, session_s: float, *, lent_s: float = 0.0) -> int:
+    def sessions_within(self, session_s: float) -> int:
         """Returns the number of sessions of the confirmation if one takes `session_s`, more than planned.
 
-        These are as many as fit into the reserved time less `lent_s`, which the final took of it, but four at least.
+        These are as many as fit into the reserved time, but four at least.
         """
         if self.total_s is None:
             return self.max_sessions
-        allowed_s = CONFIRM_TOLERANCE * self.confirm_s - lent_s
+        allowed_s = CONFIRM_TOLERANCE * self.confirm_s
         return max((k for k in looks(self.max_sessions) if k * session_s <= allowed_s), default=SESSIONS[0])
 
 
@@ -166,8 +160,8 @@ def plan_budget(total_s: float | None, terms: SessionTerms) -> StudyPlan:
     """Returns how the budget is divided that remains after preflight and resolving (tuner/README.md, budget).
 
     `total_s` is None if the budget has trials alone. The confirmation is reserved first: the most of 4, 6, 9, 12
-    sessions that take at most max(40 %, four sessions). If four take more than 60 %, they have 6 pairs of 0.3 s; if
-    those still do, the confirmation overruns. The final follows, and the search has the rest.
+    sessions that take at most max(40 %, four sessions). If four take more than 60 %, they have 6 or 4 pairs of 0.3 s;
+    if those still do, the confirmation overruns. The final follows, and the search has the rest.
     """
     spent_s = BASELINES_SHARE * (total_s or 0.0) if terms.baselines_s is None else terms.baselines_s
     plan = _with_sessions(StudyPlan(total_s=total_s, baselines_s=spent_s), terms, PAIRS, terms.wanted_window_s)
@@ -187,8 +181,9 @@ def _with_sessions(plan: StudyPlan, terms: SessionTerms, pairs: int, window_s: f
 def _with_confirmation(plan: StudyPlan, terms: SessionTerms, total_s: float) -> StudyPlan:
     """Returns the plan with the number of sessions that the budget allows, short ones if it must be."""
     at_most_s = CONFIRM_SHARE_AT_MOST * total_s
-    if SESSIONS[0] * plan.session_cost_s > at_most_s + ROUNDING_S:
-        plan = replace(_with_sessions(plan, terms, SHORT_PAIRS, SHORT_WINDOW_S), is_short=True)
+    for pairs in (SHORT_PAIRS, SHORTEST_PAIRS):
+        if SESSIONS[0] * plan.session_cost_s > at_most_s + ROUNDING_S:
+            plan = replace(_with_sessions(plan, terms, pairs, SHORT_WINDOW_S), is_short=True)
     allowed_s = max(CONFIRM_SHARE * total_s, SESSIONS[0] * plan.session_cost_s) + ROUNDING_S
     plan = replace(plan, max_sessions=max(k for k in SESSIONS if k * plan.session_cost_s <= allowed_s))
     if plan.confirm_s > at_most_s + ROUNDING_S:
@@ -201,11 +196,12 @@ def _with_search_and_final(plan: StudyPlan, terms: SessionTerms, total_s: float)
     remaining_s = max(0.0, total_s + plan.overrun_s - plan.confirm_s - plan.baselines_s)
     possible = [final for from_s, final in terms.finals if total_s >= from_s]
     costs_s = {final: terms.final_s(final, plan.window_s) for final in possible}
-    final = next(final for final in possible if costs_s[final] <= remaining_s / 2.0)
+    final = next((final for final in possible if costs_s[final] <= remaining_s / 2.0), possible[-1])
+    final_s = costs_s[final]
     return replace(
         plan,
-        search_s=remaining_s - costs_s[final],
+        search_s=remaining_s - final_s,
         final=final,
-        final_s=costs_s[final],
+        final_s=final_s,
         is_final_smaller=final is not possible[0],
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from tuner.evidence.candidates import Candidate
 from tuner.evidence.state import Reference, StudyState
-from tuner.planning.budget import CONFIRM_TOLERANCE, FRONT_MEMBERS, SHORT_PAIRS, StudyPlan
+from tuner.planning.budget import CONFIRM_TOLERANCE, FRONT_MEMBERS, SHORTEST_PAIRS, StudyPlan
 from tuner.planning.session_plan import MEMBERS_AT_MOST, WARM_UP_WINDOWS, longer_s, percentile_blocks
+from tuner.planning.study_plan import shortest_window_s
 from tuner.statistics.power import smallest_provable_gain_pct
 from tuner.statistics.sequential_test import SESSIONS, gain_log
 
@@ -34,6 +36,10 @@ POINTS_AT_LEAST = FRONT_MEMBERS - 1
 """Number of points confirmed beside the reference even if four sessions of them take longer than was reserved."""
 
 
+RESERVE = 1.1
+"""Factor on the seconds that a clear gain reserves for its confirmation; the value is the best of many."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmationSize:
     """The size of a confirmation and the time that it takes."""
@@ -42,6 +48,8 @@ class ConfirmationSize:
     """Number of configurations beside the reference."""
     sessions: int
     pairs: int
+    window_s: float
+    """Length of a window (s)."""
     session_s: float
     """Seconds of one session."""
 
@@ -51,45 +59,60 @@ class ConfirmationSize:
         return self.sessions * self.session_s
 
 
-def confirmation_size(state: StudyState, plan: StudyPlan, candidate: Candidate) -> ConfirmationSize:
-    """Returns the size of a candidate's confirmation by the plan.
-
-    The plan stands if the windows of the candidate are short. Else the size fits into the reserved time, with four
-    sessions of six pairs at least. A percentile may need more pairs.
-    """
-    remaining_s = state.remaining_s()
-    lent_s = 0.0 if remaining_s is None else max(0.0, plan.confirm_s - max(0.0, remaining_s))
-
-    def size(pairs: int) -> ConfirmationSize:
-        session_s = _session_s(state.reference, plan, candidate, pairs)
-        sessions = plan.sessions_within(session_s, lent_s=lent_s)
-        return ConfirmationSize(sessions=sessions, pairs=pairs, session_s=session_s)
-
-    wanted = size(_pairs_needed(state, candidate, plan.pairs))
-    if plan.total_s is None or wanted.total_s <= CONFIRM_TOLERANCE * plan.confirm_s:
-        return wanted
-    return size(_pairs_needed(state, candidate, min(plan.pairs, SHORT_PAIRS)))
-
-
 def due_size(state: StudyState, plan: StudyPlan, candidate: Candidate) -> ConfirmationSize:
     """Returns the size of a candidate's confirmation that begins now.
 
-    Time that remains beyond the reserved time goes into more sessions and, once there are twelve, into longer ones. A
-    clear gain needs neither.
+    A clear gain has as few sessions as it needs, as long as planned if there is time; with limits it has as many as
+    planned. Otherwise the size is the one that proves most in the remaining time, or the quickest if none fits.
     """
-    size = confirmation_size(state, plan, candidate)
     remaining_s = state.remaining_s()
-    if remaining_s is None or _proves(state.reference, candidate, SESSIONS[0]):
-        return size
+    if remaining_s is None:
+        pairs = _pairs_needed(state, candidate, plan.pairs)
+        return _size(state.reference, plan, candidate, sessions=plan.max_sessions, pairs=pairs, window_s=plan.window_s)
+    sizes, proof = _sizes(state, plan, candidate), _quickest_proof(state, plan, candidate)
+    fitting = [size for size in sizes if size.total_s <= remaining_s] or sizes[:1]
+    if proof is not None and proof.total_s <= remaining_s:
+        sessions = plan.max_sessions if state.study.objective.limits else proof.sessions
+        pairs = max(proof.pairs, plan.pairs)
+        fitting = [size for size in fitting if size.sessions <= sessions and size.pairs <= pairs]
+    return min(fitting, key=lambda size: _provable(state.reference, size))
 
-    def fits(sessions: int, pairs: int) -> bool:
-        return sessions * _session_s(state.reference, plan, candidate, pairs) <= remaining_s
 
-    sessions = max([size.sessions, *(n for n in SESSIONS if fits(n, size.pairs))])
-    longer = range(size.pairs, MOST_PAIRS + 1) if sessions == SESSIONS[-1] else ()
-    pairs = max([size.pairs, *(n for n in longer if fits(sessions, n))])
-    session_s = _session_s(state.reference, plan, candidate, pairs)
-    return ConfirmationSize(sessions=sessions, pairs=pairs, session_s=session_s)
+def clear_size(state: StudyState, plan: StudyPlan, candidate: Candidate) -> ConfirmationSize | None:
+    """Returns the quickest confirmation that a candidate's gain needs; None if the gain is not clear enough to tell.
+
+    None also with limits, which a quick confirmation may fail to prove.
+    """
+    return None if state.study.objective.limits else _quickest_proof(state, plan, candidate)
+
+
+def _quickest_proof(state: StudyState, plan: StudyPlan, candidate: Candidate) -> ConfirmationSize | None:
+    """Returns the quickest confirmation that proves a candidate's gain with a margin; None if none does."""
+    sure = (candidate.value - CLEAR_SDS * candidate.sd) / CLEAR
+    sizes = _sizes(state, plan, candidate)
+    return next((size for size in sizes if sure >= _provable(state.reference, size)), None)
+
+
+def _sizes(state: StudyState, plan: StudyPlan, candidate: Candidate) -> list[ConfirmationSize]:
+    """Returns all sizes of a candidate's confirmation, the quickest first."""
+    windows = {plan.window_s, min(plan.window_s, shortest_window_s(state.setup))}
+    is_session_level = state.study.objective.row.is_session_level
+    least = _pairs_needed(state, candidate, plan.pairs if is_session_level else SHORTEST_PAIRS)
+    sizes = [
+        _size(state.reference, plan, candidate, sessions=sessions, pairs=pairs, window_s=window_s)
+        for sessions in SESSIONS
+        for pairs in range(least, max(least, MOST_PAIRS) + 1)
+        for window_s in windows
+    ]
+    return sorted(sizes, key=lambda size: size.total_s)
+
+
+def baseline_size(state: StudyState, plan: StudyPlan) -> ConfirmationSize:
+    """Returns the size of a confirmation of two baselines alone, with as many sessions as fit."""
+    session_s, remaining_s = state.reference.noise.cost.of(plan.pairs, plan.window_s), state.remaining_s()
+    fitting = [n for n in SESSIONS if remaining_s is not None and n * session_s <= remaining_s]
+    sessions = max([*fitting, plan.sessions_within(session_s)])
+    return ConfirmationSize(sessions=sessions, pairs=plan.pairs, window_s=plan.window_s, session_s=session_s)
 
 
 def front_size(state: StudyState, plan: StudyPlan, points: Sequence[Candidate | None]) -> ConfirmationSize:
@@ -105,10 +128,12 @@ def front_size(state: StudyState, plan: StudyPlan, points: Sequence[Candidate | 
     pairs = max(plan.pairs, percentile_blocks(state.study.objective, per_window))
 
     def size(members: int) -> ConfirmationSize:
-        longer = sum(longer_s(reference, candidate) for candidate in points[:members] if candidate is not None)
+        longer = sum(longer_s(reference.window_s, candidate) for candidate in points[:members] if candidate is not None)
         session_s = reference.noise.cost.of(pairs, plan.window_s, 1 + members) + (pairs + WARM_UP_WINDOWS) * longer
         sessions = plan.sessions_within(session_s)
-        return ConfirmationSize(members=members, sessions=sessions, pairs=pairs, session_s=session_s)
+        return ConfirmationSize(
+            members=members, sessions=sessions, pairs=pairs, window_s=plan.window_s, session_s=session_s
+        )
 
     most = min(MEMBERS_AT_MOST - 1, len(points))
     if plan.total_s is None or most <= POINTS_AT_LEAST:
@@ -118,38 +143,38 @@ def front_size(state: StudyState, plan: StudyPlan, points: Sequence[Candidate | 
     return next((found for found in sizes if SESSIONS[0] * found.session_s <= allowed_s), sizes[-1])
 
 
-def beyond_plan_s(state: StudyState, plan: StudyPlan, finalists: Sequence[Candidate]) -> float:
-    """Returns the seconds by which final and confirmation exceed the plan with these candidates, best first."""
+def front_reserve_s(state: StudyState, plan: StudyPlan, finalists: Sequence[Candidate]) -> float:
+    """Returns the seconds of final and confirmation with these candidates of several objectives, best first."""
     if not finalists:
-        return 0.0
-    longer = [longer_s(state.reference, candidate) for candidate in finalists]
-    windows = plan.final.stage_blocks + WARM_UP_WINDOWS
-    if state.study.objective.has_several:
-        return windows * sum(longer) + max(0.0, front_size(state, plan, finalists).total_s - plan.confirm_s)
-    final_s = sum(windows * sum(longer[:size]) for size in plan.final.stages)
-    if finalists[0].value <= 0.0:
-        return final_s
-    return final_s + max(0.0, confirmation_size(state, plan, finalists[0]).total_s - plan.confirm_s)
+        return plan.final_s + plan.confirm_s
+    longer = sum(longer_s(state.reference.window_s, candidate) for candidate in finalists)
+    confirm_s = max(plan.confirm_s, front_size(state, plan, finalists).total_s)
+    return plan.final_s + (plan.final.blocks + WARM_UP_WINDOWS) * longer + confirm_s
 
 
-def sessions_to_keep(reference: Reference, candidate: Candidate) -> int | None:
-    """Returns the sessions to reserve for a candidate's confirmation: one look more than its gain should need.
+def reserve_s(state: StudyState, plan: StudyPlan, best: Candidate | None) -> float:
+    """Returns the seconds to keep for the confirmation of the best candidate so far, the planned ones at most.
 
-    None if the gain may need more than there can be.
+    A clear gain needs few, and a gain that is not clear what its cautious value needs.
     """
-    following = (*SESSIONS[1:], SESSIONS[-1])
-    return next((later for n, later in zip(SESSIONS, following, strict=True) if _proves(reference, candidate, n)), None)
+    if best is None or state.study.objective.limits:
+        return plan.confirm_s
+    if (clear := clear_size(state, plan, best)) is not None:
+        return min(plan.confirm_s, RESERVE * clear.total_s)
+    cautious = best.value - best.sd
+    needed = (size.total_s for size in _sizes(state, plan, best) if cautious >= _provable(state.reference, size))
+    return min(plan.confirm_s, next(needed, math.inf))
 
 
-def confirmation_s(state: StudyState, plan: StudyPlan, candidate: Candidate, sessions: int) -> float:
-    """Returns the seconds of so many sessions of the usual pairs."""
-    return sessions * _session_s(state.reference, plan, candidate, _pairs_needed(state, candidate, plan.pairs))
+def _provable(reference: Reference, size: ConfirmationSize) -> float:
+    """Returns the smallest gain (log-ratio) that a confirmation of this size proves with a probability of 80 %."""
+    return reference.noise.session_sd_of(size.pairs, size.window_s) * _provable_sds(size.sessions)
 
 
-def _proves(reference: Reference, candidate: Candidate, sessions: int) -> bool:
-    """Returns True if the gain is so large that so many sessions prove it."""
-    easy = gain_log(smallest_provable_gain_pct(reference.noise.session_sd, sessions))
-    return candidate.value - CLEAR_SDS * candidate.sd >= CLEAR * easy
+@cache
+def _provable_sds(sessions: int) -> float:
+    """Returns the smallest gain that so many sessions prove, in standard deviations between sessions."""
+    return gain_log(smallest_provable_gain_pct(1.0, sessions))
 
 
 def _pairs_needed(state: StudyState, candidate: Candidate, pairs: int) -> int:
@@ -157,8 +182,11 @@ def _pairs_needed(state: StudyState, candidate: Candidate, pairs: int) -> int:
     return max(pairs, percentile_blocks(state.study.objective, candidate.comparisons[-1].requests_per_window))
 
 
-def _session_s(reference: Reference, plan: StudyPlan, candidate: Candidate, pairs: int) -> float:
-    """Returns the seconds of one session of so many pairs, with windows as long as the candidate's."""
-    pair_s = plan.members * reference.noise.cost.block_s(plan.window_s)
-    longer = (pairs + WARM_UP_WINDOWS) * longer_s(reference, candidate)
-    return plan.session_cost_s + (pairs - plan.pairs) * pair_s + longer
+def _size(
+    reference: Reference, plan: StudyPlan, candidate: Candidate, *, sessions: int, pairs: int, window_s: float
+) -> ConfirmationSize:
+    """Returns the size with the seconds of a session, whose windows are as long as the candidate's at least."""
+    block_s = reference.noise.cost.block_s
+    more_s = pairs * block_s(window_s) - plan.pairs * block_s(plan.window_s)
+    session_s = plan.session_cost_s + plan.members * more_s + (pairs + WARM_UP_WINDOWS) * longer_s(window_s, candidate)
+    return ConfirmationSize(sessions=sessions, pairs=pairs, window_s=window_s, session_s=session_s)

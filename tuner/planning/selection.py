@@ -14,14 +14,14 @@ import numpy as np
 
 from tuner.evidence.baseline_ranking import rank_baselines
 from tuner.evidence.candidates import Candidate, ranked
-from tuner.evidence.session_cost import PAIRS
 from tuner.evidence.state import Reference, StudyState
 from tuner.planning.budget import SD_FLOOR, SMALL_FINAL, StudyPlan
-from tuner.planning.confirmation_size import confirmation_s, due_size, sessions_to_keep
-from tuner.planning.session_plan import MEMBERS_AT_MOST, WARM_UP_WINDOWS, longer_s
+from tuner.planning.confirmation_size import ConfirmationSize, baseline_size, due_size, reserve_s
+from tuner.planning.session_plan import MEMBERS_AT_MOST, SEARCH_WINDOW_S, WARM_UP_WINDOWS, longer_s
 from tuner.planning.study_plan import study_plan
 from tuner.records.confirmation_plan import ConfirmationLine
 from tuner.records.session_log import Answer, Reason, SessionLine, VerdictLine
+from tuner.statistics.early_stopping import pair_se
 from tuner.statistics.knowledge_gradient import knowledge_gradient
 from tuner.statistics.sequential_test import SESSIONS, attempt_alpha
 from tuner.study.study import Budget
@@ -35,10 +35,19 @@ BASELINES_AT_MOST = 4
 REFINED_AT_MOST = MEMBERS_AT_MOST - 1
 """Number of candidates in a session of the final refinement, beside the reference."""
 
-WORTH_A_SESSION = 0.0003
+TRIALS_ONLY_SESSIONS = 4
+"""Number of sessions of a final at most if the budget has trials alone."""
+
+REFINEMENT_BLOCKS = 4
+"""Number of blocks of a session that measures the best candidates again."""
+
+KNOWN_SD = 1e-9
+"""Standard error (log-ratio) of the reference's gain over itself."""
+
+WORTH_A_SESSION = 0.001
 """Expected improvement of the winner (log-ratio) below which a session of the final refinement is not run.
 
-Two equal candidates that differ by 1 % from session to session then end after some twenty sessions.
+Two equal candidates that differ by 1 % from session to session then end after some six sessions.
 """
 
 REJECTING = (Reason.CONSTRAINT, Reason.UNSTABLE)
@@ -111,7 +120,7 @@ def plan_confirmation(state: StudyState, plan: StudyPlan, finalist: Finalist) ->
     size = due_size(state, plan, finalist.candidate)
     remaining_s = state.remaining_s()
     spare_s = math.inf if remaining_s is None else remaining_s - size.total_s
-    line = _confirmation_line(state, plan, finalist.reference, size.sessions, size.pairs, spare_s=spare_s)
+    line = _confirmation_line(state, finalist.reference, size, spare_s=spare_s)
     return replace(line, winner=finalist.candidate.config)
 
 
@@ -125,16 +134,14 @@ def plan_baseline_confirmation(state: StudyState, plan: StudyPlan) -> Confirmati
         return None
     if any(line.answer is Answer.HINT for line in state.log.verdicts()):
         return None
-    session_s = reference.noise.cost.of(plan.pairs, plan.window_s)
+    size = baseline_size(state, plan)
     remaining_s = state.remaining_s()
-    fitting = [n for n in SESSIONS if remaining_s is not None and n * session_s <= remaining_s]
-    sessions = max([*fitting, plan.sessions_within(session_s)])
-    spare_s = math.inf if remaining_s is None else remaining_s - sessions * session_s
-    return _confirmation_line(state, plan, name, sessions, plan.pairs, spare_s=spare_s)
+    spare_s = math.inf if remaining_s is None else remaining_s - size.total_s
+    return _confirmation_line(state, name, size, spare_s=spare_s)
 
 
 def _confirmation_line(
-    state: StudyState, plan: StudyPlan, reference: str, sessions: int, pairs: int, *, spare_s: float
+    state: StudyState, reference: str, size: ConfirmationSize, *, spare_s: float
 ) -> ConfirmationLine:
     """Returns the plan of a confirmation, without its winner.
 
@@ -143,7 +150,7 @@ def _confirmation_line(
     """
     known = state.reference
     today = [known.today] if known.today is not None and known.differs_from_today(reference) else []
-    member_s = sessions * known.noise.cost.of(pairs, plan.window_s, 1)
+    member_s = size.sessions * known.noise.cost.of(size.pairs, size.window_s, 1)
     room = MEMBERS_AT_MOST - 2 - len(today)
     weaker = [
         name
@@ -155,38 +162,65 @@ def _confirmation_line(
         attempt=state.attempt,
         winner=None,
         reference=reference,
-        max_sessions=sessions,
+        max_sessions=size.sessions,
         alpha=attempt_alpha(state.log.winners_before(state.attempt), state.log.baselines_alone_before(state.attempt)),
-        pairs=pairs,
-        window_s=plan.window_s,
-        sd_floor=SD_FLOOR * known.noise.session_sd_of(pairs),
+        pairs=size.pairs,
+        window_s=size.window_s,
+        sd_floor=SD_FLOOR * known.noise.session_sd_of(size.pairs, size.window_s),
         today=known.today,
         baselines=(*today, *weaker[:most]),
     )
 
 
-def refinement_finalists(state: StudyState, plan: StudyPlan) -> Sequence[Candidate]:
-    """Returns the candidates of one more session of the final, of those that may win.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refinement:
+    """One more session of the final."""
 
-    Empty if a session would tell nothing, or if the confirmation of the best candidate may need the time.
+    candidates: Sequence[Candidate]
+    worth: float
+    """Expected improvement of the winner by the session (log-ratio)."""
+    session_s: float
+    """Seconds of the session."""
+
+
+def next_refinement(state: StudyState, plan: StudyPlan) -> Refinement | None:
+    """Returns one more session of the final, of those candidates that may win.
+
+    None if a session would tell nothing, or if the confirmation of the best candidate may need the time.
     """
-    known = may_win(open_candidates(state), state.reference)
     remaining_s, reference = state.remaining_s(), state.reference
-    if remaining_s is None or len(known) < 2 or (kept := sessions_to_keep(reference, known[0])) is None:
-        return []
+    known = _may_turn_out_best(open_candidates(state))
+    is_complete = remaining_s is None and state.session_count("final") >= TRIALS_ONLY_SESSIONS
+    if is_complete or not known:
+        return None
+    # The reference is an arm too, which is known exactly: a session may tell whether anything is better at all.
+    values, sds = [0.0, *(c.value for c in known)], [KNOWN_SD, *(c.sd for c in known)]
+    order = sorted(range(len(values)), key=lambda i: -values[i])
+    next_sd = math.hypot(
+        pair_se(REFINEMENT_BLOCKS, reference.noise.window_sd_of(SEARCH_WINDOW_S)), reference.noise.compile_sd
+    )
     found = knowledge_gradient(
-        np.array([c.value for c in known]),
-        np.array([c.sd for c in known]),
-        np.array([c.comparisons[-1].sd for c in known]),
+        np.array([values[i] for i in order]),
+        np.array([sds[i] for i in order]),
+        np.full(len(order), next_sd),
         seed=zlib.crc32(f"{state.study.seed}/{state.attempt}/{state.session_count('final')}".encode()),
         most=REFINED_AT_MOST,
     )
+    contenders = [known[order[i] - 1] for i in found.contenders if order[i]]
     if found.worth < WORTH_A_SESSION:
-        return []
-    chosen = [known[i] for i in found.contenders]
-    spare_s = remaining_s - confirmation_s(state, plan, known[0], kept)
-    sizes = range(len(chosen), 1, -1)
-    return next((chosen[:n] for n in sizes if _refinement_s(reference, chosen[:n]) <= spare_s), [])
+        return None
+    spare_s = math.inf if remaining_s is None else remaining_s - reserve_s(state, plan, known[0])
+    for count in range(len(contenders), 0, -1):
+        chosen = contenders[:count]
+        if (session_s := _refinement_s(reference, chosen)) <= spare_s:
+            return Refinement(candidates=chosen, worth=found.worth, session_s=session_s)
+    return None
+
+
+def _may_turn_out_best(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Returns the candidates that keep the limits, in the same order, as measured if any does so."""
+    feasible = [c for c in candidates if c.is_feasible]
+    return [c for c in feasible if c.excess <= 0.0] or feasible
 
 
 def runner_up(state: StudyState) -> Candidate | None:
@@ -227,6 +261,7 @@ def _strongest_baseline(state: StudyState) -> str:
 
 
 def _refinement_s(reference: Reference, candidates: Sequence[Candidate]) -> float:
-    """Returns the seconds of one session of the final refinement."""
-    longer = sum(longer_s(reference, c) for c in candidates)
-    return reference.noise.cost.of(PAIRS, reference.window_s, 1 + len(candidates)) + (PAIRS + WARM_UP_WINDOWS) * longer
+    """Returns the seconds of one more session of the final."""
+    longer = sum(longer_s(SEARCH_WINDOW_S, candidate) for candidate in candidates)
+    usual_s = reference.noise.cost.of(REFINEMENT_BLOCKS, SEARCH_WINDOW_S, 1 + len(candidates))
+    return usual_s + (REFINEMENT_BLOCKS + WARM_UP_WINDOWS) * longer

@@ -27,7 +27,7 @@ def study_plan(state: StudyState, attempt: int | None = None) -> StudyPlan:
         baselines=len(setup.baselines),
         baselines_s=sum(line.session.wall_s for line in (reference.line, *log.sessions("calibration"))),
         wanted_window_s=reference.noise.window_s,
-        min_window_s=_shortest_window_s(setup),
+        min_window_s=shortest_window_s(setup),
         min_pairs=max(
             percentile_blocks(objective, reference.noise.requests_per_window),
             min(TODAY_PAIRS, percentile_blocks(objective, reference.requests_per_window)),
@@ -50,11 +50,12 @@ def usual_plan(setup: StudySetup) -> StudyPlan:
         ),
         baselines=len(setup.baselines),
         wanted_window_s=first_window_s(setup),
-        min_window_s=_shortest_window_s(setup),
+        min_window_s=shortest_window_s(setup),
         has_several=study.objective.has_several,
     )
     return plan_budget(None if minutes is None else 60 * minutes, terms)
 
 
-def _shortest_window_s(setup: StudySetup) -> float:
+def shortest_window_s(setup: StudySetup) -> float:
+    """Returns the length (s) of the shortest window that still holds enough of what happens."""
     return first_window_s(setup) if is_window_fixed(setup) else SHORT_WINDOW_S

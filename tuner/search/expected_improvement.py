@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.bench.own_parameters import OWN_PARAMETERS
 from tuner.bench.value import Value, is_same
-from tuner.search.gaussian_process import Floats, likeliest, predict
+from tuner.search.gaussian_process import Floats, Prediction, likeliest, predict
 from tuner.statistics.distributions import normal_cdf
 from tuner.study.space import Assignment, Space
 
@@ -69,19 +69,40 @@ class Model:
         self._last: dict[str, Floats] = {}
         """Metric of a limit, or "" for the objective -> the likeliest hyperparameters of the last fit."""
 
-    def most_promising(
-        self, observations: Sequence[Observation], open_points: Mapping[str, Assignment]
-    ) -> Assignment | None:
-        """Returns the open point with the largest expected improvement, or None if no point is worth a trial."""
-        if not open_points:
-            return None
+    def batch(
+        self,
+        observations: Sequence[Observation],
+        open_points: Mapping[str, Assignment],
+        pending: Sequence[Assignment] = (),
+        n: int = 1,
+    ) -> tuple[list[Assignment], float]:
+        """Returns up to `n` open points that promise most together, and their expected improvement (log-ratio).
+
+        There are none if no point is worth a trial. Below `FEWEST_TO_FIT` observations the points are as far as
+        possible from each other and from the known ones. Else each point has the largest expected improvement given
+        that the points before it, and the pending ones, are what the process believes (the "kriging believer",
+        Ginsbourger, Le Riche & Carraro, 2010).
+        """
         if len(observations) < FEWEST_TO_FIT:
-            return open_points[list(open_points)[int(self._rng(len(observations)).integers(len(open_points)))]]
-        gains = self.expected_improvement(observations)
-        key = max(open_points, key=lambda key: gains[self._index[key]])
+            return self._spread(open_points, [*(o.point for o in observations), *pending], n), math.inf
         few = max(FEWEST, min(FEWEST_OF_MANY, FEWEST_SHARE * len(self.points)))
-        is_open = len(observations) < few or not any(o.is_feasible for o in observations)
-        return open_points[key] if is_open or gains[self._index[key]] > WORTH_A_TRIAL else None
+        feasible = any(o.is_feasible for o in observations)
+        is_open = len(observations) < few or not feasible
+        beliefs = self._beliefs(observations)
+        for point in pending:
+            self._believe(beliefs, point)
+        open_keys = dict(open_points)
+        chosen: list[Assignment] = []
+        worth = 0.0
+        while open_keys and len(chosen) < n:
+            gains = _expected_improvement(beliefs)
+            key = max(open_keys, key=lambda key: gains[self._index[key]])
+            if not is_open and gains[self._index[key]] <= WORTH_A_TRIAL:
+                break
+            worth += float(gains[self._index[key]])
+            chosen.append(open_keys.pop(key))
+            self._believe(beliefs, chosen[-1])
+        return chosen, worth if feasible else math.inf
 
     def expected_improvement(self, observations: Sequence[Observation]) -> Floats:
         """Returns the expected improvement (log-ratio) of each point, times the chance that it keeps the limits.
@@ -90,19 +111,46 @@ class Model:
         limits, since the largest value itself is luck. If no observation keeps the limits, the chance alone is
         returned.
         """
+        return _expected_improvement(self._beliefs(observations))
+
+    def _beliefs(self, observations: Sequence[Observation]) -> _Beliefs:
+        """Returns what is believed of each point: its value, and its excess over each limit."""
         seen = _manageable(observations)
         feasible = [i for i, o in enumerate(seen) if o.is_feasible]
-        probability = np.ones(len(self.points))
+        limits = {}
         for limit in sorted({name for o in seen for name in o.excess}):
             known = [o for o in seen if limit in o.excess]
-            predictions = self._predictions(known, [o.excess[limit] for o in known], limit)
-            probability *= sum(weight * normal_cdf(-mean / sd) for weight, mean, sd, _ in predictions)
-        if not feasible:
-            return probability
-        gains = np.zeros(len(self.points))
-        for weight, mean, sd, fitted in self._predictions(seen, [o.value for o in seen], ""):
-            gains += weight * _improvement(mean, sd, float(fitted[feasible].max()))
-        return gains * probability
+            limits[limit] = self._fits(known, [o.excess[limit] for o in known], limit)
+        values = self._fits(seen, [o.value for o in seen], "") if feasible else []
+        for fit in values:
+            fit.best = float(fit.prediction.fitted[feasible].max())
+        return _Beliefs(values=values, limits=limits, noise=float(np.median([o.sd**2 for o in seen])))
+
+    def _believe(self, beliefs: _Beliefs, point: Assignment) -> None:
+        """Takes what is believed of a point for measured; a point that is not listed tells nothing."""
+        features = self._features_of([point])[0]
+        rows = np.flatnonzero((self._features == features).all(axis=1))
+        if len(rows):
+            beliefs.believe(self._features, int(rows[0]))
+
+    def _spread(self, open_points: Mapping[str, Assignment], near: Sequence[Assignment], n: int) -> list[Assignment]:
+        """Returns `n` open points, each as far as possible from `near` and from the points before it.
+
+        Greedy maximin distances (Kennard & Stone, Technometrics 11, 1969), equal ones in a random order.
+        """
+        keys = list(open_points)
+        order = self._rng(len(near)).permutation(len(keys))
+        x = self._features[[self._index[keys[i]] for i in order]]
+        distance = np.full(len(x), math.inf)
+        for features in self._features_of(near) if near else ():
+            distance = np.minimum(distance, ((x - features) ** 2).sum(axis=1))
+        chosen: list[Assignment] = []
+        for _ in range(min(n, len(keys))):
+            best = int(np.argmax(distance))
+            chosen.append(open_points[keys[order[best]]])
+            distance = np.minimum(distance, ((x - x[best]) ** 2).sum(axis=1))
+            distance[best] = -math.inf
+        return chosen
 
     def _features_of(self, points: Iterable[Assignment]) -> Floats:
         """Returns the features of points, shape [points, features], each computed once."""
@@ -112,10 +160,8 @@ class Model:
                 self._known[key] = features(self._space, dict(key))
         return np.array([self._known[key] for key in keys])
 
-    def _predictions(
-        self, seen: Sequence[Observation], values: Sequence[float], what: str
-    ) -> list[tuple[float, Floats, Floats, Floats]]:
-        """Returns (weight, mean and sd at each point, mean at each of `seen`) for each of the likeliest fits."""
+    def _fits(self, seen: Sequence[Observation], values: Sequence[float], what: str) -> list[_Fit]:
+        """Returns the likeliest fits to the values, each with its prediction of every point."""
         x = self._features_of(o.point for o in seen)
         y = np.array(values)
         noise = np.array([o.sd**2 for o in seen])
@@ -123,8 +169,10 @@ class Model:
         self._last[what] = fits[0][1]
         found = []
         for weight, theta, center in fits:
-            mean, sd, fitted = predict(theta, x, y - center, noise, self._features)
-            found.append((weight, mean + center, sd, fitted + center))
+            prediction = predict(theta, x, y - center, noise, self._features)
+            prediction.mean += center
+            prediction.fitted += center
+            found.append(_Fit(weight=weight, theta=theta, prediction=prediction))
         return found
 
     def _rng(self, count: int) -> np.random.Generator:
@@ -172,6 +220,50 @@ def _ratio_position(point: Assignment, name: str, values: Mapping[str, Sequence[
 
 def _number(value: Value) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Fit:
+    """One set of hyperparameters and what it predicts."""
+
+    weight: float
+    theta: Floats
+    prediction: Prediction
+    best: float = -math.inf
+    """Largest mean of a point that keeps the limits, measured or believed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Beliefs:
+    """The fits to the values and to the excess over each limit."""
+
+    values: list[_Fit]
+    """Empty if no observation keeps the limits."""
+    limits: Mapping[str, list[_Fit]]
+    noise: float
+    """Variance of a measurement."""
+
+    def believe(self, points: Floats, i: int) -> None:
+        """Takes the mean of point `i` for its measured value."""
+        for fit in (*self.values, *(fit for fits in self.limits.values() for fit in fits)):
+            fit.prediction.believe(fit.theta, points, i, self.noise)
+        for fit in self.values:
+            fit.best = max(fit.best, float(fit.prediction.mean[i]))
+
+
+def _expected_improvement(beliefs: _Beliefs) -> Floats:
+    """Returns the expected improvement of each point times the chance that it keeps every limit."""
+    fits = next(iter(beliefs.limits.values()), None) or beliefs.values
+    probability = np.ones(len(fits[0].prediction.mean))
+    for fits in beliefs.limits.values():
+        predictions = ((fit.weight, fit.prediction) for fit in fits)
+        probability *= sum(weight * normal_cdf(-found.mean / found.sd) for weight, found in predictions)
+    if not beliefs.values:
+        return probability
+    gains = np.zeros(len(probability))
+    for fit in beliefs.values:
+        gains += fit.weight * _improvement(fit.prediction.mean, fit.prediction.sd, fit.best)
+    return gains * probability
 
 
 def _improvement(mean: Floats, sd: Floats, best: float) -> Floats:

@@ -9,6 +9,7 @@ scikit-learn draws no hyperparameters, and the samplers of Optuna and BoTorch br
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -81,8 +82,38 @@ def log_likelihoods(thetas: Floats, x: Floats, y: Floats, noise: Floats) -> Floa
     return np.asarray(-0.5 * (lower[:, n, :n] ** 2).sum(axis=1) - logs)
 
 
-def predict(theta: Floats, x: Floats, y: Floats, noise: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
-    """Returns mean and sd at each of `points`, and the mean at each of `x`.
+@dataclass(slots=True, kw_only=True)
+class Prediction:
+    """Prediction of each point by one set of hyperparameters, given the values so far."""
+
+    mean: Floats
+    """Mean of each point, shape [points]."""
+    variance: Floats
+    """Variance of each point, shape [points]."""
+    fitted: Floats
+    """Mean at each value that the process was fitted to."""
+    half: Floats
+    """Factor of what the values explain: `half @ half.T` is taken from the covariance, shape [points, values]."""
+
+    def believe(self, theta: Floats, points: Floats, i: int, noise: float) -> None:
+        """Takes the mean of point `i` for its value, known with the variance `noise`: all variances shrink.
+
+        `points` are the features, shape [points, features]. The means stay, since the value is as expected.
+        """
+        covariance = kernel(theta, points, points[i : i + 1])[:, 0] - self.half @ self.half[i]
+        covariance[i] += math.exp(2.0 * theta[1])
+        column = covariance / math.sqrt(max(covariance[i], SMALLEST_VARIANCE) + noise)
+        self.half = np.column_stack([self.half, column])
+        self.variance = np.maximum(self.variance - column**2, SMALLEST_VARIANCE)
+
+    @property
+    def sd(self) -> Floats:
+        """Standard deviation of each point, shape [points]."""
+        return np.sqrt(self.variance)
+
+
+def predict(theta: Floats, x: Floats, y: Floats, noise: Floats, points: Floats) -> Prediction:
+    """Returns what is predicted of each of `points`.
 
     `y` are values at `x`, with variances `noise`. The formulas are those of Rasmussen & Williams, 2006, algorithm 2.1.
     """
@@ -91,13 +122,13 @@ def predict(theta: Floats, x: Floats, y: Floats, noise: Floats, points: Floats) 
     own = kernel(theta, x, x) + rugged * unit
     inverse = np.linalg.solve(np.linalg.cholesky(own + np.diag(noise + JITTER)), unit)
     alpha = inverse.T @ (inverse @ y)
-    mean, variance = np.empty(len(points)), np.empty(len(points))
+    mean, half = np.empty(len(points)), np.empty((len(points), len(y)))
     for i in range(0, len(points), SLICE):
         cross = kernel(theta, points[i : i + SLICE], x)
-        half = _product(cross, inverse.T)
+        half[i : i + SLICE] = _product(cross, inverse.T)
         mean[i : i + SLICE] = cross @ alpha
-        variance[i : i + SLICE] = math.exp(2.0 * theta[0]) + rugged - np.einsum("ij,ij->i", half, half)
-    return mean, np.sqrt(np.maximum(variance, SMALLEST_VARIANCE)), own @ alpha
+    variance = math.exp(2.0 * theta[0]) + rugged - np.einsum("ij,ij->i", half, half)
+    return Prediction(mean=mean, variance=np.maximum(variance, SMALLEST_VARIANCE), fitted=own @ alpha, half=half)
 
 
 def likeliest(

@@ -19,6 +19,9 @@ from tuner.statistics.pareto import direction
 from tuner.statistics.session_effect import Estimate
 from tuner.study.space import Assignment
 
+UNSEEN_SHARE = 0.25
+"""Share of the reference's speed that is expected of points before any candidate was measured."""
+
 FAILED_SD = 0.1
 """Standard error (log-ratio) of a failed configuration, which counts as the worst value: neighbours may fail too."""
 
@@ -72,12 +75,15 @@ def observations(
 def fast_enough(state: StudyState, points: Mapping[str, Assignment], best: Candidate | None) -> dict[str, Assignment]:
     """Returns the points whose window would end in time at the speed of the best candidate.
 
-    The longest window is `SessionPlan.max_window_s`; a configuration with a longer one cannot be the answer.
+    The longest window is `SessionPlan.max_window_s`; a configuration with a longer one cannot be the answer. Before any
+    candidate was measured, points far from the reference may be much slower than the reference.
     """
     members = dict(zip(state.setup.baselines, state.reference.line.session.members, strict=True))
     reference = members[state.reference.ranking.reference]
     assert isinstance(reference, Windows)
     samples_per_s = METRICS["throughput"].read(reference.windows)
+    if best is None:
+        samples_per_s *= UNSEEN_SHARE
     if best is not None and state.study.objective.metric == "throughput":
         samples_per_s *= math.exp(max(0.0, best.value))
     most = longest_window_s(state, state.reference) * samples_per_s / FEWEST_CYCLES

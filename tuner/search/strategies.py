@@ -5,13 +5,14 @@ Must not know how a point is measured, nor how long that takes; Optuna numbers e
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from tuner.bench.configuration import Failure
-from tuner.evidence.candidates import ranked_for
+from tuner.bench.protocol import Phase
 from tuner.evidence.state import StudyState
 from tuner.planning.session_plan import MEMBERS_AT_MOST, RACE_UP_TO
 from tuner.search.enumeration import SpaceEnumeration
@@ -20,12 +21,6 @@ from tuner.search.known import KnownConfigurations
 from tuner.search.observations import fast_enough, observations
 from tuner.study.space import Assignment
 from tuner.study.study import SamplerName
-
-STRAIGHT_UP_TO = 12
-"""Number of configurations up to which each is raced once and the best go to the final (tuner/README.md)."""
-
-RACE_KEEP = 0.4
-"""Share of the candidates of a race that is measured again."""
 
 GROUP = MEMBERS_AT_MOST - 1
 """Number of candidates of one session at most, beside the reference."""
@@ -50,6 +45,8 @@ class EndReason(Enum):
     """The open configurations are too slow for a window of the budget."""
     NOTHING_BETTER = auto()
     """No configuration is expected to be better than the best found."""
+    BEST_UNSURE = auto()
+    """More of the best so far is worth more than another new configuration."""
     NOTHING_NEW = auto()
     """The sampler finds no configuration that is not known."""
 
@@ -86,11 +83,18 @@ class Knowledge:
         return {k: a for k, a in listed.items() if a not in pending and not self.configurations.is_known(k)}
 
 
-Chosen = Sequence[Assignment | None] | SearchEnd
-"""Points to measure next, or the end of the search.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Points to measure next; no points at all ask to wait for pending results."""
 
-None among the points stands for the choice of Optuna's sampler. No points at all ask to wait for pending results.
-"""
+    points: Sequence[Assignment | None]
+    """None among the points stands for the choice of Optuna's sampler."""
+    worth: float = math.inf
+    """Expected improvement of the best by these points (log-ratio); infinite where the strategy cannot tell."""
+
+
+Chosen = Batch | SearchEnd
+"""Points to measure next, or the end of the search."""
 
 Choose = Callable[[Knowledge, Sequence[Assignment], int], Chosen]
 """Function of the knowledge, the pending points and the largest number of points that are wanted."""
@@ -105,11 +109,8 @@ class Strategy:
     """
 
     choose: Choose
-    is_race: bool = False
-    """True if points are measured in groups, and again.
-
-    Otherwise points are measured one by one, and a known point is answered without a session.
-    """
+    phase: Phase = "search"
+    """Name under which the sessions are recorded."""
 
 
 def sampled(known: Knowledge) -> Strategy:
@@ -120,9 +121,9 @@ def sampled(known: Knowledge) -> Strategy:
         if known.enumeration is not None and not points:
             return _end(EndReason.ALL_MEASURED, pending)
         if (seeds := _new_seeds(known, pending)) or known.repeats < REPEATS:
-            return seeds[:n] or [None]
+            return Batch(points=seeds[:n] or [None] * n)
         point = next(iter(points.values()), None) or _unmeasured(known)
-        return _end(EndReason.NOTHING_NEW, pending) if point is None else [point]
+        return _end(EndReason.NOTHING_NEW, pending) if point is None else Batch(points=[point])
 
     return Strategy(choose=choose)
 
@@ -138,62 +139,45 @@ def expected_improvement(known: Knowledge) -> Strategy:
         points, state = known.open_points(pending), known.state
         if not points:
             return _end(EndReason.ALL_MEASURED, pending)
-        if seeds := _new_seeds(known, pending):
-            return seeds[:n]
-        in_time = fast_enough(state, points, known.configurations.incumbent())
+        seeds = _new_seeds(known, pending)[:n]
+        if len(seeds) == n:
+            return Batch(points=seeds)
+        waiting = [*pending, *seeds]
+        in_time = fast_enough(state, known.open_points(waiting), known.configurations.incumbent())
         if not in_time:
-            return _end(EndReason.TOO_SLOW, pending)
+            return Batch(points=seeds) if seeds else _end(EndReason.TOO_SLOW, pending)
         candidates = list(state.candidates.values())
-        seen = (observations(state.reference, candidates, model.points, weights) for weights in _directions(known))
-        promising = (model.most_promising(observed, in_time) for observed in seen)
-        point = next((point for point in promising if point is not None), None)
-        return _end(EndReason.NOTHING_BETTER, pending) if point is None else [point]
+        for weights in _directions(known):
+            observed = observations(state.reference, candidates, model.points, weights)
+            found, worth = model.batch(observed, in_time, waiting, n - len(seeds))
+            if found:
+                return Batch(points=[*seeds, *found], worth=math.inf if seeds else worth)
+        return Batch(points=seeds) if seeds else _end(EndReason.NOTHING_BETTER, pending)
 
     return Strategy(choose=choose)
 
 
-def race(known: Knowledge, *, stages: int | None = None) -> Strategy:
-    """Returns a strategy that halves the listed points by races in groups, until as many remain as a final takes.
-
-    Each stage has the best 40 % of the stage before, with one session more of each. `stages` ends the race early.
-    """
+def race(known: Knowledge) -> Strategy:
+    """Returns a strategy that measures each of the listed points once, seeds first; the final separates the best."""
     if known.enumeration is None:
         return sampled(known)
     distinct, seeds = known.enumeration.distinct, _seed_keys(known)
     keys = [key for key in distinct if key not in known.configurations.baselines]
     random.Random(known.state.study.seed).shuffle(keys)
     keys.sort(key=lambda key: key not in seeds)
-    room, total = known.remaining_trials, known.state.study.budget.trials
-    new = [key for key in keys if known.configurations.candidate(key) is None]
-    skipped = set() if room is None else set(new[room:])
-    stage, survivors = 0, [key for key in keys if key not in skipped]
 
     def choose(known: Knowledge, pending: Sequence[Assignment], n: int) -> Chosen:
-        nonlocal stage, survivors
-        while True:
-            waiting = [key for key in survivors if known.configurations.sessions_of(key) <= stage]
-            if waiting:
-                return [distinct[key] for key in waiting if distinct[key] not in pending][:n]
-            found = {c.key: key for key in survivors if (c := known.configurations.candidate(key)) is not None}
-            candidates = [c for c in known.state.candidates.values() if c.key in found]
-            alive = ranked_for(known.state.study.objective, candidates)
-            if len(alive) <= GROUP or stage + 1 == stages:
-                break
-            survivors = [found[c.key] for c in alive[: max(GROUP, round(RACE_KEEP * len(alive)))]]
-            stage += 1
-        if skipped:
-            return SearchEnd(reason=EndReason.TRIALS_DONE, trials=total)
-        return SearchEnd(reason=EndReason.ALL_MEASURED)
+        points = known.open_points(pending)
+        waiting = [points[key] for key in keys if key in points]
+        return Batch(points=waiting[:n]) if waiting else _end(EndReason.ALL_MEASURED, pending)
 
-    return Strategy(choose=choose, is_race=True)
+    return Strategy(choose=choose, phase="race")
 
 
 def by_size(known: Knowledge) -> Strategy:
-    """Returns a race for a small space, of one stage for a tiny one; expected improvement for a larger space."""
+    """Returns a race for a small space; expected improvement for a larger space."""
     count = len(known.enumeration.distinct) if known.enumeration else None
-    if count is None or count > RACE_UP_TO:
-        return expected_improvement(known)
-    return race(known, stages=1 if count <= STRAIGHT_UP_TO else None)
+    return race(known) if count is not None and count <= RACE_UP_TO else expected_improvement(known)
 
 
 STRATEGIES: Mapping[SamplerName, Callable[[Knowledge], Strategy]] = {
@@ -212,7 +196,7 @@ NEED_LISTING: frozenset[SamplerName] = frozenset({"race", "gp"})
 
 def _end(reason: EndReason, pending: Sequence[Assignment]) -> Chosen:
     """Returns the end of a search, or no points while pending results may change it."""
-    return [] if pending else SearchEnd(reason=reason)
+    return Batch(points=()) if pending else SearchEnd(reason=reason)
 
 
 def _new_seeds(known: Knowledge, pending: Sequence[Assignment]) -> list[Assignment]:

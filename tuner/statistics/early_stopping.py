@@ -1,4 +1,4 @@
-"""The two reasons to end a search trial before its cap: far behind, or precise enough.
+"""The two reasons to end a search trial before its cap: unlikely to be the best, or precise enough.
 
 Responsible for the two thresholds, which are asked for between blocks. Must not import windows, sessions or samplers.
 """
@@ -7,21 +7,15 @@ from __future__ import annotations
 
 import math
 
-LOOKS_S = (1.5, 3.0)
-"""Seconds of timed windows, candidate and reference together, after which there is an interim analysis.
-
-Two analyses are two chances to err: a Wilcoxon pruner that is asked after each of 20 windows prunes 28 % of candidates
-that equal the reference.
-"""
-
-CAP_S = 6.0
+CAP_S = 1.2
 """Seconds of timed windows after which a trial ends, candidate and reference together."""
 
-WORTH_KEEPING = 0.6
-"""Part of the incumbent's log-gain that a candidate must be able to reach: half of the incumbent's gain is luck."""
+BEHIND_Z = -1.0
+"""Standard errors behind the best at which a trial ends.
 
-PRUNE_Z = -3.2
-"""Standard errors below that part at which a trial is pruned: a one-sided chance of 0.07 % for each analysis."""
+A trial that ends keeps its value, as one rough look at a point of the space; the final measures the best again. One
+trial in fifteen that equals the best ends at its first window, which costs less than a second window of every trial.
+"""
 
 COMPILE_SD = 0.02
 """Standard deviation between two compiles of one configuration (log-ratio); no number of pairs reduces it."""
@@ -30,16 +24,13 @@ PRECISE_SE = 0.02
 """Standard error (log-ratio) that is enough for the search; the final separates nearer candidates."""
 
 
-def is_pruned(estimate: float, incumbent_gain: float, pairs: int, window_sd: float) -> bool:
-    """Returns True if a trial is so far behind that more pairs cannot matter.
+def is_behind(value: float, sd: float, best: float, best_sd: float) -> bool:
+    """Returns True if a trial of this value is unlikely to be better than the best one.
 
-    `estimate` is the trial's log-ratio to the reference, `incumbent_gain` the best one so far; a negative one counts as
-    0, the reference itself. `window_sd` is the sd of one pair's log-ratio from the calibration: an sd from the trial's
-    own two to four pairs would prune 2 to 10 % of candidates that equal the reference. Raises ValueError for less than
-    one pair.
+    Values are log-ratios to the same reference, with their standard errors from the calibrated noise: the spread of a
+    trial's own two or three pairs says little.
     """
-    se = math.hypot(pair_se(pairs, window_sd), COMPILE_SD)
-    return (estimate - WORTH_KEEPING * max(0.0, incumbent_gain)) / se < PRUNE_Z
+    return value - best < BEHIND_Z * math.hypot(sd, best_sd, math.sqrt(2.0) * COMPILE_SD)
 
 
 def is_precise(pairs: int, window_sd: float, cap_pairs: int) -> bool:

@@ -265,7 +265,8 @@ def test_a_locked_file_is_moved_aside(path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_file_of_a_process_killed_while_writing_is_renewed(path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from tests.search.test_study_database import Mirrored, measured\n"
+        "import sys; from pathlib import Path\n"
+        "from tests.search.database.test_study_database import Mirrored, measured\n"
         "search = Mirrored(Path(sys.argv[1])); search.restore([]); print('begun', flush=True)\n"
         "while True: measured(search)"
     )

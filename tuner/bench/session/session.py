@@ -218,19 +218,19 @@ class _Run:
             self.warm_up_s += self.clock() - begin
 
     def run_until_steady(self, i: int, begin: float, limit_s: float) -> None:
-        """Runs thirds of the warm-up until three in a row agree; a configuration seen before needs only three."""
-        plan = self.plan
+        """Runs stretches of the warm-up until three in a row agree; one seen before needs only its first three."""
+        plan, turns = self.plan, self.plan.warm_up_turns
         throughput_logs: list[float] = []
-        turn = TurnPlan(window_s=plan.warm_up_s / 3, max_s=plan.max_window_s)
+        turn = TurnPlan(window_s=plan.warm_up_s / turns, max_s=plan.max_window_s)
         while True:
             throughput_logs.append(math.log(self.systems[i].turn(turn, limit_s).rate_per_s))
-            last = throughput_logs[-3:]
-            if len(last) == 3 and (
+            last = throughput_logs[-turns:]
+            if len(last) == turns and (
                 self.is_seen(self.configurations[i]) or max(last) - min(last) <= plan.steady_tolerance
             ):
                 return
             if self.clock() - begin >= WARM_UP_CAP_S:
-                if len(last) == 3:
+                if len(last) == turns:
                     self.unsteady.add(i)
                 return
 

@@ -5,7 +5,7 @@ Pure: the answer follows from the rule and the windows so far. Must not know how
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tuner.bench.configuration import Failure
@@ -13,21 +13,24 @@ from tuner.bench.measurement import Windows
 from tuner.bench.metrics import METRICS, block_count, request_count
 from tuner.bench.protocol import Pruning, StopRule
 from tuner.statistics.disturbance import calm_pairs
-from tuner.statistics.early_stopping import is_precise, is_pruned
-from tuner.statistics.session_effect import session_value
+from tuner.statistics.early_stopping import is_behind, is_precise, pair_se
+from tuner.statistics.session_effect import Estimate, session_sd, session_value
 
 
 def active(rule: StopRule, members: Sequence[Windows | Failure]) -> frozenset[int]:
     """Returns the indices of the members that go on; empty if the session ends.
 
-    `members[0]` is the reference: it goes on while another member does. A member that has ended stays ended, because
-    only the blocks that it had are read.
+    `members[0]` is the reference: it goes on while another member does. A member without a window in the last block has
+    ended before, and stays so.
     """
     reference, *others = members
     if isinstance(reference, Failure):
         return frozenset()
     ran = {i: member for i, member in enumerate(others, start=1) if isinstance(member, Windows)}
-    going = [i for i, member in ran.items() if not is_done(rule, member, _beside(member, reference))]
+    last = reference.windows[-1].block
+    running = {i: member for i, member in ran.items() if member.windows[-1].block == last}
+    behind = _behind(rule.pruning, ran, reference) if rule.pruning else frozenset()
+    going = [i for i, member in running.items() if i not in behind and not is_done(rule, member, reference)]
     if rule.ends_together and going:
         going = list(ran)
     return frozenset((0, *going)) if going else frozenset()
@@ -36,8 +39,6 @@ def active(rule: StopRule, members: Sequence[Windows | Failure]) -> frozenset[in
 def is_done(rule: StopRule, member: Windows, reference: Windows) -> bool:
     """Returns True if a member that has run beside the reference has ended."""
     timed_s = sum(window.timed_s for side in (reference, member) for window in side.windows)
-    if rule.pruning is not None and _is_pruned(rule.pruning, member, reference, timed_s):
-        return True
     if rule.cap_s is not None and timed_s >= rule.cap_s:
         return True
     if block_count(member.windows) < rule.min_windows:
@@ -46,18 +47,28 @@ def is_done(rule: StopRule, member: Windows, reference: Windows) -> bool:
         return False
     if (precision := rule.precision) is None:
         return True
-    pairs = calm_pairs(member, reference)
-    return timed_s >= precision.from_s and is_precise(pairs, precision.window_sd, precision.cap_pairs)
+    return is_precise(calm_pairs(member, reference), precision.window_sd, precision.cap_pairs)
 
 
-def _is_pruned(pruning: Pruning, member: Windows, reference: Windows, timed_s: float) -> bool:
-    """Returns True if this block holds an interim analysis and the member is far behind in it."""
-    before_s = timed_s - reference.windows[-1].timed_s - member.windows[-1].timed_s
-    if not any(before_s < look_s <= timed_s for look_s in pruning.looks_s):
-        return False
-    value = session_value(METRICS[pruning.metric], member, reference, min_requests=1)
-    pairs = calm_pairs(member, reference)
-    return value is not None and is_pruned(value, pruning.incumbent_gain, pairs, pruning.window_sd)
+def _behind(pruning: Pruning, members: Mapping[int, Windows], reference: Windows) -> frozenset[int]:
+    """Returns the indices of the members that are unlikely to be better than the best of session and search."""
+    found: dict[int, Estimate] = {}
+    for i, member in members.items():
+        beside = _beside(member, reference)
+        value = session_value(METRICS[pruning.metric], member, beside, min_requests=1)
+        if value is not None:
+            found[i] = Estimate(value=value, sd=_error(pruning, member, beside))
+    best = Estimate(value=max(0.0, pruning.incumbent_gain), sd=pruning.incumbent_sd)
+    candidates = [best, *(found.values() if pruning.among_members else ())]
+    best = max(candidates, key=lambda estimate: estimate.value)
+    return frozenset(i for i, e in found.items() if is_behind(e.value, e.sd, best.value, best.sd))
+
+
+def _error(pruning: Pruning, member: Windows, reference: Windows) -> float:
+    """Returns the standard error of a member's value: the calibrated one, or a percentile's own if that is larger."""
+    metric = METRICS[pruning.metric]
+    own_sd = session_sd(metric, member, reference) if metric.quantile is not None else None
+    return max(own_sd or 0.0, pair_se(max(1, calm_pairs(member, reference)), pruning.window_sd))
 
 
 def _beside(member: Windows, reference: Windows) -> Windows:

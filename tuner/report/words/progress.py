@@ -224,6 +224,7 @@ _ENDS: Mapping[EndReason, str] = {
     EndReason.ALL_MEASURED: "every distinct configuration has been measured",
     EndReason.TOO_SLOW: "what is left is too slow for a window of this budget",
     EndReason.NOTHING_BETTER: "no configuration is expected to be better than the best found",
+    EndReason.BEST_UNSURE: "to separate the best so far is worth more than to try others",
     EndReason.NOTHING_NEW: "the sampler finds nothing that is not known",
 }
 """Reason for the end of a search -> its words."""
