@@ -22,14 +22,14 @@ LARGE = replace(SMALL, sessions=12)
 SPACE = space_of(parameter("NUM_STREAMS", 1, 2))
 
 
-def better_by_a_fifth(config: DeploymentConfig) -> float:
-    """Two streams are 20 % better than the baselines; the noise of these seeds shows about 7 %."""
-    return 1200.0 if config.properties.get("NUM_STREAMS") == 2 else 1000.0
+def better_by_an_eighth(config: DeploymentConfig) -> float:
+    """Two streams are 12 % better than the baselines; the noise of these seeds shows about 7 %."""
+    return 1120.0 if config.properties.get("NUM_STREAMS") == 2 else 1000.0
 
 
 def measured(folder: Path, *limits: Limit, metric: str = "throughput", noise: float = 0.05) -> Virtual:
-    study = make_study(metric=metric, limits=limits, minutes=2.0)
-    bench = SyntheticBench(surface=better_by_a_fifth, effects=disturbances(noise=noise, compiling=0.02))
+    study = make_study(metric=metric, limits=limits, minutes=1.0)
+    bench = SyntheticBench(surface=better_by_an_eighth, effects=disturbances(noise=noise, compiling=0.02))
     folder.mkdir(exist_ok=True)
     virtual = Virtual(folder=folder, study=study, bench=bench, space=SPACE)
     virtual.run()
@@ -88,7 +88,7 @@ def test_a_gain_too_small_for_the_confirmation_is_said_with_a_budget_that_proves
     assert claim.measured < small
     assert provable_gain_pct(state, LARGE) < claim.measured, "a longer confirmation proves it"
     assert claim.minutes is not None
-    assert claim.minutes > 2.0
+    assert claim.minutes > 1.0
     assert f"it may end without a proof; --minutes {claim.minutes:g} is likely to be enough" in out_of_reach_words(
         claim
     )
@@ -100,11 +100,11 @@ def test_a_limit_that_is_kept_by_a_hair_is_said_before_the_confirmation(tmp_path
     state = virtual.state()
     plan = confirmation(virtual)
     assert [claim.bound for claim in out_of_reach(state, plan)] == [None], "half of the throughput is kept with ease"
-    near = replace(state.study.objective, limits=(Limit(metric="throughput", min_ratio=0.995),))
+    near = replace(state.study.objective, limits=(Limit(metric="throughput", min_ratio=1.05),))
     tight = replace(virtual, study=replace(virtual.study, objective=near))
     claims = [claim for claim in out_of_reach(tight.state(), plan) if claim.bound is not None]
     assert [claim.bound.metric for claim in claims if claim.bound] == ["throughput"]
-    assert "of throughput >= 0.995 times the best baseline this budget proves a value from" in out_of_reach_words(
+    assert "of throughput >= 1.05 times the best baseline this budget proves a value from" in out_of_reach_words(
         claims[0]
     )
 
