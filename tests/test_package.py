@@ -101,7 +101,10 @@ def test_a_shell_completes_commands_and_options(installed: Installed, monkeypatc
     """As the function that `tuner --install-completion` writes for bash asks."""
     assert "--install-completion" in installed.tuner("--help")
     monkeypatch.setenv("_TUNER_COMPLETE", "complete_bash")
-    for words, position, offered in (("tuner re", "1", ["report", "replay"]), ("tuner report --o", "2", ["--out"])):
+    for words, position, offered in (
+        ("tuner re", "1", ["report", "replay", "record"]),
+        ("tuner report --o", "2", ["--out"]),
+    ):
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", position)
         assert installed.tuner().split() == offered

@@ -50,6 +50,8 @@ class Backend:
             "device_name": device,
             "batch_legal": True,
             "batch_reason": "",
+            "state": None,
+            "data": None,
         }
 
     def unknown_properties(self, device: str, names: list[str]) -> list[str]:

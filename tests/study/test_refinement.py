@@ -118,9 +118,9 @@ def test_a_candidate_that_breaks_a_limit_is_not_refined(tmp_path: Path) -> None:
     study.study = make_study(minutes=10.0, limits=[limit])
     result = study.run()
     assert result.is_tuned
-    _, _, *later = study.sessions("final")
-    assert later
-    assert {config.infer_requests for line in later for config in line.session.configurations[1:]} == {8}
+    _, *later = study.sessions("final")
+    assert {config.infer_requests for line in later for config in line.session.configurations[1:]} <= {8}
+    assert result.config.infer_requests == 8
 
 
 def slow_down(place: int) -> Callable[[SessionPlan, Session], Session]:
@@ -154,17 +154,21 @@ def test_the_refinement_ends_after_an_invalid_session(tmp_path: Path) -> None:
     assert len(study.sessions("final")) == 3
 
 
-def test_a_budget_without_spare_time_has_no_refinement(tmp_path: Path) -> None:
+def test_a_refinement_leaves_the_confirmation_its_time(tmp_path: Path) -> None:
     study = near(tmp_path, minutes=2.0)
     study.run()
-    assert len(study.sessions("final")) == 1
+    assert study.sessions("final")
+    assert study.log().spent_s() <= 120.0 + max(line.session.wall_s for line in study.sessions())
 
 
 def test_a_gain_that_is_not_clear_reserves_the_time_for_the_confirmation(tmp_path: Path) -> None:
     study = near(tmp_path)
     study.bench = SyntheticBench(surface=by_streams(s2=101.0, s3=101.5), effects=disturbances())
     study.run()
-    assert len(study.sessions("final")) == 2
+    confirmed_s = sum(line.session.wall_s for line in study.sessions("confirm"))
+    plan = study.log().confirmation(1)
+    assert plan is not None
+    assert plan.looks[-1] * confirmed_s / len(study.sessions("confirm")) >= 0.8 * study.plan().confirm_s
 
 
 @pytest.mark.parametrize("calls", [3, 4])

@@ -265,7 +265,7 @@ def _fallback(best: Best, core: openvino.Core, spec: ModelSpec, device: str, dif
             device=device,
             properties=properties,
             batch_size=batch_size,
-            infer_requests=baseline.infer_requests or (1 if api == "sync" else optimal),
+            infer_requests=max(best.callers, default=1) if api == "sync" else baseline.infer_requests or optimal,
             api=api,
             is_fallback=True,
             warnings=(*differences.messages[:-1], f"{differences.messages[-1]}; {said}"),
