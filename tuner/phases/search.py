@@ -104,8 +104,7 @@ class _Exploration:
     def proposals(self, points: Sequence[Assignment | None]) -> list[Proposal]:
         """Returns the trials to measure: one for each point, and for each None one that Optuna's sampler proposes.
 
-        A point of a race that was measured before keeps its trial. What the sampler proposes again is answered and is
-        no trial.
+        A point that was measured before keeps its trial. What the sampler proposes again is answered and is no trial.
         """
         group: list[Proposal] = []
         keys: set[str] = set()

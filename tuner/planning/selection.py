@@ -47,7 +47,7 @@ KNOWN_SD = 1e-9
 WORTH_A_SESSION = 0.001
 """Expected improvement of the winner (log-ratio) below which a session of the final refinement is not run.
 
-Two equal candidates that differ by 1 % from session to session then end after some six sessions.
+Assumed: 0.1 % is far below what a confirmation proves.
 """
 
 REJECTING = (Reason.CONSTRAINT, Reason.UNSTABLE)

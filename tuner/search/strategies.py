@@ -104,7 +104,7 @@ Choose = Callable[[Knowledge, Sequence[Assignment], int], Chosen]
 class Strategy:
     """A strategy that was made for one search.
 
-    It keeps the survivors of its race and the parameters of its last fit alone; a new strategy goes on from what is on
+    It keeps the order of its race and the parameters of its last fit alone; a new strategy goes on from what is on
     record.
     """
 
