@@ -124,13 +124,14 @@ class _Exploration:
         return group
 
     def answer_duplicates(self) -> None:
-        """Tells Optuna what is known of the points that were proposed again."""
-        for number, key in self.duplicates:
-            answer = self.known.answer(key)
-            if answer is not None:
-                self.search.duplicates += 1
-                self.tell(number, answer)
-        self.duplicates.clear()
+        """Tells Optuna what is known of the points that were proposed again; others wait for a later session."""
+        waiting, self.duplicates = self.duplicates, []
+        for number, key in waiting:
+            if (answer := self.known.answer(key)) is None:
+                self.duplicates.append((number, key))
+                continue
+            self.search.duplicates += 1
+            self.tell(number, answer)
 
     def proposal(self, point: Assignment | None) -> Proposal:
         """Returns the trial of a point: the trial that measured it before, or a new one."""
